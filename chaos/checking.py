@@ -237,7 +237,8 @@ class _Checking:
         self.by_name: dict[str, list[Row]] = defaultdict(list)
         for row in self.rows:
             self.by_name[row.name].append(row)
-        self.ran = Counter(line.split()[0] for line in effects.read_text(encoding="ascii").splitlines())
+        lines = [line.split()[0] for line in effects.read_text(encoding="ascii").splitlines()]
+        self.ran, self.first = Counter(lines), {job: place for place, job in reversed([*enumerate(lines)])}
         self.found = Findings(len(self.rows), runs=self.ran.total())
 
     def findings(self) -> Findings:
@@ -250,6 +251,9 @@ class _Checking:
         self._callbacks()
         self._schedules()
         self._retention()
+        self._limits()
+        self._joins()
+        self._uniques()
         return self.found
 
     @cached
@@ -268,7 +272,7 @@ class _Checking:
             number = there.pop(wanted.name, 0)
             if not number and not may_miss:
                 self.found.lost.append(f"{wanted.name} ({wanted.kind}) is not there")
-            if number > 1:
+            if number > 1 and wanted.kind != plan.UNIQUE:  # one after the other
                 self.found.doubled.append(f"{wanted.name} ({wanted.kind}) is there {number} times")
         self.found.doubled += [f"{name} is there and should not be" for name in there]
 
@@ -281,7 +285,9 @@ class _Checking:
             if any(row.kind != planned.kind for row in rows):
                 self.found.wrong.append(f"{planned.name} is {rows[0].kind}, not {planned.kind}")
             completed = any(row.status == "Completed" for row in rows)
-            before_end = (*plan.keyed(planned.kind, planned.name), *plan.forked(planned.kind, planned.name))
+            before_end = [*plan.keyed(planned.kind, planned.name), *plan.forked(planned.kind, planned.name)]
+            if join := plan.joined(planned.kind, planned.name):
+                before_end.append(join.job)
             todo += [(child, self.forgot or not completed) for child in before_end]
             if rows and rows[0].recurring:
                 for name in sorted(self.occurrences.get(planned.name, ())):
@@ -361,6 +367,8 @@ class _Checking:
 
     def _compare(self, row: Row, recorded: list[int], runs: int) -> None:
         number = len(list(plan.children(row.kind, row.name, row.content["size"])))
+        if plan.contested(row.kind, row.name) and recorded == [number + 1]:
+            number += 1  # nobody held the key
         times = int(row.status == "Completed" and row.place != DELETED) if row.kind in plan.PARENTS else 0
         if row.recurring:
             times = len(self.occurrences.get(row.name, ()))
@@ -453,6 +461,36 @@ class _Checking:
                 self.found.stuck.append(f"{row.name} ({row.id}) is in no archive, and its tree has ended")
             if row.place == ARCHIVED and duties.is_passing(row.name):
                 self.found.wrong.append(f"{row.name} ({row.id}) is in the archive")
+
+    def _limits(self) -> None:
+        crowds = self.database.query("SELECT MAX(running), COUNT(*) FROM chaos_crowds")
+        self.found.wrong += [
+            f"{most} jobs of the queue {plan.LIMITED} ran at once, and {number} began when too many ran"
+            for most, number in crowds
+            if number
+        ]
+
+    def _joins(self) -> None:
+        """No job began before all that it runs after had ended, and none that had to fail has begun."""
+        for job, other in self.database.query("SELECT job, open_job FROM chaos_early"):
+            self.found.wrong.append(f"{job} runs after {other}, and began before that had ended")
+        ids = {name: [row.id for row in rows if row.id in self.first] for name, rows in self.by_name.items()}
+        for row in self.rows:
+            join = plan.joined("gather", row.name.removesuffix(plan.JOIN)) if row.kind == plan.JOINED else None
+            if join is None or row.id not in self.first:
+                continue
+            if join.fails:
+                self.found.wrong.append(f"{row.name} ({row.id}) had to fail, and has run")
+            self.found.wrong += [
+                f"{row.name} ({row.id}) ran before {name}"
+                for name, jobs in ids.items()
+                if join.awaits(name) and any(self.first[job] > self.first[row.id] for job in jobs)
+            ]
+
+    def _uniques(self) -> None:
+        """No job was written, or began, while another one held its key."""
+        for job, other in self.database.query("SELECT job, other FROM chaos_holders"):
+            self.found.doubled.append(f"{job} and {other} held the same key at once")
 
 
 def _rows(database: Database) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from chaos.handlers import SURVIVES
-from chaos.plan import PASSING, SCHEDULES, Planned
+from chaos.plan import AT_ONCE, LIMITED, PASSING, SCHEDULES, Planned
 from hammerwork_cli.core.cron.expressions import Expression
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
@@ -18,6 +18,8 @@ from hammerwork_cli.features.archive.queries import policies, retention
 from hammerwork_cli.features.cron.model import NewSchedule
 from hammerwork_cli.features.cron.queries import changes
 from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.queries import limits
 
 SECOND = timedelta(seconds=1)
 AGE = 2 * SECOND
@@ -32,7 +34,7 @@ PAST = timedelta(hours=1)
 
 
 def begin(url: str, extras: Collection[str]) -> None:
-    """Adds the schedules and the policies to a migrated database."""
+    """Adds the schedules, the policies and the limit to a migrated database."""
     database = connect(url)
     now = database.now()
     if "schedules" in extras:
@@ -51,6 +53,8 @@ def begin(url: str, extras: Collection[str]) -> None:
         for queue, action in ((EVERY_QUEUE, PolicyAction.ARCHIVE), (PASSING, PolicyAction.DELETE)):
             # Workers leave a new policy alone for some minutes.
             policies.put(database, Policy(queue, action, Ages(AGE, AGE, AGE, AGE)), by="chaos", now=now - PAST)
+    if "limits" in extras:
+        limits.set_limit(database, QueueLimit.of(LIMITED, AT_ONCE), by="chaos", now=now)
     database.close()
 
 

@@ -5,6 +5,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,15 @@ def _forks(name: str, context: SpawnContext) -> dict[str, str]:
     return {"name": name}
 
 
+def _spawn_early(job: Job, context: SpawnContext) -> None:
+    kind, name = str(job.queue), plan.name_in(job.payload)
+    if join := plan.joined(kind, name):
+        context.after_all(made(join.job, job.id), scope=join.scope, on_failure=join.on_failure, key=join.job.name)
+    for child in plan.keyed(kind, name):
+        written = context.spawn(made(child, job.id), key=child.name)
+        assert written.queue == child.kind
+
+
 _DOES: dict[str, Callable[[str, SpawnContext], object]] = {
     "poison": lambda name, context: POISONS[name.partition(":")[2]](context),
     "crashes": lambda name, _: CRASHES[name.partition(":")[2]](),
@@ -43,12 +53,10 @@ def handlers(effects: Path) -> Handlers:
     def run(job: Job, context: SpawnContext) -> object:
         kind, name = str(job.queue), plan.name_in(job.payload)
         os.write(file, f"{job.id} {job.attempts}\n".encode())
-        for child in plan.keyed(kind, name):
-            written = context.spawn(made(child, job.id), key=child.name)
-            assert written.queue == child.kind
+        _spawn_early(job, context)
         if kind in _DOES:
             return _DOES[kind](name, context)
-        if job.payload["size"] or random.random() < 0.1:
+        if job.payload["size"] or kind in (plan.LIMITED, plan.UNIQUE) or random.random() < 0.1:
             time.sleep(random.uniform(0, 0.02))
         if kind in plan.DEADLY or (kind in plan.FAIL_FIRST and job.attempts <= 1 + crc32(name.encode()) % 2):
             raise RuntimeError(f"{name} fails in attempt {job.attempts}, as it should.")
@@ -87,6 +95,7 @@ def spawned(context: SpawnContext) -> Iterator[Job]:
         if parent.queue != "stream":
             ids[child.name] = job.id
         yield job.depends_on(*(ids[sibling] for sibling in child.after))
+    yield from (made(child, parent.id) for child in plan.contested(str(parent.queue), name))
 
 
 def made(planned: Planned, parent: str | None) -> Job:
@@ -96,6 +105,8 @@ def made(planned: Planned, parent: str | None) -> Job:
         job = job.with_spawn_config(SpawnConfig(max_spawn_count=planned.size))
     if planned.kind == "ttl":
         return job.with_delay(timedelta(seconds=1))  # whoever spoils it has some time
+    if planned.kind == plan.UNIQUE:
+        return job.with_unique(planned.name)
     return job.with_cron("* * * * * *") if planned.kind == "tick" else job
 
 
@@ -112,6 +123,18 @@ def roots(planned: Iterable[Planned]) -> list[Job]:
     for root in planned:
         jobs[root.name] = made(root, None).depends_on(*(jobs[other] for other in root.after))
     return list(jobs.values())
+
+
+def enqueue_uniques(url: str, planned: Iterable[Planned]) -> None:
+    """Enqueues unique jobs from several connections at once."""
+
+    def client(_: int) -> None:
+        with Queue(url) as queue:
+            for one in planned:
+                queue.enqueue(made(one, None))
+
+    with ThreadPoolExecutor(plan.CLIENTS) as clients:
+        list(clients.map(client, range(plan.CLIENTS)))
 
 
 def enqueue_watched(queue: Queue, watched: Watched) -> None:

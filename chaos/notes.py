@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from chaos.notices import make_room_for_it
+from chaos.plan import AT_ONCE, JOIN, JOINED, LIMITED, UNIQUE
 from hammerwork_cli.database import connect
 
 _TABLES = (
@@ -12,6 +13,9 @@ _TABLES = (
     "CREATE TABLE chaos_deleted (id CHAR(36), queue_name VARCHAR(255), status VARCHAR(20), payload TEXT,"
     " depends_on TEXT, dependency_status VARCHAR(20), result_data TEXT, attempts INTEGER, max_attempts INTEGER)",
     "CREATE TABLE chaos_overlaps (schedule VARCHAR(255), job CHAR(36))",
+    "CREATE TABLE chaos_crowds (running INTEGER)",
+    "CREATE TABLE chaos_early (job CHAR(36), open_job CHAR(36))",
+    "CREATE TABLE chaos_holders (job CHAR(36), other CHAR(36))",
 )
 
 
@@ -21,7 +25,8 @@ class _Note(NamedTuple):
     Attributes:
         event: of a trigger.
         when: its condition.
-        statement: with ``{text}`` after what is no text for PostgreSQL.
+        statement: with ``{text}`` after what is no text for PostgreSQL; ``{name}`` and ``{other}`` are the names of
+            the job and of a job ``j``.
     """
 
     event: str
@@ -29,6 +34,13 @@ class _Note(NamedTuple):
     statement: str
 
 
+_IS_OPEN = "j.status IN ('Pending', 'Running', 'Retrying')"
+_STARTS = "OLD.status <> 'Running' AND NEW.status = 'Running'"
+_NAMES = {
+    "postgresql": "({}.payload ->> 'name')",
+    "mysql": "JSON_UNQUOTE(JSON_EXTRACT({}.payload, '$.name'))",
+    "sqlite": "({}.payload ->> '$.name')",
+}
 _NOTES = {
     "changed": _Note(
         "UPDATE ON hammerwork_jobs",
@@ -52,8 +64,32 @@ _NOTES = {
         "INSERT INTO chaos_overlaps SELECT s.name, j.id{text} FROM hammerwork_schedule_runs r"
         " JOIN hammerwork_schedules s ON s.id = r.schedule_id JOIN hammerwork_jobs j ON j.id = r.job_id"
         " WHERE r.schedule_id = NEW.schedule_id AND s.overlap <> 'allow'"
-        " AND j.status IN ('Pending', 'Running', 'Retrying')",
+        f" AND {_IS_OPEN}",
     ),
+    "crowded": _Note(
+        "UPDATE ON hammerwork_jobs",
+        f"{_STARTS} AND NEW.queue_name = '{LIMITED}'",
+        f"INSERT INTO chaos_crowds SELECT COUNT(*) FROM hammerwork_jobs WHERE queue_name = '{LIMITED}'"
+        f" AND status = 'Running' HAVING COUNT(*) > {AT_ONCE}",
+    ),
+    # Independent of what the product knows of the jobs that it waits for: by their names.
+    "early": _Note(
+        "UPDATE ON hammerwork_jobs",
+        f"{_STARTS} AND NEW.queue_name = '{JOINED}'",
+        "INSERT INTO chaos_early SELECT NEW.id{text}, j.id{text} FROM hammerwork_jobs j"
+        f" WHERE {_IS_OPEN} AND j.id <> NEW.id AND ({{other}} = REPLACE({{name}}, '{JOIN}', '')"
+        f" OR {{other}} LIKE REPLACE({{name}}, '{JOIN}', '+%') OR ({{other}} LIKE REPLACE({{name}}, '{JOIN}', '/%')"
+        f" AND ({{name}} NOT LIKE '%:children:%' OR {{other}} NOT LIKE REPLACE({{name}}, '{JOIN}', '/%/%'))))",
+    ),
+    **{
+        f"{word}_twice": _Note(
+            f"{event} ON hammerwork_jobs",
+            f"{when} AND NEW.queue_name = '{UNIQUE}'",
+            "INSERT INTO chaos_holders SELECT NEW.id{text}, j.id{text} FROM hammerwork_jobs j"
+            f" WHERE j.queue_name = '{UNIQUE}' AND {_IS_OPEN} AND j.id <> NEW.id AND {{other}} = {{name}}",
+        )
+        for word, event, when in (("written", "INSERT", "TRUE"), ("started", "UPDATE", _STARTS))
+    },
 }
 
 
@@ -70,7 +106,7 @@ def prepare(url: str) -> None:
 def _triggers(dialect: str) -> Iterator[str]:
     text = "::text" if dialect == "postgresql" else ""
     for name, (event, when, statement) in _NOTES.items():
-        insert = statement.format(text=text)
+        insert = statement.format(text=text, name=_NAMES[dialect].format("NEW"), other=_NAMES[dialect].format("j"))
         begin = f"CREATE TRIGGER chaos_{name} AFTER {event}"
         if dialect == "sqlite":
             yield f"{begin} WHEN {when} BEGIN {insert}; END"

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 from zlib import crc32
 
 from chaos.poisons import ASYNC_POISONS, CRASHES, POISONS
@@ -13,21 +13,40 @@ from hammerwork_cli.features.cron.model import CatchUp, Overlap
 
 PASSING = "passing"
 """The kind of the roots whose trees are deleted some seconds after their end."""
-PARENTS = frozenset({"fan", "chain", "diamond", "stream", "keys", "risky", "tick", PASSING})
+PARENTS = frozenset({"fan", "chain", "diamond", "stream", "keys", "risky", "tick", PASSING, "gather", "claims"})
 """Kinds that spawn when they complete."""
 DEADLY = frozenset({"doomed", "lostkeys", "poison", "asyncpoison", "crashes"})
 """Kinds that fail for good, in their second attempt at the latest."""
 TOLD = "told"
 """The kind of the jobs that callbacks enqueue."""
 EVENTS = ("complete", "success", "failure")
-FAIL_FIRST = frozenset({"flaky", "shared"})
+LIMITED, AT_ONCE = "limited", 2
+"""A queue, and how many of its jobs may run at once."""
+UNIQUE, CLIENTS = "unique", 3
+"""The kind of the jobs of which one at a time holds the key, which is its name, and who enqueues it at once."""
+JOINED = "joined"
+"""The kind of the jobs that run after all others of a parent."""
+FAIL_FIRST = frozenset({"flaky", "shared", "gather", JOINED, LIMITED, UNIQUE})
 """Kinds that fail in their first attempt or two."""
 ASYNC = frozenset({"asyncpoison", "awaits"})
-KINDS = PARENTS | DEADLY | {"leaf", "flaky", "awaits", "ttl", "forks", "shared", TOLD}
-EXTRAS = ("poison", "processes", "forks", "rust", "rust3", "callbacks", "schedules", "retention")
+KINDS = PARENTS | DEADLY | {"leaf", "flaky", "awaits", "ttl", "forks", "shared", TOLD, LIMITED, UNIQUE, JOINED}
+EXTRAS = (
+    "poison",
+    "processes",
+    "forks",
+    "rust",
+    "rust3",
+    "callbacks",
+    "schedules",
+    "retention",
+    "limits",
+    "joins",
+    "unique",
+)
 """What a run may leave out: jobs that cannot succeed, workers whose handlers run in processes of their own and the jobs
 that end such a process, handlers that fork, a program that works like a Rust worker, batches, trees and workflows
-whose end enqueues a job, schedules that are due every second, and policies that archive or delete trees at once."""
+whose end enqueues a job, schedules that are due every second, policies that archive or delete trees at once, a queue
+with a limit, jobs that run after all others of their parents, and jobs of which one at a time holds a key."""
 DEEPEST = 2
 STREAM_EVERY = 4
 """Waves."""
@@ -50,6 +69,44 @@ class Planned(NamedTuple):
 
     def payload(self, parent: str | None) -> dict[str, Any]:
         return {"name": self.name, "size": self.size, "parent": parent, "after": self.after}
+
+
+class Joined(NamedTuple):
+    """A job that runs after all others of a parent.
+
+    Attributes:
+        scope: ``children`` or ``tree``.
+        on_failure: ``fail`` or ``run``.
+        breaks: one of those that it waits for fails.
+    """
+
+    job: Planned
+    scope: Literal["children", "tree"]
+    on_failure: Literal["fail", "run"]
+    breaks: bool
+
+    @property
+    def fails(self) -> bool:
+        """Whether it must fail, and never run."""
+        return self.breaks and self.on_failure == "fail"
+
+    def awaits(self, name: str) -> bool:
+        """Whether it waits for the job with a name."""
+        parent = self.job.name.removesuffix(JOIN)
+        below = name.removeprefix(parent)
+        if name == self.job.name or below == name:
+            return False
+        return below == "" or below[0] == "+" or (below[0] == "/" and (self.scope == "tree" or "/" not in below[1:]))
+
+
+JOIN = "+join"
+"""What the name of a job that runs after all others of a parent adds to that of the parent."""
+_GATHERS = [
+    f"{scope}:{on_failure}:{harm}"
+    for harm in ("dead", "good", "deep")
+    for scope in ("tree", "children")
+    for on_failure in ("fail", "run")
+]
 
 
 class Watched(NamedTuple):
@@ -142,19 +199,47 @@ def children(kind: str, name: str, size: int) -> Iterator[Planned]:
         sides = (f"{name}/left", f"{name}/right")
         yield from (Planned(side, "leaf") for side in sides)
         yield Planned(f"{name}/join", "fan", 2, sides)
-    elif kind in ("stream", "tick", "keys"):
+    elif kind in ("stream", "tick", "keys", "claims"):
         yield from (Planned(f"{name}/{number}", "leaf") for number in range(size))
     elif kind == "risky":
         yield Planned(f"{name}/dies", "doomed")
         yield Planned(f"{name}/fails", "leaf", after=(f"{name}/dies",))
         yield Planned(f"{name}/fails-too", "leaf", after=(f"{name}/fails",))
+    elif kind == "gather":
+        yield from _gathered(name)
+
+
+def _gathered(name: str) -> Iterator[Planned]:
+    yield Planned(f"{name}/leaf", "leaf")
+    yield Planned(f"{name}/flaky", "flaky")
+    yield Planned(f"{name}/fan", "fan", 2)
+    if name.endswith(":dead"):
+        yield Planned(f"{name}/dies", "doomed")
+    if name.endswith(":deep"):
+        yield Planned(f"{name}/risky", "risky")
+    if ":tree:" in name and "/" not in name:
+        yield Planned(f"{name}/in:children:fail:good", "gather")
 
 
 def keyed(kind: str, name: str) -> list[Planned]:
     """What a job spawns by key, before it ends."""
-    if kind not in ("keys", "lostkeys"):
+    if kind not in ("keys", "lostkeys", "gather"):
         return []
     return [Planned(f"{name}+{number}", "leaf") for number in range(3)]
+
+
+def joined(kind: str, name: str) -> Joined | None:
+    """What runs after all others of a job."""
+    if kind != "gather":
+        return None
+    scope, on_failure, harm = name.split(":")[-3:]
+    breaks = harm == "dead" or (harm == "deep" and scope == "tree")
+    return Joined(Planned(name + JOIN, JOINED), cast(Any, scope), cast(Any, on_failure), breaks)
+
+
+def contested(kind: str, name: str) -> list[Planned]:
+    """What a job spawns when it completes, unless another job holds the key."""
+    return [Planned(name.replace("claims", "only"), UNIQUE)] if kind == "claims" else []
 
 
 def forked(kind: str, name: str) -> list[Planned]:
@@ -178,6 +263,10 @@ def ends_in(kind: str, name: str) -> frozenset[str]:
         return frozenset({"Completed", "Failed"})
     if name.endswith(("/fails", "/fails-too")):
         return frozenset({"Failed"})
+    if kind == JOINED:
+        join = joined("gather", name.removesuffix(JOIN))
+        assert join is not None
+        return frozenset({"Failed"} if join.fails else {"Completed"})
     if kind == "tick":
         return frozenset({"Pending"})
     if kind == "ttl":
@@ -251,8 +340,20 @@ def _extras(number: int, extras: Collection[str]) -> Iterator[Planned]:
         yield Planned(f"{number}.forks", "forks")
     if not {"rust", "rust3"}.isdisjoint(extras):
         yield from (Planned(f"{number}.shared{place}", "shared") for place in range(10))
+    if "limits" in extras:
+        yield from (Planned(f"{number}.{LIMITED}{place}", LIMITED) for place in range(6))
+    if "joins" in extras:
+        for place in range(2):
+            yield Planned(f"{number}.gather{place}:{_turn(_GATHERS, 2 * number + place)}", "gather")
+    if "unique" in extras:
+        yield from (Planned(f"{number}.claims{place}", "claims", 2) for place in range(2))
     if "retention" in extras:
         yield Planned(f"{number}.{PASSING}", PASSING, 4)
+
+
+def uniques(number: int) -> list[Planned]:
+    """What several clients enqueue at once in a wave, while jobs spawn it."""
+    return [child for place in range(2) for child in contested("claims", f"{number}.claims{place}")]
 
 
 def _turn(names: Collection[str], number: int) -> str:

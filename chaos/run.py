@@ -203,6 +203,10 @@ class Run:
             queue.enqueue_many(handlers.roots(more))
             for one in watched:
                 handlers.enqueue_watched(queue, one)
+            if "unique" in self.size.extras:
+                uniques = plan.uniques(self.waves)
+                handlers.enqueue_uniques(self.url, uniques)
+                more += uniques
             if any(root.kind == "ttl" for root in more):
                 queue.connections.run(checking.spoil)
         self.roots += [*more, *(planned for one in watched for planned in one.planned)]

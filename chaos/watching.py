@@ -8,11 +8,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from chaos import checking
+from chaos.plan import AT_ONCE, LIMITED
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
 
 BREAK = 1.0
 """Seconds without a look after which no heartbeat is judged by those before."""
+
+
+_RUNNING = f"SELECT COUNT(*) FROM hammerwork_jobs WHERE queue_name = '{LIMITED}' AND status = 'Running'"
 
 
 class _Heard(NamedTuple):
@@ -50,10 +54,13 @@ class Watch:
                 self.database = connect(self.url)
             left = checking.unfinished(self.database)
             workers = self.database.query("SELECT id, pid, beats, state FROM hammerwork_workers")
+            running = self.database.query(_RUNNING)[0][0]
             losses = self.database.query("SELECT worker, COUNT(*) FROM chaos_losses GROUP BY worker")
         except (ConnectionLostError, UnreachableError, RetryableError):
             self.close()
             return None
+        if running > AT_ONCE:
+            self.problems.append(f"{running} jobs of the queue {LIMITED} run at once, and {AT_ONCE} may")
         # Who died while the database was read is dead.
         self._compare([_Heard(*rest) for _, *rest in workers if is_well(rest[0])])
         # A server that forgets may forget a worker's registration, and the worker may die before it registers again.
