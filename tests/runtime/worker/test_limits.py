@@ -6,12 +6,13 @@ import signal
 import threading
 import time
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from hammerwork_cli import Handlers, Job, Queue, UsageError, Worker
+from hammerwork_cli.core.input.rates import Rate
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import claim, limits
@@ -157,6 +158,25 @@ def test_never_more_jobs_start_within_a_period_than_the_rate(stage: Stage, app: 
     took = time.monotonic() - started
     assert most_within(stage, 0.4) == 6
     assert took > 1.2
+
+
+@pytest.mark.parametrize("rate", ["10/s", "5/2s", "3/250ms", "7/d"])
+def test_a_start_counts_for_a_whole_period_and_hardly_longer(rate: str) -> None:
+    parsed = Rate.parse(rate)
+    for moment in (0, 1, 301, 999, 1000, 19_999, 20_000, 20_001, 86_399_999_999):
+        at = datetime(2026, 11, 30, tzinfo=UTC) + timedelta(microseconds=moment)
+        over = limits.counts_until(limits.slot_of(at, parsed), parsed) - at - parsed.period
+        assert timedelta(0) <= over <= parsed.period / 99 + timedelta(milliseconds=1)
+
+
+def test_a_claim_that_read_the_clock_before_another_one_counts_its_starts(stage: Stage) -> None:
+    stage.enqueue(*(Job("api") for _ in range(20)))
+    stage.queue.limit("api", rate="4/s")
+    (limit,) = limits.listed(stage.database)
+    now = stage.database.now()
+    assert len(claimed(stage)) == 4
+    found = limits.recent_starts(stage.database, limit, [limits.SHARED], now - timedelta(milliseconds=300))
+    assert sum(jobs for _, jobs in found[limits.SHARED]) == 4
 
 
 def test_starts_are_counted_over_a_change_of_the_rate(stage: Stage) -> None:

@@ -27,6 +27,10 @@ MOST_FULL = 500
 """Values without room that a statement leaves out."""
 MOST_LOOKS = 10
 """How often a claim looks for jobs of other values, when those that it found have no room."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(seconds=1)
+"""How far ahead of a claim's clock a start may lie and count: on a busy server, a claim that reads the clock first may
+get the lock last."""
 TIDY_CLAIMS = 100
 """After so many claims from a queue, starts that no longer count are deleted."""
 LOCKED_SECONDS = 0.05
@@ -113,7 +117,7 @@ class _Allowance:
                 "worker.limits.full",
                 queue=limit.queue,
                 now=self.now,
-                latest=_end(_milliseconds(self.now) + 2 * _step(limit.rate), limit.rate),
+                latest=counts_until(_latest(self.now, limit.rate), limit.rate),
                 most=MOST_FULL,
             ):
                 full.add(str(key))
@@ -148,7 +152,7 @@ class _Allowance:
             recent = self._recent(key)
             rooms.append(limit.rate.number - sum(jobs for _, jobs in recent))
             if rooms[-1] <= self._taken[key]:
-                self._note_free(_end(recent[0][0], limit.rate) if recent else self.now + limit.rate.period)
+                self._note_free(counts_until(recent[0][0], limit.rate) if recent else self.now + limit.rate.period)
         return min(rooms) - self._taken[key]
 
     def _note_free(self, at: datetime | None) -> None:
@@ -172,16 +176,15 @@ class _Allowance:
         rate, started = self._limit.rate, Counter(self._keys[job] for job in ids)
         if rate is None:
             return
-        step = _step(rate)
-        slot = -(-_milliseconds(self.now) // step) * step
+        slot = slot_of(self.now, rate)
         rows = []
         for key, jobs in sorted(started.items()):
             starts = Counter(dict(self._recent(key)))
             starts[slot] += jobs
             kept = sorted(starts.items())
             full = sum(starts.values()) >= rate.number
-            until = _end(kept[0][0], rate) if full else None
-            rows.append((self._limit.queue, _hash(key), key, json.dumps(kept), until, _end(slot, rate)))
+            until = counts_until(kept[0][0], rate) if full else None
+            rows.append((self._limit.queue, _hash(key), key, json.dumps(kept), until, counts_until(slot, rate)))
         database, queue = self._database, self._limit.queue
         for part in batched(rows, database.key_chunk):
             database.run("worker.limits.forget_starts", queue=queue, hashes=[row[1] for row in part])
@@ -202,16 +205,18 @@ def running(database: Database, limit: QueueLimit) -> Counter[str]:
 def recent_starts(database: Database, limit: QueueLimit, keys: Sequence[str], now: datetime) -> dict[str, Starts]:
     """Value -> its starts within the period of a limit with a rate.
 
-    A start that lies in the future was recorded by a clock that was wrong, and does not count.
+    A start that lies far in the future was recorded by a clock that was wrong, and does not count.
     """
     rate = limit.rate
     assert rate is not None
     hashes = {_hash(key): key for key in keys}
     found: dict[str, Starts] = defaultdict(list)
-    latest = _milliseconds(now) + 2 * _step(rate)
+    latest = _latest(now, rate)
     for part in chunks(list(hashes), database.key_chunk):
         for hashed, starts in database.rows("worker.limits.starts", queue=limit.queue, hashes=part):
-            counted = [(int(at), int(jobs)) for at, jobs in json.loads(starts) if at <= latest and _end(at, rate) > now]
+            counted = [
+                (int(at), int(jobs)) for at, jobs in json.loads(starts) if at <= latest and counts_until(at, rate) > now
+            ]
             found[hashes[str(hashed)]] = counted
     return found
 
@@ -235,17 +240,23 @@ def value_path(database: Database, limit: QueueLimit) -> str:
     return "$" + "".join(f'."{key}"' for key in limit.keys)
 
 
-def _milliseconds(at: datetime) -> int:
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+def slot_of(at: datetime, rate: Rate) -> int:
+    """The end of the hundredth of the period in which a job starts."""
+    step = _step(rate)
+    return -((_EPOCH - at) // timedelta(milliseconds=step)) * step
+
+
+def counts_until(slot: int, rate: Rate) -> datetime:
+    """When the starts of a slot count no longer."""
+    return _EPOCH + timedelta(milliseconds=slot) + rate.period
+
+
+def _latest(now: datetime, rate: Rate) -> int:
+    return slot_of(now + AHEAD, rate) + _step(rate)
 
 
 def _step(rate: Rate) -> int:
     return max(1, rate.period // timedelta(milliseconds=1) // STEPS)
-
-
-def _end(slot: int, rate: Rate) -> datetime:
-    """When the starts of a slot count no longer."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=slot) + rate.period
 
 
 def _hash(key: str) -> str:
