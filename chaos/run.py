@@ -262,6 +262,8 @@ class Run:
         """They come evenly between the deaths."""
         begun = self._number_of_faults - len(self._faults)
         died = self.crew.kills.total()
+        if self.crew.none_doomed:  # of those that were to die, some may have ended by themselves
+            return bool(self._faults)
         return bool(self._faults) and died >= (begun + 0.5) / self._number_of_faults * self.size.kills
 
     def _meet(self, fault: Callable[[], None]) -> None:
