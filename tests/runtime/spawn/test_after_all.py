@@ -302,6 +302,24 @@ def test_counts_are_right_after_every_change(stage: Stage, app: Handlers) -> Non
         assert stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins") == [before]
 
 
+def test_a_comparison_finds_children_that_depend_on_other_jobs_first(stage: Stage, app: Handlers) -> None:
+    (other,) = stage.enqueue(Job("other"))
+
+    @app.spawn("parent")
+    def spawn(context: SpawnContext) -> Iterator[Job]:
+        context.after_all(Job("report"), scope="tree")
+        first = Job("child")
+        yield first
+        yield Job("child").depends_on(other, first)
+        yield Job("child").depends_on(other)
+
+    stage.enqueue(parent())
+    stage.work(app, queues=["parent"])
+    stage.execute("UPDATE hammerwork_joins SET checked_at = '2026-01-01 00:00:00'")
+    assert Doctor(stage.database, now=stage.database.now()).fix_joins() == ((), ())
+    assert stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins") == [(3, 0)]
+
+
 # Arguments, and a test without a database.
 
 

@@ -41,7 +41,7 @@ def of_failed(database: Database, jobs: Collection[str]) -> Marks:
     """Reads the marks of jobs that this transaction has failed."""
     found = Marks()
     for part in chunks(sorted(jobs), database.key_chunk):
-        for _, ancestry, _ in database.rows("tree.joins.marks", ids=database.ids(part)):
+        for _, ancestry, *_ in database.rows("tree.joins.marks", ids=database.ids(part)):
             found.add(ancestry, failed=True)
     return found
 

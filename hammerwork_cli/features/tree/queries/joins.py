@@ -13,6 +13,7 @@ from hammerwork_cli.core.values import FINISHED, UNSUCCESSFUL, WAITING_SPELLINGS
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.queries.relatives import Relatives
 
 
 class JoinCounts(NamedTuple):
@@ -102,18 +103,18 @@ def stale(database: Database, before: datetime, limit: int) -> list[StaleJoin]:
 
 def awaited(database: Database, join: str, parent: str) -> Iterator[tuple[str, str]]:
     """The jobs that a join waits for, and their statuses: those below its parent that have its mark."""
-    level, seen = [parent], {parent}
+    relatives, level, seen = Relatives(database), [parent], {parent}
     while level:
-        below: list[str] = []
-        for part in chunks(level, database.key_chunk):
-            for job, ancestry, status, recurs in database.rows("tree.joins.below", ids=database.ids(part)):
-                if str(job) in seen or join not in marks(ancestry):
-                    continue
-                seen.add(str(job))
-                below.append(str(job))
-                if not recurs:
-                    yield str(job), status_of(status)
-        level = below
+        # Not by the first parents alone: that of a child may be a job outside of the tree.
+        children = sorted({str(row[0]) for row in relatives.child_states(level)} - seen)
+        seen.update(children)
+        level = []
+        for part in chunks(children, database.key_chunk):
+            for job, ancestry, status, recurs in database.rows("tree.joins.marks", ids=database.ids(part)):
+                if join in marks(ancestry):
+                    level.append(str(job))
+                    if not recurs:
+                        yield str(job), status_of(status)
 
 
 def recount(database: Database, join: StaleJoin, now: datetime) -> None:

@@ -24,8 +24,8 @@ WHERE x.job_id {among} AND x.parent_ended AND x.open_jobs <= 0 ORDER BY x.job_id
 SELECT x.job_id, x.parent_ended, x.open_jobs, x.failed_jobs, x.on_failure FROM hammerwork_joins x WHERE x.job_id {among}
 
 -- name: marks
--- Reads the places of those of some jobs that joins count, and their statuses.
-SELECT j.id, {ancestry}, j.status FROM hammerwork_jobs j WHERE j.id {among} AND {ancestry} LIKE '%"join%'
+-- Reads those of some jobs that joins count: id, place, status, whether they recur.
+SELECT j.id, {ancestry}, j.status, j.recurring FROM hammerwork_jobs j WHERE j.id {among} AND {ancestry} LIKE '%"join%'
 
 -- name: queues
 -- Reads the queues of jobs.
@@ -50,13 +50,3 @@ WHERE job_id = :id
 -- name: forget
 -- Deletes the joins of deleted jobs.
 DELETE FROM hammerwork_joins WHERE job_id {among}
-
--- name: below
--- Lists jobs whose first dependencies are some jobs: id, place, status, whether they recur.
-SELECT j.id, {ancestry}, j.status, j.recurring FROM {first_children}
-
--- name: below [mysql]
-SELECT j.id, {ancestry}, j.status, j.recurring FROM hammerwork_jobs j WHERE j.first_parent IN (:ids)
-
--- name: below [sqlite]
-SELECT j.id, {ancestry}, j.status, j.recurring FROM hammerwork_jobs j WHERE {first_parent} {among}
