@@ -98,8 +98,8 @@ smoke:
 PIN := build/tools/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header pyproject.toml
 lock: LOCKS ?= .
 lock: build/tools/bin/uv
-	$(PIN) --extra web --extra encryption --output-file $(LOCKS)/requirements.lock
-	$(PIN) --extra web --extra encryption --group dev --group docs --output-file $(LOCKS)/requirements-dev.lock
+	$(PIN) --extra web --extra encryption --extra opentelemetry --extra sentry --output-file $(LOCKS)/requirements.lock
+	$(PIN) --extra web --extra encryption --extra opentelemetry --extra sentry --group dev --group docs --output-file $(LOCKS)/requirements-dev.lock
 
 # Makes a site of docs/ in build/docs; a warning, a link or an anchor that leads nowhere is an error.
 docs: $(VENV)/docs-tools tests/mermaid/node_modules

@@ -9,6 +9,7 @@ from typing import Any
 import hammerwork_cli
 from hammerwork_cli import testing
 from hammerwork_cli.cached import cached
+from hammerwork_cli.contrib import opentelemetry, sentry
 from hammerwork_cli.runtime.api.handlers import HandlerOptions
 from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 
@@ -44,7 +45,7 @@ INTERNAL = {
     "EncryptionKeys": {"opened", "sealed", "including"},
     "Handlers": {"named", "spawn_handler", "job_handler", "source", "open_resources", "keeps_resources"},
     "Jitter": {"apply", "stored"},
-    "Job": {"of", "stored_config", "new_job"},
+    "Job": {"of", "stored_config", "new_job", "traced"},
     "JobStatus": {"spellings"},
     "Queue": {"of_worker"},
     "RetryStrategy": {"delay", "stored", "parse"},
@@ -68,7 +69,11 @@ def page() -> str:
     parts = [part for name in ORDER for part in _described(name, getattr(hammerwork_cli, name))]
     parts += [part for name in FUNCTIONS for part in _function(name, getattr(hammerwork_cli, name))]
     tests = [*_function("testing.run", testing.run), *_described("testing.Outcome", testing.Outcome)]
-    return PAGE.format(names="\n\n".join(filter(None, [*parts, "## Errors", _errors(), *tests])))
+    integrations = [
+        *_function("contrib.opentelemetry.instrument", opentelemetry.instrument),
+        *_function("contrib.sentry.instrument", sentry.instrument),
+    ]
+    return PAGE.format(names="\n\n".join(filter(None, [*parts, "## Errors", _errors(), *tests, *integrations])))
 
 
 def errors() -> list[type[Exception]]:

@@ -139,7 +139,10 @@ def _call(app: Handlers, step: SpawnStep, queue: "_Queue", children: list[NewJob
     if handler is not None:
         job = Job.of(row)
         context = SpawnContext(
-            *(job, own_config(step.config), queue, step.spawn), _place=lambda: step.place, _resources=step.resources
+            *(job, own_config(step.config), queue, step.spawn),
+            _place=lambda: step.place,
+            _resources=step.resources,
+            _handed_down=step.hand_down,
         )
         arguments = (job, context) if handler.takes_context else (job,)
         call = partial(surrounded, app.arounds, handler.function, arguments, context, Waiting(_start))

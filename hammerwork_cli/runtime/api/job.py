@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial, wraps
@@ -25,6 +25,7 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob, new_id
 from hammerwork_cli.features.job.models.unique import USUAL as WHILE_OPEN
 from hammerwork_cli.features.job.models.unique import Holding, Replaced, Unique
+from hammerwork_cli.runtime.api import tracing
 from hammerwork_cli.runtime.api.absent import instead_of, no_attribute, no_keyword
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.columns import READERS
@@ -356,6 +357,30 @@ class Job(_Rowed):
         """Sets the id of its trace."""
         return replace(self, trace_id=trace_id)
 
+    def with_trace(self, carrier: Mapping[str, str]) -> Self:
+        """Adds it to the trace of a span.
+
+        Args:
+            carrier: of W3C Trace Context, such as the headers of a request: ``traceparent``, and ``tracestate`` and
+                ``baggage`` if they are there. Nothing else of it is stored; without a valid ``traceparent``, nothing.
+        """
+        if not isinstance(carrier, Mapping):
+            raise UsageError(f"A carrier must be a mapping, such as the headers of a request, not {carrier!r:.60}.")
+        return replace(self, **tracing.columns(carrier))
+
+    @property
+    def carrier(self) -> dict[str, str]:
+        """The span to whose trace it belongs, as :meth:`with_trace` takes it; empty if there is none."""
+        return tracing.carrier(self.trace_id, self.parent_span_id, self.span_context)
+
+    def traced(self) -> Self:
+        """The job in the trace of the present span, if an integration knows one, and it has no trace of its own."""
+        present = tracing.carrier_of_present_span
+        if present is None or self.trace_id or self.parent_span_id or self.span_context:
+            return self
+        columns = tracing.columns(present())
+        return replace(self, **columns) if columns else self
+
     def with_correlation_id(self, correlation_id: str | None) -> Self:
         """Sets the id that it shares with related jobs."""
         return replace(self, correlation_id=correlation_id)
@@ -461,6 +486,8 @@ class Job(_Rowed):
         Raises:
             UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
         """
+        if tracing.carrier_of_present_span is not None and (traced := self.traced()) is not self:
+            return traced.new_job(now)
         if self.queue is None:
             raise UsageError("The job has no queue.")
         fields.queue(self.queue)

@@ -1,7 +1,7 @@
 """Spawn handlers, their context and their result."""
 
 import json
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
@@ -15,10 +15,12 @@ from hammerwork_cli.core.payloads import due_time
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.runtime.api import tracing
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.resources import OpenResources, UsesResources
 from hammerwork_cli.runtime.api.results import Results
 from hammerwork_cli.runtime.api.signatures import check_call, refusal, signature
+from hammerwork_cli.runtime.api.tracing import TraceColumns
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.queue import Queue
@@ -174,6 +176,13 @@ class SpawnContext(UsesResources):
     _place: Callable[[], Ancestry] | None = field(default=None, repr=False, compare=False)
     _is_over: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
     _resources: OpenResources | None = field(default=None, repr=False, compare=False)
+
+    _handed_down: Callable[[TraceColumns], None] | None = field(default=None, repr=False, compare=False)
+
+    def _hand_down(self, carrier: Mapping[str, str]) -> None:
+        """Adds what this attempt spawns to the trace of a span."""
+        if self._handed_down is not None:
+            self._handed_down(tracing.columns(carrier))
 
     def _open(self, resource: Callable[..., Any]) -> Any:
         if self._resources is None:

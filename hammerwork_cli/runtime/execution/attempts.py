@@ -11,6 +11,7 @@ from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
 from hammerwork_cli.features.worker.queries.ancestry import NewJoin
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import EndedAttempt
+from hammerwork_cli.runtime.api.tracing import TraceColumns
 from hammerwork_cli.runtime.outcomes.failures import message_of
 
 
@@ -111,6 +112,10 @@ class Attempt:
         """Notes that a try to write what it spawns has failed, or with ``None`` that it is written."""
         began = self.refusal[0] if self.refusal else time.monotonic()
         self.refusal = None if error is None else (began, message_of(error))
+
+    def hand_down(self, columns: TraceColumns) -> None:
+        """Lets the children inherit the trace of this attempt instead of that of the job."""
+        self.job = self.job._replace(**columns)
 
     def take_rest(self) -> Callable[[], EndedAttempt | None] | None:
         """What is left to do after its coroutine, for the present thread to do; ``None`` at its beginning."""

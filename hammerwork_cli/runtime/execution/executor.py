@@ -251,6 +251,7 @@ class Executor:
             lambda: parent.place,
             lambda: attempt.over,
             self._resources,
+            attempt.hand_down,
         )
 
     def _time_of(self, deadline: float | None) -> datetime | None:

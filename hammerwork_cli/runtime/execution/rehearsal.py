@@ -48,6 +48,7 @@ from hammerwork_cli.runtime.api.spawn import (
     SpawnRefusedError,
     config_of,
 )
+from hammerwork_cli.runtime.api.tracing import TraceColumns
 from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, result_of
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
 from hammerwork_cli.runtime.execution.parents import check_spawn, named_limits, payload_hash
@@ -246,6 +247,10 @@ class SpawnStep:
         self.early: dict[str, NewJob] = {}
         self.produced = 0
         self.was_stopped = False
+
+    def hand_down(self, columns: TraceColumns) -> None:
+        """See :meth:`Attempt.hand_down`."""
+        self.job = self.job._replace(**columns)
 
     def run(self, most: int) -> Children:
         """Runs ``validate_spawn`` and ``spawn_jobs``; returns the children at the end, none without a handler.

@@ -231,7 +231,8 @@ class _JobServer:
         number = self._number
 
         def spawn(job: Job, *, key: str | None = None) -> Job:
-            answer: Job | HammerworkError = self._ask(Reply("write", (job, key)), number)
+            sent = job.traced() if isinstance(job, Job) else job
+            answer: Job | HammerworkError = self._ask(Reply("write", (sent, key)), number)
             if isinstance(answer, HammerworkError):
                 self._refusal = answer
                 raise answer
@@ -246,6 +247,7 @@ class _JobServer:
         return SpawnContext(
             *(Job.of(record.job), record.config, self._queue, spawn, record.result, record.deadline, place),
             _resources=self._resources,
+            _handed_down=lambda columns: self._ask(Reply("trace", columns), number),
         )
 
     def _ask(self, question: Reply, number: int) -> Any:

@@ -154,8 +154,8 @@ class Processes:
                     process.say("more")
                 elif kind == "write" and context is not None:
                     refusal = _write(process, context, *value)
-                elif kind == "place" and context is not None:
-                    process.say((context.depth, context.root_id))
+                elif kind in ("place", "trace") and context is not None:
+                    process.say(_told(context, kind, value))
                 elif kind == "error":
                     raise _raised(value, refusal)
                 else:
@@ -182,6 +182,14 @@ def _write(process: Process, context: SpawnContext, job: Job, key: str) -> Hamme
     if written.created:
         written.payload = None  # the process has it
     process.say(written)
+    return None
+
+
+def _told(context: SpawnContext, kind: str, value: Any) -> tuple[int, str] | None:
+    if kind == "place":
+        return context.depth, context.root_id
+    if context._handed_down is not None:
+        context._handed_down(value)
     return None
 
 

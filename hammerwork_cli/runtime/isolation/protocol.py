@@ -39,7 +39,7 @@ class Reply(NamedTuple):
     """A message to the worker."""
 
     # `ready` (with the process's id), `value` (the last one), `jobs` (children), `write` (one to be written
-    # now), `place` (asks for the job's place in its tree), `error`.
+    # now), `place` (asks for the job's place in its tree), `trace` (what its children inherit), `error`.
     kind: str
     value: Any = None
 
