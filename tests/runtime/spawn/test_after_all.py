@@ -1,7 +1,8 @@
 """``context.after_all``: one job that runs once when the others have ended, released by whoever ends the last one."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from hammerwork_cli import Cancel, Handlers, Job, SpawnConfig, SpawnContext, UsageError, Worker
 from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Delete, RetryJobs
+from hammerwork_cli.features.job.queries.dependencies import compare_joins
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.tree.queries import joins
-from hammerwork_cli.testing import run
+from hammerwork_cli.testing import run as rehearse
+from tests.conftest import Outcome
 from tests.runtime.conftest import Stage
 
 
@@ -297,8 +300,8 @@ def test_counts_are_right_after_every_change(stage: Stage, app: Handlers) -> Non
         change(stage, children[:1], made)
         (before,) = stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins")
         stage.execute("UPDATE hammerwork_joins SET checked_at = '2026-01-01 00:00:00'")
-        (join,) = joins.stale(stage.database, stage.database.now(), 5)
-        stage.database.transaction(lambda join=join: joins.recount(stage.database, join, stage.database.now()))
+        found = joins.stale(stage.database, stage.database.now(), 5)
+        stage.database.transaction(lambda ids=found: compare_joins(stage.database, ids, stage.database.now()))
         assert stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins") == [before]
 
 
@@ -318,6 +321,40 @@ def test_a_comparison_finds_children_that_depend_on_other_jobs_first(stage: Stag
     stage.execute("UPDATE hammerwork_joins SET checked_at = '2026-01-01 00:00:00'")
     assert Doctor(stage.database, now=stage.database.now()).fix_joins() == ((), ())
     assert stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins") == [(3, 0)]
+
+
+# Trees that are imported.
+
+
+def test_it_does_not_count_an_imported_copy_of_a_part(
+    lite: Stage, app: Handlers, run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    child, *_ = waiting_report(lite, app)
+    lite.execute("UPDATE hammerwork_jobs SET scheduled_at = '2037-01-01 00:00:00'")
+    file = str(tmp_path / "part.jsonl")
+    assert run("job", "export", child, "--tree", "-o", file, url=lite.url).exit_code == 0
+    assert run("job", "import", file, "--as", "pending", "--new-ids", url=lite.url).exit_code == 0
+    lite.work(app)
+    assert len(ids(lite, "child", "Completed")) == 1
+    assert lite.database.query("SELECT open_jobs FROM hammerwork_joins") == [(3,)]
+
+
+def test_it_waits_again_in_a_tree_that_is_imported_to_run_again(
+    lite: Stage, app: Handlers, run: Callable[..., Outcome], new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    reports = Reports(app, 3)
+    (top,) = lite.enqueue(parent())
+    lite.work(app)
+    file, url = str(tmp_path / "tree.jsonl"), new_database("sqlite", migrated=True)
+    assert run("job", "export", top.id, "--tree", "-o", file, url=lite.url).exit_code == 0
+    assert run("job", "import", file, "--as", "pending", url=url).exit_code == 0
+    again = Stage(url)
+    assert (state(again), reports.seen.pop()) == (("Pending", "waiting"), [0, 1, 2])
+    again.work(app, queues=["parent", "report"])
+    assert (state(again), reports.seen) == (("Pending", "waiting"), [])
+    again.work(app, concurrency=1)
+    assert (state(again), reports.seen) == (("Completed", "satisfied"), [[0, 1, 2]])
+    again.close()
 
 
 # Arguments, and a test without a database.
@@ -351,8 +388,8 @@ def test_it_must_come_first_and_its_arguments_must_be_right(lite: Stage, app: Ha
 def test_a_test_without_a_database_sees_the_join_and_gives_it_results() -> None:
     app = Handlers()
     Reports(app, 2)
-    outcome = run(app, Job("parent", {}))
+    outcome = rehearse(app, Job("parent", {}))
     assert [job.queue for job in outcome.early.values()] == ["report"]
     assert len(outcome.children) == 2
     one = "11111111-1111-4111-8111-111111111111"
-    assert run(app, Job("report"), results={one: 5}).result == 1
+    assert rehearse(app, Job("report"), results={one: 5}).result == 1

@@ -15,6 +15,8 @@ from hammerwork_cli.core.payloads import unpacked
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.archive.models.rows import restored, to_run_again
 from hammerwork_cli.features.backup.models.tables import TABLES, ColumnKind, OtherColumns, Record, given_back, unclaimed
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.queries.joins import is_join, marks
 from hammerwork_cli.features.tree.queries.release import spawner_of
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ class IncomingRecords:
         """The word of the table and the values of a row that arrives."""
         came_as = values
         if word in {"jobs", "archive"}:
-            word, values = self._job(word, dict(values))
+            values = values | {"ancestry": self._counted_here(values["ancestry"])}
+            word, values = self._job(word, values)
         elif word == "requests" and self.options.pending and values["state"] in {"pending", "running"}:
             values = values | {
                 "state": "failed",
@@ -75,6 +78,15 @@ class IncomingRecords:
         if word in {"jobs", "archive"} and values["is_encrypted"]:
             values = self._encrypted(came_as, values)
         return word, values
+
+    def _counted_here(self, ancestry: str | None) -> str | None:
+        """The place of a job without the joins that are not in the file: they have not counted it."""
+        outside = set(marks(ancestry)) - self.jobs
+        place = Ancestry.parse(ancestry) if outside else None
+        if place is None:
+            return ancestry
+        joins, joined = (tuple(join for join in found if join in self.jobs) for found in (place.joins, place.joined))
+        return place._replace(joins=joins, joined=joined).stored()
 
     def _encrypted(self, old: Record, new: Record) -> Record:
         """A job whose payload is encrypted, in a form that can be decrypted with its new id and queue."""
@@ -109,7 +121,7 @@ class IncomingRecords:
         elif values["payload"] is None:
             raise UsageError("It has no payload.")
         parents = tuple(parent for parent in values["depends_on"] or () if parent in self.jobs)
-        waits = bool(parents) and set(parents) != {spawner_of(values["ancestry"])}
+        waits = bool(parents) and (set(parents) != {spawner_of(values["ancestry"])} or is_join(values["ancestry"]))
         state = "waiting" if waits else "satisfied" if parents else "none"
         return "jobs", to_run_again(values, self.now, state) | {"depends_on": parents}
 

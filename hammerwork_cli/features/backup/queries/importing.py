@@ -20,6 +20,7 @@ from hammerwork_cli.features.backup.queries.fitting import ColumnLimits
 from hammerwork_cli.features.backup.queries.rows import Rows
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import notifications
+from hammerwork_cli.features.job.queries.dependencies import compare_joins
 
 MOST_TOGETHER = 500
 MOST_RECORDS = 5_000_000
@@ -181,10 +182,14 @@ class TreeImport:
         """Imports everything in one transaction."""
 
         def work() -> None:
+            arrived: list[str] = []
             self._refuse_existing()
             for word, rows in groupby(self._arrivals(), key=lambda arrival: arrival[1]):
                 for part in batched((row for _, _, row in rows), MOST_TOGETHER):
                     self._insert(word, part)
+                    arrived.extend(row["job_id"] for row in part if word == "joins")
+            if self._options.pending:  # otherwise they stay as they were
+                compare_joins(self._database, arrived, self._now)
             notifications.notify(self._database, self._plan.queues)
 
         self._database.transaction(work)

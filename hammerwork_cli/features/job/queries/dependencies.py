@@ -18,11 +18,11 @@ from hammerwork_cli.core.values import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import GIN_CHUNK, chunks
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.queries import groups, joins
+from hammerwork_cli.features.job.queries import groups, joins, notifications
 from hammerwork_cli.features.job.queries.cron import occurrence_of
 from hammerwork_cli.features.job.queries.listing import chosen
 from hammerwork_cli.features.tree.queries.joins import counts as join_counts
-from hammerwork_cli.features.tree.queries.joins import is_join, marks
+from hammerwork_cli.features.tree.queries.joins import is_join, marks, parents_of_joins, recount
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.tree.queries.release import DONE, RECURRING, awaited, is_shared, release, spawner_of
 
@@ -231,6 +231,18 @@ def fail_next(
     changed = [*rest, *after.changed, *of_batches]
     groups.Groups.locked(database, [*following.parents, *changed]).settle(database, now)
     return after._replace(changed=changed, parents=[*after.parents, *of_batches, *settled.failed], released=released)
+
+
+def compare_joins(database: Database, ids: Sequence[str], now: datetime) -> joins.Settled:
+    """Corrects the counts of joins, and releases or fails those that wait for nothing. Needs a transaction."""
+    for join, parent in parents_of_joins(database, ids):
+        recount(database, join, parent, now)
+    settled = joins.settle(database, joins.Marks(Counter(dict.fromkeys(ids, 0))), now)
+    following = Following(parents=settled.failed)
+    while following.unfinished:
+        following = fail_next(database, following, now, joins.FAILED)
+    notifications.notify(database, settled.released)
+    return settled
 
 
 def spawned_early(database: Database, parents: Sequence[str], request: str | None = None) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Finds and fixes damage that workers and tools have left in the database."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,9 +22,8 @@ from hammerwork_cli.core.values import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.job.queries import ahead, notifications
-from hammerwork_cli.features.job.queries.dependencies import Following, fail_next
-from hammerwork_cli.features.job.queries.joins import FAILED, Marks, settle
+from hammerwork_cli.features.job.queries import ahead
+from hammerwork_cli.features.job.queries.dependencies import Following, compare_joins, fail_next
 from hammerwork_cli.features.spawn.models.doctor import FIXABLE, Damage, Finding, FoundJob, in_cycles
 from hammerwork_cli.features.tree.queries import joins, records
 from hammerwork_cli.features.tree.queries.relatives import Relatives
@@ -335,18 +334,13 @@ class Doctor:
         failed: list[str] = []
         for join in joins.stale(self.database, self.now - UNCOMPARED, MOST_JOINS):
             after = self.database.transaction(partial(self._fix_join, join))
-            {"satisfied": released, "failed": failed}.get(after, []).append(join.job)
+            {"satisfied": released, "failed": failed}.get(after, []).append(join)
         return FixedJobs(tuple(released), tuple(failed))
 
-    def _fix_join(self, join: joins.StaleJoin) -> str:
+    def _fix_join(self, join: str) -> str:
         """The state of a join afterwards. Needs a transaction."""
-        joins.recount(self.database, join, self.now)
-        settled = settle(self.database, Marks(Counter({join.job: 0})), self.now)
-        following = Following(parents=settled.failed)
-        while following.unfinished:
-            following = fail_next(self.database, following, self.now, FAILED)
-        notifications.notify(self.database, settled.released)
-        return "failed" if join.job in settled.failed else "satisfied" if settled.released else "waiting"
+        settled = compare_joins(self.database, [join], self.now)
+        return "failed" if join in settled.failed else "satisfied" if settled.released else "waiting"
 
     def _fix_waiting(self, fixed: dict[Damage, int]) -> int:
         """Goes over all waiting jobs once; returns the number of fixed jobs."""

@@ -88,17 +88,20 @@ def ready(database: Database, joins: Iterable[str]) -> dict[str, str]:
     return found
 
 
-class StaleJoin(NamedTuple):
-    """A waiting join whose jobs nobody has compared with their number for a while."""
-
-    job: str
-    parent: str
-    scope: str
-
-
-def stale(database: Database, before: datetime, limit: int) -> list[StaleJoin]:
+def stale(database: Database, before: datetime, limit: int) -> list[str]:
+    """Waiting joins whose jobs nobody has compared with their number for a while."""
     rows = database.rows("tree.joins.stale", before=before, waiting=WAITING_SPELLINGS, limit=limit)
-    return [StaleJoin(str(job), str(parent), scope) for job, parent, scope in rows]
+    return [str(job) for (job,) in rows]
+
+
+def parents_of_joins(database: Database, ids: Sequence[str]) -> list[tuple[str, str]]:
+    """(join, parent) of those of some joins that exist, in the order of their ids."""
+    rows = [
+        row
+        for part in chunks(sorted(ids), database.key_chunk)
+        for row in database.rows("tree.joins.parents", ids=database.ids(part))
+    ]
+    return sorted((str(join), str(parent)) for join, parent in rows)
 
 
 def awaited(database: Database, join: str, parent: str) -> Iterator[tuple[str, str]]:
@@ -117,17 +120,17 @@ def awaited(database: Database, join: str, parent: str) -> Iterator[tuple[str, s
                         yield str(job), status_of(status)
 
 
-def recount(database: Database, join: StaleJoin, now: datetime) -> None:
+def recount(database: Database, join: str, parent: str, now: datetime) -> None:
     """Corrects the counts of a join: other programs end jobs without counting. Needs a transaction."""
-    locked = database.row("tree.joins.lock", id=join.job)
+    locked = database.row("tree.joins.lock", id=join)
     if locked is None:
         return
-    status = database.row("tree.release.statuses", ids=database.ids([join.parent]))
-    found = Counter(word for _, word in awaited(database, join.job, join.parent))
+    status = database.row("tree.release.statuses", ids=database.ids([parent]))
+    found = Counter(word for _, word in awaited(database, join, parent))
     ended = status is None or status_of(status[1]) in FINISHED or (bool(locked[0]) and status[1] == "recurring")
     counted: dict[str, Any] = {
         "ended": ended,
         "open": sum(jobs for word, jobs in found.items() if word not in FINISHED),
         "failed": sum(jobs for word, jobs in found.items() if word in UNSUCCESSFUL),
     }
-    database.run("tree.joins.correct", id=join.job, now=now, **counted)
+    database.run("tree.joins.correct", id=join, now=now, **counted)

@@ -33,9 +33,13 @@ SELECT j.id, j.queue_name FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: stale
 -- Lists waiting joins whose jobs nobody has compared with their number for a while.
-SELECT x.job_id, x.parent_id, x.scope FROM hammerwork_joins x JOIN hammerwork_jobs j ON j.id = x.job_id
+SELECT x.job_id FROM hammerwork_joins x JOIN hammerwork_jobs j ON j.id = x.job_id
 WHERE x.checked_at < :before AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 ORDER BY x.checked_at LIMIT :limit
+
+-- name: parents
+-- Reads the parents of some joins.
+SELECT x.job_id, x.parent_id FROM hammerwork_joins x WHERE x.job_id {among}
 
 -- name: lock
 -- Locks a join.
