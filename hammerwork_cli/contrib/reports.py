@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import sentry_sdk
-from sentry_sdk.utils import event_from_exception
+from sentry_sdk.utils import capture_internal_exceptions, event_from_exception
 
 from hammerwork_cli.runtime.api.around import Around
 from hammerwork_cli.runtime.api.handlers import Handlers
@@ -32,11 +32,11 @@ def instrument(app: Handlers) -> None:
             except WantedOutcome:
                 raise
             except Exception as error:
-                mechanism = {"type": "hammerwork", "handled": False}
-                event, hint = event_from_exception(
-                    error, client_options=sentry_sdk.get_client().options, mechanism=mechanism
-                )
-                sentry_sdk.capture_event(event, hint=hint)
+                with capture_internal_exceptions():
+                    mechanism = {"type": "hammerwork", "handled": False}
+                    options = sentry_sdk.get_client().options
+                    event, hint = event_from_exception(error, client_options=options, mechanism=mechanism)
+                    sentry_sdk.capture_event(event, hint=hint)
                 with suppress(AttributeError):  # of a class without a place for it
                     setattr(error, _REPORTED, True)
                 raise

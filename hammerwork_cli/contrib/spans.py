@@ -1,7 +1,7 @@
 """The spans of runs, for :mod:`hammerwork_cli.contrib.opentelemetry`, which is imported without OpenTelemetry."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from opentelemetry import propagate, trace
@@ -15,6 +15,7 @@ from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.outcomes import Cancel, Retry, Snooze, WantedOutcome
 from hammerwork_cli.runtime.api.spawn import SpawnContext
+from hammerwork_cli.runtime.outcomes.failures import message_of
 from hammerwork_cli.version import __version__
 
 _W3C = TraceContextTextMapPropagator()
@@ -105,8 +106,9 @@ def _tell(span: Span, error: BaseException) -> None:
         span.set_attribute("hammerwork.job.outcome", type(error).__name__.lower())
         return
     span.set_attribute("error.type", type(error).__qualname__)
-    span.set_status(Status(StatusCode.ERROR, str(error)))
+    span.set_status(Status(StatusCode.ERROR, message_of(error)))
     if isinstance(error, WantedOutcome):
         span.set_attribute("hammerwork.job.outcome", "retry" if isinstance(error, Retry) else "discard")
     else:
-        span.record_exception(error)
+        with suppress(Exception):  # whatever its __str__ raises
+            span.record_exception(error)

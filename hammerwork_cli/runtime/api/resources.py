@@ -20,6 +20,7 @@ Function = Callable[..., Any]
 Yielded = TypeVar("Yielded")
 CLOSE_SECONDS = 5.0
 """For one asynchronous resource, and for the resources of all processes together."""
+CLOSED = "The worker has ended, and its resources are closed."
 log = logging.getLogger("hammerwork")
 
 
@@ -182,7 +183,9 @@ class OpenResources:
             if function not in self._values:
                 self._check_open()
                 one = _SyncOpened(function, self.arguments(function, path))
-                self.keep(one)
+                if not self.keep(one):
+                    one.close()
+                    self._check_open()
                 self._values[function] = one.value
         return self._values[function]
 
@@ -206,16 +209,14 @@ class OpenResources:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ConfigError("The worker has ended, and its resources are closed.")
+            raise ConfigError(CLOSED)
 
-    def keep(self, one: _Opened) -> None:
-        """Remembers to close a resource that has just been opened."""
+    def keep(self, one: _Opened) -> bool:
+        """Remembers to close a resource that has just been opened; ``False`` if the others are closed meanwhile."""
         with self._lock:
-            self._stack.append(one)
-            closed = self._closed
-        if closed:  # while it was opened
-            self._close_all()
-            self._check_open()
+            if not self._closed:
+                self._stack.append(one)
+            return not self._closed
 
     def forget(self, one: "_AsyncOpened") -> None:
         """Forgets a resource that its event loop has closed, or could not open."""
@@ -232,16 +233,12 @@ class OpenResources:
 
     def close(self) -> None:
         """Closes all of them, the last first, and lets none be opened any more. Raises nothing."""
-        with self._lock:
-            self._closed = True
-        self._close_all()
-
-    def _close_all(self) -> None:
         while True:
             with self._lock:
-                if not self._stack:
-                    return
-                one = self._stack.pop()
+                self._closed = True
+                one = self._stack.pop() if self._stack else None
+            if one is None:
+                return
             one.close()
 
 
@@ -298,7 +295,9 @@ class _AsyncOpened:
 
         try:
             value = await anext(generator)
-            self._owner.keep(self)
+            if not self._owner.keep(self):
+                await self._finish(generator)
+                raise ConfigError(CLOSED)
         except BaseException as error:  # noqa: BLE001  whoever uses it gets it
             self._fail(error)
             return

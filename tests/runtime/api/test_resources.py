@@ -9,8 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Queue, Resources, RetryStrategy, SpawnContext, UsageError, Worker
 from hammerwork_cli.errors import ConfigError
+from hammerwork_cli.runtime.execution.collecting import CollectingQueue
+from hammerwork_cli.runtime.execution.rehearsal import Rehearser, claimed
+from hammerwork_cli.runtime.isolation import parent
 from hammerwork_cli.runtime.worker.loop import MainLoop
 from hammerwork_cli.testing import run
 from tests.runtime.conftest import Stage, until
@@ -326,6 +330,70 @@ def test_a_test_replaces_resources_and_closes_those_that_it_does_not_replace() -
     assert closed == ["client", "client", "pool"]
 
 
+def test_resources_that_open_while_the_others_are_closed_are_closed_at_once(app: Handlers) -> None:
+    events: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    @app.resource
+    def pool() -> Iterator[int]:
+        begun.set()
+        go_on.wait(20)
+        yield 1
+        events.append("close pool")
+
+    @app.resource
+    async def client() -> AsyncIterator[int]:
+        await asyncio.sleep(0)
+        yield 2
+        events.append("close client")
+
+    opened = app.open_resources()
+    with ThreadPoolExecutor(1) as thread:
+        used = thread.submit(opened.use, pool)
+        assert begun.wait(20)
+        opened.close()
+        go_on.set()
+        with pytest.raises(ConfigError, match="The worker has ended"):
+            used.result(20)
+
+    async def use() -> None:
+        another = app.open_resources()
+        asking = asyncio.ensure_future(another.use(client))
+        await asyncio.sleep(0)
+        another.close()
+        with pytest.raises(ConfigError, match="The worker has ended"):
+            await asking
+
+    asyncio.run(use())
+    assert events == ["close pool", "close client"]
+
+
+@pytest.mark.sqlite
+def test_a_rehearsal_opens_and_closes_what_a_spawn_handler_uses(lite: Stage, app: Handlers) -> None:
+    events: list[str] = []
+
+    @app.lifespan
+    def start() -> Iterator[None]:
+        events.append("start")
+        yield
+        events.append("end")
+
+    @app.resource
+    async def client() -> AsyncIterator[str]:
+        yield "page"
+        events.append("close client")
+
+    @app.spawn("crawl")
+    async def crawl(context: SpawnContext) -> list[Job]:
+        return [Job(await context.use(client))]
+
+    now = datetime.now(UTC)
+    rehearser = Rehearser(app, CollectingQueue(lambda: lite.queue.url, now), now, database=None, most=10)
+    found = rehearser.rehearse(claimed(Job("crawl").new_job(now), now), stored=False)
+    assert [child.queue for child in found.first] == ["page"]
+    assert events == ["start", "close client", "end"]
+
+
 HANDLERS = """
 import os, sys, time
 from pathlib import Path
@@ -440,3 +508,18 @@ def test_a_lifespan_that_fails_in_a_process_fails_the_attempt_with_its_reason(
     assert (report.completed, report.failed) == (0, 1)
     assert "The lifespan start failed: KeyError: 'DSN'" in lite.one(job, "error_message")
     assert json.dumps(events(tmp_path)) == '["start"]'
+
+
+@pytest.mark.sqlite
+def test_a_process_that_does_not_close_its_resources_in_time_is_killed(
+    lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "slow.py").write_text(HANDLERS.replace('note("close pool")', "time.sleep(600)"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(parent, "CLOSE_SECONDS", 0.3)
+    lite.enqueue(Job("uses"))
+    began = time.monotonic()
+    Worker(Queue(lite.url), "slow:app", isolation="process", drain=True, concurrency=1).run()
+    assert time.monotonic() - began < 20
+    assert "A process could not close its resources within 0.3 s." in caplog.text
+    assert "end" not in events(tmp_path)
