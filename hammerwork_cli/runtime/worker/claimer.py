@@ -38,7 +38,8 @@ EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
 CLAIM_SECONDS = 0.1
 """How long it claims from one queue after the other before outcomes, and a stop, have their turn."""
 LOOK_SHARE = 10
-"""After it looked which of its queues have jobs, a worker does something else for so many times as long."""
+"""After it looked which of its queues have jobs, or behind many jobs that may not start, a worker does something else
+for so many times as long."""
 PATIENCE_SECONDS = 0.5
 """How long a comparison waits for the thread that writes outcomes."""
 WEIGHTS = {
@@ -90,6 +91,7 @@ class Claimer:
         self._sizes: dict[str, float] = {}  # queue -> recent size of a payload
         self._most = context.options.most_of  # queue -> jobs that this worker runs at once
         self._limited: set[str] = set()  # queues that have a limit, as their last claims told
+        self._behind_at: dict[str, float] = {}  # when to look behind jobs of a queue that its limit leaves no room for
         self._held: dict[str, _LeftAlone] = {}  # queues that are left alone, since a limit leaves no room
         self._compare_at = time.monotonic() + self.worker.lease / 2
         # The lock guards these two, which any thread writes.
@@ -272,6 +274,8 @@ class Claimer:
             (self._limited.add if got.is_limited else self._limited.discard)(queue)
             if got.no_room is not None:
                 found += got
+                if got.no_room.looked:
+                    self._behind_at[queue] = time.monotonic() + LOOK_SHARE * got.no_room.looked
                 self._hold(queue, got.no_room.seconds, found)
                 return False
             if got:
@@ -326,6 +330,7 @@ class Claimer:
                 priority=priority,
                 spawning=bool(self.worker.handlers),
                 lease=job_lease(self.worker.lease),
+                behind=time.monotonic() >= self._behind_at.get(queue, 0.0),
             )
 
         return unit

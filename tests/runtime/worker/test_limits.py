@@ -17,16 +17,17 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import claim, limits
 from hammerwork_cli.features.worker.queries.claim import ClaimedBatch
+from hammerwork_cli.runtime.worker import claimer
 from tests.runtime.conftest import Stage, until
 
 WORKER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 
 
 def claimed(
-    stage: Stage, queue: str = "api", *, worker: str = WORKER, limit: int = 100, slots: int = 100
+    stage: Stage, queue: str = "api", *, worker: str = WORKER, limit: int = 100, slots: int = 100, behind: bool = True
 ) -> ClaimedBatch:
     database = stage.database
-    return claim.claim(database, queue, worker=worker, now=database.now(), limit=limit, slots=slots)
+    return claim.claim(database, queue, worker=worker, now=database.now(), limit=limit, slots=slots, behind=behind)
 
 
 def tenants(batch: ClaimedBatch, stage: Stage) -> dict[str, int]:
@@ -246,6 +247,40 @@ def test_many_jobs_of_one_value_do_not_keep_the_others_from_starting(stage: Stag
     stage.queue.limit("api", concurrency=1, per="tenant")
     stage.enqueue(*of_tenants("a" * 300 + "b" * 300 + "cd"))
     assert list(tenants(claimed(stage, slots=3), stage).values()) == [1, 1, 1]
+
+
+def test_a_claim_that_may_not_look_behind_jobs_without_room_leaves_the_others(stage: Stage) -> None:
+    stage.queue.limit("api", rate="1/h", per="tenant")
+    stage.enqueue(*of_tenants("a" * 200), Job("api", {"tenant": "b"}, priority="low"))
+    assert tenants(claimed(stage, slots=1), stage) == {"a": 1}
+    batch = claimed(stage, slots=9, behind=False)
+    assert (tenants(batch, stage), batch.no_room and batch.no_room.looked) == ({}, 0.0)
+    batch = claimed(stage, slots=9)
+    assert (tenants(batch, stage), batch.no_room and batch.no_room.looked > 0.0) == ({"b": 1}, True)
+
+
+def test_a_worker_does_something_else_for_longer_than_it_looks_behind_jobs_without_room(
+    lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    original = limits.claim
+
+    def counting(*arguments: Any, behind: bool) -> limits.Chosen:
+        looks.append(behind)
+        return original(*arguments, behind=behind)
+
+    monkeypatch.setattr(limits, "claim", counting)
+    monkeypatch.setattr(claimer, "LOOK_SHARE", 1_000_000)
+    Handled(app, "api")
+    lite.queue.limit("api", rate="1/h", per="tenant")
+    lite.enqueue(*of_tenants("a" * 200))
+    worker = Worker(lite.queue, app, poll_interval=0.01)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    until(lambda: len(looks) > 5)
+    worker.stop()
+    thread.join()
+    assert looks.count(True) == 1
 
 
 def test_a_key_may_lie_within_another_and_have_any_value(stage: Stage) -> None:

@@ -116,6 +116,7 @@ def claim(
     priority: int | None = None,
     spawning: bool = True,
     lease: int = LEAST_JOB_LEASE,
+    behind: bool = True,
 ) -> ClaimedBatch:
     """Claims due jobs of a queue, the most urgent first; none of a paused queue.
 
@@ -128,6 +129,7 @@ def claim(
         room: most bytes of the payloads of further jobs, which have to wait.
         spawning: whether the worker has handlers that spawn; without them it does not look whether a job has spawned.
         lease: seconds for which hammerwork 3 (Rust) leaves the jobs alone.
+        behind: see :func:`limits.claim`.
     """
 
     def ready(limit: int, per: str | None = None, full: Sequence[str] = ()) -> list[tuple[Any, ...]]:
@@ -155,7 +157,7 @@ def claim(
         batch.is_limited = bool(rows) and rows[0][-1] is not None
         if batch.is_limited:
             chosen, batch.no_room, at = limits.claim(
-                database, queue, rows, min(limit, slots), ready, lambda some: _choose(some, slots)
+                database, queue, rows, min(limit, slots), ready, lambda some: _choose(some, slots), behind=behind
             )
             batch.is_cut = batch.no_room is None and len(rows) > len(chosen)
         else:

@@ -5,6 +5,7 @@ death of a worker leaves right, and starts within the period by their record. A 
 """
 
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -46,6 +47,7 @@ class NoRoom(NamedTuple):
     """Why a claim left jobs that are due, and for how long to leave the queue alone."""
 
     seconds: float | None  # nothing if room comes with the end of a running job, which nobody can tell
+    looked: float = 0.0  # seconds that it took to look behind the first jobs
 
 
 class Chosen(NamedTuple):
@@ -63,6 +65,8 @@ def claim(
     slots: int,
     ready: Ready,
     choose: Callable[[list[Row]], list[Row]],
+    *,
+    behind: bool = True,
 ) -> Chosen:
     """Chooses jobs of a queue with a limit, and counts their starts. Needs a transaction.
 
@@ -72,13 +76,15 @@ def claim(
         ready: reads the first ready jobs without one of the values in ``full``. The last column but one is the value
             that the limit goes by.
         choose: of jobs that may start, those that the worker takes.
+        behind: if the values of the first jobs have no room, look for others behind them, which may take long: it reads
+            all of them.
     """
     locked = database.row("worker.limits.lock", queue=queue)
     if locked is None:
         return Chosen([], NoRoom(LOCKED_SECONDS))
     *columns, claims, now = locked
     allowance = _Allowance(database, _limit(columns), timestamp(now) or database.now())
-    allowed, no_room = allowance.allowed(rows, slots, ready)
+    allowed, no_room = allowance.allowed(rows, slots, ready, behind=behind)
     chosen = choose(allowed)
     if chosen:
         database.run("worker.limits.touch", queue=queue)
@@ -97,19 +103,20 @@ class _Allowance:
         self._starts: dict[str, Starts] = {}
         self._keys: dict[Any, str] = {}  # the id of a job that may start -> its value
         self._taken: Counter[str] = Counter()
+        self._looked = 0.0
         self._free_at: datetime | None = None  # the first value that has no more room by its rate gets some
 
-    def allowed(self, rows: Sequence[Row], most: int, ready: Ready) -> tuple[list[Row], NoRoom | None]:
+    def allowed(self, rows: Sequence[Row], most: int, ready: Ready, *, behind: bool) -> tuple[list[Row], NoRoom | None]:
         """The jobs that may start, and why there are not more."""
         if self._limit.per is None:
             found = rows[: max(0, min(most, self.room(SHARED)))]
             self._take(found, SHARED)
             left = len(found) < min(most, len(rows)) and self.room(SHARED) <= 0
         else:
-            found, left = self._of_each_value(most, ready)
+            found, left = self._of_each_value(most, ready, behind=behind)
         return list(found), self._no_room() if left else None
 
-    def _of_each_value(self, most: int, ready: Ready) -> tuple[list[Row], bool]:
+    def _of_each_value(self, most: int, ready: Ready, *, behind: bool) -> tuple[list[Row], bool]:
         database, limit = self._database, self._limit
         full = {key for key, jobs in self._running.items() if limit.concurrency and jobs >= limit.concurrency}
         if limit.rate is not None:
@@ -123,9 +130,15 @@ class _Allowance:
                 full.add(str(key))
                 self._note_free(timestamp(until))
         chosen: list[Row] = []
-        for _ in range(MOST_LOOKS if most > 0 else 0):
+        for look in range(MOST_LOOKS if most > 0 else 0):
             wanted = most + len(chosen)  # those that are chosen are found again
-            found = ready(limit=wanted, per=value_path(database, limit), full=sorted(full)[:MOST_FULL])
+            left_out = sorted(full)[:MOST_FULL] if look else ()
+            if left_out and not behind:
+                break
+            began = time.monotonic()
+            found = ready(limit=wanted, per=value_path(database, limit), full=left_out)
+            if left_out:
+                self._looked += time.monotonic() - began
             for row in found:
                 key = str(row[-2])
                 if row[0] in self._keys or len(chosen) >= most:
@@ -161,8 +174,8 @@ class _Allowance:
 
     def _no_room(self) -> NoRoom:
         if self._free_at is None:
-            return NoRoom(None)
-        return NoRoom(max(0.0, (self._free_at - self.now).total_seconds()))
+            return NoRoom(None, self._looked)
+        return NoRoom(max(0.0, (self._free_at - self.now).total_seconds()), self._looked)
 
     def _recent(self, key: str) -> Starts:
         rate = self._limit.rate
