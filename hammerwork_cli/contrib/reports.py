@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from weakref import WeakSet
 
 import sentry_sdk
 from sentry_sdk.utils import capture_internal_exceptions, event_from_exception
@@ -16,10 +17,15 @@ from hammerwork_cli.runtime.outcomes.failures import JobError, RemoteError, want
 
 _REPORTED = "_hammerwork_reported"
 FLUSH_SECONDS = 2.0
+_INSTRUMENTED: WeakSet[Handlers] = WeakSet()
+"""Applications whose errors are reported: a second call would report each twice."""
 
 
 def instrument(app: Handlers) -> None:
     """See :func:`hammerwork_cli.contrib.sentry.instrument`."""
+    if app in _INSTRUMENTED:
+        return
+    _INSTRUMENTED.add(app)
     sentry_sdk.get_global_scope().add_event_processor(_without_repetition)
 
     @contextmanager

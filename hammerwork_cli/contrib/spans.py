@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from weakref import WeakSet
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context, attach, detach, get_current
@@ -19,13 +20,16 @@ from hammerwork_cli.runtime.outcomes.failures import message_of
 from hammerwork_cli.version import __version__
 
 _W3C = TraceContextTextMapPropagator()
+_INSTRUMENTED: WeakSet[Handlers] = WeakSet()
+"""Applications whose runs have spans: a second call would add a second one."""
 
 
 def instrument(app: Handlers | None, tracer_provider: TracerProvider | None) -> None:
     """See :func:`hammerwork_cli.contrib.opentelemetry.instrument`."""
     tracing.carrier_of_present_span = _carrier
-    if app is None:
+    if app is None or app in _INSTRUMENTED:
         return
+    _INSTRUMENTED.add(app)
     tracer = trace.get_tracer("hammerwork", __version__, tracer_provider)
 
     @contextmanager

@@ -43,7 +43,8 @@ def provider(exporter: InMemorySpanExporter) -> TracerProvider:
 
 @pytest.fixture
 def traced(app: Handlers, provider: TracerProvider) -> Iterator[Handlers]:
-    instrument(app, tracer_provider=provider)
+    for _ in range(2):  # perhaps by two modules of the application
+        instrument(app, tracer_provider=provider)
     yield app
     tracing.carrier_of_present_span = None
 
