@@ -56,5 +56,10 @@ class Rate(NamedTuple):
         return f"{self.number}/{self.period / timedelta(milliseconds=1):g}ms"
 
 
+def is_rate(text: str) -> bool:
+    """Whether a text looks like a rate."""
+    return _RATE.fullmatch(text) is not None
+
+
 def _no_rate(text: str) -> UsageError:
     return UsageError(f"{text[:40]!r} is not a rate.", hint="Write 10/s, 100/m, 1000/h or 5/30s.")

@@ -21,6 +21,7 @@ from hammerwork_cli.cli.options import (
     start_of,
 )
 from hammerwork_cli.cli.verb import ONLY_QUEUES, Verb, group
+from hammerwork_cli.core.input.rates import is_rate
 from hammerwork_cli.core.values import WAITING
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError, UsageError
@@ -307,6 +308,8 @@ def limit(
     if concurrency is None and rate is None and not remove:
         if unused := [name for name, given in (("--per", per), ("--dry-run", dry_run)) if given]:
             raise UsageError(f"{unused[0]} needs --concurrency or --rate.")
+        if mistaken := next((name for name in wanted if is_rate(name)), None):
+            raise UsageError(f"{mistaken!r} is a rate, not a queue.", hint=f"Write --rate {mistaken}.")
         found = limits.listed(context.database(), wanted)
         empty = "None of these queues has a limit." if wanted else "No queue has a limit."
         context.show(found, form, columns=limit_views.LIMITS, shape=limit_views.LIMIT, empty=empty)

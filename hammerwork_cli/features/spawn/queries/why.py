@@ -12,12 +12,15 @@ from hammerwork_cli.features.spawn.models.why import Diagnosis, FailedJob, Failu
 from hammerwork_cli.features.spawn.queries.delays import delays, never_spawned
 from hammerwork_cli.features.spawn.queries.error_texts import error_texts, headline, pattern
 from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from hammerwork_cli.features.tree.queries.blockers import blockers_of
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.tree.wait import Blocker
 
 LEVELS = 100_000
+MOST_CAUSES = 20
+"""Failed jobs that are named for one that waited for them all."""
 UNFINISHED = WAITING | {JobStatus.RUNNING}
 
 
@@ -40,10 +43,12 @@ class _Diagnosing:
         self.target = target
         self.tree = tree
         self.nodes = {node.id: node for _, node in ancestors} | tree.nodes
+        self.awaited: dict[str, list[str]] = {}  # join -> failed jobs that it waited for
 
     def result(self, limit: int, now: datetime) -> Diagnosis:
         failed = [node for node in self.tree.nodes.values() if node.status in UNSUCCESSFUL]
         consequences = self._failed_with_others(failed)
+        self._read_awaited(consequences)
         causes = {node.id: node for node in failed if node.id not in consequences}
         deepest = self._deepest(causes)
         blockers = self._blockers()
@@ -87,6 +92,17 @@ class _Diagnosing:
             if status == "failed"
         }
 
+    def _read_awaited(self, consequences: Iterable[str]) -> None:
+        """Reads the failed jobs that joins waited for, besides their dependencies."""
+        if not self.database.is_current:
+            return
+        for join in joins.counts(self.database, consequences):
+            found = joins.awaited(self.database, join, self.nodes[join].depends_on[0])
+            failed = [job for job, status in found if status in UNSUCCESSFUL]
+            self.awaited[join] = failed[:MOST_CAUSES]
+            for node in self.relatives.jobs([job for job in self.awaited[join] if job not in self.nodes]):
+                self.nodes[node.id] = node
+
     def _deepest(self, causes: dict[str, TreeNode]) -> list[TreeNode]:
         """Returns the failed jobs that have no failed descendant."""
         failed_below: set[str] = set()
@@ -120,7 +136,8 @@ class _Diagnosing:
         causes: dict[str, TreeNode] = {}
         while frontier:
             node = self.nodes[frontier.pop()]
-            parents = [self.nodes[parent] for parent in node.depends_on if parent in self.nodes]
+            named = (*node.depends_on, *self.awaited.get(node.id, ()))
+            parents = [self.nodes[parent] for parent in named if parent in self.nodes]
             broken = [parent for parent in parents if parent.status != JobStatus.COMPLETED]
             if node.status in UNSUCCESSFUL and node.id not in self.tree.nodes and not broken:
                 causes[node.id] = node
