@@ -305,6 +305,27 @@ def test_counts_are_right_after_every_change(stage: Stage, app: Handlers) -> Non
         assert stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins") == [before]
 
 
+def failures(stage: Stage) -> list[tuple[int, int]]:
+    """The jobs that the join counts as open and failed: by all changes so far, and when they are counted anew."""
+    found = stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins")
+    stage.execute("UPDATE hammerwork_joins SET checked_at = '2026-01-01 00:00:00'")
+    assert Doctor(stage.database, now=stage.database.now()).fix_joins() == ((), ())
+    return found + stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins")
+
+
+def test_a_child_that_failed_counts_in_the_archive_and_not_when_it_is_deleted(
+    stage: Stage, app: Handlers, run: Callable[..., Outcome]
+) -> None:
+    children = waiting_report(stage, app)
+    change(stage, children[:2], CancelJobs(stage.database.now(), by="me"))
+    change(stage, children[:1], Delete(stage.database.now()))
+    assert failures(stage) == [(1, 1)] * 2
+    command = ("archive", "run", "--queue", "child", "--older-than", "0s", "--no-tree", "--yes")
+    assert run(*command, url=stage.url).exit_code == 0
+    assert stage.rows(where=f"id = '{children[1]}'") == []
+    assert failures(stage) == [(1, 1)] * 2
+
+
 def test_a_comparison_finds_children_that_depend_on_other_jobs_first(stage: Stage, app: Handlers) -> None:
     (other,) = stage.enqueue(Job("other"))
 

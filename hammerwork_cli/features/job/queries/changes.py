@@ -281,6 +281,8 @@ class Delete(Change):
         for job in jobs:
             if job.status not in FINISHED:
                 marks.add(job.ancestry, failed=False)
+            elif job.status in UNSUCCESSFUL:
+                marks.forget_failure(job.ancestry)
         self._settle(database, marks, step)
 
 

@@ -28,6 +28,12 @@ class Marks:
             self.ended[join] += 1
             self.failed[join] += failed
 
+    def forget_failure(self, ancestry: str | None) -> None:
+        """Takes back a job that had failed, and is no more."""
+        for join in joins.marks(ancestry):
+            self.ended[join] += 0
+            self.failed[join] -= 1
+
 
 @dataclass(slots=True)
 class Settled:

@@ -113,7 +113,10 @@ def awaited(database: Database, join: str, parent: str) -> Iterator[tuple[str, s
         seen.update(children)
         level = []
         for part in chunks(children, database.key_chunk):
-            for job, ancestry, status, recurs in database.rows("tree.joins.marks", ids=database.ids(part)):
+            rows = list(database.rows("tree.joins.marks", ids=database.ids(part)))
+            if relatives.has_archive:
+                rows += database.rows("tree.joins.archived_marks", ids=part)
+            for job, ancestry, status, recurs in rows:
                 if join in marks(ancestry):
                     level.append(str(job))
                     if not recurs:

@@ -27,6 +27,11 @@ SELECT x.job_id, x.parent_ended, x.open_jobs, x.failed_jobs, x.on_failure FROM h
 -- Reads those of some jobs that joins count: id, place, status, whether they recur.
 SELECT j.id, {ancestry}, j.status, j.recurring FROM hammerwork_jobs j WHERE j.id {among} AND {ancestry} LIKE '%"join%'
 
+-- name: archived_marks
+-- Reads those of some archived jobs that joins count.
+SELECT j.id, {ancestry}, j.status, FALSE FROM hammerwork_jobs_archive j WHERE j.id IN (:ids) AND {ancestry} LIKE '%"join%'
+AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = j.id)
+
 -- name: queues
 -- Reads the queues of jobs.
 SELECT j.id, j.queue_name FROM hammerwork_jobs j WHERE j.id {among}
