@@ -344,7 +344,22 @@ def test_a_comparison_finds_children_that_depend_on_other_jobs_first(stage: Stag
     assert stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins") == [(3, 0)]
 
 
-# Trees that are imported.
+# Trees that are imported or restored.
+
+
+def test_it_waits_again_in_a_tree_that_is_restored_to_run_again(
+    stage: Stage, app: Handlers, run: Callable[..., Outcome]
+) -> None:
+    reports = Reports(app, 3)
+    (top,) = stage.enqueue(parent())
+    stage.work(app)
+    assert run("archive", "run", "--older-than", "0s", "--yes", url=stage.url).exit_code == 0
+    command = ("archive", "restore", top.id, "--tree", "--run-again", "--yes")
+    assert run(*command, url=stage.url).exit_code == 0
+    assert (state(stage), reports.seen.pop()) == (("Pending", "waiting"), [0, 1, 2])
+    assert failures(stage) == [(3, 0)] * 2
+    stage.work(app, concurrency=1)
+    assert (state(stage), reports.seen) == (("Completed", "satisfied"), [[0, 1, 2]])
 
 
 def test_it_does_not_count_an_imported_copy_of_a_part(

@@ -13,7 +13,7 @@ from hammerwork_cli.features.backup.models.tables import TABLES, Record
 from hammerwork_cli.features.backup.queries.rows import Rows
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.models.plan import Reason
-from hammerwork_cli.features.job.queries import dependencies, notifications
+from hammerwork_cli.features.job.queries import dependencies, joins, notifications
 from hammerwork_cli.features.job.queries.changes import Change, ChangeStep
 from hammerwork_cli.features.job.queries.dependencies import LockedJob, lock_jobs
 from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
@@ -164,6 +164,7 @@ class RestoreArchived(Change):
             )
         _skip(step, Reason.GONE, len(ids) - len(rows))
         _skip(step, Reason.EXISTS, len(live) - len(marked))
+        ended = [(job["ancestry"], job["status"]) for job in found.values()]
         if self.again:
             found = self._to_run_again(database, found)
         if marked:
@@ -171,6 +172,7 @@ class RestoreArchived(Change):
         step.changed = jobs.insert(list(found.values()))
         archive.remove([{"id": job} for job in found])
         if self.again:
+            joins.reopened(database, ended)
             notifications.notify(database, {job["queue_name"] for job in found.values()})
         return step
 
