@@ -175,14 +175,13 @@ def _completed(
 ) -> Sequence[str]:
     """Completes jobs of one claim; returns those that are completed, also by an earlier try of this change."""
     ids = [attempt.job.id for attempt in ended]
-    done = set_completed(database, token, ended, now)
-    mine: Collection[str] = ids
+    done, mine = set_completed(database, token, ended, now), set(ids)
     if done < len(ids):
         mine = _done_before(database, ended, now)
         report.lost.update(job for job in ids if job not in mine)
     if done:  # an earlier try has ended all of them or none, and has counted them
         for attempt in ended:
-            if attempt.job.id in mine:
+            if attempt.job.ancestry is not None and attempt.job.id in mine:
                 marks.add(attempt.job.ancestry, failed=False)
     return ids if done == len(ids) else [job for job in ids if job in mine]
 
