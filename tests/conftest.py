@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -91,11 +90,10 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
-WAITING = ("web/page", "web", "acceptance", "runtime")
-"""Folders of tests that wait more than they compute: for processes, timeouts, browsers. Those of the page come first:
-another process that took them over at the end would start a browser, too.
+WAITING = ("acceptance", "runtime", "web")
+"""Folders of tests that wait more than they compute: for processes, timeouts, browsers. The page comes last: the event
+loop of Playwright stays in its thread, where no other could run.
 """
-QUICK = "unit"
 
 
 @pytest.hookimpl(trylast=True)
@@ -104,15 +102,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Processes that share the tests begin at equal distances from each other. So some of them wait while others compute,
     all the time; more processes would only get in each other's way on two cores. Each begins with its part of the
-    longest tests: everybody would wait for one that began last. Each ends with its part of those that take
-    milliseconds and need nothing: who has nothing more to do takes over the end of another's share.
+    longest tests: everybody would wait for one that began last.
     """
-    files: defaultdict[str, list[list[pytest.Item]]] = defaultdict(list)
+    kinds: tuple[list[list[pytest.Item]], ...] = ([], [])
     for path, tests in groupby(_needed(items), key=lambda item: item.path):
-        name = path.relative_to(ROOT / "tests").as_posix()
-        files[next((folder for folder in (*WAITING, QUICK) if name.startswith(f"{folder}/")), "")].append(list(tests))
-    quickest = list(chain.from_iterable(files[QUICK]))
-    kinds = (list(chain.from_iterable(files[folder] for folder in WAITING)), files[""])
+        kinds[path.relative_to(ROOT / "tests").parts[0] in WAITING].append(list(tests))
     placed = [((place + 0.5) / len(kind), tests) for kind in kinds for place, tests in enumerate(kind)]
     mixed = list(chain.from_iterable(tests for _, tests in sorted(placed, key=itemgetter(0))))
     longest = [item for item in mixed if item.get_closest_marker("long")]
@@ -120,11 +114,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     processes = getattr(config, "workerinput", {}).get("workercount", 1)
     items.clear()
     for number in range(processes):
-        begin = longest[number::processes]
-        end = quickest[len(quickest) * number // processes : len(quickest) * (number + 1) // processes]
-        share = (len(mixed) + len(quickest) - len(items)) // (processes - number)
-        items += [*begin, *islice(others, max(0, share - len(begin) - len(end))), *end]
-    items += others
+        share, first = (len(mixed) - len(items)) // (processes - number), longest[number::processes]
+        items += [*first, *islice(others, max(0, share - len(first)))]
 
 
 def _needed(items: list[pytest.Item]) -> Iterator[pytest.Item]:
