@@ -28,11 +28,14 @@ from mutants.tests import NAME_OF_FAILURE, Tests
 from tests.servers import KINDS, VARIABLES, ServerMissingError, server_url
 
 CORE = (
-    *(f"hammerwork_cli/features/tree/queries/{name}.py" for name in ("release", "tree")),
-    *(f"hammerwork_cli/features/job/queries/{name}.py" for name in ("changes", "dependencies", "enqueue")),
+    *(f"hammerwork_cli/features/tree/queries/{name}.py" for name in ("joins", "release", "tree")),
+    *(
+        f"hammerwork_cli/features/job/queries/{name}.py"
+        for name in ("changes", "dependencies", "enqueue", "joins", "unique")
+    ),
     *(
         f"hammerwork_cli/features/worker/queries/{name}.py"
-        for name in ("ancestry", "claim", "finish", "registry", "requests", "rescue", "spawn")
+        for name in ("ancestry", "claim", "finish", "limits", "registry", "requests", "rescue", "spawn")
     ),
     *(
         f"hammerwork_cli/runtime/execution/{name}.py"
@@ -53,11 +56,11 @@ CORE = (
         )
     ),
     "hammerwork_cli/runtime/outcomes/children.py",
-    "hammerwork_cli/features/tree/sql/release.sql",
+    *(f"hammerwork_cli/features/tree/sql/{name}.sql" for name in ("joins", "release")),
     *(f"hammerwork_cli/features/job/sql/{name}.sql" for name in ("dependencies", "spawn_requests")),
     *(
         f"hammerwork_cli/features/worker/sql/{name}.sql"
-        for name in ("ancestry", "claim", "finish", "registry", "requests", "rescue", "shared", "spawn")
+        for name in ("ancestry", "claim", "finish", "limits", "registry", "requests", "rescue", "shared", "spawn")
     ),
 )
 """What must never go wrong."""
