@@ -168,15 +168,17 @@ def test_a_queue_that_does_not_exist_has_no_figures(database: Database, rows: Ro
         queues.health(database, HealthLimits(), now=NOW, queue="wrok")
 
 
-def test_figures_take_one_statement_those_of_a_window_two_more_and_workers_one(database: Database, rows: Rows) -> None:
+def test_figures_take_one_statement_a_window_two_more_workers_and_limits_one_each(
+    database: Database, rows: Rows
+) -> None:
     rows.job(status="Pending")
     assert database.tags
     hour = timedelta(hours=1)
     for statements, ask in (
         (1, lambda: queues.stats(database, now=NOW, queue="work")),
         (4, lambda: queues.stats(database, now=NOW, window=hour)),
-        (2, lambda: queues.states(database, now=NOW)),
-        (4, lambda: queues.states(database, now=NOW, window=hour)),
+        (3, lambda: queues.states(database, now=NOW)),
+        (5, lambda: queues.states(database, now=NOW, window=hour)),
         (4, lambda: queues.health(database, HealthLimits(), now=NOW)),
         (4, lambda: queues.health(database, HealthLimits(), now=NOW, queue="work")),
     ):

@@ -86,6 +86,9 @@ def states(
     """
     found = _states(_rows(database, now=now, queues=queues), now)
     _count_workers(database, found)
+    known = {limit.queue: limit for limit in limits.listed(database)}
+    for state in found:
+        state.limit = known.get(state.name or "")
     if window:
         _count_ended(database, found, now - window, queues)
     return found
@@ -181,9 +184,7 @@ def _count_workers(database: Database, found: Sequence[QueueState]) -> None:
     workers = listed(database, alive=True)
     serving = Counter(queue for worker in workers if worker.is_serving for queue in worker.queue_names)
     others = [worker for worker in workers if not worker.is_serving]
-    known = {limit.queue: limit for limit in limits.listed(database)}
     for state in found:
-        state.limit = known.get(state.name or "")
         state.workers = serving[state.name or ""]
         state.others = tuple(worker for worker in others if state.name in worker.queue_names)
 

@@ -18,7 +18,7 @@ FORGETTING = (
     "tree.records.forget_trees",
     "tree.records.forget_attempts",
     "tree.records.forget_unique",
-    "tree.joins.forget",
+    "tree.records.forget_joins",
 )
 """The statements that delete the records of jobs."""
 

@@ -55,7 +55,3 @@ SELECT x.parent_ended, x.open_jobs, x.failed_jobs FROM hammerwork_joins x WHERE 
 -- Corrects what a join counts.
 UPDATE hammerwork_joins SET parent_ended = :ended, open_jobs = :open, failed_jobs = :failed, checked_at = :now
 WHERE job_id = :id
-
--- name: forget
--- Deletes the joins of deleted jobs.
-DELETE FROM hammerwork_joins WHERE job_id {among}

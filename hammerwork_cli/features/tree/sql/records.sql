@@ -73,6 +73,13 @@ DELETE FROM hammerwork_unique WHERE job_id {among}
 -- name: forget_unique [mysql]
 DELETE u FROM {gone} hammerwork_unique u FORCE INDEX (idx_hammerwork_unique_job) ON u.job_id = {as_id e.parent}
 
+-- name: forget_joins
+-- Deletes the joins of deleted jobs.
+DELETE FROM hammerwork_joins WHERE job_id {among}
+
+-- name: forget_joins [mysql]
+DELETE x FROM {gone} hammerwork_joins x FORCE INDEX (PRIMARY) ON x.job_id = {as_id e.parent}
+
 -- name: allow_again
 -- Lets jobs spawn again when they complete again.
 UPDATE hammerwork_spawn_operations SET outcome = 'repeated' WHERE parent_id IN (:ids) AND outcome = 'spawned'
