@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
+from unittest import mock
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -396,19 +397,20 @@ def check(database: Database, steps: int, seed: int, on_step: Callable[[], None]
         pass
 
     Checked.database, Checked.on_step = database, staticmethod(count)
-    ticks.CHUNK, ticks.MOST_CAUGHT_UP = FEW, FEW  # a wrong clock leaves as many rows
-    while counted < steps:
-        seeded(seed + histories)(Checked)
-        histories += 1
-        run_state_machine_as_test(
-            Checked,
-            settings=settings(
-                max_examples=HISTORIES,
-                stateful_step_count=STEPS,
-                database=None,
-                deadline=None,
-                phases=(Phase.generate, Phase.shrink),
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+    # A wrong clock leaves as many rows.
+    with mock.patch.multiple(ticks, CHUNK=FEW, MOST_CAUGHT_UP=FEW):
+        while counted < steps:
+            seeded(seed + histories)(Checked)
+            histories += 1
+            run_state_machine_as_test(
+                Checked,
+                settings=settings(
+                    max_examples=HISTORIES,
+                    stateful_step_count=STEPS,
+                    database=None,
+                    deadline=None,
+                    phases=(Phase.generate, Phase.shrink),
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
     return counted
