@@ -69,6 +69,7 @@ def worker(rows: Rows, name: str = "render-1", queues: tuple[str, ...] = ("mail"
 
 def checks(run: Run, rows: Rows, *words: str) -> dict[str, dict[str, Any]]:
     done = run("monitor", "health", "--format", "json", *words, url=url_of(rows.database))
+    assert done.stdout, done.stderr
     return {check["check"]: check for check in done.json["checks"]}
 
 
