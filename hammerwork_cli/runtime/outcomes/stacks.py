@@ -44,13 +44,14 @@ def _is_executed(awaitable: Any) -> bool:
 
 
 def _of_thread(thread: int | None) -> list[FrameType]:
-    """The frames of a thread, the outermost first."""
+    """The frames of a thread, the outermost first; without those of tools that watch threads, such as Sentry's."""
     frame = sys._current_frames().get(thread or 0)
     frames: list[FrameType] = []
     while frame is not None:
         frames.append(frame)
         frame = frame.f_back
-    return frames[::-1]
+    frames.reverse()
+    return list(dropwhile(lambda frame: not is_ours(frame), frames)) or frames
 
 
 def _of_coroutine(awaitable: Any) -> Iterator[FrameType]:

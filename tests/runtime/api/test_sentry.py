@@ -24,6 +24,7 @@ ENDS: dict[str, Exception] = {
 }
 TRANSPORT = """
 import json, sentry_sdk
+from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.transport import Transport
 
 class ToFile(Transport):
@@ -33,7 +34,14 @@ class ToFile(Transport):
             with open("events", "a") as file:
                 print(json.dumps(event, default=str), file=file)
 
-sentry_sdk.init(dsn="http://key@localhost/1", transport=ToFile, default_integrations=True)
+# The others change threads and frameworks for good, in the process of other tests.
+sentry_sdk.init(
+    dsn="http://key@localhost/1",
+    transport=ToFile,
+    integrations=[LoggingIntegration()],
+    default_integrations=False,
+    auto_enabling_integrations=False,
+)
 """
 
 
@@ -42,7 +50,7 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.chdir(tmp_path)
     exec(TRANSPORT, {})  # noqa: S102  processes run it as well
     yield lambda: [json.loads(line) for line in Path("events").read_text().splitlines()]
-    sentry_sdk.init()
+    sentry_sdk.init(default_integrations=False, auto_enabling_integrations=False)
     sentry_sdk.get_global_scope().clear()
 
 
