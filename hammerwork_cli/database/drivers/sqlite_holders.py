@@ -58,9 +58,10 @@ def refuse_deadlock(file: Path) -> None:
         return
     real = os.path.realpath(file)
     for one in gc.get_objects():
+        kind = type(one)  # lazy objects of an application may run code when they are asked for their class
         if (
-            isinstance(one, sqlite3.Connection)
-            and not isinstance(one, OwnConnection)
+            issubclass(kind, sqlite3.Connection)
+            and not issubclass(kind, OwnConnection)
             and _has_written(one)
             and _is_of_this_thread(one)
             and _file(one) == real
@@ -111,9 +112,13 @@ def _is_of_this_thread(connection: sqlite3.Connection) -> bool:
 def _is_djangos(connection: sqlite3.Connection) -> bool:
     """Whether it is one that Django keeps for this thread, and that any thread could use."""
     django = sys.modules.get("django.db")
-    return django is not None and any(
-        one.connection is connection for one in django.connections.all(initialized_only=True)
-    )
+    if django is None:
+        return False
+    try:
+        known = django.connections.all(initialized_only=True)
+    except Exception:  # noqa: BLE001  without settings it has none
+        return False
+    return any(one.connection is connection for one in known)
 
 
 def _can_use(connection: sqlite3.Connection) -> bool:
