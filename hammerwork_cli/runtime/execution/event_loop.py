@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from hammerwork_cli import app_path
 from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError
 
-GRACE_SECONDS = 0.05
-"""For a coroutine that ends right at its deadline."""
+GRACE_SECONDS = 0.25
+"""For a coroutine that ends right at its deadline, and for the main thread, which says in the error where it was."""
 BLOCKED_SECONDS = 5.0
 """A loop that does not turn for so long after a coroutine was cancelled is abandoned."""
 LAST_SECONDS = 1.0
