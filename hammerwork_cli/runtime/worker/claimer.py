@@ -264,7 +264,7 @@ class Claimer:
             if limit <= 0:
                 return True
             if queue in self._most:
-                here = self._slots.number(queue) + sum(job.queue_name == queue for job in found)
+                here = self._number(queue, found)
                 if here >= self._most[queue]:
                     self._held[queue] = _LeftAlone(math.inf, here, by_rows=False)
                     return False
@@ -299,10 +299,14 @@ class Claimer:
 
     def _hold(self, queue: str, seconds: float | None, found: list[Claimed]) -> None:
         """Leaves a queue alone until its limit may leave room, but not for long: somebody may change it."""
-        jobs = self._slots.number(queue, unwritten=True) + sum(job.queue_name == queue for job in found)
+        jobs = self._number(queue, found, unwritten=True)
         pause = self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311
         pause = pause if seconds is None else min(pause, seconds)
         self._held[queue] = _LeftAlone(time.monotonic() + pause, jobs, by_rows=True)
+
+    def _number(self, queue: str, found: list[Claimed], *, unwritten: bool = False) -> int:
+        """Jobs of a queue that this worker has, with those that it has just found."""
+        return self._slots.number(queue, unwritten=unwritten) + sum(job.queue_name == queue for job in found)
 
     def _free(self, claimed: int) -> int:
         """Slots that have no job, neither running nor waiting."""

@@ -139,6 +139,7 @@ class _Allowance:
             found = ready(limit=wanted, per=value_path(database, limit), full=left_out)
             if left_out:
                 self._looked += time.monotonic() - began
+            self.read_starts({str(row[-2]) for row in found})
             for row in found:
                 key = str(row[-2])
                 if row[0] in self._keys or len(chosen) >= most:
@@ -177,11 +178,14 @@ class _Allowance:
             return NoRoom(None, self._looked)
         return NoRoom(max(0.0, (self._free_at - self.now).total_seconds()), self._looked)
 
+    def read_starts(self, keys: Iterable[str]) -> None:
+        """Reads the recent starts of values together; :meth:`room` would read those of each by itself."""
+        if self._limit.rate is not None and (unknown := sorted(set(keys) - self._starts.keys())):
+            found = recent_starts(self._database, self._limit, unknown, self.now)
+            self._starts.update((key, found.get(key, [])) for key in unknown)
+
     def _recent(self, key: str) -> Starts:
-        rate = self._limit.rate
-        assert rate is not None
-        if key not in self._starts:
-            self._starts[key] = recent_starts(self._database, self._limit, [key], self.now)[key]
+        self.read_starts([key])
         return self._starts[key]
 
     def record(self, ids: Iterable[Any]) -> None:
@@ -242,6 +246,7 @@ def without_room(database: Database, limit: QueueLimit, jobs: Sequence[str], now
             rows = database.rows("worker.limits.keys", ids=database.ids(part), per=value_path(database, limit))
             keys.update((str(job), str(key)) for job, key in rows)
     values, allowance = set(keys.values()), _Allowance(database, limit, now)
+    allowance.read_starts(values)
     full = {value for value in values if allowance.room(value) <= 0}
     return {job for job, key in keys.items() if key in full}
 

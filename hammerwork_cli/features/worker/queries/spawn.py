@@ -179,8 +179,8 @@ def _after_joins(spawner: Spawner, batches: Batches) -> set[str]:
     found = {join.job for join in spawner.joins}
     if not found:
         return found
-    waits = [(job.id, job.depends_on) for batch in batches() for job in batch if len(job.depends_on) > 1]
-    waits += [(job.id, job.depends_on) for batch in batches() for job in batch if job.depends_on[0] != spawner.job.id]
+    parent = (spawner.job.id,)
+    waits = [(job.id, job.depends_on) for batch in batches() for job in batch if job.depends_on != parent]
     before = 0
     while len(found) > before:
         before = len(found)
