@@ -125,6 +125,14 @@ ABSENT: Mapping[str, tuple[str, str]] = {
         "A worker has no timeout for its jobs.",
         "Set it for a job (hammerwork job enqueue --timeout 15m) or for its handler (@app.job(timeout=...)).",
     ),
+    "worker start --max-tasks-per-child": (
+        "A worker counts jobs, not tasks.",
+        "With --isolation process: --max-jobs-per-process 100",
+    ),
+    "worker start --max-memory-per-child": (
+        "A worker has no memory limit by that name.",
+        "With --isolation process: --max-memory 512M (Celery counts KiB)",
+    ),
     "archive set-policy --batch-size": (
         "A policy has no batch size: workers choose it.",
         "For one run: hammerwork archive run --batch-size 1000",

@@ -8,7 +8,16 @@ from typing import Any
 
 from hammerwork_cli.core.input import fields, names
 from hammerwork_cli.core.input.rates import Rate
-from hammerwork_cli.core.input.reading import NO_LIMIT, duration_of, keys_of, number_of, rate_of, since_of, uuid_of
+from hammerwork_cli.core.input.reading import (
+    NO_LIMIT,
+    duration_of,
+    keys_of,
+    number_of,
+    rate_of,
+    since_of,
+    size_of,
+    uuid_of,
+)
 from hammerwork_cli.core.input.zones import zone_of
 from hammerwork_cli.errors import UsageError
 
@@ -27,7 +36,7 @@ EITHER = (
     ("--recent", "--since"),
 )
 """Pairs of options of which one would be ignored, in every verb that has both."""
-WITHOUT_LIMIT = re.compile("--(max-.*|purge-after|(completed|dead|failed|timed-out)-after|starts|ends)")
+WITHOUT_LIMIT = re.compile("--(max-(?!memory).*|purge-after|(completed|dead|failed|timed-out)-after|starts|ends)")
 """Options that take a word of :data:`NO_LIMIT`, too."""
 _COMPANION = re.compile(r"With (--[a-z-]+)(?: ([a-z]+(?: or [a-z]+)*))?: ")
 
@@ -71,6 +80,7 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "PRIORITY": _priorities,
     "RATE": rate_of,
     "SECONDS": duration_of,
+    "SIZE": size_of,
     "TIME": lambda text: since_of(text, datetime.now(UTC)),
     "UUID": _id,
     "ZONE": zone_of,

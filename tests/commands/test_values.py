@@ -36,7 +36,7 @@ BESIDE = {
     "worker start": "--handlers a:b",
 }
 ID = "00000000-0000-4000-8000-00000000a4c4"
-VALID = {"DURATION": "5m", "FILE": "a", "N": "3", "SECONDS": "1", "STATUS": "failed", "TIME": "2h"}
+VALID = {"DURATION": "5m", "FILE": "a", "N": "3", "SIZE": "2G", "SECONDS": "1", "STATUS": "failed", "TIME": "2h"}
 
 
 def typed() -> Iterator[tuple[str, Any]]:

@@ -25,6 +25,7 @@ _DATE = "[0-9]{4}-"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}|20[0-9]{6}"
 """A date, or the digits of one: as seconds, they would be some 230 days."""
 _RATE = r"(?P<number>[0-9]{1,3}(?:[.][0-9]{1,9})?)(?P<percent>\s*%)?"
+_SIZE = "([0-9]{1,15}(?:[.][0-9]{1,3})?) *(?:([KMGTkmgt])(?:i?[Bb])?|[Bb])?"
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _CLOCK = "(?i)(?:(today|yesterday)(?: +|$))?(?:([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?(?: UTC|Z)?)?"
 """A time of today or of yesterday."""
@@ -85,6 +86,14 @@ def number_of(text: str) -> int:
     if not re.fullmatch("[0-9]{1,18}", text):
         raise UsageError(f"{text[:40]!r} is not a whole number.", hint="Write a whole number, or off.")
     return int(text)
+
+
+def size_of(text: str) -> int:
+    """Reads a size such as ``512M``, ``2G``, ``2GiB`` as bytes; all units are powers of 1024."""
+    found = re.fullmatch(_SIZE, text.strip())
+    if not found:
+        raise UsageError(f"{text[:40]!r} is not a size.", hint="Write 512M or 2G.")
+    return int(float(found[1]) * 1024 ** "BKMGT".index((found[2] or "B").upper()))
 
 
 def rate_of(text: str) -> float:

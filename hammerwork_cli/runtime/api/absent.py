@@ -1,7 +1,11 @@
 """Methods of hammerwork (Rust), and keywords of it and of other queues, that are not here, with what to use instead."""
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 _CLAIMING = "Worker, which alone claims and ends jobs"
 _COMMANDS = "the commands `job list`, `job retry`, `job delete` and `job purge`, or the REST API"
@@ -112,6 +116,8 @@ _CHILD = "context.spawn(job, key=...) in the handler of the parent, or Job(depen
 _PAUSE = "Job(retry_strategy=RetryStrategy...)"
 _LIMIT = "app.limit(queue, concurrency=..., rate=...)"
 
+_PER_CHILD = ("max_tasks_per_child", "maxtasksperchild", "worker_max_tasks_per_child")
+
 _KEYWORDS: Mapping[str, Mapping[str, str]] = {
     "Job": {
         **dict.fromkeys(("args", "body", "data", "input", "kwargs", "message", "params"), "Job(payload=...)"),
@@ -149,6 +155,11 @@ _KEYWORDS: Mapping[str, Mapping[str, str]] = {
         "bind": "a second parameter of the function, named context",
         "priority": "Job(priority=...)",
     },
+    "Worker": {
+        **dict.fromkeys(_PER_CHILD, "max_jobs_per_process=..."),
+        **dict.fromkeys(("max_memory_per_child", "worker_max_memory_per_child"), "max_memory=..., in bytes"),
+        **dict.fromkeys(("num_workers", "processes", "threads", "worker_concurrency", "workers"), "concurrency=..."),
+    },
     "enqueue": dict.fromkeys(("conn", "db", "session", "transaction"), "enqueue(job, connection=...)"),
 }
 """What takes a keyword -> the keyword -> what to use instead."""
@@ -162,6 +173,24 @@ def instead_of(kind: str, names: Iterable[str]) -> str | None:
 def no_keyword(error: TypeError, instead: str | None) -> TypeError:
     """The error about an argument that is not taken, with what to use instead."""
     return TypeError(f"{error}. Use {instead}.") if instead else error
+
+
+def hinting(kind: str) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """A decorator: an error about a keyword that a function lacks says what to use instead."""
+
+    def decorated(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        @wraps(call)
+        def called(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
+            try:
+                return call(*given, **named)
+            except TypeError as error:
+                if (trace := error.__traceback__) is None or trace.tb_next is not None:
+                    raise  # of the function itself
+                raise no_keyword(error, instead_of(kind, named)) from None
+
+        return called
+
+    return decorated
 
 
 def no_attribute(cls: type, name: str) -> AttributeError:

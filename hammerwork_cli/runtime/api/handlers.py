@@ -352,11 +352,6 @@ class Handlers(SpawnManager):
         return OpenResources(self._resources, self._lifespans, fakes)
 
     @property
-    def keeps_resources(self) -> bool:
-        """Whether there may be something to close at the end of a worker or a process."""
-        return bool(self._resources or self._lifespans)
-
-    @property
     def queues(self) -> tuple[str, ...]:
         """The queues whose jobs have a handler, sorted."""
         return tuple(sorted(self._workers))

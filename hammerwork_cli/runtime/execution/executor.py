@@ -110,9 +110,11 @@ class Executor:
             the slots hear of the attempt again.
         """
         try:
-            return self._work_on(attempt)
+            ended = self._work_on(attempt)
+            self._isolation.done(attempt)
         except BaseException as error:  # noqa: BLE001  a thread of the worker outlives every error
             return self._end_after(attempt, error)
+        return ended
 
     def end(self, attempt: Attempt) -> str:
         """Ends the handler of an attempt whose outcome is decided, if it can; what becomes of it, in words."""

@@ -23,6 +23,9 @@ class Isolation(Protocol):
     def ready(self, attempt: object) -> None:
         """Prepares an attempt of the current thread."""
 
+    def done(self, attempt: object) -> None:
+        """Learns that the current thread needs nothing more for an attempt."""
+
     def kill(self, thread: int, attempt: object) -> None:
         """Ends an attempt of a thread, unless that has started another one since."""
 
@@ -52,6 +55,9 @@ class InThreads:
     def ready(self, attempt: object) -> None:
         """Nothing to prepare."""
 
+    def done(self, attempt: object) -> None:
+        """Nothing to clean up."""
+
     def kill(self, thread: int, attempt: object) -> None:
         """Nothing to kill."""
 
@@ -69,8 +75,10 @@ class InThreads:
         """Nothing to free."""
 
 
-def in_processes(target: str, url: DatabaseUrl) -> "Processes":
+def in_processes(
+    target: str, url: DatabaseUrl, *, max_jobs: int | None = None, max_memory: int | None = None
+) -> "Processes":
     """Handlers run in processes, one for each slot. Its modules are imported only when a worker needs them."""
     with app_path.without():
         from hammerwork_cli.runtime.isolation.parent import processes
-    return processes(target, url)
+    return processes(target, url, max_jobs=max_jobs, max_memory=max_memory)

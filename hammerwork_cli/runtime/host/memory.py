@@ -10,11 +10,12 @@ def memory(others: Iterable[int] = ()) -> int | None:
     Args:
         others: process ids; those that have ended count nothing. Shared pages count for each process.
     """
-    own = _resident("self")
-    return None if own is None else own + sum(_resident(process) or 0 for process in others)
+    own = resident("self")
+    return None if own is None else own + sum(resident(process) or 0 for process in others)
 
 
-def _resident(process: int | str) -> int | None:
+def resident(process: int | str) -> int | None:
+    """Bytes that a process uses; ``None`` if it has ended, or the system does not say."""
     try:
         with open(f"/proc/{process}/statm", encoding="ascii") as file:  # noqa: PTH123  read with every heartbeat
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -26,6 +26,7 @@ from hammerwork_cli.runtime.host import logs, secrets, streams
 from hammerwork_cli.runtime.host.loading import reload_handlers
 from hammerwork_cli.runtime.isolation.pipe import Pipe
 from hammerwork_cli.runtime.isolation.protocol import BATCH, ContextRecord, Failure, Reply
+from hammerwork_cli.runtime.isolation.state import ProcessState
 from hammerwork_cli.runtime.outcomes.backoff import own_strategy, pause
 from hammerwork_cli.runtime.outcomes.children import iterable
 from hammerwork_cli.runtime.outcomes.failures import is_retryable, message_of, raised_by_handler, told, wanted_by
@@ -34,6 +35,8 @@ from hammerwork_cli.runtime.outcomes.results import result_text
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.queue import Queue
 
+LAST_SECONDS = 1.0
+"""For tasks that nobody awaits, at the end of the process."""
 URL_VARIABLE = "HAMMERWORK_DATABASE_URL"
 
 
@@ -65,8 +68,11 @@ def _begin(pipe: Pipe) -> None:
     # Modules may have read it while they were imported. Handlers have context.queue; their programs get no URL.
     os.environ.pop(URL_VARIABLE, None)
     pipe.send(number, Reply("ready", os.getpid()))
-    _JobServer(pipe, handlers, url, resources).run()
+    server = _JobServer(pipe, handlers, url, resources)
+    server.run()
     resources.close()
+    server.close_loop()
+    # Python ends the process as any other: with its atexit functions.
 
 
 def failure(error: BaseException, refusal: BaseException | None = None) -> Failure:
@@ -105,6 +111,7 @@ class _JobServer:
         self._number = 0
         self._refusal: HammerworkError | None = None
         # The main thread alone uses the rest.
+        self._state = ProcessState()
         self._loop: Any = None
         self._handed: list[HandedOver] = []
         self._queue: Queue | None = None
@@ -132,10 +139,28 @@ class _JobServer:
                 if isinstance(record := arguments[-1], ContextRecord):
                     failed = _judged(failed, error, self._handlers.job_handler(record.job.queue_name), record.job)
                 answer = Reply("error", failed)
+            if not self._state.restore():
+                answer = answer._replace(spent=True)
             with self._asking:
                 self._number = 0
                 self._refusal = None
                 self._pipe.send(number, answer)
+
+    def close_loop(self) -> None:
+        """Ends the tasks that nobody awaits, and the event loop."""
+        if self._loop is None or self._loop.is_closed():
+            return
+        import asyncio
+
+        async def end(tasks: set[asyncio.Task[Any]]) -> None:
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=LAST_SECONDS)
+            await self._loop.shutdown_asyncgens()
+
+        self._loop.run_until_complete(end(asyncio.all_tasks(self._loop)))
+        self._loop.close()
 
     def _job(self, queue: str, record: ContextRecord) -> str | None:
         handler = self._handlers.job_handler(queue)

@@ -3,9 +3,7 @@
 Only the worker uses the database: results, children and requests of handlers come through a pipe.
 """
 
-import logging
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -15,7 +13,6 @@ from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
-from hammerwork_cli.runtime.api.resources import CLOSE_SECONDS
 from hammerwork_cli.runtime.api.spawn import (
     SpawnContext,
     SpawnError,
@@ -24,12 +21,15 @@ from hammerwork_cli.runtime.api.spawn import (
     SpawnResult,
 )
 from hammerwork_cli.runtime.host import logs
+from hammerwork_cli.runtime.host.memory import resident
 from hammerwork_cli.runtime.isolation.process import Process, ProcessDiedError, cause, start_of
 from hammerwork_cli.runtime.isolation.protocol import ContextRecord, Failure, Start
 from hammerwork_cli.runtime.outcomes.failures import FinalError, JobError, RemoteError, spawn_failure
 from hammerwork_cli.runtime.outcomes.results import StoredResult
 
-log = logging.getLogger("hammerwork")
+MEMORY_SECONDS = 0.2
+"""Between two looks at the memory of processes that run handlers."""
+MIB = 1 << 20
 
 
 class Processes:
@@ -37,13 +37,16 @@ class Processes:
 
     Args:
         start: what each process is sent first.
+        max_jobs: attempts after which a process is replaced.
+        max_memory: bytes above which it is replaced after an attempt, and killed during one.
     """
 
     can_kill: ClassVar[bool] = True
 
-    def __init__(self, start: Start) -> None:
-        self._start = start
-        self._keeps_resources = False  # the main thread writes it once, before there are processes
+    def __init__(self, start: Start, *, max_jobs: int | None = None, max_memory: int | None = None) -> None:
+        self._start, self._max_jobs, self._max_memory = start, max_jobs, max_memory
+        self._watch: threading.Thread | None = None  # under the lock
+        self._ended = threading.Event()  # the main thread sets it
         # Guards the three below. A slot's thread writes the entries of its own; the main thread clears an attempt that
         # it kills, and closes.
         self._changing = threading.Lock()
@@ -68,13 +71,50 @@ class Processes:
         if process is not None and process.is_usable:
             return process
         if process is not None:
+            process.wait_for_end()
             process.end()
         with self._changing:
             if self._closed or self._attempts[thread] is None:
                 raise ProcessDiedError("Nobody waits for this attempt any longer.")
             process = self._by_thread[thread] = Process(self._start)
+            if self._max_memory is not None and self._watch is None:
+                self._watch = threading.Thread(target=self._watch_memory, name="hammerwork-memory", daemon=True)
+                self._watch.start()
         process.wait_until_ready()
         return process
+
+    def done(self, attempt: object) -> None:
+        """Retires the process of this thread if it has served its time: the next attempt has another one."""
+        thread = threading.get_ident()
+        process = self._by_thread.get(thread)
+        if process is None or not process.is_idle or self._attempts.get(thread) is not attempt:
+            return  # it is killed, or could not begin
+        process.attempts += 1
+        served = self._max_jobs is not None and process.attempts >= self._max_jobs
+        if (process.is_spent or served or self._excess(process)) and process.is_usable:
+            process.retire()
+
+    def _excess(self, process: Process) -> int | None:
+        """The bytes of a process, if they are too many."""
+        if self._max_memory is None or process.pid is None:
+            return None
+        bytes_ = resident(process.pid)
+        return bytes_ if bytes_ is not None and bytes_ > self._max_memory else None
+
+    def _watch_memory(self) -> None:
+        """Kills a process that grows too large while it runs a handler."""
+        assert self._max_memory is not None
+        while not self._ended.wait(MEMORY_SECONDS):
+            for thread, process in tuple(self._by_thread.items()):
+                attempt = self._attempts.get(thread)
+                if process.is_idle or attempt is None or (excess := self._excess(process)) is None:
+                    continue
+                with self._changing:
+                    if process.is_idle or self._attempts.get(thread) is not attempt:
+                        continue  # it has ended meanwhile
+                    used, most = excess / MIB, self._max_memory / MIB
+                    process.reason = f"it used {used:,.0f} MiB of memory, and max_memory is {most:,.0f} MiB"
+                    process.doom()
 
     def ids(self) -> list[int]:
         """Process ids of those that run handlers."""
@@ -93,10 +133,10 @@ class Processes:
         self._close()
 
     def _close(self) -> list[Process]:
-        """The others: those that may have resources to close live on."""
+        """The others, which close their resources, and run what handlers have registered for the end."""
         with self._changing:
             self._closed = True
-            idle = [one for one in self._by_thread.values() if one.is_idle and self._keeps_resources]
+            idle = [one for one in self._by_thread.values() if one.is_idle]
             for process in self._by_thread.values():
                 if process not in idle:
                     process.doom()
@@ -104,14 +144,12 @@ class Processes:
 
     def finish(self) -> None:
         """Kills all processes; those that run no handler may close their resources first."""
+        self._ended.set()
         idle = self._close()
         for process in idle:
-            process.finish()
-        end = time.monotonic() + CLOSE_SECONDS
+            process.retire()
         for process in idle:
-            if not process.has_ended(max(0.0, end - time.monotonic())):
-                log.error("A process could not close its resources within %g s.", CLOSE_SECONDS)
-                process.doom()
+            process.wait_for_end()
 
     def forget(self) -> None:
         """Frees what the processes held. No thread may use them any longer."""
@@ -121,7 +159,7 @@ class Processes:
 
     def handlers(self, real: Handlers) -> Handlers:
         """Handlers for the executor, each of which calls the real one in the process of its thread."""
-        remote, self._keeps_resources = Handlers(), real.keeps_resources
+        remote = Handlers()
         for queue in real.queues:
             handler = real.job_handler(queue)
             assert handler is not None
@@ -144,8 +182,9 @@ class Processes:
         try:
             process.request(verb, arguments)
             while not answered:
-                kind, value = process.hear()
+                kind, value, spent = process.hear()
                 answered = kind in ("value", "error")
+                process.is_spent = process.is_spent or spent
                 process.is_idle = answered
                 if kind == "value":
                     yield value
@@ -193,10 +232,13 @@ def _told(context: SpawnContext, kind: str, value: Any) -> tuple[int, str] | Non
     return None
 
 
-def processes(target: str, url: DatabaseUrl) -> Processes:
+def processes(
+    target: str, url: DatabaseUrl, *, max_jobs: int | None = None, max_memory: int | None = None
+) -> Processes:
     """Processes for handlers of this name, which log as the worker does."""
     start = start_of(target, url.raw, logs.settings())
-    return Processes(start._replace(keys=url.keys, refuse_plaintext=url.refuse_plaintext))
+    start = start._replace(keys=url.keys, refuse_plaintext=url.refuse_plaintext)
+    return Processes(start, max_jobs=max_jobs, max_memory=max_memory)
 
 
 class _Failed(Exception):  # noqa: N818  never leaves this module

@@ -1,14 +1,17 @@
 """A process that runs handlers, as its worker sees it."""
 
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from typing import Any
 
 from hammerwork_cli import app_path
+from hammerwork_cli.runtime.api.resources import CLOSE_SECONDS
 from hammerwork_cli.runtime.api.spawn import SpawnError
 from hammerwork_cli.runtime.host.loading import OWN_VARIABLES
 from hammerwork_cli.runtime.isolation.pipe import BadMessageError, Pipe
@@ -16,6 +19,7 @@ from hammerwork_cli.runtime.isolation.protocol import Failure, Reply, Start
 from hammerwork_cli.runtime.outcomes.failures import JobError, RemoteError
 
 LAST_SECONDS = 5.0
+log = logging.getLogger("hammerwork")
 _PROGRAM = """
 import sys
 descriptor, sys.path[:], sys.argv[1:] = int(sys.argv[1]), sys.argv[2:], []
@@ -63,8 +67,14 @@ class Process:
         self._start = start
         # Of the process that runs handlers, not of its guard. Its thread writes it once.
         self.pid: int | None = None
-        # Whether it has loaded the handlers, and serves no request. Its thread writes it, the main thread reads it.
+        # Whether it has loaded the handlers, and serves no request. Its thread writes it; the main thread and the one
+        # that watches the memory read it.
         self.is_idle = False
+        # Whether a handler has changed it for good, and the attempts that it has served. Its thread alone.
+        self.is_spent, self.attempts = False, 0
+        # Why it is killed, if that is not its own doing. The thread that watches the memory writes it once.
+        self.reason: str | None = None
+        self._retired_at: float | None = None  # its thread, or the main thread at the end of the worker
 
     def wait_until_ready(self) -> None:
         """Waits until it has loaded the handlers.
@@ -125,6 +135,8 @@ class Process:
         self.doom()
         with suppress(subprocess.TimeoutExpired):
             self._guard.wait(LAST_SECONDS)
+        if self.reason is not None:
+            return ProcessDiedError(f"The process that ran the handler was killed: {self.reason}.")
         return ProcessDiedError(f"The process that ran the handler ended: {_ending(self._guard.returncode)}.")
 
     def _lives(self) -> bool:
@@ -133,17 +145,23 @@ class Process:
     @property
     def is_usable(self) -> bool:
         """Whether it can serve another request."""
-        return not self._doomed and self._lives()
+        return not self._doomed and self._retired_at is None and self._lives()
 
-    def finish(self) -> None:
-        """Tells it that no further request will come."""
-        self._pipe.finish()
+    def retire(self) -> None:
+        """Lets it close its resources and end: it serves no further request."""
+        if self._retired_at is None:
+            self._retired_at = time.monotonic()
+            self._pipe.finish()
 
-    def has_ended(self, seconds: float) -> bool:
-        """Whether it ends within so many seconds."""
+    def wait_for_end(self) -> None:
+        """Waits until it has ended, if it is retired. It is killed if that takes too long."""
+        if self._retired_at is None or self._doomed:
+            return
         with suppress(subprocess.TimeoutExpired):
-            self._guard.wait(seconds)
-        return not self._lives()
+            self._guard.wait(max(0.0, self._retired_at + CLOSE_SECONDS - time.monotonic()))
+        if self._lives():
+            log.error("A process could not close its resources and end within %g s: it is killed.", CLOSE_SECONDS)
+            self.doom()
 
     def doom(self) -> None:
         """Kills it, with all programs that it started: another process will replace it."""

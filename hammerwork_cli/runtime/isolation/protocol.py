@@ -42,6 +42,7 @@ class Reply(NamedTuple):
     # now), `place` (asks for the job's place in its tree), `trace` (what its children inherit), `error`.
     kind: str
     value: Any = None
+    spent: bool = False  # a handler has changed the process for good: another one must serve the next attempt
 
 
 class Failure(NamedTuple):

@@ -1,5 +1,6 @@
 """The options of a worker."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -44,6 +45,8 @@ class Options:
     retry: RetryStrategy = DEFAULT_RETRY
     name: str | None = None
     isolation: "str | Isolation" = "thread"
+    max_jobs_per_process: int | None = None
+    max_memory: int | None = None
     grace: float | None = None
     health_file: Path | None = None
     most_of: Mapping[str, int] = field(default_factory=dict)
@@ -54,7 +57,8 @@ class Options:
             raise UsageError(f"isolation must be thread or process, not {self.isolation!r:.60}.")
         if self.upkeep_only and (self.drain or self.max_jobs is not None or not self.upkeep):
             raise UsageError("A worker with --upkeep-only cannot take --drain, --max-jobs or --no-upkeep.")
-        for name in ("concurrency", "max_jobs", "pool_size"):
+        self._check_processes()
+        for name in ("concurrency", "max_jobs", "pool_size", "max_jobs_per_process"):
             value = getattr(self, name)
             if value is not None:
                 fields.whole_number(value, name, 1, LARGEST_INTEGER)
@@ -67,6 +71,18 @@ class Options:
         if self.name is not None:
             fields.text(self.name, "name")
         checked_strategy(self.retry)
+
+    def _check_processes(self) -> None:
+        for name in ("max_jobs_per_process", "max_memory"):
+            if self.isolation == "thread" and getattr(self, name) is not None:
+                raise UsageError(
+                    f"{name} is a limit for processes, and this worker runs handlers in threads.",
+                    hint='Set isolation="process" (--isolation process) too.',
+                )
+        if self.max_memory is not None:
+            fields.whole_number(self.max_memory, "max_memory", 1 << 20, 1 << 60)
+            if sys.platform != "linux":
+                raise UsageError("max_memory needs Linux, which says how much memory a process uses.")
 
     @property
     def has_upkeep(self) -> bool:

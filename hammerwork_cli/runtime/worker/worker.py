@@ -26,7 +26,7 @@ from hammerwork_cli.features.worker.queries import limits as queue_limits
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.api import importing
-from hammerwork_cli.runtime.api.absent import Translated
+from hammerwork_cli.runtime.api.absent import Translated, hinting
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
@@ -110,6 +110,9 @@ class Worker(Translated):
         name: for people; host and process by default.
         isolation: ``thread``, or ``process``: that runs handlers in processes, one for each concurrent job. A process
             is killed when its time is up, and its death fails one attempt. The processes find the handlers by name.
+        max_jobs_per_process: attempts after which a process is replaced, its resources closed.
+        max_memory: bytes of a process's memory: above it, the process is replaced after an attempt; during one, it is
+            killed, and the attempt fails. Linux only.
         grace: seconds that running jobs have to finish once the worker is asked to stop; then it gives them back.
         health_file: a file for probes, which gets a line with each heartbeat and is removed when the worker stops.
         encryption: keys that decrypt payloads; by default those of ``queue``. If none fits, the attempt fails.
@@ -118,6 +121,7 @@ class Worker(Translated):
         UsageError: an argument is out of range, or there is no queue.
     """
 
+    @hinting("Worker")
     def __init__(
         self,
         queue: Queue | str | DatabaseUrl,
@@ -139,6 +143,8 @@ class Worker(Translated):
         retry: RetryStrategy = DEFAULT_RETRY,
         name: str | None = None,
         isolation: str | Isolation = "thread",
+        max_jobs_per_process: int | None = None,
+        max_memory: int | None = None,
         grace: float | None = None,
         health_file: str | Path | None = None,
         encryption: EncryptionKeys | None = None,
@@ -164,6 +170,8 @@ class Worker(Translated):
             retry=retry,
             name=name,
             isolation=isolation,
+            max_jobs_per_process=max_jobs_per_process,
+            max_memory=max_memory,
             grace=grace,
             health_file=None if health_file is None else Path(health_file),
             most_of=queues if isinstance(queues, Mapping) else {},
@@ -377,7 +385,12 @@ class Worker(Translated):
                 "Processes find handlers by name, but this worker was given the handlers themselves.",
                 hint='Name them: Worker(queue, "my_app:app", isolation="process").',
             )
-        return in_processes(self._target, self.url)
+        return self._in_processes(self._target)
+
+    def _in_processes(self, target: str) -> Isolation:
+        """Processes with its options, for handlers of this name."""
+        options = self.options
+        return in_processes(target, self.url, max_jobs=options.max_jobs_per_process, max_memory=options.max_memory)
 
     def with_encryption(self, keys: EncryptionKeys) -> Self:
         """Lets it decrypt payloads with these keys."""

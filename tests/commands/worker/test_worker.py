@@ -302,14 +302,18 @@ def test_a_database_that_does_not_answer_is_an_error_at_the_start(
         ["--lease", "0s"],
         ["--poll-interval", "soon"],
         ["--isolation", "cell"],
+        ["--max-memory", "2G"],
+        ["--max-memory", "off", "--isolation", "process"],
+        ["--max-jobs-per-process", "100", "--isolation", "thread"],
+        ["--max-tasks-per-child", "100"],
         ["--drain", "--upkeep"],
         ["--drain", "--retention"],
     ],
 )
 def test_options_out_of_range_or_without_effect_are_usage_errors(
-    folder: Path, hammerwork: Callable[..., Any], words: list[str]
+    lite_url: str, folder: Path, hammerwork: Callable[..., Any], words: list[str]
 ) -> None:
-    assert hammerwork("worker", "start", "--handlers", "handlers:app", *words).exit_code == 2
+    assert hammerwork("worker", "start", "--handlers", "handlers:app", *words, url=lite_url).exit_code == 2
 
 
 # Signals.

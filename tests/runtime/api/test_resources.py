@@ -21,7 +21,7 @@ from hammerwork_cli import Handlers, Job, Queue, Resources, RetryStrategy, Spawn
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
 from hammerwork_cli.runtime.execution.rehearsal import Rehearser, claimed
-from hammerwork_cli.runtime.isolation import parent
+from hammerwork_cli.runtime.isolation import process
 from hammerwork_cli.runtime.worker.loop import MainLoop
 from hammerwork_cli.testing import run
 from tests.runtime.conftest import Stage, until
@@ -516,10 +516,10 @@ def test_a_process_that_does_not_close_its_resources_in_time_is_killed(
 ) -> None:
     (tmp_path / "slow.py").write_text(HANDLERS.replace('note("close pool")', "time.sleep(600)"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(parent, "CLOSE_SECONDS", 0.3)
+    monkeypatch.setattr(process, "CLOSE_SECONDS", 0.3)
     lite.enqueue(Job("uses"))
     began = time.monotonic()
     Worker(Queue(lite.url), "slow:app", isolation="process", drain=True, concurrency=1).run()
     assert time.monotonic() - began < 20
-    assert "A process could not close its resources within 0.3 s." in caplog.text
+    assert "A process could not close its resources and end within 0.3 s: it is killed." in caplog.text
     assert "end" not in events(tmp_path)

@@ -14,7 +14,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.given import is_given
 from hammerwork_cli.cli.options import AppDirOption, EncryptionKeyOption, Format, FormatOption, several_names
-from hammerwork_cli.core.input.reading import duration_of
+from hammerwork_cli.core.input.reading import duration_of, size_of
 from hammerwork_cli.database.interrupts import before_exit
 from hammerwork_cli.errors import ConfigError, UsageError
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Keys
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
 
+RUNS_JOBS = ("queue", "concurrency", "isolation", "pool_size", "max_jobs_per_process", "max_memory")
+"""Options of no use to a worker that runs no jobs."""
 LAST_SECONDS = 1.0
 """For the process to end once a signal has stopped its worker at once."""
 
@@ -99,6 +101,20 @@ def start(
     isolation: Annotated[
         IsolationChoice | None,
         typer.Option("--isolation", help="Run handlers in threads, or in processes. [default: thread]"),
+    ] = None,
+    max_jobs_per_process: Annotated[
+        int | None,
+        typer.Option(
+            "--max-jobs-per-process", metavar="N", min=1, help="Replace a process after so many jobs. [default: never]"
+        ),
+    ] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            "--max-memory",
+            metavar="SIZE",
+            help="Replace a process that uses more after a job, and kill it during one: 2G. [default: no limit]",
+        ),
     ] = None,
     weighted: Annotated[
         bool | None,
@@ -199,6 +215,8 @@ def start(
         "rescue_older_than": _seconds("--rescue-older-than", rescue_older_than),
         "name": name,
         "isolation": str(isolation) if isolation else None,
+        "max_jobs_per_process": max_jobs_per_process,
+        "max_memory": None if max_memory is None else size_of(max_memory),
         "health_file": health_file,
     }
     as_json = log_format is LogFormat.JSON
@@ -207,7 +225,7 @@ def start(
         target = only(handlers)
         if (target is None) != upkeep_only:
             raise UsageError("Give --handlers MODULE:ATTRIBUTE, or --upkeep-only to run no jobs.")
-        for idle in ("queue", "concurrency", "isolation", "pool_size") if upkeep_only else ():
+        for idle in RUNS_JOBS if upkeep_only else ():
             if is_given(ctx, idle):
                 flag = idle.replace("_", "-")
                 raise UsageError(f"A worker with --upkeep-only runs no jobs, so --{flag} has no effect.")
@@ -286,7 +304,6 @@ def _worker(
     given: dict[str, Any],
 ) -> "Worker":
     """The worker of a module, or one for its handlers; options of the command line take precedence."""
-    from hammerwork_cli.runtime.execution.isolation import in_processes
     from hammerwork_cli.runtime.host.loading import handlers_of
     from hammerwork_cli.runtime.worker.worker import Worker
 
@@ -304,7 +321,7 @@ def _worker(
         worker.with_url(replace(worker.url, keys=keys.including(worker.url.keys)))
     if worker.options.isolation == "process" and target is not None:
         # The processes load what --handlers names, as this one did.
-        worker.with_options(isolation=in_processes(target, worker.url))
+        worker.with_options(isolation=worker._in_processes(target))
     return worker
 
 
