@@ -43,7 +43,7 @@ ORDER = [
 FUNCTIONS = ["statement"]
 INTERNAL = {
     "EncryptionKeys": {"opened", "sealed", "including"},
-    "Handlers": {"named", "spawn_handler", "job_handler", "source", "open_resources", "keeps_resources"},
+    "Handlers": {"named", "spawn_handler", "job_handler", "source", "open_resources"},
     "Jitter": {"apply", "stored"},
     "Job": {"of", "stored_config", "new_job", "traced"},
     "JobStatus": {"spellings"},

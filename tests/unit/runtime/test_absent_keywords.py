@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from hammerwork_cli import AsyncQueue, Handlers, Job, Queue, RetryStrategy
+from hammerwork_cli import AsyncQueue, Handlers, Job, Queue, RetryStrategy, Worker
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.runtime.api.absent import _KEYWORDS
 from hammerwork_cli.runtime.api.handlers import HandlerOptions
@@ -26,6 +26,7 @@ CALLS: dict[str, list[Callable[..., Any]]] = {
         lambda **given: Handlers().job("mail", **given)(print),
         lambda **given: Handlers().cron(**{"schedule": "@daily", "name": "mail", "timezone": "UTC", **given})(print),
     ],
+    "Worker": [lambda **given: Worker(QUEUE, Handlers(), queues=["mail"], **given)],
     "enqueue": [lambda **given: QUEUE.enqueue(Job("mail"), **given)],
 }
 
@@ -45,7 +46,8 @@ def test_a_keyword_of_another_queue_is_refused_with_what_to_use_instead(kind: st
 
 def test_each_name_in_a_hint_exists() -> None:
     of_job, of_handler = inspect.signature(Job).parameters, get_type_hints(HandlerOptions)
-    taken = {"Job": {*of_job}, "handler": {*of_handler}, "enqueue": {"connection"}}
+    of_worker = {*inspect.signature(Worker).parameters}
+    taken = {"Job": {*of_job}, "handler": {*of_handler}, "Worker": of_worker, "enqueue": {"connection"}}
     for kind, keywords in _KEYWORDS.items():
         assert not keywords.keys() & taken[kind]
         for instead in keywords.values():

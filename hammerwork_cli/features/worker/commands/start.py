@@ -113,7 +113,7 @@ def start(
         typer.Option(
             "--max-memory",
             metavar="SIZE",
-            help="Replace a process that uses more after a job, and kill it during one: 2G. [default: no limit]",
+            help="Memory of a process: 2G. Above it, it is replaced, or killed. [default: no limit]",
         ),
     ] = None,
     weighted: Annotated[
