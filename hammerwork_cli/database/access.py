@@ -60,6 +60,7 @@ OURS = frozenset(
         "hw_036_unique_jobs",
         "hw_037_queue_limits",
         "hw_038_joins",
+        "hw_039_job_progress",
     ]
 )
 """The migrations of hammerwork-cli: a database with all of them is current."""

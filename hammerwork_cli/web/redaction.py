@@ -28,14 +28,15 @@ lease_expires_at lease_seconds limit limit_concurrency limit_per limit_rate main
 mean_seconds memory_bytes missed missed_from more more_errors more_failed_below more_groups name needs_decision newest
 newest_failure_at next next_run_at nodes notes oldest oldest_pending_at oldest_pending_seconds open operation_id
 operations outcome p50_seconds p95_seconds parent parent_id parents parts path paused paused_at paused_queues
-payload_bytes pending pid plan priority purge_seconds queue queue_names queued queued_p50_seconds queued_p95_seconds
-queues ran_p50_seconds ran_p95_seconds ran_seconds read_only ready ready_at recent recorded recurring redacted
-repeated request request_id requested_at result_expires_at result_stored_at retention_delete_at retrying root roots
-run_started_at running runs schedule scheduled scheduled_at schema_version seconds siblings silent_seconds since
-skipped slowest source spawn_requests spawned_at spawning spawns started_at starts_at state stored_bytes success_rate
-syntax target timed timed_out_at timed_out_seconds timeout_seconds timezone to total total_nodes tree trees truncated
-type unit unknown unwritten_outcomes unwritten_seconds up_seconds updated_at value version waited_seconds waiting
-wall_time_seconds window_seconds without_queueing_seconds words worker worker_id workers workflow_id
+payload_bytes pending pid plan priority progress purge_seconds queue queue_names queued queued_p50_seconds
+queued_p95_seconds queues ran_p50_seconds ran_p95_seconds ran_seconds read_only ready ready_at recent recorded recurring
+redacted repeated reported_at request request_id requested_at result_expires_at result_stored_at retention_delete_at
+retrying root roots run_started_at running runs schedule scheduled scheduled_at schema_version seconds share siblings
+silent_seconds since skipped slowest source spawn_requests spawned_at spawning spawns started_at starts_at state
+stored_bytes success_rate syntax target timed timed_out_at timed_out_seconds timeout_seconds timezone to total
+total_nodes tree trees truncated type unit unknown unwritten_outcomes unwritten_seconds up_seconds updated_at value
+version waited_seconds waiting wall_time_seconds window_seconds without_queueing_seconds words worker worker_id workers
+workflow_id
 """
 SHOWN = frozenset(_SHOWN.split())
 """Keys of answers, at any depth, whose values are shown."""

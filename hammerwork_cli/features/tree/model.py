@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.core.values import Counts, Timestamp, id_list, priority_word, status_of, timestamp
+from hammerwork_cli.features.tree.progress import JobProgress
 
 
 class JobDate(NamedTuple):
@@ -112,6 +113,8 @@ class SpawnTree:
     below_omitted: Mapping[str, Counts] = field(default_factory=dict)
     # The dates of jobs that were not to start at their creation, if they were read.
     dates: Mapping[str, JobDate] = field(default_factory=dict)
+    # How far jobs are that run, and have reported it.
+    progress: Mapping[str, JobProgress] = field(default_factory=dict)
 
     def spawns(self, job: str) -> bool:
         """Whether the children of a job were spawned by it, and do not merely depend on it."""

@@ -15,6 +15,7 @@ from hammerwork_cli.core.payloads import due_time
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.progress import LONGEST_TEXT
 from hammerwork_cli.runtime.api import tracing
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.resources import OpenResources, UsesResources
@@ -178,6 +179,8 @@ class SpawnContext(UsesResources):
     _resources: OpenResources | None = field(default=None, repr=False, compare=False)
 
     _handed_down: Callable[[TraceColumns], None] | None = field(default=None, repr=False, compare=False)
+    _reported: Callable[[float, str], None] | None = field(default=None, repr=False, compare=False)
+    _room: Callable[[], int | None] | None = field(default=None, repr=False, compare=False)
 
     def _hand_down(self, carrier: Mapping[str, str]) -> None:
         """Adds what this attempt spawns to the trace of a span."""
@@ -245,6 +248,36 @@ class SpawnContext(UsesResources):
         with app_path.without():
             import asyncio
         return await asyncio.to_thread(self.after_all, job, scope=scope, on_failure=on_failure, key=key)
+
+    def progress(self, share: float, text: str = "") -> None:
+        """Reports how far the job is, for ``spawn tree``, ``spawn monitor``, ``job show`` and the REST API.
+
+        It takes no statement: the next heartbeat of the worker writes the last report of each job, within 3 s.
+
+        Args:
+            share: of the work that is done, 0 to 1.
+            text: what it does now; a line, of which 200 characters are kept.
+
+        Raises:
+            UsageError: the share is not a number from 0 to 1, or the text is not text.
+        """
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            raise UsageError(f"progress takes the share of the work that is done, 0 to 1, not {share!r:.60}.")
+        if not isinstance(text, str):
+            raise UsageError(f"The text of progress must be text, not {text!r:.60}.")
+        if self._reported is not None:
+            self._reported(float(share), text[:LONGEST_TEXT])
+
+    @property
+    def room(self) -> int | None:
+        """How many more children this job may have before it reaches a limit; ``None`` if nothing limits them.
+
+        It asks the database where the tree is limited. Other jobs of the tree may take the same room meanwhile.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+        return self._room() if self._room is not None else self.config.max_spawn_count
 
     @property
     def cancelled(self) -> bool:

@@ -4,10 +4,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
+from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.features.worker.queries.ancestry import NewJoin
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import EndedAttempt
@@ -62,6 +64,7 @@ class Attempt:
         keys: of the children that it has spawned by key: queue, and a hash of the payload. The slot's thread and
             threads that its handler started write it, each by one atomic step.
         joins: the children that wait for the others. Written as the keys are.
+        progress: the last that its handler reported. Written as the keys are; the heartbeat's thread reads it.
     """
 
     __slots__ = (
@@ -75,6 +78,7 @@ class Attempt:
         "joins",
         "keys",
         "over",
+        "progress",
         "refusal",
         "request",
         "rest",
@@ -96,6 +100,7 @@ class Attempt:
         self.refusal: tuple[float, str] | None = None
         self.keys: dict[str, tuple[str, int]] = {}
         self.joins: tuple[NewJoin, ...] = ()
+        self.progress: JobProgress | None = None
         self._lock = lock
 
     @property
@@ -116,6 +121,11 @@ class Attempt:
     def hand_down(self, columns: TraceColumns) -> None:
         """Lets the children inherit the trace of this attempt instead of that of the job."""
         self.job = self.job._replace(**columns)
+
+    def report(self, share: float, text: str, now: datetime) -> None:
+        """Keeps how far the job is, for the next heartbeat."""
+        job = self.job
+        self.progress = JobProgress(job.id, job.queue_name, job.attempts, share, text, now.isoformat())
 
     def take_rest(self) -> Callable[[], EndedAttempt | None] | None:
         """What is left to do after its coroutine, for the present thread to do; ``None`` at its beginning."""

@@ -254,6 +254,8 @@ class Executor:
             lambda: attempt.over,
             self._resources,
             attempt.hand_down,
+            lambda share, text: attempt.report(share, text, self._clock.now()),
+            lambda: parent.room,
         )
 
     def _time_of(self, deadline: float | None) -> datetime | None:

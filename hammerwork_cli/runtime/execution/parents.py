@@ -70,6 +70,11 @@ class Parent:
         """The job with the limits of its tree, and the children that wait for the others."""
         return self._spawner._replace(joins=self._attempt.joins) if self._attempt.joins else self._spawner
 
+    @property
+    def room(self) -> int | None:
+        """How many more children the job may have before it reaches a limit; ``None`` if nothing limits them."""
+        return self._run(lambda database: ancestry.room(database, self.spawner))
+
     @cached
     def _as_job(self) -> Job:
         return Job.of(self._job)

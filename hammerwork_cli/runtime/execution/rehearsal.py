@@ -282,6 +282,12 @@ class SpawnStep:
         if allowed is not None and total > allowed:
             raise SpawnLimitError("max_descendants", allowed, total, self.place.root)
 
+    @property
+    def room(self) -> int | None:
+        """How many more children it may have, as far as its own limit says."""
+        allowed = self.config.max_spawn_count
+        return None if allowed is None else max(allowed - self.produced, 0)
+
     def prepare(self) -> FoundHandler | None:
         """Finds the spawn handler and the place of the job; ``None`` if it has none.
 
@@ -312,6 +318,7 @@ class SpawnStep:
         context = SpawnContext(
             *(job, config, self._queue, self.spawn, self.result, None, lambda: self._bare_place),
             _resources=self.resources,
+            _room=lambda: self.room,
         )
         produced = produced_by(found.handler, context)
         parent, root = Job.of(self.job), self.place.root

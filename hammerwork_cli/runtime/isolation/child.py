@@ -257,10 +257,7 @@ class _JobServer:
 
         def spawn(job: Job, *, key: str | None = None) -> Job:
             sent = job.traced() if isinstance(job, Job) else job
-            answer: Job | HammerworkError = self._ask(Reply("write", (sent, key)), number)
-            if isinstance(answer, HammerworkError):
-                self._refusal = answer
-                raise answer
+            answer: Job = self._ask(Reply("write", (sent, key)), number)
             if answer.created:
                 answer.payload = job.payload
             return answer
@@ -273,10 +270,18 @@ class _JobServer:
             *(Job.of(record.job), record.config, self._queue, spawn, record.result, record.deadline, place),
             _resources=self._resources,
             _handed_down=lambda columns: self._ask(Reply("trace", columns), number),
+            _reported=lambda share, text: self._tell(Reply("progress", (share, text)), number),
+            _room=lambda: self._ask(Reply("room"), number),
         )
 
+    def _tell(self, report: Reply, number: int) -> None:
+        """Tells the worker something during a request, and waits for no answer."""
+        with self._asking:
+            if number == self._number:
+                self._pipe.send(number, report)
+
     def _ask(self, question: Reply, number: int) -> Any:
-        """Asks the worker something during a request, and returns the answer."""
+        """Asks the worker something during a request; its answer, which is raised if it is an error."""
         with self._asking:
             if number != self._number:
                 raise SpawnFailedError("The attempt that this context belongs to has ended.")
@@ -284,6 +289,9 @@ class _JobServer:
             answered, value = self._pipe.receive()
             if answered != number:
                 os._exit(1)
+        if isinstance(value, HammerworkError):
+            self._refusal = value
+            raise value
         return value
 
 

@@ -4,7 +4,7 @@ Only the worker uses the database: results, children and requests of handlers co
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from hammerwork_cli.runtime.api.spawn import (
     SpawnHandler,
     SpawnResult,
 )
+from hammerwork_cli.runtime.api.tracing import TraceColumns
 from hammerwork_cli.runtime.host import logs
 from hammerwork_cli.runtime.host.memory import resident
 from hammerwork_cli.runtime.isolation.process import Process, ProcessDiedError, cause, start_of
@@ -191,10 +192,8 @@ class Processes:
                 elif kind == "jobs" and verb == "spawn":
                     yield value
                     process.say("more")
-                elif kind == "write" and context is not None:
-                    refusal = _write(process, context, *value)
-                elif kind in ("place", "trace") and context is not None:
-                    process.say(_told(context, kind, value))
+                elif kind in _ANSWERS and context is not None:
+                    refusal = _answer(process, context, kind, value) or refusal
                 elif kind == "error":
                     raise _raised(value, refusal)
                 else:
@@ -212,24 +211,50 @@ class Processes:
                 process.doom()
 
 
-def _write(process: Process, context: SpawnContext, job: Job, key: str) -> HammerworkError | None:
+def _answer(process: Process, context: SpawnContext, kind: str, value: Any) -> HammerworkError | None:
+    """Answers a handler's request; the error, if that is the answer."""
     try:
-        written = context.spawn(job, key=key)
+        _ANSWERS[kind](process, context, value)
     except HammerworkError as error:
         process.say(error)
         return error
+    return None
+
+
+def _write(process: Process, context: SpawnContext, child: tuple[Job, str]) -> None:
+    job, key = child
+    written = context.spawn(job, key=key)
     if written.created:
         written.payload = None  # the process has it
     process.say(written)
-    return None
 
 
-def _told(context: SpawnContext, kind: str, value: Any) -> tuple[int, str] | None:
-    if kind == "place":
-        return context.depth, context.root_id
+def _say_place(process: Process, context: SpawnContext, _: None) -> None:
+    process.say((context.depth, context.root_id))
+
+
+def _say_room(process: Process, context: SpawnContext, _: None) -> None:
+    process.say(context.room)
+
+
+def _hand_down(process: Process, context: SpawnContext, columns: TraceColumns) -> None:
     if context._handed_down is not None:
-        context._handed_down(value)
-    return None
+        context._handed_down(columns)
+    process.say(None)
+
+
+def _report(_: Process, context: SpawnContext, report: tuple[float, str]) -> None:
+    context.progress(*report)
+
+
+_ANSWERS: dict[str, Callable[[Process, SpawnContext, Any], None]] = {
+    "write": _write,
+    "place": _say_place,
+    "room": _say_room,
+    "trace": _hand_down,
+    "progress": _report,
+}
+"""What follows a request of a handler while it runs."""
 
 
 def processes(

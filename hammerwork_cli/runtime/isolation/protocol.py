@@ -39,7 +39,8 @@ class Reply(NamedTuple):
     """A message to the worker."""
 
     # `ready` (with the process's id), `value` (the last one), `jobs` (children), `write` (one to be written
-    # now), `place` (asks for the job's place in its tree), `trace` (what its children inherit), `error`.
+    # now), `place` (asks for the job's place in its tree), `room` (for how many more children it may have), `trace`
+    # (what its children inherit), `progress` (which has no answer), `error`.
     kind: str
     value: Any = None
     spent: bool = False  # a handler has changed the process for good: another one must serve the next attempt

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hammerwork_cli.database import driver
+from hammerwork_cli.features.tree import progress as reports
 from hammerwork_cli.features.worker.queries.registry import HeartbeatReport
 from hammerwork_cli.runtime.api.resources import OpenResources
 from hammerwork_cli.runtime.clock import elapsed
@@ -94,6 +95,7 @@ def assemble(context: WorkerContext) -> WorkerComponents:
             main_stalled=main_stalled,
             finisher_stalled=finisher_stalled,
             queue_counts=progress.queue_counts(slots.refused()),
+            job_progress=reports.stored(one.progress for one in slots.under_way() if one.progress),
         )
 
     def renewed() -> None:

@@ -202,6 +202,13 @@ export interface Job extends ListedJob, JobFacts {
     /** Time without a heartbeat after which others may rescue the job. */
     lease_seconds: number;
   } | null;
+  /** What the handler of a running job has reported with context.progress; null for other jobs. */
+  progress: {
+    /** Of the work that is done. */
+    share: number;
+    text: string;
+    reported_at: Instant | null;
+  } | null;
   /** Recorded operations, oldest first. */
   spawns: RecordedSpawn[];
   /** Spawn requests, newest first. */

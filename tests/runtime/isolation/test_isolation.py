@@ -20,10 +20,11 @@ from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, HammerworkError, UsageError
 from hammerwork_cli.features.job.queries import spawn_requests
 from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.tree.queries import progress
 from hammerwork_cli.runtime.api.spawn import SpawnResult
 from hammerwork_cli.runtime.host.loading import load_handlers
 from hammerwork_cli.runtime.isolation.parent import processes
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, until
 
 HANDLERS = """
 import asyncio, ctypes, os, pickle, re, signal, socket, subprocess, time
@@ -85,6 +86,14 @@ def asks(job, context):
         except Exception as error:
             errors.append([type(error).__name__, str(error), getattr(error, "hint", None)])
     return errors
+
+@app.job("reports")
+def reports(job, context):
+    for number in range(1000):
+        context.progress(number / 2000, f"part {number}")
+    while not os.path.exists("go_on"):
+        time.sleep(0.02)
+    return context.room
 
 @app.job("environment")
 def environment(job, context):
@@ -318,6 +327,22 @@ def test_errors_of_context_spawn_are_the_same_in_threads_and_in_processes(stage:
         told.append(json.loads(stage.one(asks, "result_data").replace(asks.id, "ID")))
     assert told[0] == told[1]
     assert [kind for kind, _, _ in told[0]].count("UsageError") == 1
+
+
+@on_sqlite
+def test_handlers_in_processes_report_how_far_they_are(
+    stage: Stage, work: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = Job("reports", {}).with_spawn_config(SpawnConfig(max_spawn_count=7))
+    working = threading.Thread(target=work, args=(job,), kwargs={"lease": 2.0})
+    working.start()
+    until(lambda: progress.reported(stage.database))
+    (found,) = progress.reported(stage.database)
+    (tmp_path / "go_on").touch()
+    working.join(20)
+    assert (found.share, found.text) == (999 / 2000, "part 999")
+    assert result(stage, job) == 7
 
 
 @on_sqlite

@@ -408,3 +408,36 @@ def test_a_limit_that_comes_late_in_an_occurrence_counts_the_deleted_jobs_of_its
         stage.execute("DELETE FROM hammerwork_jobs WHERE queue_name IN ('free', 'noop')")
     stage.work(app, queues=["limited"])
     assert "max_descendants allows 6 jobs below the root, and this would be 7" in stage.one(limited, "error_message")
+
+
+def test_a_handler_knows_how_many_more_children_it_may_have(stage: Stage, app: Handlers) -> None:
+    rooms: dict[str, list[int | None]] = {}
+
+    @app.job("parent")
+    def parent(job: Job, context: SpawnContext) -> None:
+        found = rooms.setdefault(job.payload["of"], [])
+        found.append(context.room)
+        if context.depth == 0:
+            context.spawn(Job("noop"), key="one")
+            found.append(context.room)
+            unlimited = SpawnConfig(max_spawn_count=None)
+            context.spawn(Job("parent", {"of": "child"}).with_spawn_config(unlimited), key="two")
+            found.append(context.room)
+
+    for number, config in enumerate(
+        (
+            SpawnConfig(max_spawn_count=5),
+            SpawnConfig(max_spawn_count=5, max_descendants=3),
+            SpawnConfig(max_spawn_count=None),
+            SpawnConfig(max_spawn_count=None, max_depth=1),
+        )
+    ):
+        stage.enqueue(Job("parent", {"of": f"{number}"}).with_spawn_config(config))
+        stage.work(app, concurrency=1)
+    assert rooms == {
+        "0": [5, 4, 3],
+        "1": [3, 2, 1],
+        "2": [None, None, None],
+        "3": [None, None, None],
+        "child": [None, 1, None, 0],
+    }

@@ -436,6 +436,7 @@ HIDDEN_KEYS = {
     "retry",
     "retry_strategy",
     "span_context",
+    "text",
     "trace_id",
     "unique_key",
     "unwritten_error",

@@ -12,6 +12,7 @@ from hammerwork_cli.features.tree.wait import Blocker
 if TYPE_CHECKING:
     from hammerwork_cli.features.callbacks.model import Callback
     from hammerwork_cli.features.spawn.models.spawn import RecordedSpawn, SpawnRequest
+    from hammerwork_cli.features.tree.progress import JobProgress
     from hammerwork_cli.features.worker.model import JobWorker
 
 FACTS = (
@@ -169,5 +170,6 @@ class JobDetails(NamedTuple):
     attempts: tuple[PastAttempt, ...] = ()  # its attempts that did not complete, the oldest first
     callbacks: "tuple[Callback, ...]" = ()  # of the job and everything below it
     worker: "JobWorker | None" = None  # the registered worker that has it, if it is Running
+    progress: "JobProgress | None" = None  # how far it is, if it is Running and has reported it
     others: Mapping[str, object] = {}  # columns that this version does not know, as JSON values
     unique_key: str | None = None  # the key that it holds, or was the last to hold

@@ -22,6 +22,7 @@ from hammerwork_cli.features.job.models.job import (
 )
 from hammerwork_cli.features.job.queries import attempts, spawn_requests, unique
 from hammerwork_cli.features.job.queries.listing import LISTED, listed
+from hammerwork_cli.features.tree import progress
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.queries import records
 from hammerwork_cli.features.tree.queries.blockers import blockers_of
@@ -147,21 +148,22 @@ def _details(database: Database, row: tuple[Any, ...], facts: StoredFacts, *, in
         blocker=_blocker(database, node.id) if job.dependency_status == "waiting" else None,
         attempts=tuple(attempts.of_jobs(database, [node.id]).get(node.id, ())),
         callbacks=tuple(callbacks_of(database, Subject.TREE, node.id)),
-        worker=_worker(database, node.id) if node.status == JobStatus.RUNNING else None,
         unique_key=unique.key_of(database, node.id),
+        **(_running(database, node) if node.status == JobStatus.RUNNING else {}),
         **_spawning(database, node.id),
     )
 
 
-def _worker(database: Database, job: str) -> JobWorker | None:
-    row = database.row("job.details.worker", id=job) if database.is_current else None
+def _running(database: Database, node: TreeNode) -> dict[str, Any]:
+    """The worker that has a Running job, and how far that is."""
+    row = database.row("job.details.worker", id=node.id) if database.is_current else None
     if row is None:
-        return None
-    worker, name, stored, silent_for, lease, ended_at, main_stalled, finisher_stalled, *_ = row
+        return {}
+    worker, name, stored, silent_for, lease, ended_at, main_stalled, finisher_stalled, reports = row
     silent = max(float(silent_for or 0), 0.0)
-    return JobWorker(
-        str(worker), name, state_of(stored, ended_at, silent, lease, main_stalled or finisher_stalled), silent, lease
-    )
+    state = state_of(stored, ended_at, silent, lease, main_stalled or finisher_stalled)
+    mine = (one for one in progress.parse(reports) if (one.job, one.attempt) == (node.id, node.attempts))
+    return {"worker": JobWorker(str(worker), name, state, silent, lease), "progress": next(mine, None)}
 
 
 def _spawning(database: Database, job: str) -> dict[str, Any]:

@@ -7,8 +7,9 @@ SELECT {node},
 FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: worker
--- Reads which of our workers has a Running job, and for how long it has been silent.
-SELECT w.id, w.name, w.state, {silent_for}, w.lease_seconds, w.ended_at, {progress}
+-- Reads which of our workers has a Running job, for how long it has been silent, and how far its jobs are.
+SELECT w.id, w.name, w.state, {silent_for}, w.lease_seconds, w.ended_at, w.main_stalled_seconds,
+w.finisher_stalled_seconds, w.job_progress
 FROM hammerwork_jobs j JOIN hammerwork_workers w ON w.id = j.claimed_by AND {still_claimed}
 WHERE j.id = :id AND j.status = 'Running'
 

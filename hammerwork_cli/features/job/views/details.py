@@ -14,14 +14,26 @@ from hammerwork_cli.features.job.views.hold import HOLDS, Hold
 from hammerwork_cli.features.job.views.listing import JOB
 from hammerwork_cli.features.spawn.views import again, records
 from hammerwork_cli.features.tree.model import TreeNode
-from hammerwork_cli.features.tree.views.json import RELATIVE
+from hammerwork_cli.features.tree.progress import JobProgress
+from hammerwork_cli.features.tree.views.json import RELATIVE, RUNNING_PROGRESS
 from hammerwork_cli.features.worker.model import JobWorker
 from hammerwork_cli.features.worker.views import silence_text
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint, paint_status
 from hammerwork_cli.view.json import WORKER_STATES, known, parsed
 from hammerwork_cli.view.shape import MISSING, Key, Shape
-from hammerwork_cli.view.text import count, duration, first_line, instant, plural, short_id, shorten, statuses, visible
+from hammerwork_cli.view.text import (
+    count,
+    duration,
+    first_line,
+    instant,
+    percent,
+    plural,
+    short_id,
+    shorten,
+    statuses,
+    visible,
+)
 
 PAYLOAD_LINES = 40
 """Lines of a payload or a result on a terminal without ``--full``."""
@@ -145,6 +157,7 @@ JOB_DETAILS = Shape[DetailedJob](
         "attempt_history": attempts.ATTEMPT_HISTORY.of("details.attempts"),
         "callbacks": key.list_of(CALLBACK, "Callbacks of the job and everything below it").of("details.callbacks"),
         "worker": key.null_or(_WORKER).of("details.worker"),
+        "progress": RUNNING_PROGRESS.of("details.progress"),
         "spawns": key.list_of(records.RECORDED_SPAWN, "Recorded operations, oldest first").of("details.spawns"),
         "spawn_requests": key.list_of(again.SPAWN_REQUEST, "Spawn requests, newest first").of("details.requests"),
     }
@@ -208,6 +221,7 @@ def _pairs(details: JobDetails, hold: Hold | None, now: datetime) -> Iterator[tu
     yield name, f"{preposition} {duration(late)}" if late is not None else None
     yield "started", _moment(node.started_at, now)
     yield "worker", _worker(details.worker) if details.worker else None
+    yield "progress", _progress(details.progress, now) if details.progress else None
     yield "completed", _moment(node.completed_at, now)
     yield "cancelled" if node.status == JobStatus.CANCELLED else "failed", _moment(node.failed_at, now)
     yield "ran", duration(node.run_time) if node.run_time is not None else None
@@ -236,6 +250,12 @@ def _worker(worker: JobWorker) -> str:
     if worker.state == "silent":
         return silence_text(worker)
     return visible(worker.name if worker.state == "running" else f"{worker.name}, {worker.state}")
+
+
+def _progress(found: JobProgress, now: datetime) -> str:
+    at = timestamp(found.reported_at)
+    parts = percent(found.share), first_line(found.text), f"{duration(now - at)} ago" if at and at <= now else ""
+    return ", ".join(filter(None, parts))
 
 
 def _attempts(job: StoredJob) -> str:

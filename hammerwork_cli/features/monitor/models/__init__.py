@@ -7,6 +7,7 @@ from hammerwork_cli.core.values import Counts, Timestamp
 from hammerwork_cli.features.queue.models.queue import QueueState
 from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
 from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.progress import JobProgress
 
 
 class Flow(NamedTuple):
@@ -89,4 +90,5 @@ class MonitorSnapshot(NamedTuple):
     # Failed attempts per second lately, of the workers that are recorded; `None` at first, and if none is.
     failed_attempts: float | None = None
     states: tuple[QueueState, ...] = ()  # the queues with open jobs, and paused ones, when they were last counted
+    progress: tuple[JobProgress, ...] = ()  # what jobs that run have reported, the furthest first
     window: timedelta = timedelta(hours=1)  # the time in which jobs of these had ended

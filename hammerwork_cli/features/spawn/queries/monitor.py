@@ -26,6 +26,8 @@ from hammerwork_cli.features.spawn.models.spawn import QUIET_TIME, SpawnOperatio
 from hammerwork_cli.features.spawn.queries.rates import Rates, SharedRate
 from hammerwork_cli.features.spawn.queries.running_trees import RunningTrees
 from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.progress import JobProgress
+from hammerwork_cli.features.tree.queries import progress
 from hammerwork_cli.features.tree.queries.child_totals import ChildTotals
 from hammerwork_cli.features.worker.queries import registry
 
@@ -41,6 +43,8 @@ MOST_OPERATIONS = 30
 NEWEST_SPAWNERS = 50
 SPAWNERS_LOOKED_AT = 500
 MOST_FAILURES = 10
+MOST_PROGRESS = 30
+"""Running jobs whose progress is shown."""
 LAG = timedelta(seconds=1)
 """A window ends this long before the refresh. Changes that are just being committed, or carry the time of a clock that
 is slightly behind, count in the next window.
@@ -224,8 +228,13 @@ class MonitorWatch:
             retries=tuple(one.node for one in retries if one.node)[:MOST_FAILURES],
             failed_attempts=self._failed_attempts.per_second,
             states=self._states,
+            progress=self._reported(),
             window=HEALTH_WINDOW,
         )
+
+    def _reported(self) -> tuple[JobProgress, ...]:
+        found = [one for one in progress.reported(self._database) if not self._queues or one.queue in self._queues]
+        return tuple(found[:MOST_PROGRESS])
 
     def _workers(self) -> tuple[BusyWorker, ...] | None:
         """Returns the workers that have not ended; with queues, only those that serve one."""

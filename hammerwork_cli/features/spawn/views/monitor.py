@@ -18,6 +18,7 @@ from hammerwork_cli.view.text import (
     duration,
     first_line,
     painted_cells,
+    percent,
     plural,
     short_id,
     shorten,
@@ -55,10 +56,17 @@ class _Section(NamedTuple):
 
 
 def picture(snapshot: MonitorSnapshot, frame: Frame) -> list[str]:
-    """Draws lines that fit the screen: figures, running operations, queues, retrying jobs, newest failures, workers."""
+    """Draws lines that fit the screen: figures, operations, progress, queues, retrying jobs, failures, workers."""
     draw = _MonitorDrawing(snapshot, frame)
     head = [draw.headline(), *draw.figures()]
-    drawn = draw.operations(), draw.queues(), draw.retries(), draw.failures(), draw.workers()
+    drawn = (
+        draw.operations(),
+        draw.progress(),
+        draw.queues(),
+        draw.retries(),
+        draw.failures(),
+        draw.workers(),
+    )
     sections = [section for section in drawn if section]
     if frame.height < ROOMY:
         sections = [section for section in sections if section.lines]
@@ -182,7 +190,7 @@ class _MonitorDrawing:
 
     def operations(self) -> _Section:
         shown = self.snapshot.operations
-        names = _aligned([self._name(one.parent) for one in shown])
+        names = _aligned([self._name(one.parent.queue, one.parent.id) for one in shown])
         room = self.frame.width - max(map(cells, names), default=0) - len("    ")
         tails = self._tails(room)
         bar = min(room - max(map(painted_cells, tails), default=0) - 1, MOST_BAR)
@@ -191,9 +199,19 @@ class _MonitorDrawing:
             lines.append(self._paint(f"  {MIGRATE}", "dim"))
         return _Section("Running operations", lines, "none")
 
-    def _name(self, node: TreeNode) -> str:
+    def progress(self) -> _Section | None:
+        """The running jobs whose handlers report how far they are."""
+        shown = self.snapshot.progress
+        names = _aligned([self._name(one.queue, one.job) for one in shown])
+        lines = [
+            f"  {name}  {percent(one.share):>6}  {self._data(first_line(one.text), None)}".rstrip()
+            for one, name in zip(shown, names, strict=True)
+        ]
+        return _Section("JobProgress", lines, "") if lines else None
+
+    def _name(self, queue: str, job: str) -> str:
         width = 14 if self.narrow else NAME_CELLS if self.frame.width >= WIDE else 18
-        return f"{self._data(node.queue, width)} {self._data(short_id(node.id), None)}"
+        return f"{self._data(queue, width)} {self._data(short_id(job), None)}"
 
     def _tails(self, room: int) -> list[str]:
         """The texts beside the bars, as long as there is room for the bars."""
@@ -281,7 +299,7 @@ class _MonitorDrawing:
     def failures(self) -> _Section:
         """The newest failures and their errors."""
         shown = self.snapshot.failures
-        names = _aligned([self._name(node) for node in shown])
+        names = _aligned([self._name(node.queue, node.id) for node in shown])
         words = _aligned([self._data(node.status, 12) for node in shown])
         clocks = _aligned([_clock(node, self.snapshot.at) for node in shown])
         lines = [self._failure(*parts) for parts in zip(shown, names, words, clocks, strict=True)]
@@ -292,7 +310,7 @@ class _MonitorDrawing:
         shown, rate = self.snapshot.retries, self.snapshot.failed_attempts
         if not shown and not rate:
             return None
-        names = _aligned([self._name(node) for node in shown])
+        names = _aligned([self._name(node.queue, node.id) for node in shown])
         tries = _aligned([f"after {plural(node.attempts, 'attempt')}" for node in shown])
         parts = [f"{_at_least(self.snapshot)} retrying", f"{_rate(rate)} failed attempts" if rate else ""]
         lines = [self._failure(*told) for told in zip(shown, names, tries, [""] * len(shown), strict=True)]

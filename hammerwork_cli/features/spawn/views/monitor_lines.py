@@ -10,11 +10,12 @@ from hammerwork_cli.features.queue.models.queue import QueueState
 from hammerwork_cli.features.queue.views.listing import PAUSED, QUEUE_JOBS, SERVING
 from hammerwork_cli.features.spawn.views.records import CHILD_COUNTS
 from hammerwork_cli.features.tree.model import TreeNode
-from hammerwork_cli.features.tree.views.json import NAMED, RELATIVE
+from hammerwork_cli.features.tree.progress import JobProgress
+from hammerwork_cli.features.tree.views.json import NAMED, PROGRESS, RELATIVE
 from hammerwork_cli.view import key, names
 from hammerwork_cli.view.json import WORKER_STATES
 from hammerwork_cli.view.shape import Key, Shape
-from hammerwork_cli.view.text import count, first_line, plural, visible
+from hammerwork_cli.view.text import count, first_line, percent, plural, visible
 
 
 class Refresh(NamedTuple):
@@ -91,6 +92,9 @@ _QUEUE = Shape[_OpenQueue](
 )
 _FAILURE = Shape[TreeNode]({**RELATIVE.parts, "failed_at": key.null_or(key.instant())})
 _RETRY = Shape[TreeNode]({**NAMED.parts, "attempts": key.count(), "error": key.null_or(key.text())})
+_PROGRESS = Shape[JobProgress](
+    {"id": key.job_id().of("job"), "queue": key.text(), "attempt": key.count(), **PROGRESS.parts}
+)
 _FLOW = {
     "enqueued": key.count("Jobs"),
     "started": key.count("Jobs, without those that already wait for another attempt"),
@@ -120,6 +124,9 @@ MONITOR = Shape[Refresh](
         "retries": key.list_of(_RETRY, "The retrying jobs that are due first").of("snapshot.retries"),
         "workers": key.null_or(key.list_of(_WORKER, "Null where the database has no table of them")).of(
             "snapshot.workers"
+        ),
+        "progress": key.list_of(_PROGRESS, "Running jobs that report it, the furthest first; at most 30").of(
+            "snapshot.progress"
         ),
         "queues": key.list_of(
             _QUEUE,
@@ -155,7 +162,7 @@ class Changes:
 
 def _state(snapshot: MonitorSnapshot) -> object:
     record = MONITOR.record(Refresh(snapshot, ()))
-    return {name: record[name] for name in ("pending", "retrying", "running", "operations", "workers")}
+    return {name: record[name] for name in ("pending", "retrying", "running", "operations", "progress", "workers")}
 
 
 def record_lines(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> Iterator[str]:
@@ -185,6 +192,9 @@ def plain_lines(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> Iter
     if snapshot.operations:
         parts.append(f"{plural(len(snapshot.operations), 'operation')} running")
     yield f"{snapshot.at:%Y-%m-%d %H:%M:%S} {', '.join(parts)}"
+    for one in snapshot.progress:
+        text = f", {visible(first_line(one.text))}" if one.text else ""
+        yield f"  running: {visible(one.queue)} {visible(one.job)}: {percent(one.share)}{text}"
     for node in reversed(failures):
         error = first_line(node.error or "") or "no error recorded"
         yield f"  failed: {visible(node.queue)} {node.id} {visible(node.status)}: {error}"

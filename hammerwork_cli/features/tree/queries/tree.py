@@ -18,7 +18,7 @@ from hammerwork_cli.features.tree.model import (
     parents_first,
     tops,
 )
-from hammerwork_cli.features.tree.queries import records
+from hammerwork_cli.features.tree.queries import progress, records
 from hammerwork_cli.features.tree.queries.child_totals import no_collector
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 
@@ -54,7 +54,8 @@ def tree(
         descent.walk()
         if target.id not in descent.nodes:
             descent.add(node for _, node in [*above.by_distance(), (0, target)])
-        return replace(descent.tree(target.id), dates=dates)
+        found = descent.tree(target.id)
+        return replace(found, dates=dates, progress=progress.of_jobs(database, found.nodes.values()))
 
 
 def lineage(

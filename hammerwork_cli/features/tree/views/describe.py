@@ -15,6 +15,7 @@ from hammerwork_cli.view.text import (
     duration,
     first_line,
     instant,
+    percent,
     plural,
     short_id,
     shorten,
@@ -176,8 +177,13 @@ class Describer:
             return f"{word} in {duration(node.run_time)}" if node.run_time is not None else word
         if node.status == JobStatus.RUNNING:
             state = f"{word} {self._so_far(node)}" if node.started_at is not None else word
-            return f"{state}, attempt {count(node.attempts)}" if node.attempts > 1 else state
+            state = f"{state}, attempt {count(node.attempts)}" if node.attempts > 1 else state
+            return self.signs.dot.join([state, *self._progress(node)])
         return f"{word} after {plural(node.attempts, 'attempt')}" if node.attempts else word
+
+    def _progress(self, node: TreeNode) -> list[str]:
+        found = self.tree.progress.get(node.id)
+        return [" ".join(filter(None, (percent(found.share), self._data(first_line(found.text)))))] if found else []
 
     def _so_far(self, node: TreeNode) -> str:
         started = timestamp(node.started_at)

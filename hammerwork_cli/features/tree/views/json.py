@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.core.values import id_list, priority_word, status_of
 from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import SCHEMA_VERSION, Record, document, instant
 from hammerwork_cli.view.shape import Key, Shape
@@ -57,6 +58,17 @@ NODE = Shape[TreeNode](
         ),
     }
 )
+PROGRESS = Shape[JobProgress](
+    {
+        "share": key.rate("Of the work that is done"),
+        "text": key.text(),
+        "reported_at": key.null_or(key.instant()),
+    }
+)
+"""What ``context.progress`` has reported."""
+RUNNING_PROGRESS = key.null_or(
+    PROGRESS.key("What the handler of a running job has reported with context.progress; null for other jobs")
+)
 IN_TREE = Shape[Placed](
     {
         **NODE.within("node", "id", "queue", "status", "priority"),
@@ -64,6 +76,7 @@ IN_TREE = Shape[Placed](
         **NODE.within("node", "depends_on"),
         "children": key.count("All children, shown or not"),
         **NODE.within("node"),
+        "progress": RUNNING_PROGRESS.of(lambda one: one.tree.progress.get(one.node.id)),
     }
 )
 RELATIVE = Shape[Any](
@@ -168,7 +181,7 @@ def _lines(tree: SpawnTree) -> Iterator[Iterator[str]]:
                 _workflows(columns),
                 repeat(',"run_started_at":'),
                 map(instant, columns.run_started_at),
-                repeat("}"),
+                _progress(tree, ids),
                 strict=False,  # because of the repeated keys
             ),
         )
@@ -182,6 +195,13 @@ def _workflows(columns: Any) -> Iterable[str]:
         f',"workflow_id":{document(workflow)},"workflow_name":{document(name)},"archived_at":{instant(archived)}'
         for workflow, name, archived in zip(*given, strict=True)
     ]
+
+
+def _progress(tree: SpawnTree, ids: Iterable[str]) -> Iterable[str]:
+    if not tree.progress:
+        return repeat(',"progress":null}')
+    found = map(tree.progress.get, ids)
+    return [f',"progress":{document(PROGRESS.record(one)) if one else "null"}}}' for one in found]
 
 
 def _edges(tree: SpawnTree) -> Iterator[str]:

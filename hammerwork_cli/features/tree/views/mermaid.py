@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from hammerwork_cli.core.values import FAILURES, Counts
 from hammerwork_cli.features.tree.model import SpawnTree
 from hammerwork_cli.features.tree.views.outline import Below, unread_children
-from hammerwork_cli.view.text import TIMES, count, plural, short_id, shorten, status_word, statuses, visible
+from hammerwork_cli.view.text import TIMES, count, percent, plural, short_id, shorten, status_word, statuses, visible
 
 MAX_EDGES = 500
 MAX_CHARACTERS = 50_000
@@ -301,6 +301,8 @@ class _Chart:
         which = label(short_id(node.id)) if len(unit.jobs) == 1 else f"{TIMES}{count(len(unit.jobs))}"
         which += " in a row" if unit.in_a_row else ""
         status = label(shorten(visible(node.status), _NAME_CELLS))
+        if progress := self.tree.progress.get(node.id):
+            status += f" {percent(progress.share)}"
         archived = " · archived" if node.archived_at is not None else ""
         return f'  {unit.name}["{queue}<br/>{which}<br/>{status}{archived}"]:::{_style(node.status)}'
 

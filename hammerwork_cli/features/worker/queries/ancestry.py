@@ -173,6 +173,22 @@ def count(
             raise LimitError("max_descendants", ancestry.max_descendants, total, ancestry.root)
 
 
+def room(database: Database, spawner: Spawner) -> int | None:
+    """Counts the children that a job may still have, those of earlier attempts included; ``None`` without a limit."""
+    try:
+        spawner.check_depth()
+    except LimitError:
+        return 0
+    most, in_tree = spawner.max_spawn_count, spawner.ancestry.max_descendants
+    left = []
+    if most is not None:
+        spawned, occurrence = spawner.job.id, spawner.occurrence
+        left.append(most - int(database.value("worker.spawn.count_keys", parent=spawned, occurrence=occurrence)))
+    if in_tree is not None:
+        left.append(in_tree - descendants(database, spawner.ancestry))
+    return max(min(left), 0) if left else None
+
+
 def descendants(database: Database, ancestry: Ancestry) -> int:
     """Counts the jobs that were spawned below a root; 0 if the database keeps no records of spawns."""
     if not database.is_current:

@@ -63,6 +63,7 @@ class HeartbeatReport:
     # loop writes them.
     finisher_stalled: float | None = None
     queue_counts: str | None = None  # what it has counted of its queues, as QueueCounts.stored has it
+    job_progress: str | None = None  # how far its jobs are, as tree.progress.stored has it
 
 
 class HeartbeatAnswer(NamedTuple):

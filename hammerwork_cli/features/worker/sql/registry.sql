@@ -11,7 +11,8 @@ VALUES (:id, :name, :host, :pid, :version, :queues, :handlers, :concurrency, :le
 -- The columns that a worker reports with each heartbeat.
 heartbeat_at = {server_now}, beats = beats + 1, state = :state, running = :running, completed = :completed,
 failed = :failed, memory_bytes = :memory, main_stalled_seconds = :main_stalled,
-finisher_stalled_seconds = :finisher_stalled, held_slots = :held, queue_counts = :queue_counts
+finisher_stalled_seconds = :finisher_stalled, held_slots = :held, queue_counts = :queue_counts,
+job_progress = :job_progress
 
 -- name: heartbeat
 -- Records a heartbeat with the figures of a worker.
@@ -53,7 +54,7 @@ WHERE id = :id AND ended_at IS NULL
 -- Records that a worker has stopped. A request to restart that it does not follow becomes one to stop.
 UPDATE hammerwork_workers SET state = :state, heartbeat_at = {server_now}, ended_at = {server_now}, running = 0,
 completed = :completed, failed = :failed, request = CASE WHEN request IS NULL THEN NULL ELSE :request END,
-queue_counts = :queue_counts
+queue_counts = :queue_counts, job_progress = NULL
 WHERE id = :id
 
 -- name: heartbeats

@@ -4,7 +4,7 @@ import { addressOf } from "../address.js";
 import { valueOf } from "../json.js";
 import { FAILED, FINISHED, kindOf, signOf } from "../statuses.js";
 import { html, nothing } from "../template.js";
-import { ago, attemptSeconds, count, countsInWords, duration, localTime, shortId } from "../words.js";
+import { ago, attemptSeconds, count, countsInWords, duration, localTime, rate, shortId } from "../words.js";
 import { bar } from "./bar.js";
 
 /** @import { Instant, Job, Relative } from "../../client.js" */
@@ -136,6 +136,7 @@ function facts(job, now) {
     ${instant("Created", job.created_at)}
     ${FINISHED.has(job.status) || running ? nothing : instant("Due", job.scheduled_at)}
     ${instant("Started", job.started_at)} ${instant("Completed", job.completed_at)}
+    ${fact("Progress", job.progress && `${rate(job.progress.share)} ${job.progress.text}`)}
     ${instant("Failed", job.failed_at)} ${fact(running ? "Running for" : "Duration", seconds === null ? null : duration(seconds))}
     ${fact("Operation", job.operation_id)} ${fact("Handler", job.spawn_config?.handler)}
     ${fact("Workflow", job.workflow_name ?? job.workflow_id)}
