@@ -189,7 +189,7 @@ def test_limits_for_processes_are_refused_where_handlers_run_in_threads(lite: St
             Worker(lite.queue, Handlers(), queues=["a"], **options)  # type: ignore[arg-type]
         assert caught.value.hint == 'Set isolation="process" (--isolation process) too.'
     with pytest.raises(UsageError, match="max_memory must be a whole number from 1048576"):
-        Worker(lite.queue, "recycled_app:app", isolation="process", max_memory=2)
+        Worker(lite.queue, Handlers(), queues=["a"], isolation="process", max_memory=2)
 
 
 def test_names_of_celery_lead_to_the_options(lite: Stage) -> None:

@@ -113,7 +113,7 @@ def start(
         typer.Option(
             "--max-memory",
             metavar="SIZE",
-            help="Memory of a process: 2G. Above it, it is replaced, or killed. [default: no limit]",
+            help="Replace, or during a job kill, a process above this memory: 2G. [default: no limit]",
         ),
     ] = None,
     weighted: Annotated[
