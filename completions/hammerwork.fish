@@ -1137,7 +1137,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l max-jobs -x -d 'Stop
 complete -c hammerwork -n '__hammerwork_at worker start' -l drain -d 'Exit once no job is due within the next minute.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l isolation -x -a 'thread process' -d 'Run handlers in threads, or in processes.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l max-jobs-per-process -x -d 'Replace a process after so many jobs.'
-complete -c hammerwork -n '__hammerwork_at worker start' -l max-memory -x -d 'Memory of a process: 2G.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l max-memory -x -d 'Replace, or during a job kill, a process above this memory: 2G.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l weighted -l strict-priority -d 'Claim jobs by weight, so that no priority starves, or strictly.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l sweep -l no-sweep -d 'Release jobs of all queues whose dependencies have ended.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l upkeep -l no-upkeep -d 'Enqueue the jobs of schedules and callbacks, and end workflows.'
