@@ -40,17 +40,17 @@ ORDER = [
     *("Handlers", "SpawnManager", "SpawnHandler", "SpawnContext", "Resources", "SpawnResult", "SpawnConfig"),
     *("RetryStrategy", "Jitter", "Retry", "Snooze", "Discard", "Cancel", "Worker", "WorkerReport", "EncryptionKeys"),
 ]
-FUNCTIONS = ["statement"]
+FUNCTIONS = ["convert", "statement"]
 INTERNAL = {
     "EncryptionKeys": {"opened", "sealed", "including"},
-    "Handlers": {"named", "spawn_handler", "job_handler", "source", "open_resources"},
+    "Handlers": {"named", "check_payloads", "spawn_handler", "job_handler", "source", "open_resources"},
     "Jitter": {"apply", "stored"},
-    "Job": {"of", "stored_config", "new_job", "traced"},
+    "Job": {"of", "stored_config", "stored_payload", "new_job", "traced"},
     "JobStatus": {"spellings"},
     "Queue": {"of_worker"},
     "RetryStrategy": {"delay", "stored", "parse"},
     "SpawnConfig": {"spawn_delay_ms", "parse", "stored", "bounded"},
-    "SpawnManager": {"named", "spawn_handler"},
+    "SpawnManager": {"named", "spawn_handler", "check_payloads"},
     "Worker": {"with_url"},
     "Workflow": {"new_jobs"},
 }

@@ -12,6 +12,7 @@ _HOMES = {
     "core.input.spawn_config": "SpawnConfig",
     "core.values": "JobPriority JobStatus",
     "runtime.api.async_queue": "AsyncQueue",
+    "runtime.api.conversion": "convert",
     "runtime.api.encryption": "EncryptionKeys",
     "runtime.api.handlers": "Handlers",
     "runtime.api.job": "Job",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from hammerwork_cli.runtime.api.async_queue import AsyncQueue
+    from hammerwork_cli.runtime.api.conversion import convert
     from hammerwork_cli.runtime.api.encryption import EncryptionKeys
     from hammerwork_cli.runtime.api.handlers import Handlers
     from hammerwork_cli.runtime.api.job import Job
@@ -134,6 +136,7 @@ __all__ = [
     "WorkerReport",
     "Workflow",
     "__version__",
+    "convert",
     "statement",
 ]
 

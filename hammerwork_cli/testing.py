@@ -138,6 +138,8 @@ def _call(app: Handlers, step: SpawnStep, queue: "_Queue", children: list[NewJob
     step.config = config_of(Job.of(row)) or SpawnConfig()
     if handler is not None:
         job = Job.of(row)
+        if handler.reader is not None:
+            handler.reader.read(job)
         context = SpawnContext(
             *(job, own_config(step.config), queue, step.spawn),
             _place=lambda: step.place,

@@ -11,8 +11,10 @@ from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.errors import UsageError
 
 UNPACKED_LIMIT = 1 << 26
-SCHEDULE_KEY = "_schedule"
-"""The key of a payload that says which due time of a schedule its job is for."""
+CONFIG_KEY, SCHEDULE_KEY = "_spawn_config", "_schedule"
+"""The keys of a payload for its spawn configuration, and for the due time of a schedule that its job is for."""
+OWN_KEYS = frozenset({CONFIG_KEY, SCHEDULE_KEY})
+"""What hammerwork keeps in payloads."""
 
 
 def due_time(payload: Any) -> datetime | None:

@@ -17,8 +17,9 @@ _INSTEAD: dict[type, str] = {
     frozenset: "sorted(...)",
     bytes: "its .hex()",
     bytearray: "its .hex()",
-    timedelta: "its .total_seconds()",
 }
+JSON_TYPES = (dict, list, tuple, str, int, float, bool, type(None))
+"""The types of values that JSON knows itself."""
 
 
 def _known(value: Any) -> Any:
@@ -33,6 +34,13 @@ def _known(value: Any) -> Any:
         return str(value)
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    kind = type(value)
+    if hasattr(kind, "model_dump"):  # a pydantic model: only its program imports pydantic
+        return value.model_dump(mode="json", by_alias=True)
+    if (serializer := getattr(kind, "__pydantic_serializer__", None)) is not None:
+        return serializer.to_python(value, mode="json", by_alias=True)
     if is_dataclass(value) and not isinstance(value, type) and not hasattr(value, IS_NO_VALUE):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     raise TypeError(f"a value of type {type(value).__name__} has no place in it")
@@ -50,8 +58,8 @@ _encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 def json_text(value: Any, verb: str = "Give") -> str:
     """A payload or a result as JSON text.
 
-    Besides JSON values it accepts dates and times (ISO 8601), UUIDs and Decimals (text), members of an Enum (their
-    value), dataclasses (objects) and named tuples (arrays).
+    Besides JSON values it accepts dates and times (ISO 8601), UUIDs and Decimals (text), a ``timedelta`` (seconds),
+    members of an Enum (their value), dataclasses and pydantic models (objects), and named tuples (arrays).
 
     Args:
         value: the payload or result.
@@ -69,6 +77,15 @@ def json_text(value: Any, verb: str = "Give") -> str:
         where, instead = _culprit(value, verb)
         raise UsageError(f"JSON cannot hold this value: {_said(error)[:200]}{where}.{instead}") from error
     return text
+
+
+def as_json(value: Any) -> Any:
+    """A payload as JSON reads it back; one of JSON's own types stays as it is.
+
+    Raises:
+        UsageError: see :func:`json_text`.
+    """
+    return value if isinstance(value, JSON_TYPES) else json.loads(json_text(value))
 
 
 _TEXT, _CONTAINERS = frozenset({str}), (dict, list, tuple)

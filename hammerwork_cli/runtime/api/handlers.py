@@ -16,6 +16,7 @@ from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.runtime.api.absent import instead_of
 from hammerwork_cli.runtime.api.around import Around
 from hammerwork_cli.runtime.api.job import Job, checked
+from hammerwork_cli.runtime.api.payloads import PayloadReader, reader_of
 from hammerwork_cli.runtime.api.resources import OpenResources, check_resource
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
@@ -71,10 +72,12 @@ class JobHandler:
     Attributes:
         function: called with the job; it returns the job's result.
         takes_context: whether it is also called with the context.
+        reader: reads the payload, if the function names its type.
     """
 
     function: Callable[..., Any]
     takes_context: bool = False
+    reader: PayloadReader | None = None
     retry: RetryStrategy | Backoff | None = None
     timeout: timedelta | None = None
     retry_on: Errors = BaseException
@@ -145,14 +148,10 @@ class Handlers(SpawnManager):
         _check_options(options)
         if queue in self._workers:
             raise UsageError(f"There is already a handler for jobs of {queue!r:.100}.")
-        takes_context = _takes_context(function, queue)
-        check_call(
-            function,
-            f"The handler of {queue!r:.100}",
-            *(("job", "context") if takes_context else ("job",)),
-            form=FORM,
-        )
-        self._workers[queue] = JobHandler(function, takes_context, **options)
+        takes_context, what = _takes_context(function, queue), f"The handler of {queue!r:.100}"
+        check_call(function, what, *(("job", "context") if takes_context else ("job",)), form=FORM)
+        reader = reader_of(function, (Job, SpawnContext), what)
+        self._workers[queue] = JobHandler(function, takes_context, reader, **options)
 
     def cron(
         self,
@@ -338,6 +337,17 @@ class Handlers(SpawnManager):
         if not named and job.queue in self._workers and job.queue not in self._spawners:
             return None
         return super().spawn_handler(job, config)
+
+    def check_payloads(self) -> None:
+        """Looks up the types of payloads that handlers name, before a job fails by one.
+
+        Raises:
+            UsageError: one of them is unknown, or JSON cannot be read as it.
+        """
+        super().check_payloads()
+        for handler in self._workers.values():
+            if handler.reader is not None:
+                handler.reader.check()
 
     def job_handler(self, queue: str) -> JobHandler | None:
         """The handler of a queue's jobs; ``None`` without one: they may still spawn."""

@@ -19,7 +19,7 @@ from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.fields import full_id
 from hammerwork_cli.core.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
-from hammerwork_cli.core.payloads import check_names
+from hammerwork_cli.core.payloads import CONFIG_KEY, check_names
 from hammerwork_cli.core.values import JobPriority, JobStatus
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob, new_id
@@ -29,7 +29,7 @@ from hammerwork_cli.runtime.api import tracing
 from hammerwork_cli.runtime.api.absent import instead_of, no_attribute, no_keyword
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.columns import READERS
-from hammerwork_cli.runtime.api.encoding import json_text
+from hammerwork_cli.runtime.api.encoding import JSON_TYPES, as_json, json_text
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
 
@@ -64,7 +64,12 @@ def _callbacks(given: object) -> tuple[NewCallback, ...]:
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-CONFIG_KEY = "_spawn_config"
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    Payload = TypeVarWithDefault("Payload", default=Any, covariant=True)
+else:
+    Payload = TypeVar("Payload")
 _TEXTS = ("trace_id", "correlation_id", "parent_span_id", "span_context", "workflow_name")
 _COPIED = ("workflow_id", "encryption", "unique", *_TEXTS)
 _CONVERTED = ("timeout", "delay", "scheduled_at", "retry_strategy", "cron_schedule", "result_ttl", "result_max_size")
@@ -97,7 +102,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 _NEVER_NONE = {"id", "dependencies", "callbacks"}
 
 
-class _Rowed:
+class _Rowed(Generic[Payload]):
     """Keeps the row of a claimed job. Each column is parsed when it is first read."""
 
     __slots__ = ("_row",)
@@ -118,7 +123,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False)
-class Job(_Rowed):
+class Job(_Rowed[Payload]):
     """A unit of work: to enqueue, to spawn, or passed to a handler.
 
     The ``with_*`` methods and :meth:`depends_on` return a changed copy with the same id. A field may also be assigned,
@@ -126,7 +131,8 @@ class Job(_Rowed):
 
     Attributes:
         queue: its queue; ``None`` lets a child inherit that of its parent if ``inherit_queue`` is set.
-        payload: any JSON value, or a value that :func:`json_text` converts to one.
+        payload: any JSON value, or what is stored as one: a dataclass or a pydantic model, say. A handler that names
+            its type (``job: Job[OrderPaid]``) gets it as that.
         id: a UUID.
         priority: ``None`` lets a child inherit it; otherwise it is normal.
         max_attempts: number of attempts until it is Dead.
@@ -156,11 +162,12 @@ class Job(_Rowed):
     """
 
     queue: str | None = None
-    payload: Any = None
     if TYPE_CHECKING:
+        payload: _Field[Payload, Any] = _Field()
         id: _Field[str, str | UUID] = _Field()
         priority: _Field[JobPriority | None, JobPriority | int | str | None] = _Field()
     else:
+        payload: Any = None
         id: str = ""
         priority: JobPriority | None = None
     max_attempts: int = 3
@@ -254,7 +261,16 @@ class Job(_Rowed):
         row = getattr(self, "_row", None)
         if row is not None and not may_have_config(row.payload):
             return None
-        return self.payload.get(CONFIG_KEY) if isinstance(self.payload, dict) else None
+        payload = self.stored_payload
+        return payload.get(CONFIG_KEY) if isinstance(payload, dict) else None
+
+    @property
+    def stored_payload(self) -> Any:
+        """Its payload as JSON, with what hammerwork keeps in it, also after :class:`PayloadReader` has read it."""
+        row = getattr(self, "_row", None)
+        if row is None or isinstance(self.payload, JSON_TYPES):
+            return self.payload
+        return READERS["payload"](row)
 
     @property
     def spawn_config(self) -> SpawnConfig | None:
@@ -349,9 +365,10 @@ class Job(_Rowed):
         return self._configured(config)
 
     def _configured(self, config: SpawnConfig) -> Self:
-        if not isinstance(self.payload, dict | None):
+        payload = as_json(self.payload)
+        if not isinstance(payload, dict | None):
             raise UsageError("Only a job whose payload is a JSON object can carry a spawn configuration.")
-        return replace(self, payload={**(self.payload or {}), CONFIG_KEY: config.stored()})
+        return replace(self, payload={**(payload or {}), CONFIG_KEY: config.stored()})
 
     def with_trace_id(self, trace_id: str | None) -> Self:
         """Sets the id of its trace."""

@@ -53,7 +53,12 @@ def signature(function: Any) -> inspect.Signature | None:
 
 
 def typed_signature(function: Any) -> inspect.Signature | None:
-    """The parameters that a call of a function meets; ``None`` when they are unknown.
+    """The parameters that a call of a function meets; ``None`` when they are unknown: see :func:`called_function`."""
+    return called_function(function)[1]
+
+
+def called_function(function: Any) -> tuple[Any, inspect.Signature | None]:
+    """The function that gets the arguments of a call, and its parameters; ``None`` when they are unknown.
 
     Those of a decorated function are the wrapper's own, unless the wrapper passes on whatever it gets (``*args``).
     """
@@ -67,9 +72,9 @@ def typed_signature(function: Any) -> inspect.Signature | None:
             found = inspect.signature(function, follow_wrapped=False)
         except (TypeError, ValueError):
             if wrapped is None:
-                return None
+                return function, None
         else:
             passes_on = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in found.parameters.values())
             if wrapped is None or not passes_on:
-                return found
+                return function, found
         function = wrapped

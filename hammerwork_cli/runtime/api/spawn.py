@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeAlias
 
 from hammerwork_cli import app_path
 from hammerwork_cli.cached import cached
@@ -17,7 +17,8 @@ from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.progress import LONGEST_TEXT
 from hammerwork_cli.runtime.api import tracing
-from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.job import Job, Payload
+from hammerwork_cli.runtime.api.payloads import PayloadReader, reader_of
 from hammerwork_cli.runtime.api.resources import OpenResources, UsesResources
 from hammerwork_cli.runtime.api.results import Results
 from hammerwork_cli.runtime.api.signatures import check_call, refusal, signature
@@ -151,7 +152,7 @@ def _no_worker(job: Job, *, key: str) -> Job:
 
 
 @dataclass(frozen=True)
-class SpawnContext(UsesResources):
+class SpawnContext(UsesResources, Generic[Payload]):
     """The argument of ``spawn_jobs``.
 
     Attributes:
@@ -168,7 +169,7 @@ class SpawnContext(UsesResources):
         root_id: id of the root of the tree.
     """
 
-    parent_job: Job
+    parent_job: Job[Payload]
     config: SpawnConfig = field(default_factory=SpawnConfig)
     queue: "Queue | None" = None
     spawn: SpawnFunction = _no_worker
@@ -303,7 +304,7 @@ class SpawnContext(UsesResources):
         row = getattr(self.parent_job, "_row", None)
         if row is not None and row.recurring:
             return timestamp(row.next_run_at)
-        return due_time(self.parent_job.payload)
+        return due_time(self.parent_job.stored_payload)
 
     @cached
     def result(self) -> Any:
@@ -366,6 +367,23 @@ class FunctionHandler(SpawnHandler):
         return self.function(context)
 
 
+class _Reading(SpawnHandler):
+    """A spawn handler that names the type of its jobs' payloads; it gets them so."""
+
+    def __init__(self, handler: SpawnHandler, for_jobs: PayloadReader | None, for_check: PayloadReader | None) -> None:
+        self.handler, self.readers = handler, tuple(filter(None, (for_jobs, for_check)))
+        self._for_jobs, self._for_check = for_jobs, for_check
+        self.on_spawn_complete = handler.on_spawn_complete  # type: ignore[method-assign]  # has no payload
+
+    def validate_spawn(self, parent_job: Job, config: SpawnConfig, /) -> Any:
+        _read(self._for_check, parent_job)
+        return self.handler.validate_spawn(parent_job, config)
+
+    def spawn_jobs(self, context: SpawnContext, /) -> Produced:
+        _read(self._for_jobs, context.parent_job)
+        return self.handler.spawn_jobs(context)
+
+
 class FoundHandler(NamedTuple):
     """A spawn handler, and the name by which it was found."""
 
@@ -399,7 +417,13 @@ class SpawnManager:
             raise UsageError(f"There is already a spawn handler {name!r:.100}.")
         made = _as_handler(handler)
         _check_signatures(name, made)
-        self._spawners[name] = made
+        self._spawners[name] = _reading(name, made)
+
+    def check_payloads(self) -> None:
+        """See :meth:`Handlers.check_payloads`."""
+        for handler in self._spawners.values():
+            for reader in handler.readers if isinstance(handler, _Reading) else ():
+                reader.check()
 
     @property
     def handler_names(self) -> tuple[str, ...]:
@@ -476,6 +500,21 @@ def _check_signatures(name: str, handler: SpawnHandler) -> None:
             "(context)",
             "Name the parameter context. The job is context.parent_job.",
         )
+
+
+def _read(reader: PayloadReader | None, job: Job) -> None:
+    try:
+        if reader is not None:
+            reader.read(job)
+    except UsageError as error:
+        raise SpawnFailedError(f"{error.message} {NOTHING_SPAWNED}") from error
+
+
+def _reading(name: str, handler: SpawnHandler) -> SpawnHandler:
+    produce = handler.function if isinstance(handler, FunctionHandler) else handler.spawn_jobs
+    for_jobs = reader_of(produce, (SpawnContext,), f"The spawn handler {name!r:.100}")
+    for_check = reader_of(handler.validate_spawn, (Job,), f"validate_spawn of the spawn handler {name!r:.100}")
+    return handler if for_jobs is for_check is None else _Reading(handler, for_jobs, for_check)
 
 
 def _complete(given: Any) -> SpawnHandler:

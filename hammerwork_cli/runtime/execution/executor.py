@@ -195,6 +195,8 @@ class Executor:
         spawner: FoundHandler | None,
     ) -> str | StillRunning | None:
         """Calls a job's handler; its result, unless a coroutine goes on."""
+        if handler.reader is not None:
+            handler.reader.read(job)
         arguments: tuple[Any, ...] = (job,)
         if handler.takes_context or self._arounds:
             context = self._context(attempt, job, config or SpawnConfig())

@@ -7,16 +7,18 @@ import threading
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
+from copy import copy
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli import app_path
 from hammerwork_cli.database import DatabaseUrl
-from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.runtime.api.around import HandedOver, surrounded
+from hammerwork_cli.runtime.api.encoding import JSON_TYPES, as_json
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.resources import OpenResources
@@ -166,6 +168,8 @@ class _JobServer:
         handler = self._handlers.job_handler(queue)
         assert handler is not None
         context = self._context(record)
+        if handler.reader is not None:
+            handler.reader.read(context.parent_job)
         arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
         returned = surrounded(self._handlers.arounds, handler.function, arguments, context, self)
         return result_text(self._result_of(returned))
@@ -209,7 +213,7 @@ class _JobServer:
     def _hand_over(self, children: Iterator[Job]) -> None:
         """Sends children as they come, until they end or the worker wants no further ones."""
         try:
-            while batch := list(islice(children, BATCH)):
+            while batch := list(map(_sendable, islice(children, BATCH))):
                 if self._ask(Reply("jobs", batch), self._number) == "stop":
                     return
         finally:
@@ -256,8 +260,16 @@ class _JobServer:
         number = self._number
 
         def spawn(job: Job, *, key: str | None = None) -> Job:
+<<<<<<< HEAD
             sent = job.traced() if isinstance(job, Job) else job
             answer: Job = self._ask(Reply("write", (sent, key)), number)
+=======
+            sent = _sendable(job.traced() if isinstance(job, Job) else job)
+            answer: Job | HammerworkError = self._ask(Reply("write", (sent, key)), number)
+            if isinstance(answer, HammerworkError):
+                self._refusal = answer
+                raise answer
+>>>>>>> 4ddef492 (Read payloads as the dataclasses and pydantic models that handlers name)
             if answer.created:
                 answer.payload = job.payload
             return answer
@@ -293,6 +305,15 @@ class _JobServer:
             self._refusal = value
             raise value
         return value
+
+
+def _sendable(job: Any) -> Any:
+    """A child without objects of classes that the worker may not find: those of its main module, say."""
+    if isinstance(job, Job) and not isinstance(job.payload, JSON_TYPES):
+        with suppress(UsageError):  # the worker refuses it too, and says so
+            payload, job = as_json(job.payload), copy(job)
+            job.payload = payload
+    return job
 
 
 async def _coroutine(awaitable: Any) -> Any:

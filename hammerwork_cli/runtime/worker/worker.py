@@ -353,6 +353,7 @@ class Worker(Translated):
         )
 
     def _check_handlers(self) -> None:
+        self.handlers.check_payloads()
         without = set(self.handlers.queues) - set(self.handlers.handler_names)
         for name in sorted(set(self.handlers.handler_names) - set(self.handlers.queues)):
             if close := did_you_mean(name, without, cutoff=0.8):
