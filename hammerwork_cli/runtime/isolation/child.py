@@ -260,16 +260,8 @@ class _JobServer:
         number = self._number
 
         def spawn(job: Job, *, key: str | None = None) -> Job:
-<<<<<<< HEAD
-            sent = job.traced() if isinstance(job, Job) else job
-            answer: Job = self._ask(Reply("write", (sent, key)), number)
-=======
             sent = _sendable(job.traced() if isinstance(job, Job) else job)
-            answer: Job | HammerworkError = self._ask(Reply("write", (sent, key)), number)
-            if isinstance(answer, HammerworkError):
-                self._refusal = answer
-                raise answer
->>>>>>> 4ddef492 (Read payloads as the dataclasses and pydantic models that handlers name)
+            answer: Job = self._ask(Reply("write", (sent, key)), number)
             if answer.created:
                 answer.payload = job.payload
             return answer
