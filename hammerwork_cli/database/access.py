@@ -216,9 +216,17 @@ class Database:
         """Product and version, for people (``PostgreSQL 15.20``)."""
         raise NotImplementedError
 
+    def _server_now(self) -> datetime:
+        raise NotImplementedError
+
     def now(self) -> datetime:
         """The time of the server's clock in UTC."""
-        raise NotImplementedError
+        return self.moved(self._server_now())
+
+    def moved(self, time: datetime) -> datetime:
+        """A time of the server's clock, which a test may have moved forward."""
+        ahead = self.url.ahead
+        return time if ahead is None else time + ahead()
 
     def identity(self, schema: str = "") -> tuple[str, ...]:
         """What tells the jobs of this database from those of any other; empty if there are none.

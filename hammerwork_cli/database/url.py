@@ -1,7 +1,7 @@
 """Parses database URLs, and hides their passwords."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,6 +13,8 @@ from hammerwork_cli.database.guards import ChangeGuard
 from hammerwork_cli.errors import ConfigError, UnreachableError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from hammerwork_cli.core.encryption import Keys
 
 SCHEMES = {
@@ -67,6 +69,8 @@ class DatabaseUrl:
     # Connections of this URL write no job in plaintext to a queue that holds encrypted ones, unless somebody has said
     # that it is meant.
     refuse_plaintext: bool = field(default=False, repr=False, compare=False)
+    # How far a test has moved the time of its connections forward.
+    ahead: "Callable[[], timedelta] | None" = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return redact(self.raw)

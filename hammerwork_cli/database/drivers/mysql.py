@@ -308,7 +308,7 @@ class MySQLDatabase(Database):
     def server(self) -> str:
         return _named(self.version)
 
-    def now(self) -> datetime:
+    def _server_now(self) -> datetime:
         instant: datetime = self.query("SELECT UTC_TIMESTAMP(6)")[0][0]
         return instant.replace(tzinfo=UTC)
 

@@ -375,7 +375,7 @@ class PostgresDatabase(Database):
     def server(self) -> str:
         return f"PostgreSQL {self._connection.info.parameter_status('server_version')}"
 
-    def now(self) -> datetime:
+    def _server_now(self) -> datetime:
         return datetime.fromisoformat(self.query("SELECT clock_timestamp()")[0][0])
 
 

@@ -196,7 +196,7 @@ class SqliteDatabase(Database):
     def server(self) -> str:
         return f"SQLite {sqlite3.sqlite_version}"
 
-    def now(self) -> datetime:
+    def _server_now(self) -> datetime:
         return datetime.now(UTC)
 
 

@@ -3,10 +3,11 @@
 import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
@@ -360,6 +361,12 @@ class Handlers(SpawnManager):
             fakes: function -> what stands for what it yields.
         """
         return OpenResources(self._resources, self._lifespans, fakes)
+
+    def _without_limits(self) -> Self:
+        """The same handlers, which leave the limits of the database as they are."""
+        others = copy(self)
+        others._limits = {}
+        return others
 
     @property
     def queues(self) -> tuple[str, ...]:

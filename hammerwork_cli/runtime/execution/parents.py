@@ -130,11 +130,8 @@ class Parent:
             new = next(iter(children.batches()))[0]
         new.join = job._join
         others = self._attempt.keys.keys() - {key}
-        if new.join is not None and others and len(others) > len(self._attempt.joins):
-            raise UsageError(
-                "context.after_all comes too late: this attempt has spawned a child already, which it would miss.",
-                hint="Call it before context.spawn.",
-            )
+        if new.join is not None and len(others) > len(self._attempt.joins):
+            raise came_too_late()
 
         tries: list[str] = []
 
@@ -203,6 +200,14 @@ def payload_hash(payload: str) -> int:
         return hash(json.dumps(json.loads(payload), sort_keys=True))
     except (ValueError, RecursionError):
         return hash(payload)
+
+
+def came_too_late() -> UsageError:
+    """The error of ``context.after_all`` after ``context.spawn``."""
+    return UsageError(
+        "context.after_all comes too late: this attempt has spawned a child already, which it would miss.",
+        hint="Call it before context.spawn.",
+    )
 
 
 def check_spawn(job: object, key: object) -> str:

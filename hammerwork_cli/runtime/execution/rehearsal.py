@@ -51,7 +51,7 @@ from hammerwork_cli.runtime.api.spawn import (
 from hammerwork_cli.runtime.api.tracing import TraceColumns
 from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, result_of
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
-from hammerwork_cli.runtime.execution.parents import check_spawn, named_limits, payload_hash
+from hammerwork_cli.runtime.execution.parents import came_too_late, check_spawn, named_limits, payload_hash
 from hammerwork_cli.runtime.host.loading import place_of
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async, iterable, produced_by
 from hammerwork_cli.runtime.outcomes.failures import first_line, message_of, spawn_failure
@@ -248,6 +248,10 @@ class SpawnStep:
         self.produced = 0
         self.was_stopped = False
 
+    def look(self) -> bool:
+        """Whether the job is cancelled: ``context.cancelled``."""
+        return False
+
     def hand_down(self, columns: TraceColumns) -> None:
         """See :meth:`Attempt.hand_down`."""
         self.job = self.job._replace(**columns)
@@ -319,6 +323,7 @@ class SpawnStep:
             *(job, config, self._queue, self.spawn, self.result, None, lambda: self._bare_place),
             _resources=self.resources,
             _room=lambda: self.room,
+            _is_over=self.look,
         )
         produced = produced_by(found.handler, context)
         parent, root = Job.of(self.job), self.place.root
@@ -368,6 +373,9 @@ class SpawnStep:
         unlimited = replace(self.config, max_spawn_count=None, spawn_delay=None)
         with drain(Job.of(self.job), unlimited, [job], self._now) as children:
             new = next(iter(children.batches()))[0]
+        new.join = job._join
+        if new.join is not None and any(child.join is None for name, child in self.early.items() if name != key):
+            raise came_too_late()
         known = self.early.get(key)
         if known is not None and (known.queue, payload_hash(known.payload)) != (new.queue, payload_hash(new.payload)):
             raise LastingConflictError(

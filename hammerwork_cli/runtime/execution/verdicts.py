@@ -26,10 +26,20 @@ class OutcomePolicy:
     Args:
         handlers: have retry strategies of their own.
         given_up: set once the worker stops at once.
+        at_once: the next attempt does not wait for the pause before it.
     """
 
-    def __init__(self, handlers: Handlers, retry: RetryStrategy, clock: ServerClock, given_up: threading.Event) -> None:
+    def __init__(
+        self,
+        handlers: Handlers,
+        retry: RetryStrategy,
+        clock: ServerClock,
+        given_up: threading.Event,
+        *,
+        at_once: bool = False,
+    ) -> None:
         self._handlers, self._retry, self._clock, self._given_up = handlers, retry, clock, given_up
+        self._at_once = at_once
 
     def completed(self, claimed: Claimed, result: str | None) -> EndedAttempt:
         """The outcome of a job whose handler has returned."""
@@ -72,6 +82,7 @@ class OutcomePolicy:
             return EndedAttempt(claimed, AttemptEnd.SNOOZED, at=self._clock.now() + delay, pause=delay)
         if not claimed.last_attempt and failure.retryable and (not timed_out or self._retries_timeouts(claimed)):
             wait = self._pause(claimed, failure) if failure.delay is None else failure.delay
+            wait = timedelta() if self._at_once else wait
             at = self._clock.now() + wait
             return EndedAttempt(claimed, AttemptEnd.RETRY, None, failure.error, at, wait, timed_out, failure.cause)
         return EndedAttempt(claimed, failure.end, error=failure.error, at=self._next_due(claimed), cause=failure.cause)

@@ -90,6 +90,7 @@ class Claimer:
         self._poll_at = self._poll_not_before = 0.0  # looks for queues with jobs
         self._sizes: dict[str, float] = {}  # queue -> recent size of a payload
         self._most = context.options.most_of  # queue -> jobs that this worker runs at once
+        self._look_share = 0 if options.is_alone else LOOK_SHARE
         self._limited: set[str] = set()  # queues that have a limit, as their last claims told
         self._behind_at: dict[str, float] = {}  # when to look behind jobs of a queue that its limit leaves no room for
         self._held: dict[str, _LeftAlone] = {}  # queues that are left alone, since a limit leaves no room
@@ -208,7 +209,7 @@ class Claimer:
 
             self._due.update(dict.fromkeys(self._connections.run(look)))  # those that are known keep their places
             ended = time.monotonic()
-            self._poll_not_before = ended + LOOK_SHARE * (ended - now)
+            self._poll_not_before = ended + self._look_share * (ended - now)
 
     def _wanted(self) -> int:
         slots, most = self._slots, self.worker.concurrency
@@ -275,7 +276,7 @@ class Claimer:
             if got.no_room is not None:
                 found += got
                 if got.no_room.looked:
-                    self._behind_at[queue] = time.monotonic() + LOOK_SHARE * got.no_room.looked
+                    self._behind_at[queue] = time.monotonic() + self._look_share * got.no_room.looked
                 self._hold(queue, got.no_room.seconds, found)
                 return False
             if got:

@@ -84,7 +84,10 @@ class Keeper(TurnThread):
                 self._rescue_from(database, heartbeat)
             except RetryableError as error:
                 log.debug("The jobs of worker %s cannot be rescued yet: %s", heartbeat.name, error.message)
+        is_first = self.undecided is None
         self.undecided = frozenset(self._observer.undecided)
+        if is_first:
+            self.wake()  # one that drains its queues waits for this look
 
     def _rescue_from(self, database: Database, lost: registry.Heartbeat) -> None:
         job_counts = registry.rescue(database, lost, self.clock.now())

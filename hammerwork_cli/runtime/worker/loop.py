@@ -22,8 +22,6 @@ from hammerwork_cli.view.text import instant, named, plural
 
 STALE_SECONDS = 1.0
 """After so long, jobs that have not started go back to the others."""
-DRAIN_SECONDS = 60
-"""With ``drain``, a worker waits for jobs that are due within this time."""
 MOST_LATER = 1000
 """Jobs that are due later, which a worker counts at most when it has drained its queues."""
 LAST_TRIES_SECONDS = 2 * LONGEST_PAUSE
@@ -138,7 +136,7 @@ class MainLoop:
         return claim.drained(database, list(self._worker.queues), self._soon())
 
     def _soon(self) -> datetime:
-        return self._clock.now() + timedelta(seconds=DRAIN_SECONDS)
+        return self._clock.now() + timedelta(seconds=self._options.drain_seconds)
 
     def _wait(self) -> None:
         due = self._slots.expire(self._timed_out)
@@ -164,7 +162,12 @@ class MainLoop:
             return self._claims_no_more_requests()
         if not self._options.drain or not self._slots.empty:
             return False
-        if not self._connections.run(self._drained) or not self._claims_no_more_requests():
+        if not self._connections.run(self._drained):
+            return False
+        if self._connections.run(self._options.when_drained):
+            self._claimer.notify()
+            return False
+        if not self._claims_no_more_requests():
             return False
         with suppress(HammerworkError):
             self._connections.run(self._log_left, patience=0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER
@@ -14,6 +14,7 @@ from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
 
 if TYPE_CHECKING:
+    from hammerwork_cli.database import Database
     from hammerwork_cli.runtime.execution.isolation import Isolation
 
 DEFAULT_RETRY = RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
@@ -24,6 +25,11 @@ LONGEST_SECONDS = 30 * 86_400
 
 def _ignore() -> None:
     """Nothing follows from progress."""
+
+
+def _nothing_more(database: "Database") -> bool:
+    del database
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,12 @@ class Options:
     health_file: Path | None = None
     most_of: Mapping[str, int] = field(default_factory=dict)
     on_progress: Callable[[], None] = _ignore
+    # Those of a test: see `Jobs.drain`.
+    drain_seconds: float = 60.0  # with `drain`, it waits for jobs that are due within this time
+    when_drained: "Callable[[Database], bool]" = _nothing_more  # returns whether there may be more to do now
+    is_alone: bool = False  # nobody else needs the database
+    retry_at_once: bool = False
+    fakes: Mapping[Callable[..., Any], Any] | None = None  # resource -> what handlers get instead
 
     def __post_init__(self) -> None:
         if isinstance(self.isolation, str) and self.isolation not in ISOLATIONS:

@@ -36,6 +36,8 @@ PATIENCE = 60
 """The age of a callback divided by this is the pause until the next count."""
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(minutes=1)
 RARELY = timedelta(hours=1)
+MOST_FIRED = 100_000
+"""Maximum number of callbacks that a test looks at."""
 KEPT = timedelta(days=7)
 """How long a callback waits for a success after a failure."""
 
@@ -133,6 +135,27 @@ def _act_on(database: Database, callback: Callback, seen: Seen | None, cost: tim
     else:
         _later(database, callback, seen, cost, now)
     return False
+
+
+def fire_ended(database: Database, now: datetime) -> int:
+    """Fires the open callbacks whose jobs have ended, and returns how many did.
+
+    It is for tests: it does not wait until other programs have inserted the jobs that they may still insert.
+    """
+    found = upcoming(database, now + 2 * RARELY, MOST_FIRED)
+    subjects: dict[tuple[str, str], list[Callback]] = {}
+    for callback in found:
+        subjects.setdefault((callback.subject, callback.subject_id), []).append(callback)
+    fired = 0
+    for callbacks in subjects.values():
+        seen = see(database, callbacks, now + 2 * QUIET_TIME)
+        for callback in callbacks:
+            state = CallbackState.OVER if seen is None else decide(callback, seen, now)
+            if seen is None or state is CallbackState.OVER:
+                _close(database, callback, CallbackState.OVER, now)
+            elif state is CallbackState.FIRED:
+                fired += fire(database, callback, seen.counts, now)
+    return fired
 
 
 def see(database: Database, callbacks: Sequence[Callback], now: datetime) -> Seen | None:

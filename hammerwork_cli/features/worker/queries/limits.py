@@ -83,7 +83,8 @@ def claim(
     if locked is None:
         return Chosen([], NoRoom(LOCKED_SECONDS))
     *columns, claims, now = locked
-    allowance = _Allowance(database, _limit(columns), timestamp(now) or database.now())
+    at = timestamp(now)
+    allowance = _Allowance(database, _limit(columns), database.now() if at is None else database.moved(at))
     allowed, no_room = allowance.allowed(rows, slots, ready, behind=behind)
     chosen = choose(allowed)
     if chosen:

@@ -150,7 +150,8 @@ def record_heartbeat(
         tokens=sorted({job.claim.token for job in named}),
     )[0]
     still_owned = sum(owned, len(attempts) - len(named))
-    return HeartbeatAnswer(request, was_lost, timestamp(now) or datetime.now(UTC), still_owned, grace, int(migrations))
+    at = database.moved(timestamp(now) or datetime.now(UTC))
+    return HeartbeatAnswer(request, was_lost, at, still_owned, grace, int(migrations))
 
 
 def renew_leases(database: Database, worker: str, lease: int) -> None:

@@ -4,6 +4,10 @@
 -- Lists the duties that any worker has taken, and when each is due again.
 SELECT d.name, d.due_at FROM hammerwork_duties d
 
+-- name: holder
+-- Reads who took a duty last, and when it is due again.
+SELECT d.claimed_by, d.due_at FROM hammerwork_duties d WHERE {same d.name :name}
+
 -- name: add
 -- Takes a duty for the first time, unless another worker has.
 INSERT INTO hammerwork_duties (name, due_at, claimed_by) VALUES (:name, :until, :worker)

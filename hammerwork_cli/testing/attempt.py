@@ -16,6 +16,7 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd
+from hammerwork_cli.features.worker.queries.spawn import LostClaimError
 from hammerwork_cli.runtime.api.around import Done, Waiting, surrounded
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job, checked
@@ -57,6 +58,7 @@ class Outcome:
         delay: until the job would run again; ``None`` unless it would.
         children: the jobs that the spawn handler would spawn at the end.
         early: key -> job that ``context.spawn`` would write. It stays whatever the outcome is.
+        joins: key -> job that ``context.after_all`` would write, the same.
         enqueued: the jobs that ``context.queue`` would enqueue. They stay, too.
     """
 
@@ -66,6 +68,7 @@ class Outcome:
     delay: timedelta | None = None
     children: tuple[Job, ...] = ()
     early: Mapping[str, Job] = field(default_factory=dict)
+    joins: Mapping[str, Job] = field(default_factory=dict)
     enqueued: tuple[Job, ...] = ()
 
 
@@ -77,6 +80,7 @@ def run(
     use: Mapping[Callable[..., Any], Any] | None = None,
     attempt: int = 1,
     spawn: bool = True,
+    cancel_after: int | None = None,
 ) -> Outcome:
     """Makes an attempt at a job, in this thread: calls its handler, and then its spawn handler.
 
@@ -90,6 +94,8 @@ def run(
             not run.
         attempt: number of the attempt, from 1.
         spawn: whether to call the spawn handler.
+        cancel_after: cancels the job after ``context.cancelled`` was false so many times: from then on it is true, and
+            ``context.spawn`` raises an error. The outcome is Cancelled if a handler looked often enough to see that.
 
     Raises:
         UsageError: the job cannot be enqueued, or the application has no handler for it, or no such resource.
@@ -97,13 +103,16 @@ def run(
     if not isinstance(app, Handlers):
         raise UsageError(f"run takes a Handlers, not {app!r:.60}.")
     fields.whole_number(attempt, "attempt", 1, 2**31 - 1)
+    if cancel_after is not None:
+        fields.whole_number(cancel_after, "cancel_after", 0, 2**31 - 1)
     now = datetime.now(UTC)
     row = claimed(checked(job).new_job(now), now)._replace(attempts=attempt)
     if row.queue_name not in {*app.queues, *app.handler_names} and Job.of(row).stored_config is None:
         raise UsageError(f"The application has no handler for the queue {row.queue_name!r:.100}.")
     queue, policy = _Queue(results or {}, now), OutcomePolicy(app, DEFAULT_RETRY, ServerClock(), threading.Event())
     resources = app.open_resources(use)
-    step = SpawnStep(app, queue, now, row, Ancestry(row.id), None, resources)
+    step = _Step(app, queue, now, row, Ancestry(row.id), None, resources)
+    step.cancel_after = cancel_after
     children: list[NewJob] = []
     try:
         error = _call(app, step, queue, children, spawn=spawn)
@@ -114,6 +123,15 @@ def run(
         ended = policy.failed_by(row, raised)
     finally:
         resources.close()
+    early = {key: _written(child, now) for key, child in step.early.items()}
+    joins = {key: child for key, child in early.items() if child._join is not None}
+    stay: Any = {
+        "early": {key: child for key, child in early.items() if key not in joins},
+        "joins": joins,
+        "enqueued": tuple(queue.collected),
+    }
+    if step.is_cancelled:
+        return Outcome(JobStatus.CANCELLED, **stay)
     recurs = ended.at is not None and ended.pause is None
     return Outcome(
         status=JobStatus.PENDING if recurs else _STATUSES[ended.end],
@@ -121,18 +139,17 @@ def run(
         error=ended.error,
         delay=ended.pause,
         children=tuple(_written(child, now) for child in children),
-        early={key: _written(child, now) for key, child in step.early.items()},
-        enqueued=tuple(queue.collected),
+        **stay,
     )
 
 
 def _written(child: NewJob, now: datetime) -> Job:
     job = Job.of(claimed(child, now))
-    job.unique = child.unique  # which no row holds
+    job.unique, job._join = child.unique, child.join  # which no row holds
     return job
 
 
-def _call(app: Handlers, step: SpawnStep, queue: "_Queue", children: list[NewJob], *, spawn: bool) -> str | None:
+def _call(app: Handlers, step: "_Step", queue: "_Queue", children: list[NewJob], *, spawn: bool) -> str | None:
     """Calls both handlers, as :meth:`Executor.execute` does; see :func:`_spawn`."""
     row, handler = step.job, app.job_handler(step.job.queue_name)
     step.config = config_of(Job.of(row)) or SpawnConfig()
@@ -145,6 +162,7 @@ def _call(app: Handlers, step: SpawnStep, queue: "_Queue", children: list[NewJob
             _place=lambda: step.place,
             _resources=step.resources,
             _handed_down=step.hand_down,
+            _is_over=step.look,
         )
         arguments = (job, context) if handler.takes_context else (job,)
         call = partial(surrounded, app.arounds, handler.function, arguments, context, Waiting(_start))
@@ -187,6 +205,28 @@ def _spawn(step: SpawnStep, children: list[NewJob]) -> str | None:
 
 class _StoppedError(UsageError):
     """A spawn handler goes on for too long for a test."""
+
+
+class _Step(SpawnStep):
+    """An attempt whose job is cancelled once it has looked often enough."""
+
+    cancel_after: int | None = None
+    _looks = 0
+
+    def look(self) -> bool:
+        """Whether the job is cancelled by now: ``context.cancelled``."""
+        self._looks += 1
+        return self.is_cancelled
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.cancel_after is not None and self._looks > self.cancel_after
+
+    def spawn(self, job: Job, *, key: str | None = None) -> Job:
+        """Collects a child by key, unless the job is cancelled, as a worker would."""
+        if self.is_cancelled:
+            raise LostClaimError(f"The job {self.job.id} is cancelled: nothing is spawned for it.")
+        return super().spawn(job, key=key)
 
 
 class _Queue(CollectingQueue):
