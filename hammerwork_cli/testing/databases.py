@@ -24,7 +24,7 @@ POLL_SECONDS = 0.05
 RECORDS = "hammerwork_migrations"
 _own: set[str] = set()
 """URLs of files that are there for one test."""
-_lent: set[str] = set()
+_lent: list[str] = []
 """URLs that a test of this process has; a test in another thread may wait for one of them."""
 
 
@@ -72,13 +72,15 @@ def lend(url: DatabaseUrl) -> Iterator[None]:
     with closing(connect(url)) as database:
         _make_tables(database)
         _take(database)
-    _lent.add(url.raw)
+    _lent.append(url.raw)
     try:
         yield
     finally:
-        _lent.discard(url.raw)
-        with closing(connect(url)) as database:
-            _empty(database, _filled(database))
+        try:
+            with closing(connect(url)) as database:
+                _empty(database, _filled(database))
+        finally:
+            _lent.remove(url.raw)  # another thread may have appended it by now
 
 
 def _make_tables(database: Database) -> None:
@@ -112,7 +114,7 @@ def _take(database: Database) -> None:
         elif time.monotonic() > give_up:
             raise UsageError(
                 f"Another test has used {database.url} for {WAIT_SECONDS:g} s.",
-                hint="Give each process a database of its own. If no test runs, delete the row tests of hammerwork_duties.",
+                hint="Give each process its own database. If no test runs, delete the rows of hammerwork_duties.",
             )
         time.sleep(POLL_SECONDS)
 
@@ -146,7 +148,7 @@ def _refuse_strangers(database: Database) -> None:
         if number > 0:
             raise UsageError(
                 f"{database.url} is no database for tests: {table} has {number:,} rows that no test wrote.",
-                hint="Give the tests a database of their own: they delete all jobs.",
+                hint="Give the tests their own database: they delete all jobs.",
             )
 
 

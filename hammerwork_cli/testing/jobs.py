@@ -141,9 +141,8 @@ class Jobs:
         found = self.enqueued(queue, payload, **others)
         if found and count in {None, len(found)}:
             return found[0]
-        wanted = _Wanted(queue, payload, others)
-        number = "No job" if not found else f"{plural(len(found), 'job')}, not {count:,},"
-        raise AssertionError(f"{number} like this is enqueued: {wanted}\n{self._listed()}")
+        many = f"{plural(len(found), 'job')}, not {count:,}," if found else "No job"
+        raise AssertionError(self._said(many, len(found), _Wanted(queue, payload, others)))
 
     def refute_enqueued(self, queue: str | None = None, payload: Any = _ANY, **others: Unpack[JobFields]) -> None:
         """Fails if a job waits that is like this: see :meth:`enqueued`.
@@ -153,8 +152,11 @@ class Jobs:
         """
         __tracebackhide__ = True
         if found := self.enqueued(queue, payload, **others):
-            wanted = _Wanted(queue, payload, others)
-            raise AssertionError(f"{plural(len(found), 'job')} like this: {wanted}\n{self._listed()}")
+            raise AssertionError(self._said(plural(len(found), "job"), len(found), _Wanted(queue, payload, others)))
+
+    def _said(self, many: str, number: int, wanted: "_Wanted") -> str:
+        which = "are enqueued that are" if number > 1 else "is enqueued that is"
+        return f"{many} {which} like this: {wanted}\n{self._listed()}"
 
     def _listed(self) -> str:
         jobs, now = self.enqueued(), self.now

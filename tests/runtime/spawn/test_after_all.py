@@ -425,7 +425,7 @@ def test_a_test_without_a_database_sees_the_join_and_gives_it_results() -> None:
     app = Handlers()
     Reports(app, 2)
     outcome = rehearse(app, Job("parent", {}))
-    assert [job.queue for job in outcome.early.values()] == ["report"]
+    assert [job.queue for job in outcome.joins.values()] == ["report"]
     assert len(outcome.children) == 2
     one = "11111111-1111-4111-8111-111111111111"
     assert rehearse(app, Job("report"), results={one: 5}).result == 1

@@ -2,13 +2,26 @@
 
 import asyncio
 import builtins
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from hammerwork_cli import Cancel, Discard, Handlers, Job, Retry, Snooze, SpawnConfig, SpawnContext, UsageError, testing
+from hammerwork_cli import (
+    Cancel,
+    ConflictError,
+    Discard,
+    Handlers,
+    Job,
+    Retry,
+    Snooze,
+    SpawnConfig,
+    SpawnContext,
+    UsageError,
+    testing,
+)
 from hammerwork_cli.testing import run
 
 MINUTE = timedelta(minutes=1)
@@ -117,15 +130,81 @@ def test_coroutines_and_recurring_jobs_have_outcomes_too(app: Handlers) -> None:
 
 
 def test_an_attempt_that_no_test_can_mean_is_refused(app: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(testing, "MOST", 3)
+    monkeypatch.setattr(testing.attempt, "MOST", 3)
     app.register_handler("endless", lambda _: (Job("child") for _ in iter(int, 1)))
     app.register_job("reads", lambda job, context: context.queue.get(job.id))
     for wrong in (
         lambda: run(app, Job("nobody")),
         lambda: run(app, Job("shop"), attempt=0),
+        lambda: run(app, Job("shop"), cancel_after=-1),
         lambda: run(app.job, Job("shop")),  # type: ignore[arg-type]
         lambda: run(app, Job("endless").with_spawn_config(SpawnConfig(max_spawn_count=None))),
     ):
         with pytest.raises(UsageError):
             wrong()
     assert "testing.run has no database" in (run(app, Job("reads"), attempt=3).error or "")
+
+
+def test_the_job_after_all_others_is_a_join_and_no_early_child() -> None:
+    app = Handlers()
+
+    @app.job("album")
+    def album(job: Job, context: SpawnContext) -> None:
+        context.after_all(Job("report"), scope="tree", on_failure="run")
+        context.spawn(Job("track"), key="1")
+        if job.payload == "late":
+            context.after_all(Job("report"), key="too late")
+
+    outcome = run(app, Job("album"))
+    assert ([*outcome.early], {key: join.queue for key, join in outcome.joins.items()}) == (
+        ["1"],
+        {"after_all": "report"},
+    )
+    late = run(app, Job("album", "late"))
+    assert (late.status, [*late.joins]) == ("Dead", ["after_all"])
+    assert "context.after_all comes too late" in (late.error or "")
+
+
+@pytest.mark.parametrize(
+    ("cancel_after", "status", "seen"),
+    [(0, "Cancelled", 0), (2, "Cancelled", 2), (3, "Completed", 3), (None, "Completed", 3)],
+)
+def test_a_handler_sees_after_so_many_looks_that_its_job_is_cancelled(
+    cancel_after: int | None, status: str, seen: int
+) -> None:
+    app, parts = Handlers(), []
+
+    @app.job("long")
+    def long(job: Job, context: SpawnContext) -> int:
+        for part in range(3):
+            if context.cancelled:
+                with pytest.raises(ConflictError, match="cancelled"):
+                    context.spawn(Job("part"), key="after")
+                break
+            parts.append(part)
+            context.spawn(Job("part"), key=str(part))
+        return len(parts)
+
+    app.register_handler("long", lambda _: [Job("child")])
+    outcome = run(app, Job("long"), cancel_after=cancel_after)
+    is_cancelled = status == "Cancelled"
+    assert (outcome.status, outcome.error, len(parts)) == (status, None, seen)
+    assert (outcome.result, len(outcome.children)) == ((None, 0) if is_cancelled else (3, 1))
+    assert [*outcome.early] == [str(part) for part in parts]
+
+
+def test_a_spawn_handler_sees_that_its_job_is_cancelled() -> None:
+    app = Handlers()
+    app.register_handler("many", lambda context: (Job("child") for _ in iter(lambda: context.cancelled, True)))
+    assert run(app, Job("many"), cancel_after=50).status == "Cancelled"
+
+
+def test_an_attempt_without_a_database_takes_less_than_five_milliseconds() -> None:
+    app = Handlers()
+    app.register_job("quick", lambda job: job.payload)
+    app.register_handler("quick", lambda _: [Job("child", number) for number in range(10)])
+    run(app, Job("quick"))
+    began = time.process_time()
+    for number in range(100):
+        assert len(run(app, Job("quick", number)).children) == 10
+    assert time.process_time() - began < 0.5
