@@ -15,6 +15,8 @@ import pytest
 from hammerwork_cli import Discard, Handlers, Job, Queue, Snooze, SpawnConfig, SpawnContext, UsageError, Workflow
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.batch.queries import callbacks
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.testing import DrainReport, Jobs
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -355,7 +357,15 @@ def test_a_database_with_a_job_that_no_test_wrote_is_refused_and_keeps_it(migrat
             Jobs(migrated_url)
         assert queue.get(kept).status == "Pending"
         with closing(connect(migrated_url)) as database:
-            assert database.query("SELECT COUNT(*) FROM hammerwork_duties")[0][0] == 0
+            assert duties.times(database) == {}
+
+
+def test_a_database_that_workers_serve_is_refused_although_it_has_no_job(lite_url: str) -> None:
+    with closing(connect(lite_url)) as database:
+        duties.take(database, "workflows", new_id(), seen=None, until=database.now())
+        with pytest.raises(UsageError, match="hammerwork_duties has 1 rows that no test wrote"):
+            Jobs(lite_url)
+        assert [*duties.times(database)] == ["workflows"]
 
 
 def test_what_a_killed_test_has_left_is_deleted(migrated_url: str) -> None:

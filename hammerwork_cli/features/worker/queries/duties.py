@@ -54,6 +54,11 @@ def take_due(
     return take(database, name, worker, seen=seen, until=now + length)
 
 
+def give_up(database: Database, name: str, worker: str) -> None:
+    """Forgets that a worker has taken a duty, as if none ever had."""
+    database.transaction(lambda: database.run("worker.duties.give_up", name=name, worker=worker))
+
+
 def keep(database: Database, name: str, worker: str, *, until: datetime) -> bool:
     """Moves the time of a duty: later between two steps, or to when it is due next.
 

@@ -21,6 +21,10 @@ INSERT IGNORE INTO hammerwork_duties (name, due_at, claimed_by) VALUES (:name, :
 -- server the commit of the loser is refused.
 UPDATE hammerwork_duties SET due_at = :until, claimed_by = :worker WHERE {same name :name} AND due_at = :seen
 
+-- name: give_up
+-- Deletes a duty that no other worker has taken.
+DELETE FROM hammerwork_duties WHERE {same name :name} AND claimed_by = :worker
+
 -- name: keep
 -- Extends a duty that no other worker has taken.
 UPDATE hammerwork_duties SET due_at = :until WHERE {same name :name} AND claimed_by = :worker
