@@ -12,6 +12,7 @@ from hammerwork_cli.cached import cached
 from hammerwork_cli.contrib import opentelemetry, sentry
 from hammerwork_cli.runtime.api.handlers import HandlerOptions
 from hammerwork_cli.runtime.api.schedules import ScheduleOptions
+from hammerwork_cli.testing.jobs import JobFields
 
 PAGE = """\
 # Python names
@@ -41,6 +42,7 @@ ORDER = [
     *("RetryStrategy", "Jitter", "Retry", "Snooze", "Discard", "Cancel", "Worker", "WorkerReport", "EncryptionKeys"),
 ]
 FUNCTIONS = ["convert", "statement"]
+TESTING = [testing.Outcome, testing.Jobs, testing.DrainReport]
 INTERNAL = {
     "EncryptionKeys": {"opened", "sealed", "including"},
     "Handlers": {"named", "check_payloads", "spawn_handler", "job_handler", "source", "open_resources"},
@@ -57,7 +59,7 @@ INTERNAL = {
 """Methods that the program calls itself."""
 MADE = {"Resources", "RetryStrategy", "SpawnHandler", "Transaction"}
 """Classes that nobody makes by their constructor."""
-OPTIONS = (HandlerOptions, ScheduleOptions)
+OPTIONS = (HandlerOptions, ScheduleOptions, JobFields)
 """What ``**options`` stands for: the table of a function's arguments has theirs in its place."""
 HIDDEN = re.compile(r"^_|^result_text$|^extra$")
 ROLE = re.compile(r":\w+:`~?([^`]+)`")
@@ -68,7 +70,10 @@ def page() -> str:
     """The page."""
     parts = [part for name in ORDER for part in _described(name, getattr(hammerwork_cli, name))]
     parts += [part for name in FUNCTIONS for part in _function(name, getattr(hammerwork_cli, name))]
-    tests = [*_function("testing.run", testing.run), *_described("testing.Outcome", testing.Outcome)]
+    tests = [
+        *_function("testing.run", testing.run),
+        *(part for one in TESTING for part in _described(f"testing.{one.__name__}", one)),
+    ]
     integrations = [
         *_function("contrib.opentelemetry.instrument", opentelemetry.instrument),
         *_function("contrib.sentry.instrument", sentry.instrument),

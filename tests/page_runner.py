@@ -109,7 +109,8 @@ class PageRunner:
         if block.file:
             (self._folder / block.file).write_text(self._here(block.text), encoding="utf-8")
         if block.file.startswith("test_"):
-            self._shell(block, f"{shlex.quote(sys.executable)} -m pytest -q -p no:cacheprovider {block.file}", 0)
+            options = "-q -p no:cacheprovider -p hammerwork_cli.pytest_plugin"
+            self._shell(block, f"{shlex.quote(sys.executable)} -m pytest {options} {block.file}", 0)
         elif block.language == "python":
             self._compare(block, self._python(block), block.shown, "```text\n")
         elif block.language == "console":

@@ -103,23 +103,23 @@ class Jobs:
         """The present time of the database: the real one, and what :meth:`advance` has added."""
         return self._run(lambda database: database.now())
 
-    def enqueued(self, queue: str | None = None, payload: Any = _ANY, **others: Unpack[JobFields]) -> list[Job]:
+    def enqueued(self, queue: str | None = None, payload: Any = _ANY, **options: Unpack[JobFields]) -> list[Job]:
         """The jobs that wait to run, those that are due later included, in the order in which they were enqueued.
 
         Args:
             queue: only jobs of this queue.
             payload: only jobs with this payload. Of an object, those with these keys and values, at any depth.
-            others: only jobs with these values.
+            options: only jobs with these values: see :class:`JobFields`.
 
         Raises:
             UsageError: an argument has no such name, or cannot be compared.
         """
-        wanted = _Wanted(queue, payload, others)
+        wanted = _Wanted(queue, payload, options)
         waiting = [*self.queue.jobs(queue, status=WAITING)]
         return [job for job in reversed(waiting) if wanted.is_like(job)]
 
     def assert_enqueued(
-        self, queue: str | None = None, payload: Any = _ANY, *, count: int | None = None, **others: Unpack[JobFields]
+        self, queue: str | None = None, payload: Any = _ANY, *, count: int | None = None, **options: Unpack[JobFields]
     ) -> Job:
         """Fails unless a job waits that is like this: see :meth:`enqueued`.
 
@@ -127,7 +127,7 @@ class Jobs:
             queue: its queue.
             payload: its payload, or a part of it.
             count: how many there must be; at least one by default.
-            others: other values of it.
+            options: its other values: see :class:`JobFields`.
 
         Returns:
             The first of them.
@@ -138,21 +138,21 @@ class Jobs:
         __tracebackhide__ = True
         if count is not None:
             fields.whole_number(count, "count", 1, 2**31 - 1)
-        found = self.enqueued(queue, payload, **others)
+        found = self.enqueued(queue, payload, **options)
         if found and count in {None, len(found)}:
             return found[0]
         many = f"{plural(len(found), 'job')}, not {count:,}," if found else "No job"
-        raise AssertionError(self._said(many, len(found), _Wanted(queue, payload, others)))
+        raise AssertionError(self._said(many, len(found), _Wanted(queue, payload, options)))
 
-    def refute_enqueued(self, queue: str | None = None, payload: Any = _ANY, **others: Unpack[JobFields]) -> None:
+    def refute_enqueued(self, queue: str | None = None, payload: Any = _ANY, **options: Unpack[JobFields]) -> None:
         """Fails if a job waits that is like this: see :meth:`enqueued`.
 
         Raises:
             AssertionError: there is one.
         """
         __tracebackhide__ = True
-        if found := self.enqueued(queue, payload, **others):
-            raise AssertionError(self._said(plural(len(found), "job"), len(found), _Wanted(queue, payload, others)))
+        if found := self.enqueued(queue, payload, **options):
+            raise AssertionError(self._said(plural(len(found), "job"), len(found), _Wanted(queue, payload, options)))
 
     def _said(self, many: str, number: int, wanted: "_Wanted") -> str:
         which = "are enqueued that are" if number > 1 else "is enqueued that is"
