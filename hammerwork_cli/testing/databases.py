@@ -15,6 +15,7 @@ from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.worker.queries import duties
+from hammerwork_cli.view.text import plural
 
 DUTY = "tests"
 """Its row is there while a test has the database: whatever is there without it, no test wrote."""
@@ -147,7 +148,7 @@ def _refuse_strangers(database: Database) -> None:
         number = migrations.count_rows(database, table) - (table == "hammerwork_duties")
         if number > 0:
             raise UsageError(
-                f"{database.url} is no database for tests: {table} has {number:,} rows that no test wrote.",
+                f"{database.url} is no database for tests: {table} has {plural(number, 'row')} that no test wrote.",
                 hint="Give the tests their own database: they delete all jobs.",
             )
 

@@ -187,7 +187,7 @@ class Jobs:
             retry_at_once: makes the next attempts at once, without the pause before them.
             use: resource -> what ``context.use`` returns instead.
             concurrency: jobs that run at once.
-            max_jobs: stops after this many attempts, for jobs that enqueue each other for ever.
+            max_jobs: stops after this many attempts: jobs may enqueue each other without end.
 
         Raises:
             UsageError: an argument is not valid, or it ran ``max_jobs`` and others are due.

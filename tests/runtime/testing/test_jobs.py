@@ -154,9 +154,7 @@ def test_a_drain_of_jobs_that_enqueue_each_other_for_ever_ends(lite_jobs: Jobs, 
         lite_jobs.drain(app, max_jobs=20)
 
 
-def test_what_keeps_a_callback_from_being_fired_fails_the_test(
-    lite_jobs: Jobs, app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_callback_that_cannot_fire_fails_the_test(lite_jobs: Jobs, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> bool:
         raise OSError("no callback")
 
@@ -353,7 +351,7 @@ def test_a_database_without_tables_gets_them_and_is_empty_again(url: str, app: A
 def test_a_database_with_a_job_that_no_test_wrote_is_refused_and_keeps_it(migrated_url: str) -> None:
     with Queue(migrated_url) as queue:
         kept = queue.enqueue(Job("mail"))
-        with pytest.raises(UsageError, match="hammerwork_jobs has 1 rows that no test wrote"):
+        with pytest.raises(UsageError, match="hammerwork_jobs has 1 row that no test wrote"):
             Jobs(migrated_url)
         assert queue.get(kept).status == "Pending"
         with closing(connect(migrated_url)) as database:
@@ -363,12 +361,12 @@ def test_a_database_with_a_job_that_no_test_wrote_is_refused_and_keeps_it(migrat
 def test_a_database_that_workers_serve_is_refused_although_it_has_no_job(lite_url: str) -> None:
     with closing(connect(lite_url)) as database:
         duties.take(database, "workflows", new_id(), seen=None, until=database.now())
-        with pytest.raises(UsageError, match="hammerwork_duties has 1 rows that no test wrote"):
+        with pytest.raises(UsageError, match="hammerwork_duties has 1 row that no test wrote"):
             Jobs(lite_url)
         assert [*duties.times(database)] == ["workflows"]
 
 
-def test_what_a_killed_test_has_left_is_deleted(migrated_url: str) -> None:
+def test_leftovers_of_a_killed_test_are_deleted(migrated_url: str) -> None:
     code = f"""
 import os
 from hammerwork_cli import Job
