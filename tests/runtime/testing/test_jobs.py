@@ -321,7 +321,7 @@ def test_a_failed_assertion_lists_what_is_enqueued(three: Jobs) -> None:
 
 def test_jobs_cannot_be_compared_by_what_they_do_not_have(lite_jobs: Jobs) -> None:
     for wrong, said in (
-        ({"queu": "mail"}, "'queu', but by: queue, payload, priority"),
+        ({"topic": "mail"}, "'topic', but by: queue, payload, priority"),
         ({"priority": "hig"}, "priority"),
         ({"delay": 3}, "delay must be a timedelta"),
     ):
