@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 from hammerwork_cli.database.retrying import is_away, lost_to_another
 from hammerwork_cli.errors import ConfigError, DatabaseError
@@ -18,15 +18,21 @@ class Progress:
     Args:
         lease: of the worker; an outcome may meet unknown errors for so long.
         counted: called after each count, by the thread that counts.
+        show: shows what was counted to somebody who watches.
 
     Attributes:
         failed: attempts that failed or timed out.
         lost: outcomes that were not written when the worker stopped at once; the main thread writes it.
     """
 
-    def __init__(self, lease: float, counted: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        lease: float,
+        counted: Callable[[], None] = lambda: None,
+        show: Callable[[Collection[EndedAttempt]], None] = lambda _: None,
+    ) -> None:
         self.lease = lease
-        self._counted = counted
+        self._counted, self._show = counted, show
         self._lock = threading.Lock()
         # The thread that writes outcomes (the main thread, or the finisher's) and the slots write these under the lock;
         # each may be read without it.
@@ -34,7 +40,7 @@ class Progress:
         self._queues: dict[str, QueueCounts] = {}
         self.lost = 0
 
-    def count(self, outcomes: Iterable[EndedAttempt]) -> None:
+    def count(self, outcomes: Collection[EndedAttempt]) -> None:
         """Counts the outcomes that a transaction wrote."""
         # In one loop without calls: this is done for every job.
         queue, counts = None, QueueCounts()
@@ -56,6 +62,7 @@ class Progress:
                     counts.failed += not timed_out
                     counts.dead += end is not AttemptEnd.RETRY and outcome.at is None
         self._counted()
+        self._show(outcomes)
 
     def _counts_of(self, queue: str) -> QueueCounts:
         counts = self._queues.get(queue)

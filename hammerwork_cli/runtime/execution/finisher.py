@@ -260,13 +260,14 @@ def _log_others(outcomes: Iterable[EndedAttempt]) -> None:
 
 
 def _log_failed(outcome: EndedAttempt) -> None:
-    job, level = outcome.job, logging.WARNING
+    job, level, word = outcome.job, logging.WARNING, "retry"
     if outcome.pause is not None:
         follows = f"and will be tried again in {duration(outcome.pause)}"
     elif outcome.at is not None:
-        follows = f"and recurs at {instant(outcome.at)}"
+        follows, word = f"and recurs at {instant(outcome.at)}", "recurs"
     else:
-        follows = f"and is {JobStatus.TIMED_OUT if outcome.end == AttemptEnd.TIMED_OUT else JobStatus.DEAD} now"
+        is_late = outcome.end == AttemptEnd.TIMED_OUT
+        follows, word = f"and is {JobStatus.TIMED_OUT if is_late else JobStatus.DEAD} now", "dead"
         level = logging.ERROR  # nothing follows by itself
     log.log(
         level,
@@ -276,7 +277,7 @@ def _log_failed(outcome: EndedAttempt) -> None:
         follows,
         (outcome.error or "").partition("\n")[0],
         exc_info=for_log(outcome.cause),
-        extra=handled(job),
+        extra=handled(job) | {"outcome": word},
     )
 
 

@@ -1,11 +1,9 @@
 """Failures of attempts, and their text in the job's row."""
 
-import re
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from types import FrameType, TracebackType
 from typing import Self
 
 from hammerwork_cli.core.values import JobStatus, cancellation
@@ -15,12 +13,8 @@ from hammerwork_cli.features.worker.queries.finish import AttemptEnd
 from hammerwork_cli.runtime.api.outcomes import Wanted, WantedOutcome
 from hammerwork_cli.runtime.api.spawn import NOTHING_SPAWNED
 from hammerwork_cli.runtime.host.secrets import masked
+from hammerwork_cli.runtime.host.tracebacks import ErrorElsewhere, is_of_the_worker, shown_trace
 
-_CALLERS = re.compile(
-    r"(hammerwork_cli\.(runtime|testing|contrib)|concurrent|asyncio|threading|contextlib|importlib)(\.|$)"
-)
-"""The modules through which a worker calls a handler, or imports its module."""
-_OURS = re.compile(r"hammerwork_cli(\.|$)")
 WORKFLOW_CANCELLED = "Workflow cancelled"
 """The error of jobs whose workflow hammerwork (Rust) has cancelled; its version 3 also cancels Running ones."""
 STOPPED = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
@@ -46,7 +40,7 @@ class OutOfTimeError(JobError):
     """An attempt took longer than its timeout."""
 
 
-class RemoteError(Exception):
+class RemoteError(ErrorElsewhere):
     """The error that a handler raised in its process.
 
     Attributes:
@@ -157,30 +151,17 @@ def told(error: BaseException) -> tuple[str, str]:
     An error that the worker itself raised about a job is a sentence without class, and without a traceback unless its
     cause came through a handler.
     """
+    trace = shown_trace(error)
     if isinstance(error, RemoteError):
-        return error.first, error.trace
+        return error.first, trace
     if not is_of_the_worker(error):
-        return first_line(error), trace_of(error)
+        return first_line(error), trace
     cause = error.__cause__
     if isinstance(cause, HammerworkError) and isinstance(cause.__cause__, RemoteError):
         cause = cause.__cause__
-    if isinstance(cause, RemoteError):
-        return cause.first if str(cause) == message_of(error) else message_of(error), cause.trace
-    if cause is None or is_of_the_worker(cause, any_class=True):
-        return message_of(error), ""
-    return message_of(error), trace_of(cause)
-
-
-def is_of_the_worker(error: BaseException, *, any_class: bool = False) -> bool:
-    """Whether the worker itself raised an error about a job: one of hammerwork's that came through no handler.
-
-    Args:
-        any_class: an error of any class may be the worker's, because it is the cause of one that is.
-    """
-    if not (any_class or isinstance(error, HammerworkError)):
-        return False
-    frame = _handlers_frames(error)
-    return frame is None or is_ours(frame.tb_frame)
+    if isinstance(cause, RemoteError) and str(cause) == message_of(error):
+        return cause.first, trace
+    return message_of(error), trace
 
 
 def first_line(error: BaseException) -> str:
@@ -202,15 +183,6 @@ def message_of(error: BaseException) -> str:
         return "its text cannot be shown"
 
 
-def trace_of(error: BaseException) -> str:
-    """The traceback of an error from the handler on, without the worker's password."""
-    try:
-        frames = _handlers_frames(error) or error.__traceback__  # all of them if it came into no handler
-        return masked("".join(traceback.format_exception(type(error), error, frames)))
-    except BaseException:  # noqa: BLE001  RecursionError for groups in groups
-        return "Its traceback cannot be shown.\n"
-
-
 def for_log(error: BaseException | None) -> BaseException | None:
     """An error for a record of the log, whose handlers show it as they like.
 
@@ -222,28 +194,6 @@ def for_log(error: BaseException | None) -> BaseException | None:
         return error if text and masked(text) == text else None
     except BaseException:  # noqa: BLE001  the error's own code may raise anything
         return None
-
-
-def _handlers_frames(error: BaseException) -> TracebackType | None:
-    """The frames of an error without those that lead to the handler; ``None`` if it came into no handler."""
-    frame = error.__traceback__
-    while frame is not None and leads_to_handler(frame.tb_frame):
-        frame = frame.tb_next
-    return frame
-
-
-def leads_to_handler(frame: FrameType) -> bool:
-    """Whether a frame is one of those through which a worker calls a handler."""
-    return _CALLERS.match(_module_of(frame)) is not None
-
-
-def is_ours(frame: FrameType) -> bool:
-    """Whether a frame is that of hammerwork itself."""
-    return _OURS.match(_module_of(frame)) is not None
-
-
-def _module_of(frame: FrameType) -> str:
-    return frame.f_globals.get("__name__") or ""
 
 
 def cleaned(text: str) -> str:

@@ -8,7 +8,8 @@ from types import FrameType
 from typing import Any
 
 from hammerwork_cli.runtime.host.secrets import masked
-from hammerwork_cli.runtime.outcomes.failures import cleaned, is_ours, leads_to_handler
+from hammerwork_cli.runtime.host.tracebacks import is_ours, leads_to_handler
+from hammerwork_cli.runtime.outcomes.failures import cleaned
 
 MOST_FRAMES = 20
 """The innermost frames are shown."""

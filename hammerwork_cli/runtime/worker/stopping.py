@@ -19,8 +19,8 @@ class StopSwitch:
         at_once: set when the worker stops at once; connections that retry give up then.
         woken: set to wake the main thread, which clears it.
         is_set: the worker is to stop. Any thread sets it, none clears it.
-        restarts: an operator asked for another worker in its place. The heartbeat's thread and the one that hears of
-            signals write it.
+        restarts: another worker is to start in its place. The heartbeat's thread, the one that hears of signals and the
+            one that watches source files write it.
         error: why the worker cannot go on; the first thread that meets it writes it.
     """
 
@@ -49,6 +49,18 @@ class StopSwitch:
         """Stops the worker because of a signal, without another one in its place."""
         self.restarts = False
         self.signals.hear(number)
+
+    def restart(self, grace: float) -> None:
+        """Stops the worker for another one in its place, unless it stops already.
+
+        Args:
+            grace: seconds that running jobs have to finish, unless the worker was started with others.
+        """
+        if self.is_set:
+            return
+        self.restarts = True
+        self._grace = grace if self._grace is None else self._grace
+        self.stop()
 
     def hear_request(self, request: str, grace: float | None) -> None:
         """Stops the worker because an operator requested ``stop`` or ``restart``.

@@ -36,7 +36,7 @@ from hammerwork_cli.runtime.api.spawn import SpawnManager
 from hammerwork_cli.runtime.clock import ServerClock, elapsed
 from hammerwork_cli.runtime.execution.isolation import InThreads, Isolation, in_processes
 from hammerwork_cli.runtime.faults import Progress
-from hammerwork_cli.runtime.host import secrets
+from hammerwork_cli.runtime.host import logs, secrets
 from hammerwork_cli.runtime.host.loading import load_handlers
 from hammerwork_cli.runtime.host.signals import listening
 from hammerwork_cli.runtime.worker.assembly import WorkerComponents, assemble
@@ -64,7 +64,7 @@ class WorkerReport:
     Attributes:
         completed: attempts that completed.
         failed: attempts that failed or timed out, without those that a stop gave back.
-        restart: whether an operator asked to restart it.
+        restart: whether an operator asked to restart it, or :meth:`Worker.restart` was called.
         unreturned: abandoned attempts whose handlers have not returned: their threads or coroutines go on until the
             process ends, while others may run the jobs.
         signal: the signal that stopped it at once, or after which its grace ran out; ``None`` when it ended otherwise.
@@ -200,7 +200,7 @@ class Worker(Translated):
 
     def _set_up(self) -> None:
         self._stop = StopSwitch(self.options.grace)
-        self._progress = Progress(self.options.lease, self.options.on_progress)
+        self._progress = Progress(self.options.lease, self.options.on_progress, logs.show_ends)
 
     @property
     def completed(self) -> int:
@@ -485,6 +485,14 @@ class Worker(Translated):
         """Stops the worker after its running jobs, or at once. Any thread or signal handler may call it."""
         self._stop.stop(now=now)
 
+    def restart(self, *, grace: float) -> None:
+        """Stops the worker as :meth:`stop` does, with a report whose ``restart`` asks for another one in its place.
+
+        Args:
+            grace: seconds that running jobs have to finish, unless the worker has a grace of its own.
+        """
+        self._stop.restart(grace)
+
     def _end(self, parts: WorkerComponents) -> None:
         self._stop.signals.over()
         context = parts.context
@@ -515,6 +523,7 @@ class Worker(Translated):
             )
         context.connections.close()
         parts.health_file.remove()
+        logs.tell_more()
         log.info("Worker %s stopped. Attempts: %d completed, %d failed.", self.name, self.completed, self.failed)
         if lost := self._progress.lost:
             has = "the job runs again if it has" if lost == 1 else "the jobs run again if they have"

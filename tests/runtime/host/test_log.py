@@ -153,7 +153,13 @@ def test_the_record_of_a_failure_has_the_exception_and_the_job_beside_a_message_
                 cause = cause.__cause__
         text = TextLines().format(record)
         assert f"Job {record.job_id} ({how}) failed in attempt 1 of 1 and is Dead now: " in text  # type: ignore[attr-defined]
-        assert text.count("no data") == 1, text
+        line, *trace = text.splitlines()
+        assert line.count("no data") == 1, text
+        assert trace[0] == "    Traceback (most recent call last):"
+        assert trace[1].endswith(('failing_app.py", line 7, in fail', 'failing_app.py", line 11, in fail_later')) or (
+            "<lambda>" in trace[1]
+        ), text
+        assert trace[-1] == "    ValueError: no data"
 
 
 def test_no_message_of_a_worker_about_one_job_is_made_with_its_id() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from enum import StrEnum
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Keys
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
 
-RUNS_JOBS = ("queue", "concurrency", "isolation", "pool_size", "max_jobs_per_process", "max_memory")
+RUNS_JOBS = ("queue", "concurrency", "isolation", "pool_size", "max_jobs_per_process", "max_memory", "reload")
 """Options of no use to a worker that runs no jobs."""
 LAST_SECONDS = 1.0
 """For the process to end once a signal has stopped its worker at once."""
@@ -170,6 +170,9 @@ def start(
             "--health-file", metavar="FILE", dir_okay=False, help="Write a line to this file with each heartbeat."
         ),
     ] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Start again when a source file of the application changes.")
+    ] = False,
     encryption_key: EncryptionKeyOption = None,
     app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,
@@ -179,8 +182,10 @@ def start(
     the first Ctrl-C, SIGTERM or SIGHUP, the worker finishes running jobs, for at most --grace, and gives the rest back.
     On a second one, or on SIGQUIT, it gives all jobs back with their attempts (a job that may run only once becomes
     Dead) and exits at once with 130, or 128 plus the signal's number. `worker restart` starts it again in the same
-    process with the same arguments and new code. An attempt at a job with an encrypted payload fails if no key fits.
-    With --format json, stdout has only the report; the log and the output of handlers go to stderr.
+    process with the same arguments and new code. So does --reload, for development: it gives running jobs 5 s, or
+    --grace, and waits for the next change after an error in the code. An attempt at a job with an encrypted payload
+    fails if no key fits. With --format json, stdout has only the report; the log and the output of handlers go to
+    stderr.
 
     \b
     Examples:
@@ -188,6 +193,7 @@ def start(
       hammerwork worker start --handlers my_app:app --queue mail,report --concurrency 16
       hammerwork worker start --handlers my_app:app --drain --format json | jq .failed
       hammerwork worker start --handlers my_app:app --log-format json --log-level warn
+      hammerwork worker start --handlers my_app:app --reload
       hammerwork worker start --upkeep-only
     """
     from hammerwork_cli.runtime.api.handlers import Handlers
@@ -225,31 +231,48 @@ def start(
         target = only(handlers)
         if (target is None) != upkeep_only:
             raise UsageError("Give --handlers MODULE:ATTRIBUTE, or --upkeep-only to run no jobs.")
-        for idle in RUNS_JOBS if upkeep_only else ():
-            if is_given(ctx, idle):
-                flag = idle.replace("_", "-")
-                raise UsageError(f"A worker with --upkeep-only runs no jobs, so --{flag} has no effect.")
-        for option, wanted in (
-            ("--upkeep", upkeep),
-            ("--retention", retention),
-            ("--rescue-older-than", rescue_older_than),
-        ):
-            if drain and wanted:
-                raise UsageError(f"A worker with --drain ends too soon for {option}.", hint="Start another one for it.")
-        loaded = load(target, app_dir) if target is not None else Handlers()
-        logs.configure(level, as_json=as_json, stream=context.stderr)
+        _check_together(ctx, upkeep_only=upkeep_only, drain=drain)
         options = {option: value for option, value in given.items() if value is not None}
-        worker = _worker(context, loaded, target, tuple(queue or ()), keys, options)
-        worker.starts_again = True
-        report = worker.run()
-        if report.signal:
-            # A thread that an application left behind must not hold the process.
-            end_process_after(LAST_SECONDS, 128 + report.signal)
-        _tell(context, report, form, quiet=as_json)
-    if report.restart:
+
+        def begin_log() -> None:
+            logs.configure(level, as_json=as_json, stream=context.stderr, colour=context.colour)
+
+        def make() -> "Worker":
+            loaded = load(target, app_dir) if target is not None else Handlers()
+            begin_log()
+            worker = _worker(context, loaded, target, tuple(queue or ()), keys, options)
+            worker.starts_again = True
+            return worker
+
+        report = _run(make, begin_log, (app_dir or folder).absolute() if reload else None)
+        if report is not None:
+            if report.signal:
+                # A thread that an application left behind must not hold the process.
+                end_process_after(LAST_SECONDS, 128 + report.signal)
+            _tell(context, report, form, quiet=as_json or (reload and report.restart))
+    if report is None or report.restart:
         _begin_again(context, folder, secrets)
-    if report.signal:
+    elif report.signal:
         raise typer.Exit(128 + report.signal)
+
+
+def _check_together(ctx: typer.Context, *, upkeep_only: bool, drain: bool) -> None:
+    def given(*names: str) -> Iterator[str]:
+        yield from (f"--{name.replace('_', '-')}" for name in names if is_given(ctx, name) and ctx.params[name])
+
+    for option in given(*RUNS_JOBS) if upkeep_only else ():
+        raise UsageError(f"A worker with --upkeep-only runs no jobs, so {option} has no effect.")
+    for option in given("upkeep", "retention", "rescue_older_than", "reload") if drain else ():
+        raise UsageError(f"A worker with --drain ends too soon for {option}.", hint="Start another one for it.")
+
+
+def _run(make: "Callable[[], Worker]", begin_log: Callable[[], None], reloaded: Path | None) -> "WorkerReport | None":
+    """What a worker did; ``None`` if --reload is to start the next one without it."""
+    if reloaded is None:
+        return make().run()
+    from hammerwork_cli.features.worker.commands import reload
+
+    return reload.run(make, reloaded, begin_log)
 
 
 @contextmanager
