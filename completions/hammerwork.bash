@@ -320,7 +320,7 @@ _hammerwork_look() {
             options='--help'
             ;;
         'worker start')
-            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --max-jobs-per-process --max-memory --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --retention --no-retention --rescue-older-than --name --log-format --log-level --grace --health-file --encryption-key --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --max-jobs-per-process --max-memory --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --retention --no-retention --rescue-older-than --name --log-format --log-level --grace --health-file --reload --encryption-key --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --handlers= -q=:queue_lists --queue=:queue_lists -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --max-jobs-per-process= --max-memory= --rescue-older-than= --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --encryption-key= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'worker list')

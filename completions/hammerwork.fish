@@ -1149,6 +1149,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l log-format -x -a 'te
 complete -c hammerwork -n '__hammerwork_at worker start' -l log-level -x -a 'trace debug info warn error' -d 'Minimum log level.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l grace -x -d 'Time for running jobs to finish.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l health-file -r -F -d 'Write a line to this file with each heartbeat.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l reload -d 'Start again when a source file of the application changes.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l encryption-key -x -d 'Key of encrypted payloads: env:NAME or @FILE (repeatable).'
 complete -c hammerwork -n '__hammerwork_at worker start' -l app-dir -x -k -a '(__hammerwork_value folders)' -d 'Folder of MODULE.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
