@@ -489,7 +489,7 @@ class Worker(Translated):
         """Stops the worker as :meth:`stop` does, with a report whose ``restart`` asks for another one in its place.
 
         Args:
-            grace: seconds that running jobs have to finish, unless the worker has a grace of its own.
+            grace: seconds that running jobs have to finish, unless the worker was made with others.
         """
         self._stop.restart(grace)
 

@@ -128,7 +128,7 @@ def test_a_terminal_shows_no_completed_attempts_to_who_wants_less(
 # Reload.
 
 
-def test_a_worker_that_reloads_runs_new_code_and_waits_after_an_error_until_that_is_mended(
+def test_a_worker_that_reloads_runs_new_code_and_waits_after_an_error_until_that_is_fixed(
     start: Start, url: str, tmp_path: Path
 ) -> None:
     app = tmp_path / "handlers.py"

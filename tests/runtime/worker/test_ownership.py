@@ -278,7 +278,7 @@ def test_an_error_that_is_nobodys_fault_loses_nothing(
 
     def denied(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:
         tries.append(len(ended))
-        if len(tries) < 4:
+        if 1 not in tries[:-1] or len(tries) < 4:  # until one has been alone
             raise AccessDeniedError("Nobody may write now.")
         return real(database, ended, now)
 
