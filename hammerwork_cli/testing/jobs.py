@@ -4,8 +4,10 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
@@ -23,9 +25,9 @@ from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
-from hammerwork_cli.runtime.api.queue import Queue, url_of
+from hammerwork_cli.runtime.api.queue import IN_MEMORY, Queue, url_of
 from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
-from hammerwork_cli.testing.databases import lend
+from hammerwork_cli.testing.databases import Files, lend
 from hammerwork_cli.view.text import duration, plural, shorten, visible
 
 DRAIN_SECONDS = 1.0
@@ -65,13 +67,15 @@ class DrainReport:
 
     Attributes:
         completed: attempts that completed.
-        failed: attempts that failed or timed out. The log has their errors, which pytest shows if the test fails.
+        failed: attempts that failed or timed out.
         later: jobs of the application's queues that are due later, counted up to 1,000.
+        errors: what the failed attempts raised: ``raise report.errors[0]`` shows where.
     """
 
     completed: int
     failed: int
     later: int
+    errors: tuple[BaseException, ...] = field(default=(), compare=False)
 
 
 class Jobs:
@@ -80,7 +84,8 @@ class Jobs:
     The test has the database for itself: at the end, all jobs are deleted.
 
     Args:
-        url: of a database without jobs. Tables are created if it has none, and a file of SQLite if there is none.
+        url: of a database without jobs; in memory by default. Tables are created if it has none, and a file of SQLite
+            if there is none.
         encryption: see :class:`Queue`.
 
     Attributes:
@@ -90,10 +95,15 @@ class Jobs:
         UsageError: the database has something that no test wrote, or another test has used it for a minute.
     """
 
-    def __init__(self, url: str | DatabaseUrl, *, encryption: EncryptionKeys | None = None) -> None:
-        where, self._ahead = url_of(url), timedelta()
+    def __init__(self, url: str | DatabaseUrl = IN_MEMORY, *, encryption: EncryptionKeys | None = None) -> None:
+        self._ahead = timedelta()
         with ExitStack() as closing:
-            closing.enter_context(lend(where))
+            if url == IN_MEMORY:
+                files = Files(Path(closing.enter_context(TemporaryDirectory(prefix="hammerwork-"))))
+                where = closing.enter_context(files.lend())
+            else:
+                where = url_of(url)
+                closing.enter_context(lend(where))
             self.queue = Queue(replace(where, ahead=lambda: self._ahead), encryption=encryption)
             closing.callback(self.queue.close)
             self._closing = closing.pop_all()
@@ -202,12 +212,13 @@ class Jobs:
             drain=True,
             poll_interval=POLL_SECONDS,
         )
-        ending = _Endings(worker)
+        ending, errors = _Endings(worker), list[BaseException]()
         worker.with_options(
             drain_seconds=DRAIN_SECONDS,
             when_drained=ending.follow,
             is_alone=True,
             retry_at_once=retry_at_once,
+            on_failure=errors.append,
             fakes=use,
         )
         report = _beside(worker)
@@ -225,7 +236,7 @@ class Jobs:
                 f"The drain has run {plural(max_jobs, 'job')}, and others are due in: {visible(', '.join(due))}.",
                 hint="Does a job enqueue itself again and again? If not, raise max_jobs.",
             )
-        return DrainReport(report.completed, report.failed, later)
+        return DrainReport(report.completed, report.failed, later, tuple(errors))
 
     def advance(self, period: timedelta, app: Handlers | None = None, *, outage: bool = False) -> list[Job]:
         """Moves the time forward, and enqueues the jobs of schedules that are due meanwhile.

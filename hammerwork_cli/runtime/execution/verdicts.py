@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,6 +21,14 @@ from hammerwork_cli.runtime.outcomes.failures import STOPPED, Failed, raised_by_
 log = logging.getLogger("hammerwork")
 
 
+def _tell_nobody(error: BaseException) -> None:
+    del error
+
+
+def _timeout(failure: Failed) -> TimeoutError:
+    return TimeoutError(failure.error.partition("\n")[0])
+
+
 class OutcomePolicy:
     """Decides the outcome of attempts. It has no state; all threads share it.
 
@@ -27,6 +36,7 @@ class OutcomePolicy:
         handlers: have retry strategies of their own.
         given_up: set once the worker stops at once.
         at_once: the next attempt does not wait for the pause before it.
+        told: of the error of each failed attempt.
     """
 
     def __init__(
@@ -37,9 +47,10 @@ class OutcomePolicy:
         given_up: threading.Event,
         *,
         at_once: bool = False,
+        told: Callable[[BaseException], None] = _tell_nobody,
     ) -> None:
         self._handlers, self._retry, self._clock, self._given_up = handlers, retry, clock, given_up
-        self._at_once = at_once
+        self._at_once, self._told = at_once, told
 
     def completed(self, claimed: Claimed, result: str | None) -> EndedAttempt:
         """The outcome of a job whose handler has returned."""
@@ -80,6 +91,8 @@ class OutcomePolicy:
         if failure.end == AttemptEnd.SNOOZED:
             delay = failure.delay or timedelta(0)
             return EndedAttempt(claimed, AttemptEnd.SNOOZED, at=self._clock.now() + delay, pause=delay)
+        if failure.end != AttemptEnd.CANCELLED:
+            self._told(raised_by_handler(failure.cause) or failure.cause or _timeout(failure))
         if not claimed.last_attempt and failure.retryable and (not timed_out or self._retries_timeouts(claimed)):
             wait = self._pause(claimed, failure) if failure.delay is None else failure.delay
             wait = timedelta() if self._at_once else wait
@@ -115,7 +128,7 @@ class OutcomePolicy:
 
     def _pause(self, claimed: Claimed, failure: Failed) -> timedelta:
         handler, own = self._handlers.job_handler(claimed.queue_name), own_strategy(claimed)
-        error = raised_by_handler(failure.cause) or failure.cause or TimeoutError(failure.error.partition("\n")[0])
+        error = raised_by_handler(failure.cause) or failure.cause or _timeout(failure)
         # Hammerwork (Rust) gives the strategy of a job the number of the coming attempt.
         number = claimed.attempts + 1 if own and claimed.claim.rust_3 else claimed.attempts
         return pause(own or (handler and handler.retry) or self._retry, claimed, number, error)

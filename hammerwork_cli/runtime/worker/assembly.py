@@ -62,7 +62,9 @@ def assemble(context: WorkerContext) -> WorkerComponents:
     slots = Slots(options.concurrency, stop.woken.set, lambda: lease.is_held(elapsed()), has_ended.set)
     claimer = Claimer(context, slots, lambda attempt: executor.end(attempt))
     handlers = isolation.handlers(context.handlers)
-    verdicts = OutcomePolicy(handlers, options.retry, clock, stop.at_once, at_once=options.retry_at_once)
+    verdicts = OutcomePolicy(
+        handlers, options.retry, clock, stop.at_once, at_once=options.retry_at_once, told=options.on_failure
+    )
     resources = handlers.open_resources(options.fakes)
     executor = Executor(
         *(handlers, connections.for_slots(), connections.queue, clock, verdicts, isolation, resources),

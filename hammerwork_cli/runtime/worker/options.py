@@ -27,6 +27,10 @@ def _ignore() -> None:
     """Nothing follows from progress."""
 
 
+def _tell_nobody(error: BaseException) -> None:
+    del error
+
+
 def _nothing_more(database: "Database") -> bool:
     del database
     return False
@@ -62,6 +66,7 @@ class Options:
     when_drained: "Callable[[Database], bool]" = _nothing_more  # returns whether there may be more to do now
     is_alone: bool = False  # nobody else needs the database
     retry_at_once: bool = False
+    on_failure: Callable[[BaseException], None] = _tell_nobody  # called with the error of each failed attempt
     fakes: Mapping[Callable[..., Any], Any] | None = None  # resource -> what handlers get instead
 
     def __post_init__(self) -> None:

@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Discard, Handlers, Job, Queue, Snooze, SpawnConfig, SpawnContext, UsageError, Workflow
+from hammerwork_cli import (
+    Cancel,
+    Discard,
+    Handlers,
+    Job,
+    Queue,
+    Snooze,
+    SpawnConfig,
+    SpawnContext,
+    UsageError,
+    Workflow,
+)
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.job.models.new_job import new_id
@@ -109,6 +120,19 @@ def test_without_retry_at_once_the_next_attempt_is_due_after_its_pause(lite_jobs
     assert lite_jobs.drain(app) == DrainReport(completed=1, failed=1, later=0)
     assert lite_jobs.queue.get(job).result == 3
     assert time.monotonic() - began < 30
+
+
+def test_a_report_has_the_errors_of_failed_attempts(lite_jobs: Jobs, app: App) -> None:
+    app.register_job("flaky", fails)
+    app.register_job("slow", lambda _: time.sleep(1.5))
+    app.register_job("cancels", lambda _: (_ for _ in ()).throw(Cancel("not needed")))
+    app.register_handler("parent", lambda _: [1 / 0])
+    slow = Job("slow", timeout=timedelta(seconds=1), max_attempts=1)
+    lite_jobs.queue.enqueue_many([Job("flaky"), Job("parent", max_attempts=1), Job("cancels"), slow])
+    report = lite_jobs.drain(app, concurrency=4)
+    kinds = [OSError, OSError, TimeoutError, ZeroDivisionError]
+    assert sorted(map(type, report.errors), key=str) == sorted(kinds, key=str)
+    assert all(error.__traceback__ for error in report.errors if not isinstance(error, TimeoutError))
 
 
 def test_a_snoozed_job_stays_until_the_time_moves(lite_jobs: Jobs, app: App) -> None:
@@ -227,23 +251,31 @@ def test_jobs_for_later_become_due_and_handlers_see_the_moved_time(migrated_url:
         assert jobs.drain(app) == DrainReport(1, 0, 0)
 
 
+def test_a_recurring_job_runs_once_for_each_of_its_times(lite_jobs: Jobs, app: App) -> None:
+    job = lite_jobs.queue.enqueue(Job("mail").with_cron("0 30 2 * * *"))
+    lite_jobs.drain(app)
+    for runs in (1, 2, 3):
+        lite_jobs.advance(DAY)
+        lite_jobs.drain(app)
+        assert (len(app.named("mail")), lite_jobs.queue.get(job).status) == (runs, "Pending")
+
+
 def test_schedules_enqueue_a_job_for_each_due_time_as_they_say(migrated_url: str, app: App) -> None:
     times: list[datetime | None] = []
-
-    @app.cron("0 */6 * * *", overlap="allow")
-    def six(job: Job, context: SpawnContext) -> None:
-        times.append(context.scheduled_for)
-
-    app.schedule("skips", "30 */6 * * *", Job("mail"))
     with Jobs(migrated_url) as jobs:
-        began = jobs.now
+        first = (jobs.now + 3 * HOUR).replace(microsecond=0)
+
+        @app.cron(6 * HOUR, overlap="allow", starts=first)
+        def six(job: Job, context: SpawnContext) -> None:
+            times.append(context.scheduled_for)
+
+        app.schedule("skips", 6 * HOUR, Job("mail"), starts=first)
         made = jobs.advance(DAY, app)
         assert [job.queue for job in made].count("six") == 4
         # Nothing ran meanwhile, so that the later ones found the first one open.
         assert [job.queue for job in made].count("mail") == 1
         jobs.drain(app)
-        assert all(one is not None and began < one <= began + DAY and one.hour % 6 == 0 for one in times)
-        assert len({*times}) == 4
+        assert times == [first + number * 6 * HOUR for number in range(4)]
         for _ in range(4):
             jobs.advance(6 * HOUR)  # the database has the schedules by now
             jobs.drain(app)
@@ -332,6 +364,15 @@ def test_jobs_cannot_be_compared_by_what_they_do_not_have(lite_jobs: Jobs) -> No
 
 
 # The database.
+
+
+def test_a_database_in_memory_needs_no_url(app: App) -> None:
+    with Jobs() as jobs:
+        jobs.queue.enqueue(Job("mail"))
+        assert jobs.drain(app).completed == 1
+        path = jobs.queue.url.path
+    assert path is not None
+    assert not path.parent.exists()
 
 
 def test_a_database_without_tables_gets_them_and_is_empty_again(url: str, app: App) -> None:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -276,6 +277,21 @@ def test_a_recurring_job_comes_back_whether_it_succeeds_or_dies(stage: Stage, ap
         assert stage.timestamp(job, "scheduled_at") == stage.timestamp(job, "next_run_at")
     assert json.loads(stage.one(good, "result_data")) == "ran"
     assert "not today" in stage.one(bad, "error_message")
+
+
+def test_a_drained_worker_ends_with_its_first_look_at_other_workers(
+    lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heartbeats = registry.heartbeats
+
+    def late(database: Database) -> Any:
+        time.sleep(0.1)
+        return heartbeats(database)
+
+    monkeypatch.setattr(registry, "heartbeats", late)
+    began = time.monotonic()
+    lite.work(app, poll_interval=30, lease=300)
+    assert time.monotonic() - began < 2.5
 
 
 def test_a_paused_queue_is_left_alone_and_a_drained_worker_does_not_wait_for_it(stage: Stage, app: Handlers) -> None:
