@@ -84,7 +84,9 @@ def test_a_drain_runs_children_retries_joins_and_callbacks_of_all(migrated_url: 
     # The tree of a job with a configuration would wait for programs that may still spawn.
     config = SpawnConfig(max_spawn_count=9)
     with Jobs(migrated_url) as jobs:
-        top = jobs.queue.enqueue(Job("album", {}).with_spawn_config(config).with_callbacks(on_success=Job("done")))
+        top = jobs.queue.enqueue(
+            Job("album", {}).with_spawn_config(config).with_callbacks(on_success=Job("done"), on_failure=Job("done"))
+        )
         jobs.queue.enqueue_batch("two", [Job("mail"), Job("flaky")], on_complete=Job("done", {"two": 2}))
         jobs.queue.enqueue(Job("nobody's"))
         report = jobs.drain(app)
@@ -92,8 +94,8 @@ def test_a_drain_runs_children_retries_joins_and_callbacks_of_all(migrated_url: 
         results = [child.result for child in jobs.queue.children(top) if child.queue == "joined"]
         assert results == [[3, None]]
         assert {*app.named("report")} == {"from a handler"}
-        ended = [payload["_ended"]["subject"] for payload in app.named("done")]
-        assert sorted(ended) == ["batch", "tree"]
+        ended = [(payload["_ended"]["subject"], payload["_ended"]["event"]) for payload in app.named("done")]
+        assert sorted(ended) == [("batch", "complete"), ("tree", "success")]
         assert [job.queue for job in jobs.enqueued()] == ["nobody's"]
 
 
