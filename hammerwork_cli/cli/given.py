@@ -29,6 +29,7 @@ EITHER = (
     ("--drop", "--rust"),
     ("--dry-run", "--verify-only"),
     ("--every", "--schedule"),
+    ("--executor", "--isolation"),
     ("--existing", "--skip-existing"),
     ("--force", "--verify-only"),
     ("--hours", "--since"),

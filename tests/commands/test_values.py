@@ -22,7 +22,7 @@ FREE = frozenset(
     {"BATCH", "FILE", "FOLDER", "ID", "JOB", "NAME", "PATH", "QUEUE", "TEXT", "TOKEN", "WORKER", "WORKFLOW"}
     | {"ADDRESS", "ORIGIN", "QUEUE|JSON"}  # any text may be one
     | {"NAMES"}  # keys of an answer: tests/commands/test_lists.py
-    | {"MODULE:ATTRIBUTE", "URL", "[ID=]PLACE"}  # of the configuration: exit code 3 or 4
+    | {"MODULE:ATTRIBUTE", "URL", "[ID=]PLACE", "[QUEUE=]MODULE:ATTRIBUTE"}  # of the configuration: exit code 3 or 4
 )
 """Words for names, which are looked up."""
 BESIDE = {

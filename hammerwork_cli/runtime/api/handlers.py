@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
@@ -366,6 +366,22 @@ class Handlers(SpawnManager):
         """The same handlers, which leave the limits of the database as they are."""
         others = copy(self)
         others._limits = {}
+        return others
+
+    def _with_functions(self, functions: Mapping[str, Callable[..., Any]]) -> Self:
+        """The same handlers, with other functions for the jobs of some queues.
+
+        Lifespans are opened where jobs run: not here, if all have other functions.
+        """
+        others = copy(self)
+        others._workers = {
+            queue: replace(handler, function=functions[queue], takes_context=True, reader=None)
+            if queue in functions
+            else handler
+            for queue, handler in self._workers.items()
+        }
+        if functions.keys() >= self._workers.keys():
+            others._lifespans = {}
         return others
 
     @property

@@ -20,7 +20,7 @@ from hammerwork_cli.features.worker.queries import finish, requests, spawn
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, FinishReport
 from hammerwork_cli.features.worker.queries.spawn import LostClaimError, Operation, SpawnedBeforeError
-from hammerwork_cli.runtime.api.around import Done, Waiting, makes_coroutines, never_waits, surrounded
+from hammerwork_cli.runtime.api.around import Around, Done, Waiting, makes_coroutines, never_waits, surrounded
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.api.job import Job, may_have_config
 from hammerwork_cli.runtime.api.resources import OpenResources
@@ -39,7 +39,7 @@ from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import STILL_RUNNING, Attempt, StillRunning
 from hammerwork_cli.runtime.execution.calls import in_own_context, log_start, own_config
 from hammerwork_cli.runtime.execution.event_loop import EventLoop
-from hammerwork_cli.runtime.execution.isolation import Isolation
+from hammerwork_cli.runtime.execution.isolation import Elsewhere, Isolation
 from hammerwork_cli.runtime.execution.parents import Parent, named_limits
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
@@ -99,8 +99,12 @@ class Executor:
     def coroutines(self) -> frozenset[str]:
         """The queues whose handlers are coroutine functions: :meth:`execute` never waits for their jobs."""
         handlers = ((queue, self._handlers.job_handler(queue)) for queue in self._handlers.queues)
-        arounds = self._handlers.arounds
-        return frozenset(queue for queue, handler in handlers if handler and never_waits(arounds, handler.function))
+        return frozenset(
+            queue for queue, handler in handlers if handler and never_waits(self._around(handler), handler.function)
+        )
+
+    def _around(self, handler: JobHandler) -> tuple[Around, ...]:
+        return () if isinstance(handler.function, Elsewhere) else self._arounds
 
     def execute(self, attempt: Attempt) -> EndedAttempt | StillRunning | None:
         """Runs a job or fulfils a request, or does the rest after a coroutine. Raises nothing.
@@ -123,6 +127,9 @@ class Executor:
             return "Its process is killed."
         if attempt.awaits is not None:
             self.loop.cancel_of(attempt)
+            handler = self._handlers.job_handler(attempt.job.queue_name)
+            if handler is not None and isinstance(handler.function, Elsewhere):
+                return "Its task is cancelled; if its executor runs that already, nobody waits for the end."
             return "Its coroutine is cancelled."
         attempt.holds_slot = True
         return "Its thread cannot be killed: it holds its slot until the handler returns."
@@ -198,10 +205,11 @@ class Executor:
         if handler.reader is not None:
             handler.reader.read(job)
         arguments: tuple[Any, ...] = (job,)
-        if handler.takes_context or self._arounds:
+        arounds = self._around(handler)
+        if handler.takes_context or arounds:
             context = self._context(attempt, job, config or SpawnConfig())
             arguments = (job, context) if handler.takes_context else arguments
-        if self._arounds:
+        if arounds:
             returned = self._surrounded(attempt, handler.function, arguments, context)
         else:
             returned = handler.function(*arguments)

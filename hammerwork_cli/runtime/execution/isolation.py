@@ -1,13 +1,21 @@
 """Where handlers run, as a worker sees it: in its own threads, or in processes that it can kill."""
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from hammerwork_cli import app_path
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.spawn import SpawnContext
 
 if TYPE_CHECKING:
+    from hammerwork_cli.runtime.execution.engines import OnExecutors
     from hammerwork_cli.runtime.isolation.parent import Processes
+
+Source = Executor | Callable[[], Executor]
+"""An executor, or a function that makes one."""
 
 
 class Isolation(Protocol):
@@ -75,6 +83,14 @@ class InThreads:
         """Nothing to free."""
 
 
+class Elsewhere:
+    """What stands for a job's handler that runs elsewhere, with all that is around it."""
+
+    async def __call__(self, job: Job, context: SpawnContext) -> Any:
+        """Its result."""
+        raise NotImplementedError
+
+
 def in_processes(
     target: str, url: DatabaseUrl, *, max_jobs: int | None = None, max_memory: int | None = None
 ) -> "Processes":
@@ -82,3 +98,10 @@ def in_processes(
     with app_path.without():
         from hammerwork_cli.runtime.isolation.parent import processes
     return processes(target, url, max_jobs=max_jobs, max_memory=max_memory)
+
+
+def on_executors(target: str, url: DatabaseUrl, sources: "Source | Mapping[str, Source]") -> "OnExecutors":
+    """Handlers of some queues, or of all, run on executors. Its modules are imported only when a worker needs them."""
+    with app_path.without():
+        from hammerwork_cli.runtime.execution.engines import on_executors as made
+    return made(target, url, sources)

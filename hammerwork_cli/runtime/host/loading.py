@@ -3,6 +3,7 @@
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,7 @@ OWN_VARIABLES = frozenset({"HAMMERWORK_WEB_TOKEN"})
 _FORM = "Name them as module:attribute, for example --handlers my_handlers:app for app in my_handlers.py."
 COMBINE = "Combine them in one application: app.include(other_app)."
 """What to do about several applications for one worker."""
+_EXECUTOR = "Write --executor my_cluster:make, or --executor QUEUE=my_cluster:make, for def make() in my_cluster.py."
 _KINDS = "a Handlers, a Worker, or a function that returns one"
 
 
@@ -75,6 +77,40 @@ def _found(target: str, folder: Path) -> object:
 def load_handlers(target: str, folder: Path | None = None) -> Handlers:
     """The handlers that a name leads to, also those of a worker; arguments and errors are those of :func:`load`."""
     return handlers_of(load(target, folder))
+
+
+def load_executors(targets: Sequence[str], folder: Path | None = None) -> Any:
+    """Finds what ``--executor`` names: for all queues, or for those that are named.
+
+    Args:
+        targets: ``module:attribute``, or ``queue=module:attribute`` for one queue; the attribute is a
+            :class:`concurrent.futures.Executor`, or a function or class that makes one.
+        folder: as for :func:`load`.
+
+    Returns:
+        The executor or the function, or queue -> one.
+
+    Raises:
+        UsageError: one is given for all queues, and another one too.
+        ConfigError: one does not exist, does not import, or is something else.
+    """
+    folder = (folder or Path()).absolute()
+    app_path.add(str(folder))
+    found: dict[str, Any] = {}
+    for target in targets:
+        queue, equals, name = target.rpartition("=")
+        if queue in found or (equals and not queue):
+            raise UsageError(f"--executor {target[:60]} cannot be used.", hint=f"{_EXECUTOR} Give each queue one.")
+        module, colon, attribute = name.partition(":")
+        if not (colon and module and attribute):
+            raise ConfigError(f"{name!r:.100} names no executor.", hint=_EXECUTOR)
+        value = _attribute(_module(module, folder), attribute, folder)
+        if not isinstance(value, Executor) and not callable(value):
+            raise ConfigError(f"{name} is of type {type(value).__name__}, not an executor.", hint=_EXECUTOR)
+        found[queue] = value
+    if "" in found and len(found) > 1:
+        raise UsageError("--executor is given for all queues, and for one of them too.", hint="Name the queue of each.")
+    return found.get("", found)
 
 
 def reload_handlers(target: str, folders: Iterable[str]) -> Handlers:

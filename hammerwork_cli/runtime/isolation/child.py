@@ -91,7 +91,7 @@ def failure(error: BaseException, refusal: BaseException | None = None) -> Failu
     return Failure(first, error.message, trace, is_spawn, error is refusal, is_retryable(error), wanted)
 
 
-def _judged(failed: Failure, error: BaseException, handler: JobHandler | None, job: Claimed) -> Failure:
+def judged(failed: Failure, error: BaseException, handler: JobHandler | None, job: Claimed) -> Failure:
     """What follows an error as the handler of the job says: only this process has the error itself."""
     raised = raised_by_handler(error)
     if handler is None or raised is None:
@@ -139,7 +139,7 @@ class _JobServer:
             except BaseException as error:  # noqa: BLE001  the worker gets whatever a handler raises
                 failed = failure(error, self._refusal)
                 if isinstance(record := arguments[-1], ContextRecord):
-                    failed = _judged(failed, error, self._handlers.job_handler(record.job.queue_name), record.job)
+                    failed = judged(failed, error, self._handlers.job_handler(record.job.queue_name), record.job)
                 answer = Reply("error", failed)
             if not self._state.restore():
                 answer = answer._replace(spent=True)

@@ -23,9 +23,9 @@ from hammerwork_cli.runtime.api.spawn import (
 from hammerwork_cli.runtime.api.tracing import TraceColumns
 from hammerwork_cli.runtime.host import logs
 from hammerwork_cli.runtime.host.memory import resident
-from hammerwork_cli.runtime.isolation.process import Process, ProcessDiedError, cause, start_of
+from hammerwork_cli.runtime.isolation.process import Process, ProcessDiedError, cause, job_error, start_of
 from hammerwork_cli.runtime.isolation.protocol import ContextRecord, Failure, Start
-from hammerwork_cli.runtime.outcomes.failures import FinalError, JobError, RemoteError, spawn_failure
+from hammerwork_cli.runtime.outcomes.failures import FinalError, RemoteError, spawn_failure
 from hammerwork_cli.runtime.outcomes.results import StoredResult
 
 MEMORY_SECONDS = 0.2
@@ -290,9 +290,9 @@ class _RemoteJob:
 
     def __call__(self, job: Job, context: SpawnContext) -> StoredResult | None:  # noqa: ARG002  the context has the job
         try:
-            text = next(self._processes.call("job", self._queue, _record(context), context=context))
+            text = next(self._processes.call("job", self._queue, record_of(context), context=context))
         except _Failed as error:
-            raise _as_final(JobError(error.failure.first), error.failure) from cause(error.failure)
+            raise job_error(error.failure) from cause(error.failure)
         return None if text is None else StoredResult(text)
 
 
@@ -322,7 +322,7 @@ class _RemoteSpawner(SpawnHandler):
 
     def spawn_jobs(self, context: SpawnContext, /) -> Iterator[Job]:
         """The children as they come."""
-        call = self._processes.call("spawn", self._name, _record(context), context=context)
+        call = self._processes.call("spawn", self._name, record_of(context), context=context)
         try:
             for children in call:
                 yield from children or ()
@@ -340,5 +340,6 @@ def _as_final(error: HammerworkError, failure: Failure) -> HammerworkError:
     return error
 
 
-def _record(context: SpawnContext) -> ContextRecord:
+def record_of(context: SpawnContext) -> ContextRecord:
+    """The parts of a context that are sent."""
     return ContextRecord(context.parent_job._row, context.config, context.result_text, context.deadline)

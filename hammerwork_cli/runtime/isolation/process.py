@@ -184,6 +184,13 @@ def cause(failure: Failure) -> RemoteError | None:
     return RemoteError(failure.message, failure.first, failure.trace, failure.wanted, failure.pause)
 
 
+def job_error(failure: Failure) -> JobError:
+    """The error of a job whose handler failed elsewhere."""
+    error = JobError(failure.first)
+    error.retryable, error.__cause__ = failure.retryable, cause(failure)
+    return error
+
+
 def _ending(code: int | None) -> str:
     if code is None:
         return "its status is unknown"

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from hammerwork_cli.runtime.api.retry import check as checked_strategy
 
 if TYPE_CHECKING:
     from hammerwork_cli.database import Database
-    from hammerwork_cli.runtime.execution.isolation import Isolation
+    from hammerwork_cli.runtime.execution.isolation import Isolation, Source
 
 DEFAULT_RETRY = RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
 ISOLATIONS = ("thread", "process")
@@ -54,7 +55,7 @@ class Options:
     rescue_older_than: float | None = None
     retry: RetryStrategy = DEFAULT_RETRY
     name: str | None = None
-    isolation: "str | Isolation" = "thread"
+    isolation: "str | Source | Mapping[str, Source] | Isolation" = "thread"
     max_jobs_per_process: int | None = None
     max_memory: int | None = None
     grace: float | None = None
@@ -70,8 +71,7 @@ class Options:
     fakes: Mapping[Callable[..., Any], Any] | None = None  # resource -> what handlers get instead
 
     def __post_init__(self) -> None:
-        if isinstance(self.isolation, str) and self.isolation not in ISOLATIONS:
-            raise UsageError(f"isolation must be thread or process, not {self.isolation!r:.60}.")
+        self._check_isolation()
         if self.upkeep_only and (self.drain or self.max_jobs is not None or not self.upkeep):
             raise UsageError("A worker with --upkeep-only cannot take --drain, --max-jobs or --no-upkeep.")
         self._check_processes()
@@ -89,11 +89,27 @@ class Options:
             fields.text(self.name, "name")
         checked_strategy(self.retry)
 
+    def _check_isolation(self) -> None:
+        given = self.isolation
+        if isinstance(given, str) and given not in ISOLATIONS:
+            raise UsageError(f"isolation must be thread, process or an executor, not {given!r:.60}.")
+        for queue, source in given.items() if isinstance(given, Mapping) else ():
+            fields.queue(queue)
+            if not isinstance(source, Executor) and not callable(source):
+                raise UsageError(
+                    f"isolation[{queue!r:.60}] must be an executor or a function that makes one, not {source!r:.60}."
+                )
+        known = isinstance(given, str | Mapping | Executor) or callable(given) or hasattr(given, "can_kill")
+        if not known:
+            raise UsageError(f"isolation must be thread, process or an executor, not {type(given).__name__}.")
+
     def _check_processes(self) -> None:
         for name in ("max_jobs_per_process", "max_memory"):
-            if self.isolation == "thread" and getattr(self, name) is not None:
+            in_processes = self.isolation == "process" or getattr(self.isolation, "can_kill", False)
+            if not in_processes and getattr(self, name) is not None:
+                where = "in threads" if self.isolation == "thread" else "on executors"
                 raise UsageError(
-                    f"{name} is a limit for processes, and this worker runs handlers in threads.",
+                    f"{name} is a limit for processes, and this worker runs handlers {where}.",
                     hint='Set isolation="process" (--isolation process) too.',
                 )
         if self.max_memory is not None:

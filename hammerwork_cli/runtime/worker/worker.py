@@ -6,6 +6,7 @@ import shlex
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +35,7 @@ from hammerwork_cli.runtime.api.queue import Queue, url_of, with_keys
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.spawn import SpawnManager
 from hammerwork_cli.runtime.clock import ServerClock, elapsed
-from hammerwork_cli.runtime.execution.isolation import InThreads, Isolation, in_processes
+from hammerwork_cli.runtime.execution.isolation import InThreads, Isolation, Source, in_processes, on_executors
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.host import logs, secrets
 from hammerwork_cli.runtime.host.loading import load_handlers
@@ -42,7 +43,7 @@ from hammerwork_cli.runtime.host.signals import listening
 from hammerwork_cli.runtime.worker.assembly import WorkerComponents, assemble
 from hammerwork_cli.runtime.worker.context import WorkerConnections, WorkerContext
 from hammerwork_cli.runtime.worker.lease import Lease
-from hammerwork_cli.runtime.worker.loop import LAST_SECONDS, MainLoop
+from hammerwork_cli.runtime.worker.loop import CANCEL_SECONDS, LAST_SECONDS, MainLoop
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY, Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.version import __version__
@@ -109,7 +110,9 @@ class Worker(Translated):
         retry: for jobs and handlers without a strategy of their own.
         name: for people; host and process by default.
         isolation: ``thread``, or ``process``: that runs handlers in processes, one for each concurrent job. A process
-            is killed when its time is up, and its death fails one attempt. The processes find the handlers by name.
+            is killed when its time is up, and its death fails one attempt. Or any :class:`concurrent.futures.Executor`
+            or a function that makes one, such as Dask's ``client.get_executor``; ``{"render": make}`` chooses it for
+            some queues, and the others run in threads. Processes and executors find the handlers by name.
         max_jobs_per_process: attempts after which a process is replaced, its resources closed.
         max_memory: bytes of a process's memory: above it, the process is replaced after an attempt; during one, it is
             killed, and the attempt fails. Linux only.
@@ -142,7 +145,7 @@ class Worker(Translated):
         rescue_older_than: float | None = None,
         retry: RetryStrategy = DEFAULT_RETRY,
         name: str | None = None,
-        isolation: str | Isolation = "thread",
+        isolation: "str | Source | Mapping[str, Source] | Isolation" = "thread",
         max_jobs_per_process: int | None = None,
         max_memory: int | None = None,
         grace: float | None = None,
@@ -324,6 +327,7 @@ class Worker(Translated):
         try:
             parts = self._start(connections, isolation)
         except BaseException:
+            isolation.finish()
             connections.close()
             raise
         try:
@@ -379,18 +383,20 @@ class Worker(Translated):
         isolation = self.options.isolation
         if isolation == "thread":
             return InThreads()
-        if not isinstance(isolation, str):
+        if not isinstance(isolation, str | Mapping | Executor) and not callable(isolation):
             return isolation
         if self._target is None:
             raise UsageError(
                 "Processes find handlers by name, but this worker was given the handlers themselves.",
-                hint='Name them: Worker(queue, "my_app:app", isolation="process").',
+                hint='Name them: Worker(queue, "my_app:app", isolation=...).',
             )
-        return self._in_processes(self._target)
+        return self._isolation_of(self._target)
 
-    def _in_processes(self, target: str) -> Isolation:
-        """Processes with its options, for handlers of this name."""
-        options = self.options
+    def _isolation_of(self, target: str) -> Isolation:
+        """Where handlers of this name run, by its options."""
+        options, isolation = self.options, self.options.isolation
+        if isinstance(isolation, Mapping | Executor) or callable(isolation):
+            return on_executors(target, self.url, isolation)
         return in_processes(target, self.url, max_jobs=options.max_jobs_per_process, max_memory=options.max_memory)
 
     def with_encryption(self, keys: EncryptionKeys) -> Self:
@@ -502,6 +508,7 @@ class Worker(Translated):
             if thread.is_alive():  # one that could not be started is not
                 thread.join(LAST_SECONDS)
         self._stop.at_once.set()
+        parts.executor.loop.cancel(CANCEL_SECONDS)  # what is left there is decided
         context.isolation.finish()  # a process ends with the thread of its slot
         parts.slots.close()
         if context.isolation.can_kill:

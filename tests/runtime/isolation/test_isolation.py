@@ -442,7 +442,7 @@ def test_spawn_handlers_that_fail_say_why_and_spawn_nothing(stage: Stage, work: 
 def test_handlers_without_a_name_are_refused(stage: Stage, work: Any, app: Handlers) -> None:
     with pytest.raises(UsageError, match="by name"):
         stage.work(app, isolation="process")
-    with pytest.raises(UsageError, match="thread or process"):
+    with pytest.raises(UsageError, match="thread, process or an executor"):
         stage.work(app, isolation="fibre")
     with pytest.raises(UsageError, match="named"):
         Worker(stage.queue, "isolated_app:app", isolation="process").with_spawn_manager(Handlers())

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Keys
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
 
-RUNS_JOBS = ("queue", "concurrency", "isolation", "pool_size", "max_jobs_per_process", "max_memory", "reload")
+RUNS_JOBS = (
+    *("queue", "concurrency", "isolation", "executor", "pool_size", "max_jobs_per_process", "max_memory", "reload"),
+)
 """Options of no use to a worker that runs no jobs."""
 LAST_SECONDS = 1.0
 """For the process to end once a signal has stopped its worker at once."""
@@ -101,6 +103,14 @@ def start(
     isolation: Annotated[
         IsolationChoice | None,
         typer.Option("--isolation", help="Run handlers in threads, or in processes. [default: thread]"),
+    ] = None,
+    executor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--executor",
+            metavar="[QUEUE=]MODULE:ATTRIBUTE",
+            help="Run handlers on an executor, such as Dask's, or one that this makes.",
+        ),
     ] = None,
     max_jobs_per_process: Annotated[
         int | None,
@@ -198,7 +208,7 @@ def start(
     """
     from hammerwork_cli.runtime.api.handlers import Handlers
     from hammerwork_cli.runtime.host import logs
-    from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load, only
+    from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load, load_executors, only
     from hammerwork_cli.runtime.host.signals import end_process_after
 
     context: Context = ctx.obj
@@ -239,6 +249,8 @@ def start(
 
         def make() -> "Worker":
             loaded = load(target, app_dir) if target is not None else Handlers()
+            if executor:
+                options["isolation"] = load_executors(executor, app_dir)
             begin_log()
             worker = _worker(context, loaded, target, tuple(queue or ()), keys, options)
             worker.starts_again = True
@@ -342,9 +354,9 @@ def _worker(
         worker = Worker(_url(context), known, queues=queues, **{"pool_size": pool.value, **given})
     if keys is not None:
         worker.with_url(replace(worker.url, keys=keys.including(worker.url.keys)))
-    if worker.options.isolation == "process" and target is not None:
+    if worker.options.isolation != "thread" and target is not None:
         # The processes load what --handlers names, as this one did.
-        worker.with_options(isolation=worker._in_processes(target))
+        worker.with_options(isolation=worker._isolation_of(target))
     return worker
 
 

@@ -1,0 +1,168 @@
+"""An attempt at a job in a process of an executor, on whatever node that is.
+
+The process loads the handlers by name when the first task for them comes, and keeps them and their resources. Several
+threads may run tasks in it.
+"""
+
+import inspect
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
+from multiprocessing.util import Finalize
+from typing import Any, NamedTuple, Self
+
+from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.worker.queries import ancestry
+from hammerwork_cli.features.worker.queries.ancestry import Spawner
+from hammerwork_cli.runtime.api.around import Waiting, surrounded
+from hammerwork_cli.runtime.api.handlers import JobHandler
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.queue import Queue
+from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnFailedError
+from hammerwork_cli.runtime.api.tracing import TraceColumns
+from hammerwork_cli.runtime.execution.event_loop import EventLoop
+from hammerwork_cli.runtime.host import logs, secrets
+from hammerwork_cli.runtime.host.loading import reload_handlers
+from hammerwork_cli.runtime.isolation.child import failure, judged
+from hammerwork_cli.runtime.isolation.protocol import ContextRecord, Reply, Start
+from hammerwork_cli.runtime.outcomes.failures import JobError
+from hammerwork_cli.runtime.outcomes.results import result_text
+from hammerwork_cli.version import __version__
+
+LOOK_SECONDS = 1.0
+NO_EARLY_CHILDREN = (
+    "A handler on an executor cannot spawn before it has returned. Return what the children need, and yield them from"
+    " a function with @app.spawn, which runs in the worker and gets context.result."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An attempt, as it is sent. What dashboards and logs of an engine show of it has no secret.
+
+    Attributes:
+        job: its queue and id.
+        version: of the worker.
+        data: the rest, pickled: another version could not read it.
+    """
+
+    job: str
+    version: str
+    data: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, start: Start, record: ContextRecord) -> Self:
+        """The task for an attempt."""
+        job = record.job
+        return cls(f"{job.queue_name} {job.id}", __version__, pickle.dumps((start, record), pickle.HIGHEST_PROTOCOL))
+
+
+class Answer(NamedTuple):
+    """What came of a task."""
+
+    reply: Reply
+    trace: TraceColumns | None = None  # what the children of the attempt inherit, if its handler has said so
+
+
+def run(task: Task) -> Answer:
+    """Runs the handler of a job. Raises nothing: not every error could be sent back."""
+    record = handler = None
+    handed_down: list[TraceColumns] = []
+    try:
+        if task.version != __version__:
+            raise JobError(f"The node has hammerwork-cli {__version__}, and its worker {task.version}: install that.")
+        start, record = pickle.loads(task.data)  # noqa: S301  the executor has unpickled the task itself
+        node = _node(start)
+        handler = node.handlers.job_handler(record.job.queue_name)
+        if handler is None:
+            raise JobError(f"{start.target} on the node has no handler for the queue {record.job.queue_name!r:.100}.")
+        text = copy_context().run(node.call, handler, record, handed_down)
+    except BaseException as error:  # noqa: BLE001  the worker gets whatever a handler raises
+        failed = failure(error)
+        return Answer(Reply("error", failed if record is None else judged(failed, error, handler, record.job)))
+    return Answer(Reply("value", text), handed_down[-1] if handed_down else None)
+
+
+class _Node:
+    """The handlers of one application in this process."""
+
+    def __init__(self, start: Start) -> None:
+        url = replace(DatabaseUrl.parse(start.url), keys=start.keys, refuse_plaintext=start.refuse_plaintext)
+        secrets.keep(url)
+        if multiprocessing.current_process().name != "MainProcess":
+            with suppress(ValueError):  # not in the main thread
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the worker
+            threading.Thread(target=_end_with_parent, name="hammerwork-parent", daemon=True).start()
+        self.handlers = copy_context().run(reload_handlers, start.target, start.folders)
+        self.resources = self.handlers.open_resources()
+        self.resources.begin()
+        self.queue, self.loop = Queue.of_worker(url), EventLoop()
+        # Processes of multiprocessing end without atexit; this is called in all of them, and in others.
+        Finalize(None, self.close, exitpriority=10)
+
+    def close(self) -> None:
+        """Closes the resources, at the end of the process."""
+        self.resources.close()
+        self.loop.close()
+
+    def call(self, handler: JobHandler, record: ContextRecord, handed_down: list[TraceColumns]) -> str | None:
+        """Calls the handler with what is around it; its result."""
+        logs.HANDLED.set(record.job)
+        context = SpawnContext(
+            parent_job=Job.of(record.job),
+            config=record.config,
+            queue=self.queue,
+            spawn=_refuse,
+            deadline=record.deadline,
+            _place=lambda: self._place(record),
+            _resources=self.resources,
+            _handed_down=handed_down.append,
+            _room=lambda: self._room(record),
+        )
+        if handler.reader is not None:
+            handler.reader.read(context.parent_job)
+        arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
+        waiting = Waiting(lambda awaitable, done: self.loop.start(awaitable, None, done))
+        returned = surrounded(self.handlers.arounds, handler.function, arguments, context, waiting)
+        return result_text(waiting.wait(returned) if inspect.isawaitable(returned) else returned)
+
+    def _place(self, record: ContextRecord) -> Ancestry:
+        return self.queue.connections.run(lambda database: ancestry.of(database, record.job))
+
+    def _room(self, record: ContextRecord) -> int | None:
+        spawner = Spawner.of(record.job, self._place(record), record.config, None)
+        return self.queue.connections.run(lambda database: ancestry.room(database, spawner))
+
+
+def _end_with_parent() -> None:
+    """Ends this process of a pool soon after the one that has started it: Python's own pools do not."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
+
+
+def _refuse(job: Job, *, key: str | None = None) -> Any:  # noqa: ARG001  as a SpawnFunction has them
+    error = SpawnFailedError(NO_EARLY_CHILDREN)
+    error.retryable = False
+    raise error
+
+
+_loading = threading.Lock()
+_nodes: dict[tuple[int, str, str], _Node] = {}
+"""By process, since one may be forked, by name of the handlers, and by URL; any thread writes it, under the lock."""
+
+
+def _node(start: Start) -> _Node:
+    key = (os.getpid(), start.target, start.url)
+    with _loading:
+        if key not in _nodes:
+            _nodes[key] = _Node(start)
+        return _nodes[key]
