@@ -1136,6 +1136,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l lease -x -d 'Time wi
 complete -c hammerwork -n '__hammerwork_at worker start' -l max-jobs -x -d 'Stop after this many jobs.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l drain -d 'Exit once no job is due within the next minute.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l isolation -x -a 'thread process' -d 'Run handlers in threads, or in processes.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l executor -x -d 'Run handlers on an executor, such as Dask\'s, or one that this makes.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l max-jobs-per-process -x -d 'Replace a process after so many jobs.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l max-memory -x -d 'Replace, or during a job kill, a process above this memory: 2G.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l weighted -l strict-priority -d 'Claim jobs by weight, so that no priority starves, or strictly.'
