@@ -40,6 +40,7 @@ ORDER = [
     *("Queue", "AsyncQueue", "Transaction", "Batch", "Workflow", "Job", "JobPriority", "JobStatus"),
     *("Handlers", "SpawnManager", "SpawnHandler", "SpawnContext", "Resources", "SpawnResult", "SpawnConfig"),
     *("RetryStrategy", "Jitter", "Retry", "Snooze", "Discard", "Cancel", "Worker", "WorkerReport", "EncryptionKeys"),
+    *("Codec", "Compressed"),
 ]
 FUNCTIONS = ["convert", "statement"]
 TESTING = [testing.Outcome, testing.Jobs, testing.DrainReport]
@@ -57,7 +58,7 @@ INTERNAL = {
     "Workflow": {"new_jobs"},
 }
 """Methods that the program calls itself."""
-MADE = {"Resources", "RetryStrategy", "SpawnHandler", "Transaction"}
+MADE = {"Codec", "Resources", "RetryStrategy", "SpawnHandler", "Transaction"}
 """Classes that nobody makes by their constructor."""
 OPTIONS = (HandlerOptions, ScheduleOptions, JobFields)
 """What ``**options`` stands for: the table of a function's arguments has theirs in its place."""

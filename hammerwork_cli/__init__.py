@@ -9,6 +9,7 @@ _HOMES = {
         "JobNotFoundError MissingTablesError NotFoundError RefusedValueError RetryableError TimedOutError "
         "UnreachableError UsageError"
     ),
+    "core.codecs": "Codec CodecError Compressed",
     "core.input.spawn_config": "SpawnConfig",
     "core.values": "JobPriority JobStatus",
     "runtime.api.async_queue": "AsyncQueue",
@@ -34,6 +35,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names.spli
 
 TYPE_CHECKING = False  # importing typing would take longer than this module
 if TYPE_CHECKING:
+    from hammerwork_cli.core.codecs import Codec, CodecError, Compressed
     from hammerwork_cli.core.input.spawn_config import SpawnConfig
     from hammerwork_cli.core.values import JobPriority, JobStatus
     from hammerwork_cli.errors import (
@@ -95,6 +97,9 @@ __all__ = [
     "AsyncQueue",
     "Batch",
     "Cancel",
+    "Codec",
+    "CodecError",
+    "Compressed",
     "ConfigError",
     "ConflictError",
     "ConnectionLostError",

@@ -23,7 +23,7 @@ hammerwork_cli.demonstration:app``: jobs that had failed succeed with them.
 """
 
 
-class CodecError(Exception):
+class VideoError(Exception):
     """No codec can read the recording."""
 
 
@@ -87,7 +87,7 @@ def patient_segment(job: Job) -> dict[str, int]:
     """Encodes a segment; one without an index begins at its start."""
     try:
         return segment(job)
-    except CodecError:
+    except VideoError:
         return {"begins_at": 0}
 
 
@@ -112,4 +112,4 @@ def position(data: bytes, number: int) -> int:
     try:
         return data.index(b"moov")
     except ValueError as error:
-        raise CodecError(f"moov atom not found in segment {number}") from error
+        raise VideoError(f"moov atom not found in segment {number}") from error

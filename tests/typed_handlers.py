@@ -1,4 +1,4 @@
-"""What type checkers see of typed payloads: ``make check`` fails if they see something else."""
+"""What type checkers see of typed payloads and of codecs: ``make check`` fails if they see something else."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -6,7 +6,17 @@ from typing import Any, assert_type
 
 from pydantic import BaseModel
 
-from hammerwork_cli import Handlers, Job, Queue, SpawnConfig, SpawnContext, SpawnHandler, convert
+from hammerwork_cli import (
+    Codec,
+    Compressed,
+    Handlers,
+    Job,
+    Queue,
+    SpawnConfig,
+    SpawnContext,
+    SpawnHandler,
+    convert,
+)
 
 
 @dataclass
@@ -68,3 +78,26 @@ def enqueue(queue: Queue) -> list[Job]:
     jobs.append(typed)
     queue.enqueue_many([Job("plain", {"x": 1}), typed, *jobs])
     return [typed, queue.enqueue(typed)]
+
+
+class Reversed:
+    name = "reversed"
+
+    def encode(self, data: bytes) -> bytes:
+        return data[::-1]
+
+    def decode(self, data: bytes) -> bytes:
+        return data[::-1]
+
+
+app.codec("orders", Reversed(), Compressed())
+CODECS: dict[str, Codec] = {"orders": Reversed()}
+
+
+def queues() -> list[Queue]:
+    one: Codec = Compressed(9)
+    return [
+        Queue("sqlite:///jobs.db", codecs=CODECS),
+        Queue("sqlite:///jobs.db", codecs={"orders": Reversed(), "others": [one, Reversed()]}),
+        Queue("sqlite:///jobs.db", codecs=app.codecs),
+    ]

@@ -15,6 +15,7 @@ from hammerwork_cli.errors import ConfigError, UnreachableError
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from hammerwork_cli.core.codecs import Codecs
     from hammerwork_cli.core.encryption import Keys
 
 SCHEMES = {
@@ -66,6 +67,8 @@ class DatabaseUrl:
     guard: ChangeGuard | None = field(default=None, repr=False, compare=False)
     # Decrypt and encrypt payloads on connections of this URL.
     keys: "Keys | None" = field(default=None, repr=False, compare=False)
+    # Encode and decode the payloads and results of some queues on connections of this URL.
+    codecs: "Codecs | None" = field(default=None, repr=False, compare=False)
     # Connections of this URL write no job in plaintext to a queue that holds encrypted ones, unless somebody has said
     # that it is meant.
     refuse_plaintext: bool = field(default=False, repr=False, compare=False)

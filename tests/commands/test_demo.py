@@ -25,7 +25,7 @@ def test_the_demo_works_off_a_tree_draws_it_and_names_the_next_commands(
         done = run("demo", "--folder", str(folder))
         assert done.exit_code == 0, done.stderr
         assert str(folder / "demo.db") in done.stdout
-        assert "Dead after 3 attempts · CodecError: moov atom not found in segment 3" in done.stdout
+        assert "Dead after 3 attempts · VideoError: moov atom not found in segment 3" in done.stdout
         assert "41 jobs: 39 completed, 2 dead" in done.stdout
         assert done.stderr.splitlines()[-1] == "41 jobs: 39 completed, 2 dead"
         with contextlib.closing(connect(f"sqlite:///{folder}/demo.db")) as database:

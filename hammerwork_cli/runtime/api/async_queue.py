@@ -19,7 +19,7 @@ from hammerwork_cli.errors import JobNotFoundError, TimedOutError, UsageError
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.job import Job, takes_a_job
-from hammerwork_cli.runtime.api.queue import PATIENCE, Batch, JobId, Queue, id_of
+from hammerwork_cli.runtime.api.queue import PATIENCE, Batch, CodecsOfQueues, JobId, Queue, id_of
 from hammerwork_cli.runtime.api.waiting import INTERVAL
 from hammerwork_cli.runtime.api.workflow import Workflow
 from hammerwork_cli.view.text import duration
@@ -48,6 +48,7 @@ class AsyncQueue:
         patience: seconds to keep trying.
         encryption: keys for encrypted payloads.
         refuse_plaintext: refuses plaintext jobs in queues that hold encrypted jobs.
+        codecs: encode payloads and results.
 
     Raises:
         UsageError: an argument is out of range.
@@ -61,9 +62,15 @@ class AsyncQueue:
         patience: float = PATIENCE,
         encryption: EncryptionKeys | None = None,
         refuse_plaintext: bool = False,
+        codecs: CodecsOfQueues | None = None,
     ) -> None:
         self._queue = Queue(
-            url, pool_size=pool_size, patience=patience, encryption=encryption, refuse_plaintext=refuse_plaintext
+            url,
+            pool_size=pool_size,
+            patience=patience,
+            encryption=encryption,
+            refuse_plaintext=refuse_plaintext,
+            codecs=codecs,
         )
         self._threads = ThreadPoolExecutor(pool_size, "hammerwork-async")
         self._is_closed = False

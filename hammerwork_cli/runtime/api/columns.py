@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from hammerwork_cli.core.codecs import unreadable
 from hammerwork_cli.core.values import JobPriority, id_list, status_of, timestamp
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 
@@ -34,8 +35,21 @@ def _payload(text: Any) -> Any:
     return json.loads(text)
 
 
+def _readable_payload(row: "Claimed") -> Any:
+    value = _payload(row.payload)
+    if error := unreadable(value):
+        raise getattr(row, "payload_error", None) or error
+    return value
+
+
+def _result(row: "Claimed") -> Any:
+    if error := getattr(row, "result_error", None):  # see stored_jobs.UnreadJob
+        raise error
+    return None
+
+
 READERS: dict[str, Callable[["Claimed"], Any]] = {
-    "payload": lambda row: _payload(row.payload),
+    "payload": _readable_payload,
     "encryption": lambda row: row.encryption,
     "priority": lambda row: JobPriority(row.priority) if row.priority in range(5) else JobPriority.NORMAL,
     "max_attempts": lambda row: row.max_attempts,
@@ -62,6 +76,6 @@ READERS: dict[str, Callable[["Claimed"], Any]] = {
     "callbacks": lambda _: (),
     "unique": lambda _: None,
     "created": lambda _: None,
-    "result": lambda _: None,
+    "result": _result,
 }
 """Attribute of a job -> its value in the row of a claimed one."""

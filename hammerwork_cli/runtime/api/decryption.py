@@ -1,14 +1,32 @@
-"""Decrypts the payloads of jobs, just before somebody reads them."""
+"""Decrypts and decodes the payloads of jobs, just before somebody reads them."""
 
 from typing import TYPE_CHECKING
 
-from hammerwork_cli.core.encryption import EncryptedText, Keys, UndecryptableError
+from hammerwork_cli.core.codecs import decoded
+from hammerwork_cli.core.encryption import EncryptedText, UndecryptableError
 
 if TYPE_CHECKING:
+    from hammerwork_cli.core.encryption import Keys
+    from hammerwork_cli.database import DatabaseUrl
     from hammerwork_cli.features.worker.queries.claim import Claimed
 
 
-def decrypted(job: "Claimed", keys: Keys | None) -> "Claimed":
+def readable(job: "Claimed", url: "DatabaseUrl") -> "Claimed":
+    """The row of a job with its payload decrypted and decoded.
+
+    Args:
+        job: a job, encrypted or not, encoded or not.
+        url: has the keys and the codecs.
+
+    Raises:
+        UndecryptableError: none of the keys fits.
+        CodecError: the codec is missing, or raised.
+    """
+    job = decrypted(job, url.keys)
+    return job._replace(payload=decoded(job.payload, url.codecs)) if isinstance(job.payload, str) else job
+
+
+def decrypted(job: "Claimed", keys: "Keys | None") -> "Claimed":
     """The row of a job with its payload in plaintext.
 
     Args:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
+from hammerwork_cli.core.codecs import Codec, Codecs
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
@@ -110,6 +111,7 @@ class Handlers(SpawnManager):
         self._workers: dict[str, JobHandler] = {}
         self._schedules: dict[str, NewSchedule] = {}
         self._limits: dict[str, QueueLimit] = {}
+        self._codecs: dict[str, tuple[Codec, ...]] = {}
         self.arounds: list[Around] = []  # for workers, which call handlers within them
         self._resources: dict[Callable[..., Any], None] = {}
         self._lifespans: dict[Callable[..., Any], None] = {}
@@ -225,6 +227,29 @@ class Handlers(SpawnManager):
         """
         self._add_limit(QueueLimit.of(queue, concurrency, rate, per))
 
+    def codec(self, queue: str, codec: Codec, *older: Codec) -> None:
+        """Encodes the payloads and results of a queue that workers write, and decodes them for handlers.
+
+        Producers do so too with ``Queue(url, codecs=app.codecs)``.
+
+        Args:
+            queue: the queue.
+            codec: encodes, and decodes what it has encoded.
+            older: further ones that only decode.
+
+        Raises:
+            UsageError: one of them is not a codec, or shares its name, or the queue has codecs already.
+        """
+        if queue in self._codecs:
+            raise UsageError(f"There is already a codec of {queue!r:.80}.")
+        Codecs({**self._codecs, queue: (codec, *older)})
+        self._codecs[queue] = (codec, *older)
+
+    @property
+    def codecs(self) -> dict[str, tuple[Codec, ...]]:
+        """The codecs of queues, as ``Queue(url, codecs=...)`` takes them."""
+        return self._codecs.copy()
+
     def _add_limit(self, limit: QueueLimit) -> None:
         if limit.queue in self._limits:
             raise UsageError(f"There is already a limit of {limit.queue!r:.80}.")
@@ -328,6 +353,8 @@ class Handlers(SpawnManager):
                 self._schedules[schedule.name] = schedule
             for limit in manager.limits:
                 self._add_limit(limit)
+            for queue, codecs in manager._codecs.items():
+                self.codec(queue, *codecs)
             self.arounds += [around for around in manager.arounds if around not in self.arounds]
             self._resources |= manager._resources
             self._lifespans |= manager._lifespans

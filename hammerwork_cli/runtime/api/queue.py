@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 from uuid import UUID
 from weakref import finalize
 
 from hammerwork_cli import app_path
+from hammerwork_cli.core.codecs import Codec, Codecs
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.fields import full_id
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER
@@ -49,7 +50,7 @@ from hammerwork_cli.runtime.api.absent import Translated
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.job import Job, checked, takes_a_job
-from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job, stored_jobs
+from hammerwork_cli.runtime.api.stored_jobs import result_of, stored_job, stored_jobs
 from hammerwork_cli.runtime.api.transaction import Transaction, Write
 from hammerwork_cli.runtime.api.waiting import JobWait
 from hammerwork_cli.runtime.api.workflow import Workflow
@@ -60,6 +61,7 @@ from hammerwork_cli.view.text import duration
 
 Result = TypeVar("Result")
 JobId = Job | str | UUID
+CodecsOfQueues: TypeAlias = Mapping[str, Codec | Sequence[Codec]]
 IN_MEMORY = "sqlite:///:memory:"
 PATIENCE = 30.0
 PAGE = 500
@@ -98,6 +100,8 @@ class Queue(Translated):
             :class:`Worker` of this queue uses them too.
         refuse_plaintext: refuses plaintext jobs in queues that hold encrypted jobs, including children that a
             :class:`Worker` of this queue writes.
+        codecs: queue -> a :class:`Codec` that encodes its payloads and results, or several, of which the first one
+            encodes and all decode; a :class:`Worker` of this queue uses them too.
 
     Raises:
         UsageError: an argument is out of range.
@@ -113,11 +117,13 @@ class Queue(Translated):
         patience: float = PATIENCE,
         encryption: EncryptionKeys | None = None,
         refuse_plaintext: bool = False,
+        codecs: CodecsOfQueues | None = None,
     ) -> None:
         fields.whole_number(pool_size, "pool_size", 1, LARGEST_INTEGER)
         fields.seconds(patience, "patience", zero=True)
         known = self._temporary() if url == IN_MEMORY else url_of(url)
-        where = replace(with_keys(known, encryption), refuse_plaintext=refuse_plaintext)
+        known_codecs = known.codecs if codecs is None else Codecs(codecs)
+        where = replace(with_keys(known, encryption), refuse_plaintext=refuse_plaintext, codecs=known_codecs)
         self._set_up(Connections(where, pool_size, timeouts=timeouts_of(patience, len(where.hosts))), patience)
 
     def _temporary(self) -> DatabaseUrl:
@@ -318,7 +324,8 @@ class Queue(Translated):
         """The job with this id as it is now, with its result; ``None`` when there is none.
 
         An archived job has no workflow and no limits of its result, and its payload is ``None`` if that is unreadable.
-        To read an encrypted payload, the queue needs its key: without it, ``job.payload`` raises an error.
+        To read an encrypted payload, the queue needs its key, and its codec for an encoded payload or result: without
+        it, ``job.payload`` or ``job.result`` raises an error.
 
         Raises:
             UsageError: that is not an id.
@@ -416,10 +423,11 @@ class Queue(Translated):
 
         Raises:
             UsageError: one of them is not an id.
+            CodecError: a result needs a codec that the queue lacks.
         """
         ids = list(dict.fromkeys(map(id_of, jobs)))
         texts = self._run(lambda database: results.texts(database, ids))
-        return {job: parsed(texts[job]) for job in ids if job in texts}
+        return {job: result_of(texts[job], self.url.codecs) for job in ids if job in texts}
 
     # Changing.
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from hammerwork_cli.core.codecs import CodecError, Codecs, decoded
 from hammerwork_cli.core.encryption import EncryptedText, UndecryptableError
 from hammerwork_cli.core.payloads import unpacked
 from hammerwork_cli.core.values import JobPriority, priority_word, status_of, timestamp
@@ -12,8 +13,15 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.job.queries import results
 from hammerwork_cli.features.worker.queries.claim import Claim, Claimed, claimed_row
-from hammerwork_cli.runtime.api.decryption import decrypted
+from hammerwork_cli.runtime.api.decryption import decrypted, readable
 from hammerwork_cli.runtime.api.job import Job
+
+
+class UnreadJob(Claimed):
+    """A job whose payload or result cannot be decoded here: whoever reads it gets the error."""
+
+    payload_error: CodecError | None = None
+    result_error: CodecError | None = None
 
 
 class _Stored(NamedTuple):
@@ -36,7 +44,11 @@ def stored_jobs(database: Database, jobs: Sequence[str]) -> dict[str, Job]:
         if row := stored.get(job):
             found[job] = one = Job.of(_decrypted(database, row.claimed))
             one.status, one.error, one.started_at = status_of(row.status), row.error, timestamp(row.started_at)
-            one.result = parsed(outcomes.get(job))
+            try:
+                one.result = result_of(outcomes.get(job), database.url.codecs)
+            except CodecError as error:
+                one._row = unread = _unread(one._row)  # type: ignore[misc]  # the base class has the slot
+                unread.result_error = error
     return found
 
 
@@ -46,7 +58,7 @@ def stored_job(database: Database, job: str) -> Job | None:
 
 
 def stored_row(database: Database, job: str) -> Claimed | None:
-    """The row of a job as a worker would get it, from the archive too; ``None`` when there is none.
+    """The row of a job as a worker gets it before it decodes it, from the archive too; ``None`` when there is none.
 
     Raises:
         UndecryptableError: its payload is encrypted, and no key here fits.
@@ -56,11 +68,19 @@ def stored_row(database: Database, job: str) -> Claimed | None:
 
 
 def _decrypted(database: Database, claimed: Claimed) -> Claimed:
-    """The job with its payload, if a key here fits; otherwise whoever reads the payload gets an error."""
+    """The job with its payload, if a key and a codec here fit; otherwise whoever reads the payload gets an error."""
     try:
-        return decrypted(claimed, database.url.keys)
+        return readable(claimed, database.url)
     except UndecryptableError:
         return claimed
+    except CodecError as error:
+        unread = _unread(decrypted(claimed, database.url.keys))
+        unread.payload_error = error
+        return unread
+
+
+def _unread(claimed: Claimed) -> UnreadJob:
+    return claimed if isinstance(claimed, UnreadJob) else UnreadJob(*claimed)
 
 
 def _stored(database: Database, jobs: Sequence[str]) -> dict[str, _Stored]:
@@ -88,6 +108,15 @@ def _unarchived(claimed: Claimed) -> Claimed:
 
 def _nobody() -> Claim:
     return Claim("", "", datetime.now(UTC))
+
+
+def result_of(text: str | None, codecs: Codecs | None) -> Any:
+    """The result for what is stored of it.
+
+    Raises:
+        CodecError: it cannot be decoded here.
+    """
+    return None if text is None else parsed(decoded(text, codecs))
 
 
 def parsed(text: str | None) -> Any:

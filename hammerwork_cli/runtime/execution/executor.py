@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hammerwork_cli import app_path
+from hammerwork_cli.core.codecs import CodecError, decoded, may_be_coded
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import DatabaseError, HammerworkError
@@ -91,6 +92,7 @@ class Executor:
     ) -> None:
         self._handlers, self._connections, self._queue, self._clock = handlers, connections, queue, clock
         self._verdicts, self._isolation, self._resources = verdicts, isolation, resources
+        self._codecs = queue.url.codecs
         self._arounds = tuple(handlers.arounds)
         self._counted, self._spawned, self._slots = counted, spawned, slots
         self.loop = EventLoop()
@@ -154,8 +156,8 @@ class Executor:
         try:
             self._isolation.ready(attempt)
             attempt.began = time.monotonic()
-            if not isinstance(claimed.payload, str):
-                claimed = attempt.job = self._decrypted(claimed)
+            if not isinstance(claimed.payload, str) or may_be_coded(claimed.payload):
+                claimed = attempt.job = self._readable(claimed)
             job = Job.of(claimed)
             handler = self._handlers.job_handler(claimed.queue_name)
             # Of a payload of its own: the handler may change that of its job.
@@ -170,10 +172,10 @@ class Executor:
             return self._failed(attempt, claimed, error)
         return called if isinstance(called, StillRunning) else self._returned(attempt, claimed, called, spawner, config)
 
-    def _decrypted(self, claimed: Claimed) -> Claimed:
+    def _readable(self, claimed: Claimed) -> Claimed:
         with app_path.without():
-            from hammerwork_cli.runtime.api.decryption import decrypted
-        return decrypted(claimed, self._queue.url.keys)
+            from hammerwork_cli.runtime.api.decryption import readable
+        return readable(claimed, self._queue.url)
 
     def _failed(self, attempt: Attempt, claimed: Claimed, error: BaseException) -> EndedAttempt | None:
         return None if attempt.over else self._verdicts.failed_by(claimed, error)
@@ -186,8 +188,16 @@ class Executor:
         spawner: FoundHandler | None,
         config: SpawnConfig | None,
     ) -> EndedAttempt | None:
-        completed = self._verdicts.completed(claimed, result)
-        return completed if spawner is None else self._spawn(attempt, completed, spawner, config or SpawnConfig())
+        stored = result
+        if self._codecs is not None and result is not None:
+            try:
+                stored = self._codecs.encoded(result, claimed.queue_name)
+            except CodecError as error:
+                return self._failed(attempt, claimed, error)
+        completed = self._verdicts.completed(claimed, stored)
+        if spawner is None:
+            return completed
+        return self._spawn(attempt, completed, spawner, config or SpawnConfig(), result)
 
     def _unhandled(self, queue: str) -> str:
         known = ", ".join(self._handlers.queues) or "none"
@@ -235,7 +245,7 @@ class Executor:
             # In the loop's thread or that of deadlines, which run no code of handlers and ask no database.
             if attempt.over:
                 self._slots.end(attempt, None)
-            elif error is None and spawner is None and not claimed.recurring:
+            elif error is None and spawner is None and not claimed.recurring and self._codecs is None:
                 self._slots.end(attempt, EndedAttempt(claimed, AttemptEnd.COMPLETED, result))
             elif error is None:
                 attempt.rest = lambda: self._returned(attempt, claimed, result, spawner, config)
@@ -279,13 +289,18 @@ class Executor:
         return Parent(self._connections, self._clock, attempt, config)
 
     def _spawn(
-        self, attempt: Attempt, completed: EndedAttempt, found: FoundHandler, config: SpawnConfig
+        self,
+        attempt: Attempt,
+        completed: EndedAttempt,
+        found: FoundHandler,
+        config: SpawnConfig,
+        result: str | None,
     ) -> EndedAttempt | None:
         claimed, began = completed.job, self._clock.now()
         if claimed.has_spawned:
             return self._spawned_before(completed)
         try:
-            operation, children = self._produce(attempt, found, config, completed.result, began)
+            operation, children = self._produce(attempt, found, config, result, began)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self._not_spawned(attempt, completed, found, config, error, began)
         with children:
@@ -445,8 +460,8 @@ class Executor:
         claimed, began = attempt.job, self._clock.now()
         try:
             self._isolation.ready(attempt)
-            if not isinstance(claimed.payload, str):
-                claimed = attempt.job = self._decrypted(claimed)
+            if not isinstance(claimed.payload, str) or may_be_coded(claimed.payload):
+                claimed = attempt.job = self._readable(claimed)
             job = Job.of(claimed)
             config = SpawnConfig.parse(request.config) if request.config else config_of(job)
             config = config or SpawnConfig()
@@ -454,7 +469,8 @@ class Executor:
             found = self._handlers.spawn_handler(job, named)
             if found is None:
                 raise UnknownSpawnHandlerError(claimed.queue_name, self._handlers.handler_names)
-            result = self._connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
+            stored = self._connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
+            result = None if stored is None else decoded(stored, self._codecs)
             operation, children = self._produce(attempt, found, named, result, began)
             with children:
                 self._commit_request(attempt, request, operation, children)

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli import app_path
+from hammerwork_cli.core.codecs import Codecs
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
@@ -62,6 +63,7 @@ def _begin(pipe: Pipe) -> None:
     try:
         # Handlers do not see the context variables that modules set while they are imported, as in threads.
         handlers = copy_context().run(reload_handlers, start.target, start.folders)
+        url = replace(url, codecs=Codecs(handlers.codecs) if handlers.codecs else None)
         resources = handlers.open_resources()
         resources.begin()
     except BaseException as error:  # noqa: BLE001  the worker gets it

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hammerwork_cli import app_path
+from hammerwork_cli.core.codecs import Codecs
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.near import did_you_mean
@@ -311,6 +312,7 @@ class Worker(Translated):
             raise UsageError("The worker has no queue.", hint="Name queues, or register handlers for some.")
         self._check_handlers()
         isolation = self._isolation()
+        self._use_codecs(isolation)
         self.url.check_file()
         if self._process != os.getpid():
             self._introduce()
@@ -378,6 +380,18 @@ class Worker(Translated):
                 f" There are handlers for: {', '.join(known) or 'none'}.",
                 hint=mistake or did_you_mean(queue, known) or "Register one, or leave the queue to other workers.",
             )
+
+    def _use_codecs(self, isolation: Isolation) -> None:
+        """Adds the codecs of its handlers to those of its queue."""
+        own = Codecs(self.handlers.codecs)
+        others = self.url.codecs.by_queue.keys() - own.by_queue.keys() if self.url.codecs else set()
+        if others and isolation.can_kill:
+            raise UsageError(
+                f"Processes know only the codecs of their handlers, and there is another one for {min(others)!r:.100}.",
+                hint=f'Name it there: app.codec("{min(others)[:100]}", codec)',
+            )
+        if own.by_queue:
+            self.url = replace(self.url, codecs=own.including(self.url.codecs))
 
     def _isolation(self) -> Isolation:
         isolation = self.options.isolation

@@ -53,21 +53,45 @@ def opened(database: Database, job: str, queue: str, *, archived: bool = False) 
         return None
 
 
+def encoded_payload(database: Database, job: NewJob) -> str:
+    """The payload of a job that is about to be written, as the codec of its queue stores it."""
+    codecs = database.url.codecs
+    return job.payload if codecs is None else codecs.encoded(job.payload, job.queue)
+
+
+def decoded_payload(database: Database, stored: str | None) -> str | None:
+    """The payload for a stored one; ``None`` if no codec here fits."""
+    if stored is None or "_codec" not in stored:
+        return stored
+    from hammerwork_cli.core.codecs import CodecError, decoded
+
+    try:
+        return decoded(stored, database.url.codecs)
+    except CodecError:
+        return None
+
+
 def sealed_columns(database: Database, job: NewJob) -> tuple[str, tuple[Any, ...]]:
-    """Encrypts the payload of a job that is about to be written, if it is to be.
+    """Encrypts the payload of a job that is about to be written, if it is to be, after the codec of its queue.
 
     Returns the text for the column of the payload, and the values of the columns of encryption.
     """
     from hammerwork_cli.core.encryption import NOT_ENCRYPTED
 
+    plain = encoded_payload(database, job)
     if job.encryption is None:
-        return job.payload, NOT_ENCRYPTED
+        return plain, NOT_ENCRYPTED
     if database.url.keys is None:
         raise UsageError(
             f"The job {job.id} is to be encrypted, but no key was given: nothing was written.",
             hint="Give one: --encryption-key env:NAME, or Queue(url, encryption=EncryptionKeys.read('env:NAME')).",
         )
-    payload, columns = database.url.keys.sealed(job.payload, job.id, job.queue, job.encryption, job.created_at)
+    if plain is not job.payload and job.encryption.pii_fields:
+        raise UsageError(
+            f"The queue {job.queue!r:.100} has a codec, after which a payload has no fields to encrypt.",
+            hint="Encrypt the whole payload: with_encryption().",
+        )
+    payload, columns = database.url.keys.sealed(plain, job.id, job.queue, job.encryption, job.created_at)
     fields = list(columns.pii_fields)
     stored = fields if database.dialect == "postgresql" else json.dumps(fields)
     return payload, tuple(columns._replace(pii_fields=stored))  # type: ignore[arg-type]  # as the database wants it

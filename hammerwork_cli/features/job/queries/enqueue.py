@@ -23,7 +23,7 @@ from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
 from hammerwork_cli.features.job.options import wanted_job
 from hammerwork_cli.features.job.queries import limits, unique
 from hammerwork_cli.features.job.queries.dependencies import parent_statuses, reopen, state_of
-from hammerwork_cli.features.job.queries.encryption import refuse_plaintext, sealed_columns
+from hammerwork_cli.features.job.queries.encryption import encoded_payload, refuse_plaintext, sealed_columns
 from hammerwork_cli.features.job.queries.stored import IDENTITY, ExistingJob, compare, stored
 from hammerwork_cli.features.tree.queries.release import RECURRING
 
@@ -343,7 +343,7 @@ def _row(
 ) -> tuple[Any, ...]:
     if len(job.depends_on) > MOST_PARENTS:
         raise RefusedValueError(f"A job can depend on at most {MOST_PARENTS:,} jobs, not on {len(job.depends_on):,}.")
-    payload, sealed = sealed_columns(database, job) if encrypted else (job.payload, ())
+    payload, sealed = sealed_columns(database, job) if encrypted else (encoded_payload(database, job), ())
     row: tuple[Any, ...] = (
         job.id,
         job.queue,

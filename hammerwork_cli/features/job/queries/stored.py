@@ -9,7 +9,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import LastingConflictError
 from hammerwork_cli.features.job.models.new_job import NewJob
-from hammerwork_cli.features.job.queries.encryption import opened
+from hammerwork_cli.features.job.queries.encryption import decoded_payload, opened
 
 
 class ExistingJob(NamedTuple):
@@ -93,10 +93,12 @@ def compare(
 ) -> None:
     """Compares a new job with the stored one of the same id. How either is to spawn or encrypted does not count.
 
-    Raises ConflictError if they differ; or the stored payload is encrypted, and no key here fits.
+    Raises ConflictError if they differ; or the stored payload is encrypted or encoded, and no key or codec
+    here fits.
     """
     if row.is_encrypted:
         row = row._replace(payload=opened(database, job.id, row.queue, archived=row.in_archive))
+    row = row._replace(payload=decoded_payload(database, row.payload))
     wanted = (name for name in row.differences(job) if name not in but)
     differences = ", ".join(name for name in wanted if only is None or name in only)
     if differences:

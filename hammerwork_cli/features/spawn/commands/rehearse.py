@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -57,6 +58,7 @@ def rehearse(
       hammerwork spawn rehearse --handlers my_app:app --queue album --payload '{"tracks": 9}' --levels 2
       hammerwork spawn rehearse 178ebfc3 --handlers my_app:app --format json | jq .limits
     """
+    from hammerwork_cli.core.codecs import Codecs, decoded
     from hammerwork_cli.features.spawn.views import rehearsal as views
     from hammerwork_cli.runtime.execution.collecting import CollectingQueue
     from hammerwork_cli.runtime.execution.rehearsal import Rehearser
@@ -71,9 +73,15 @@ def rehearse(
     row, stored_result = _row(database, job, queue or "", texts["payload"], now)
     for name in OWN_VARIABLES:
         os.environ.pop(name, None)
-    collecting = CollectingQueue(lambda: database.url if database is not None else context.url(), now)
+    codecs: Codecs | None = None
+    collecting = CollectingQueue(
+        lambda: replace(database.url if database is not None else context.url(), codecs=codecs), now
+    )
     with _output_of_handlers_on_stderr(context):
         known = load_handlers(target or "", app_dir)
+        codecs = Codecs(known.codecs)
+        row = row._replace(payload=decoded(row.payload, codecs))
+        stored_result = stored_result and decoded(stored_result, codecs)
         rehearser = Rehearser(known, collecting, now, database=database, most=most)
         try:
             found = rehearser.rehearse(

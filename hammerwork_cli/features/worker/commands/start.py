@@ -345,7 +345,7 @@ def _worker(
     if isinstance(loaded, Worker):
         worker = loaded.with_options(**given)
         if "database_url" in context.options:
-            kept = {"keys": worker.url.keys, "refuse_plaintext": worker.url.refuse_plaintext}
+            kept = {name: getattr(worker.url, name) for name in ("keys", "codecs", "refuse_plaintext")}
             worker.with_url(replace(_url(context), **kept))
         if queues:
             worker.with_queues(*queues)
