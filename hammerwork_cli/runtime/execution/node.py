@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.util import Finalize
 from typing import Any, NamedTuple, Self
 
+from hammerwork_cli.core.codecs import Codecs
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.worker.queries import ancestry
@@ -103,7 +104,8 @@ class _Node:
         self.handlers = copy_context().run(reload_handlers, start.target, start.folders)
         self.resources = self.handlers.open_resources()
         self.resources.begin()
-        self.queue, self.loop = Queue.of_worker(url), EventLoop()
+        self.queue = Queue.of_worker(replace(url, codecs=Codecs(self.handlers.codecs)))
+        self.loop = EventLoop()
         # Processes of multiprocessing end without atexit; this is called in all of them, and in others.
         Finalize(None, self.close, exitpriority=10)
 

@@ -63,7 +63,7 @@ def _begin(pipe: Pipe) -> None:
     try:
         # Handlers do not see the context variables that modules set while they are imported, as in threads.
         handlers = copy_context().run(reload_handlers, start.target, start.folders)
-        url = replace(url, codecs=Codecs(handlers.codecs) if handlers.codecs else None)
+        url = replace(url, codecs=Codecs(handlers.codecs))
         resources = handlers.open_resources()
         resources.begin()
     except BaseException as error:  # noqa: BLE001  the worker gets it

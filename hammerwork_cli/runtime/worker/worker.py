@@ -311,8 +311,8 @@ class Worker(Translated):
         if not self.queues and not self.options.upkeep_only:
             raise UsageError("The worker has no queue.", hint="Name queues, or register handlers for some.")
         self._check_handlers()
+        self._use_codecs()
         isolation = self._isolation()
-        self._use_codecs(isolation)
         self.url.check_file()
         if self._process != os.getpid():
             self._introduce()
@@ -381,13 +381,13 @@ class Worker(Translated):
                 hint=mistake or did_you_mean(queue, known) or "Register one, or leave the queue to other workers.",
             )
 
-    def _use_codecs(self, isolation: Isolation) -> None:
+    def _use_codecs(self) -> None:
         """Adds the codecs of its handlers to those of its queue."""
         own = Codecs(self.handlers.codecs)
         others = self.url.codecs.by_queue.keys() - own.by_queue.keys() if self.url.codecs else set()
-        if others and isolation.can_kill:
+        if others and self.options.isolation != "thread":
             raise UsageError(
-                f"Processes know only the codecs of their handlers, and there is another one for {min(others)!r:.100}.",
+                f"Other processes know only the codecs of their handlers, and {min(others)!r:.100} has another one.",
                 hint=f'Name it there: app.codec("{min(others)[:100]}", codec)',
             )
         if own.by_queue:

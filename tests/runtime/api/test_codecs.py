@@ -4,8 +4,10 @@ import base64
 import json
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -227,14 +229,15 @@ def test_schedules_and_callbacks_enqueue_encoded_jobs(lite: Stage) -> None:
     assert found == {"ends": 1, "ended": "4111", "often": ["4111", True]}
 
 
-def test_processes_have_the_codecs_of_their_handlers(
-    lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+@pytest.mark.parametrize("isolation", ["process", partial(ThreadPoolExecutor, 1)])
+def test_processes_and_nodes_have_the_codecs_of_their_handlers(
+    lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run, isolation: Any
 ) -> None:
     (tmp_path / "sealed_app.py").write_text(HANDLERS)
     monkeypatch.chdir(tmp_path)
     with Queue(lite.url, codecs={"cards": Sealed()}) as queue:
         job = queue.enqueue(Job("cards", CARD))
-        named = {"isolation": "process", "drain": True, "poll_interval": 0.05, "concurrency": 1}
+        named: Any = {"isolation": isolation, "drain": True, "poll_interval": 0.05, "concurrency": 1}
         Worker(lite.queue, "sealed_app:app", **named).run()
         assert lite.one(job, "error_message") is None
         (child,) = queue.children(job)
@@ -245,7 +248,7 @@ def test_processes_have_the_codecs_of_their_handlers(
         assert rehearsed.json["first"][0]["payload"] == CARD
     with Queue(lite.url, codecs={"others": Sealed()}) as queue, pytest.raises(UsageError) as caught:
         Worker(queue, "sealed_app:app", **named).run()
-    assert "there is another one for 'others'" in caught.value.message
+    assert "and 'others' has another one" in caught.value.message
 
 
 HANDLERS = """
