@@ -19,7 +19,7 @@ from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.resources import CLOSE_SECONDS
 from hammerwork_cli.runtime.api.spawn import SpawnContext
 from hammerwork_cli.runtime.execution.isolation import Elsewhere, InThreads, Source
-from hammerwork_cli.runtime.execution.node import Answer, Task, run
+from hammerwork_cli.runtime.execution.node import Task, TaskAnswer, run
 from hammerwork_cli.runtime.isolation.parent import record_of
 from hammerwork_cli.runtime.isolation.process import job_error, start_of
 from hammerwork_cli.runtime.isolation.protocol import Start
@@ -45,7 +45,7 @@ class Engine:
         # This lock guards the two below.
         self._lock = threading.Lock()
         self._executor: FutureExecutor | None = None
-        self._tasks: set[Future[Answer]] = set()
+        self._tasks: set[Future[TaskAnswer]] = set()
 
     @property
     def _is_made(self) -> bool:
@@ -81,7 +81,7 @@ class Engine:
             )
         return made
 
-    async def run(self, task: Task) -> Answer:
+    async def run(self, task: Task) -> TaskAnswer:
         """What comes of a task. If this coroutine is cancelled, so is the task, unless it runs already.
 
         Raises:
@@ -126,7 +126,7 @@ class Engine:
         future.add_done_callback(self._forget)
         return executor, future
 
-    def _forget(self, future: "Future[Answer]") -> None:
+    def _forget(self, future: "Future[TaskAnswer]") -> None:
         with self._lock:
             self._tasks.discard(future)
 
@@ -172,7 +172,7 @@ def _kill(processes: Iterable[int]) -> None:
             os.kill(process, signal.SIGKILL)
 
 
-Submitted = tuple[FutureExecutor, "Future[Answer]"]
+Submitted = tuple[FutureExecutor, "Future[TaskAnswer]"]
 
 
 def _cancel_submitted(submitting: "Future[Submitted]") -> None:

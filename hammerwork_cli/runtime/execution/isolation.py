@@ -1,6 +1,6 @@
 """Where handlers run, as a worker sees it: in its own threads, or in processes that it can kill."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -11,7 +11,6 @@ from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import SpawnContext
 
 if TYPE_CHECKING:
-    from hammerwork_cli.runtime.execution.engines import OnExecutors
     from hammerwork_cli.runtime.isolation.parent import Processes
 
 Source = Executor | Callable[[], Executor]
@@ -98,10 +97,3 @@ def in_processes(
     with app_path.without():
         from hammerwork_cli.runtime.isolation.parent import processes
     return processes(target, url, max_jobs=max_jobs, max_memory=max_memory)
-
-
-def on_executors(target: str, url: DatabaseUrl, sources: "Source | Mapping[str, Source]") -> "OnExecutors":
-    """Handlers of some queues, or of all, run on executors. Its modules are imported only when a worker needs them."""
-    with app_path.without():
-        from hammerwork_cli.runtime.execution.engines import on_executors as made
-    return made(target, url, sources)

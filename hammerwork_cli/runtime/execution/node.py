@@ -65,14 +65,14 @@ class Task:
         return cls(f"{job.queue_name} {job.id}", __version__, pickle.dumps((start, record), pickle.HIGHEST_PROTOCOL))
 
 
-class Answer(NamedTuple):
+class TaskAnswer(NamedTuple):
     """What came of a task."""
 
     reply: Reply
     trace: TraceColumns | None = None  # what the children of the attempt inherit, if its handler has said so
 
 
-def run(task: Task) -> Answer:
+def run(task: Task) -> TaskAnswer:
     """Runs the handler of a job. Raises nothing: not every error could be sent back."""
     record = handler = None
     handed_down: list[TraceColumns] = []
@@ -87,8 +87,8 @@ def run(task: Task) -> Answer:
         text = copy_context().run(node.call, handler, record, handed_down)
     except BaseException as error:  # noqa: BLE001  the worker gets whatever a handler raises
         failed = failure(error)
-        return Answer(Reply("error", failed if record is None else judged(failed, error, handler, record.job)))
-    return Answer(Reply("value", text), handed_down[-1] if handed_down else None)
+        return TaskAnswer(Reply("error", failed if record is None else judged(failed, error, handler, record.job)))
+    return TaskAnswer(Reply("value", text), handed_down[-1] if handed_down else None)
 
 
 class _Node:

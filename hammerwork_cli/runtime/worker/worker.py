@@ -36,7 +36,7 @@ from hammerwork_cli.runtime.api.queue import Queue, url_of, with_keys
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.spawn import SpawnManager
 from hammerwork_cli.runtime.clock import ServerClock, elapsed
-from hammerwork_cli.runtime.execution.isolation import InThreads, Isolation, Source, in_processes, on_executors
+from hammerwork_cli.runtime.execution.isolation import InThreads, Isolation, Source, in_processes
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.host import logs, secrets
 from hammerwork_cli.runtime.host.loading import load_handlers
@@ -410,6 +410,8 @@ class Worker(Translated):
         """Where handlers of this name run, by its options."""
         options, isolation = self.options, self.options.isolation
         if isinstance(isolation, Mapping | Executor) or callable(isolation):
+            with app_path.without():
+                from hammerwork_cli.runtime.execution.engines import on_executors
             return on_executors(target, self.url, isolation)
         return in_processes(target, self.url, max_jobs=options.max_jobs_per_process, max_memory=options.max_memory)
 

@@ -325,7 +325,7 @@ def test_the_worker_ends_its_attempts_when_a_job_is_cancelled(lite: Stage, clust
     assert lite.queue.get(job).status == "Cancelled"
 
 
-def test_what_is_no_executor_is_refused(lite: Stage, work: Any, folder: Path) -> None:
+def test_anything_but_an_executor_is_refused(lite: Stage, work: Any, folder: Path) -> None:
     import engine_app
 
     with pytest.raises(ConfigError, match="The executor cannot be made: OSError: no scheduler"):
@@ -333,8 +333,8 @@ def test_what_is_no_executor_is_refused(lite: Stage, work: Any, folder: Path) ->
     with pytest.raises(UsageError, match=r"must be a concurrent\.futures\.Executor, not \w*Path") as caught:
         work(engine_app.client)
     assert caught.value.hint == "A client of Dask has one: client.get_executor()."
-    with pytest.raises(UsageError, match="'wher', which has no handler"):
-        work({"wher": engine_app.pool})
+    with pytest.raises(UsageError, match="'wheres', which has no handler"):
+        work({"wheres": engine_app.pool})
     with pytest.raises(UsageError, match="must be an executor or a function that makes one, not 7"):
         work({"where": 7})
     with pytest.raises(UsageError, match="isolation must be thread, process or an executor, not int"):
