@@ -96,6 +96,18 @@ class JobHandler:
         return isinstance(error, self.give_up_on) or not isinstance(error, self.retry_on)
 
 
+@dataclass(frozen=True, slots=True)
+class _ReadingBackoff:
+    """A function for the pause before the next attempt, which gets the payload as the handler does."""
+
+    function: Backoff
+    reader: PayloadReader
+
+    def __call__(self, job: Job, error: Exception) -> timedelta:
+        self.reader.read(job)
+        return self.function(job, error)
+
+
 class Handlers(SpawnManager):
     """An application's job handlers, spawn handlers, schedules, limits and resources.
 
@@ -153,7 +165,9 @@ class Handlers(SpawnManager):
             raise UsageError(f"There is already a handler for jobs of {queue!r:.100}.")
         takes_context, what = _takes_context(function, queue), f"The handler of {queue!r:.100}"
         check_call(function, what, *(("job", "context") if takes_context else ("job",)), form=FORM)
-        reader = reader_of(function, (Job, SpawnContext), what)
+        reader, retry = reader_of(function, (Job, SpawnContext), what), options.get("retry")
+        if reader is not None and callable(retry) and not isinstance(retry, _ReadingBackoff):
+            options = {**options, "retry": _ReadingBackoff(retry, reader)}
         self._workers[queue] = JobHandler(function, takes_context, reader, **options)
 
     def cron(

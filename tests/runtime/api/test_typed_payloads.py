@@ -196,6 +196,20 @@ def test_a_rehearsal_in_a_test_reads_payloads_as_a_worker_does(shop: Handlers) -
     assert (failed.status, failed.error) == ("Dead", "The payload of the job is no OrderPaid: lines is missing.")
 
 
+def test_a_function_for_the_pause_gets_the_payload_as_the_handler_does() -> None:
+    app, included = Handlers(), Handlers()
+
+    def pause(job: Job[OrderPaid], error: Exception) -> timedelta:
+        return timedelta(seconds=job.payload.order)
+
+    @app.job("orders", retry=pause)
+    def paid(job: Job[OrderPaid]) -> None:
+        raise ConnectionError("busy")
+
+    included.include(app)
+    assert [run(one, Job("orders", ORDER)).delay for one in (app, included)] == [timedelta(seconds=7)] * 2
+
+
 class Parcels(SpawnHandler):
     def validate_spawn(self, parent_job: Job[OrderPaid], config: SpawnConfig, /) -> None:
         assert config.max_spawn_count == 9
