@@ -512,7 +512,7 @@ class Queue(Translated):
             concurrency: the most jobs that run at once.
             rate: the most jobs that start within a period: ``10/s``, ``100/m``, ``5/30s``.
             per: a key of payloads, such as ``tenant`` or ``customer.id``: each of its values has the limit. Jobs
-                without one, and those with encrypted payloads, share it with each other.
+                without one, and those with encrypted or encoded payloads, share it with each other.
 
         Raises:
             UsageError: something is not valid, or nothing is limited.

@@ -1,5 +1,6 @@
 """Codecs of chosen queues: what is stored, and who reads it."""
 
+import asyncio
 import base64
 import json
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import (
+    AsyncQueue,
     Codec,
     CodecError,
     Compressed,
@@ -274,6 +276,15 @@ def receipts(context):
 def result(job):
     return job.payload["card"]
 """
+
+
+def test_coroutines_encode_and_decode_too(lite: Stage) -> None:
+    async def enqueue() -> Any:
+        async with AsyncQueue(lite.url, codecs={"cards": Sealed()}) as queue:
+            return (await queue.get(await queue.enqueue(Job("cards", CARD)))).payload
+
+    assert asyncio.run(enqueue()) == CARD
+    assert json.loads(lite.rows("payload")[0][0])["_codec"] == "sealed"
 
 
 @pytest.mark.parametrize(
