@@ -213,6 +213,12 @@ def _usage(error: TyperException, context: Context) -> int:
 
     if other := instead(path, message):
         return _failure(UsageError(other[0], hint=other[1]), context)
+    if place:
+        from hammerwork_cli.cli.elsewhere import meant_options
+
+        if options := meant_options(place, getattr(error, "option_name", None), message):
+            unknown = message.partition(" (Possible options")[0]
+            return _failure(UsageError(unknown, hint=f"Use: {', or '.join(options)}"), context)
     message = re.sub(_NUMBER, lambda found: "is not a number" if found[1] else "is not a whole number", message)
     asked, lines = getattr(error, "elsewhere", ("", ()))
     if lines:

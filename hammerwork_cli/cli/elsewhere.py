@@ -1,5 +1,6 @@
 """Where the verb is that somebody looks for in another group, or by another word."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -104,6 +105,18 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "workflows": ("workflow list",),
 }
 """Word, or a group with one -> where such a verb is."""
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "--app": ("--handlers",),
+    "--burst": ("--drain",),
+    "--json": ("--format json",),
+    "--max-retries": ("--max-attempts",),
+    "--once": ("--drain",),
+    "--retries": ("--max-attempts",),
+    "-A": ("--handlers",),
+    "-p": ("--payload", "--priority", "--port"),
+}
+"""Option of other programs -> what it may mean, of which an error names what the verb has."""
+_APPLICATION = re.compile(r"unexpected extra argument.* \((\w[\w.]*:\w[\w.]*)\)")
 MOST = 4
 """Verbs that an error names."""
 
@@ -147,6 +160,21 @@ def shown_options(ctx: Any, names: Iterable[str]) -> list[str]:
         options = [word.strip(",") for word in instead.split() if word.startswith("--")]
         found += [name] if name in shown else options if instead.startswith("-") else filter(None, [instead])
     return list(dict.fromkeys(found))
+
+
+def meant_options(ctx: Any, option: str | None, message: str) -> list[str]:
+    """Returns what to write instead of an option of another program, or of an application without ``--handlers``.
+
+    Args:
+        ctx: of the verb.
+        option: what the verb lacks, if the error is about an option.
+        message: of the error.
+    """
+    known = {name for param in ctx.command.params if not getattr(param, "hidden", False) for name in param.opts}
+    lines = OPTIONS.get(option or "", ())
+    if found := _APPLICATION.search(message):
+        lines = (f"--handlers {found[1]}",)
+    return [line for line in lines if line.split()[0] in known]
 
 
 def _called(known: Mapping[str, set[str]], group: str, verbs: Iterable[str]) -> list[str]:

@@ -203,6 +203,15 @@ def rust_fit(database: Database) -> RustFit:
     return RustFit(fits, tuple(lacking), _is_used_by_rust_3(states), unreadable, runs_here)
 
 
+_CLAIMED_BY_RUST = {"archived_at", "is_encrypted"}
+"""Columns of the last migrations, which Rust workers name when they claim a job."""
+
+
+def is_unfinished(database: Database) -> bool:
+    """Whether the tables lack what Rust workers name when they claim a job: they claim none."""
+    return bool(_CLAIMED_BY_RUST - database.jobs_columns().keys()) or "hammerwork_queue_pause" not in database.schema
+
+
 def harms_rust(database: Database, states: Sequence[MigrationState]) -> bool:
     """Whether version 3 of hammerwork (Rust) has migrated the database, and cannot read its retry strategies."""
     return _is_used_by_rust_3(states) and _is_unreadable(database)

@@ -24,6 +24,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE
+from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.queue.models.queue import (
     EndedJobs,
     HealthLimits,
@@ -164,12 +165,13 @@ class Services:
     def __init__(self, database: Database) -> None:
         self._pauses = pauses(database)
         self._workers = listed(database, alive=True) if database.is_current else None
+        self._is_unfinished = self._workers is None and migrations.is_unfinished(database)
         self._limits = {limit.queue: limit for limit in limits.listed(database)}
 
     def of(self, queue: str) -> Service:
         pause = self._pauses.of(queue)
         if self._workers is None:
-            return Service(pause)
+            return Service(pause, is_unfinished=self._is_unfinished)
         known = [worker for worker in self._workers if queue in worker.queue_names]
         serving = tuple(worker for worker in known if worker.is_serving)
         return Service(pause, serving, tuple(worker for worker in known if not worker.is_serving))

@@ -45,7 +45,7 @@ class SpawnError(HammerworkError):
         """Adds the number of children by key that stay; ``early`` says that the error is about another one."""
         if kept and self.message.endswith(NOTHING_SPAWNED):
             what = "This one was not spawned" if early else "Nothing else was spawned"
-            they = "1 that was spawned before stays" if kept == 1 else f"{kept:,} that were spawned before stay"
+            they = "the one that was spawned early stays" if kept == 1 else f"the {kept:,} that were spawned early stay"
             self.message = f"{self.message.removesuffix(NOTHING_SPAWNED)}{what}; {they}."
             self.args = (self.message, *self.args[1:])
 
@@ -210,7 +210,8 @@ class SpawnContext(UsesResources, Generic[Payload]):
         """Writes a child that runs once when the other children have ended, however many they are.
 
         Call it before anything else is spawned: it waits for the children that follow, but not for those that depend on
-        it. Its :meth:`results` are those of the jobs that it waited for.
+        it. It is itself one of the children that ``max_spawn_count`` and ``max_descendants`` count. Its :meth:`results`
+        are those of the jobs that it waited for.
 
         Args:
             job: the child.

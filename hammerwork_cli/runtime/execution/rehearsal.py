@@ -153,6 +153,8 @@ class Rehearser:
                     self._check(step, late, children.external)
                 return late
         except HammerworkError as error:
+            if isinstance(error, SpawnError):
+                error.with_kept(len(step.early), early=False)
             cause = error.__cause__
             place = place_of(cause) if isinstance(error, SpawnError) and cause is not None else None
             found.fail(number, queue, error.code, message_of(error), f"In {place}." if place else error.hint)
@@ -205,10 +207,13 @@ class Rehearser:
         """Keeps, of each limit, the one with the least room among all parents so far."""
         place, known = step.place, {limit.name: limit for limit in found.limits}
         deepest = ancestry.DEEPEST if place.max_depth is None else place.max_depth
+        most, produced = step.config.max_spawn_count, step.produced
+        if most is not None:  # the first one too many ends the handler; early ones may come on top
+            produced = min(produced, most + 1)
         for limit in (
-            Limit("max_spawn_count", step.config.max_spawn_count, step.produced),
+            Limit("max_spawn_count", most, produced),
             Limit("max_depth", deepest, place.depth + 1),
-            Limit("max_descendants", place.max_descendants, self._descendants(step) + step.produced),
+            Limit("max_descendants", place.max_descendants, self._descendants(step) + produced),
         ):
             old = known.get(limit.name)
             if old is None or old.left is None or (limit.left is not None and limit.left < old.left):

@@ -32,6 +32,12 @@ def tracks(context):
     return [Job("track", {"number": number, "of": "\\x1b[31m" + "long" * 40}) for number in range(wanted)]
 
 
+@app.spawn("joined")
+def joined(context):
+    context.after_all(Job("summary"))
+    return [Job("page") for _ in range(context.parent_job.payload["pages"])]
+
+
 @app.spawn("track")
 def parts(context):
     context.queue.enqueue(Job("mail"))
@@ -84,6 +90,29 @@ def test_a_stored_job_is_read_and_nothing_is_written(run: Run, url: str, folder:
     with_result = run(*words(folder, job, "--result", '{"tracks": 7}', "--format", "json"), url=url)
     assert json.loads(with_result.stdout)["children"] == 7
     assert jobs(url) == before
+
+
+@pytest.mark.parametrize(
+    ("pages", "head", "used"),
+    [
+        (99, "Would spawn 100 jobs, 1 of them early, by key · ", "100   100     0"),
+        (100, "Would spawn only 1 job, early, by key · ", "100   101    -1"),
+        (500, "Would spawn only 1 job, early, by key · ", "100   101    -1"),
+    ],
+)
+def test_a_job_that_waits_for_all_others_counts_as_a_child_and_stays_if_they_are_too_many(
+    run: Run, url: str, folder: Path, pages: int, head: str, used: str
+) -> None:
+    done = run(*words(folder, "--queue", "joined", "--payload", f'{{"pages": {pages}}}'), url=url)
+    assert done.stdout.splitlines()[1].startswith(head)
+    assert f"max_spawn_count      {used}" in done.stdout
+    said = "this would be 101 (root "
+    assert (done.exit_code, said in " ".join(done.stdout.split())) == ((1, True) if pages > 99 else (0, False))
+    assert ("Nothing else was spawned; the one that was spawned early stays." in " ".join(done.stdout.split())) == (
+        pages > 99
+    )
+    nothing = run(*words(folder, "--queue", "album", "--payload", '{"tracks": 101}'), url=url)
+    assert nothing.stdout.splitlines()[1].startswith("Would spawn nothing · ")
 
 
 def test_exit_code_1_says_that_it_would_not_spawn(run: Run, url: str, folder: Path) -> None:

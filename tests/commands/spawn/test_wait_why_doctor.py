@@ -305,7 +305,7 @@ def test_why_and_show_say_what_releases_a_job_and_what_waits_for_it(run: Run, ro
     assert f"after {after[:8]} is stuck behind held {held[:8]}" in done
     assert done.count("hammerwork spawn doctor --fix\n") == 1
     assert "never run" not in done
-    assert "hammerwork spawn doctor --fix does" in run("job", "show", held, url=url).stdout
+    assert "To release it: hammerwork spawn doctor --fix\n" in run("job", "show", held, url=url).stdout
 
 
 def test_why_does_not_propose_to_retry_what_has_been_archived(run: Run, rows: Rows, url: str) -> None:
@@ -452,6 +452,20 @@ def test_why_sends_to_the_doctor_what_no_worker_takes(
     done = run("spawn", "why", job, url=url, env=NOW)
     assert f"{said}\n  work {job[:8]}\n" in done.stdout
     assert next_of(done) == ["hammerwork spawn doctor --fix"]
+
+
+def test_why_and_doctor_say_that_unfinished_tables_block_a_job(run: Run, rows: Rows, url: str) -> None:
+    due = rows.job(status="Pending", scheduled_at=START)
+    rows.run("DELETE FROM hammerwork_migrations WHERE migration_id > '014'")
+    rows.run("DROP TABLE hammerwork_queue_pause")
+    doctor = run("spawn", "doctor", url=url, env=NOW).stdout
+    assert "1 job blocked by unfinished tables" in doctor
+    assert "Run: hammerwork migration run" in doctor
+    why = run("spawn", "why", due, url=url, env=NOW).stdout
+    assert "Rust workers claim nothing until the tables are finished" in why
+    assert why.endswith("\nNext\n  hammerwork migration run\n")
+    shown = run("job", "show", due, "--format", "json", url=url, env=NOW).json
+    assert shown["hold_message"].endswith("Rust workers claim nothing until the tables are finished")
 
 
 def test_why_names_jobs_that_completed_and_never_spawned(run: Run, rows: Rows, url: str) -> None:

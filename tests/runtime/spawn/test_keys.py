@@ -156,12 +156,12 @@ def test_an_error_of_spawning_says_what_was_spawned_before(stage: Stage, work: C
     limit = f"max_spawn_count allows 2 children of one job, and this would be 3 (root {parent.id})."
     assert told(stage, parent)[2] == [
         "SpawnLimitError",
-        f"{limit} This one was not spawned; 2 that were spawned before stay.",
+        f"{limit} This one was not spawned; the 2 that were spawned early stay.",
     ]
     ends = {
         0: "Nothing was spawned.",
-        1: "Nothing else was spawned; 1 that was spawned before stays.",
-        3: "Nothing else was spawned; 3 that were spawned before stay.",
+        1: "Nothing else was spawned; the one that was spawned early stays.",
+        3: "Nothing else was spawned; the 3 that were spawned early stay.",
     }
     for (kind, early), job in jobs.items():
         assert stage.one(job, "error_message").partition("\n")[0] == f"{kinds[kind]} {ends[early]}"
@@ -170,7 +170,7 @@ def test_an_error_of_spawning_says_what_was_spawned_before(stage: Stage, work: C
     [(error,)] = stage.database.query(
         f"SELECT error_message FROM hammerwork_spawn_operations WHERE parent_id = '{lenient.id}'"
     )
-    assert error == f"{kinds['no_jobs']} Nothing else was spawned; 2 that were spawned before stay."
+    assert error == f"{kinds['no_jobs']} Nothing else was spawned; the 2 that were spawned early stay."
     why = run("spawn", "why", jobs["raising", 3].id, url=stage.url).stdout
     assert "Nothing was spawned" not in why
     assert ends[3] in " ".join(why.split())

@@ -425,14 +425,16 @@ def _parents(details: JobDetails, width: int | None, colour: bool) -> Iterator[s
     for job in details.missing[:PAYLOAD_LINES]:
         yield f"  {short_id(job)} is not in the database"
     if details.blocker:
-        yield f"  {_BLOCKED[details.blocker.reason.value]} hammerwork spawn why {short_id(details.job.node.id)}"
+        reason, why = details.blocker.reason.value, f"hammerwork spawn why {short_id(details.job.node.id)}"
+        yield f"  {_BLOCKED[reason]} {_RELEASE if reason == 'not_released' else why}"
 
 
+_RELEASE = "hammerwork spawn doctor --fix"
 _BLOCKED = {
     "unfinished": "It runs once all of them have completed:",
     "parent_failed": "It cannot run, because one of them failed:",
     "parent_missing": "It cannot run, because one of them is missing:",
-    "not_released": "No worker released it when they ended; hammerwork spawn doctor --fix does:",
+    "not_released": "No worker released it when they ended. To release it:",
     "stuck_above": "It cannot run, because it waits for itself:",
 }
 

@@ -59,6 +59,7 @@ class Service(NamedTuple):
     workers: tuple[RegisteredWorker, ...] | None = None
     # Workers of the queue that have not ended and claim none: they stop, stand still, or their lease is over.
     others: tuple[RegisteredWorker, ...] = ()
+    is_unfinished: bool = False  # whether nobody can claim a job, because the tables lack migrations
 
     @property
     def serving(self) -> int | None:

@@ -38,6 +38,8 @@ def service_facts(service: Service) -> Iterator[str]:
     """Why a job that is due does not run, as facts about its queue; none where a worker is about to claim it."""
     if service.pause is not None:
         yield f"the queue is {paused_text(service.pause)}"
+    if service.is_unfinished:
+        yield "Rust workers claim nothing until the tables are finished"
     if service.workers is not None and not service.workers:
         yield "no running worker serves this queue (Rust workers do not register)"
         yield from map(obstacle_text, service.others[:_NAMED])

@@ -24,6 +24,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.queries import ahead
 from hammerwork_cli.features.job.queries.dependencies import Following, compare_joins, fail_next
+from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.spawn.models.doctor import FIXABLE, Damage, Finding, FoundJob, in_cycles
 from hammerwork_cli.features.tree.queries import joins, records
 from hammerwork_cli.features.tree.queries.relatives import Relatives
@@ -67,8 +68,6 @@ FIXING = {
     Damage.BARRED: "spawn.doctor.fix_barred",
 }
 """The statements that fix a kind on their own."""
-COMPLETE = {"archived_at", "is_encrypted"}
-"""Columns of the last migrations, which Rust workers name when they claim a job."""
 
 
 WORDS = {
@@ -159,7 +158,7 @@ class Doctor:
             kinds += [Damage.LOST, Damage.LOST_LAST_ATTEMPT]
         if not self.queues and self.database.is_current:
             kinds.append(Damage.GONE_BUT_RECORDED)
-        if COMPLETE - self.database.jobs_columns().keys() or "hammerwork_queue_pause" not in self.database.schema:
+        if migrations.is_unfinished(self.database):
             kinds.append(Damage.UNFINISHED_TABLES)
         return [kind for kind in kinds if kind in LOST or not self.only_lost]
 

@@ -111,6 +111,8 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     """Commands for delays that need an operator."""
     found = {delay.reason: delay for delay in reversed(diagnosis.delays)}
     commands = []
+    if any(delay.is_waiting and delay.service.is_unfinished for delay in diagnosis.delays):
+        commands.append("hammerwork migration run")
     silent = [delay.first.worker for delay in diagnosis.delays if delay.reason == DelayReason.SILENT_WORKER]
     # A silent worker of hammerwork (Rust) is not registered, and its lease is over.
     if found.keys() & {DelayReason.MISSPELT_STATUS, DelayReason.BARRED} or None in silent:
@@ -156,7 +158,11 @@ def _untaken(diagnosis: Diagnosis, now: datetime) -> list[str]:
         dict.fromkeys(
             delay.queue
             for delay in diagnosis.delays
-            if delay.is_waiting and delay.serving is None and not delay.is_paused and _is_stale(delay, now)
+            if delay.is_waiting
+            and delay.serving is None
+            and not delay.is_paused
+            and _is_stale(delay, now)
+            and not delay.service.is_unfinished
         )
     )
 
@@ -176,7 +182,8 @@ def _progresses(delay: Delay, now: datetime) -> bool:
     soon = (timestamp(delay.first.at) or now) <= now + PATIENCE
     is_served = delay.serving or (delay.serving is None and not _is_stale(delay, now))
     is_held = delay.service.is_busy and bool(delay.service.held)
-    return bool(delay.is_waiting and soon and is_served and not delay.is_paused and not is_held)
+    is_blocked = delay.is_paused or is_held or delay.service.is_unfinished
+    return bool(delay.is_waiting and soon and is_served and not is_blocked)
 
 
 # Lines.
@@ -295,7 +302,7 @@ def _service(delay: Delay) -> Iterator[str]:
     """What keeps jobs from running when they are due; of jobs that are due later, only the pause."""
     yield from service_facts(delay.service if delay.is_waiting else Service(delay.service.pause))
     if delay.limit is not None:
-        yield f"waits for the limit {visible(str(delay.limit))} of {visible(delay.queue)}"
+        yield f"waits for the limit of the queue {visible(delay.queue)}: {visible(str(delay.limit))}"
 
 
 def hold(delay: Delay) -> str:

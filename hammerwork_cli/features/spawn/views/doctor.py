@@ -70,13 +70,13 @@ WORDS = {
         done="corrected",
     ),
     Damage.NOT_RELEASED: _Words(
-        "{jobs} still waiting though nothing blocks {them}",
+        "{jobs} left waiting though nothing blocks {them}",
         "{They} still {wait} although all {their} dependencies have completed.",
         "releases {them} to run",
         done="released",
     ),
     Damage.NOT_RELEASED_AFTER_FAILURE: _Words(
-        "{jobs} still waiting though {their} workflow continues",
+        "{jobs} left waiting though {their} workflow continues",
         "{They} still {wait} although all {their} dependencies have ended and {their} workflow continues after"
         " failures.",
         "releases {them} to run",

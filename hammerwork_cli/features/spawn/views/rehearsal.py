@@ -148,8 +148,11 @@ def _head(found: Rehearsal) -> str:
 
 def _figures(found: Rehearsal) -> str:
     least = "" if found.complete else "at least "
-    early = f", {count(found.early)} of them by key" if found.early else ""
+    early = f", {count(found.early)} of them early, by key" if found.early else ""
     spawned = f"Would spawn {least}{plural(found.children, 'job')}{early}"
+    if any(failure.level == 1 for failure in found.failures):
+        only = f"only {plural(found.early, 'job')}, early, by key"
+        spawned = f"Would spawn {only if found.early else 'nothing'}"
     parts = [spawned, plural(found.bytes, "byte"), f"in {duration(timedelta(seconds=found.seconds))}"]
     shape = found.shape
     if shape.after_siblings:
