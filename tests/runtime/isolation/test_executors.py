@@ -70,6 +70,7 @@ def where(job, context):
     stored = context.queue.get(job)
     return {
         "pid": os.getpid(), "text": (job.payload or {}).get("text"), "status": stored.status, "depth": context.depth,
+        "ignores Ctrl-C": signal.getsignal(signal.SIGINT) == signal.SIG_IGN,
         "room": context.room, "deadline": context.deadline is not None, "greeting": context.use(greeting),
     }
 
@@ -211,6 +212,7 @@ def test_a_handler_on_an_executor_has_what_it_has_elsewhere(lite: Stage, work: A
         "status": "Running",
         "depth": 0,
         "room": 7,
+        "ignores Ctrl-C": callable(engine),  # a process of the worker's own pool
         "deadline": True,
         "greeting": f"hello from {pid}",
         "around": pid,
