@@ -323,7 +323,11 @@ def test_an_argument_that_is_no_text_is_a_usage_error(run: Run, several: str) ->
     [
         (JobStatus.RUNNING, "unfinished", "It runs once all of them have completed"),
         (JobStatus.DEAD, "parent_failed", "one of them failed"),
-        (JobStatus.COMPLETED, "not_released", "No worker released it when they ended. To release it: hammerwork spawn doctor --fix"),
+        (
+            JobStatus.COMPLETED,
+            "not_released",
+            "No worker released it when they ended. To release it: hammerwork spawn doctor --fix",
+        ),
         (None, "parent_missing", "one of them is missing"),
     ],
 )
