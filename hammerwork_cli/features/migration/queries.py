@@ -129,7 +129,7 @@ MIGRATIONS = (
     Migration("hw_036_unique_jobs", "Unique jobs", "ours"),
     Migration("hw_037_queue_limits", "Limits of queues", "ours"),
     Migration("hw_038_joins", "Jobs that wait for the children of their parent", "ours"),
-    Migration("hw_039_job_progress", "JobProgress of running jobs", "ours"),
+    Migration("hw_039_job_progress", "Progress of running jobs", "ours"),
 )
 """Those of hammerwork (Rust) 1.15.5, and ours, in the order of a run."""
 

@@ -207,7 +207,7 @@ class _MonitorDrawing:
             f"  {name}  {percent(one.share):>6}  {self._data(first_line(one.text), None)}".rstrip()
             for one, name in zip(shown, names, strict=True)
         ]
-        return _Section("JobProgress", lines, "") if lines else None
+        return _Section("Progress", lines, "") if lines else None
 
     def _name(self, queue: str, job: str) -> str:
         width = 14 if self.narrow else NAME_CELLS if self.frame.width >= WIDE else 18
