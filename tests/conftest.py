@@ -106,7 +106,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     kinds: tuple[list[list[pytest.Item]], ...] = ([], [])
     for path, tests in groupby(_needed(items), key=lambda item: item.path):
-        kinds[path.relative_to(ROOT / "tests").parts[0] in WAITING].append(list(tests))
+        kinds[path.relative_to(ROOT).parts[1] in WAITING].append(list(tests))
     placed = [((place + 0.5) / len(kind), tests) for kind in kinds for place, tests in enumerate(kind)]
     mixed = list(chain.from_iterable(tests for _, tests in sorted(placed, key=itemgetter(0))))
     longest = [item for item in mixed if item.get_closest_marker("long")]

@@ -1,12 +1,21 @@
 """The examples, run by a worker on every database: by the commands that their first lines name, too."""
 
+import inspect
 import json
+import os
 import re
 import shlex
+import socket
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
+from pathlib import Path
+from threading import Thread
 from types import ModuleType
 from typing import Any
 
@@ -16,16 +25,23 @@ from examples import data_processor, workflow
 from hammerwork_cli import Queue, Worker
 from hammerwork_cli.core.values import id_list
 from hammerwork_cli.database import connect
-from tests.conftest import ROOT, one_case_on_servers
+from hammerwork_cli.testing import Jobs
+from tests.conftest import ROOT, eventually, on_servers, one_case_on_servers
 
 FINISHED: dict[str, dict[str, int]] = {
     "configuration": {"reports": 1, "render_page": 12},
     "data_processor": {"large_dataset": 1, "process_batch": 20},
-    "fan_out": {"dataset": 1, "process_chunk": 3},
-    "image_pipeline": {"image_batch": 1, "resize_image": 6},
     "safe_spawner": {"feeds": 1, "fetch_feed": 3},
     "workflow": {"workflow": 1, "extract": 1, "transform": 1, "load": 1},
 }
+PROGRAMS: dict[str, dict[str, int]] = {
+    "crawler": {"crawl": 1, "page": 3, "report": 1},
+    "etl": {"extract": 1, "transform": 2, "load": 1},
+    "pipeline": {"film": 1, "frame": 8, "cut": 1},
+    "service": {"report": 1, "forecast": 2, "summary": 1},
+    "shop": {"charge": 3},
+}
+"""What the commands of a program complete; examples/tests has the tests of its author."""
 
 
 def example(name: str) -> Any:
@@ -47,7 +63,8 @@ def queues_by_status(url: str) -> dict[str, Counter[str]]:
 
 def test_every_example_is_tested():
     files = {path.stem for path in (ROOT / "examples").glob("*.py")} - {"__init__"}
-    assert files == FINISHED.keys()
+    assert files == FINISHED.keys() | PROGRAMS.keys()
+    assert {path.stem for path in (ROOT / "examples/tests").glob("test_*.py")} == {f"test_{name}" for name in PROGRAMS}
 
 
 @one_case_on_servers
@@ -99,18 +116,72 @@ def test_an_unknown_workflow_fails_its_job_and_spawns_nothing(migrated_url: str)
     assert "examples/workflow.py" in error
 
 
+@on_servers
+def test_programs_do_on_a_server_what_their_own_tests_expect(migrated_url: str) -> None:
+    for name in PROGRAMS:
+        tests = inspect.getmembers(import_module(f"examples.tests.test_{name}"), inspect.isfunction)
+        in_database = [
+            test
+            for word, test in tests
+            if word.startswith("test_") and [*inspect.signature(test).parameters] == ["jobs"]
+        ]
+        assert in_database
+        for test in in_database:
+            with Jobs(migrated_url) as found:
+                test(found)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """A site with three pages that link to each other."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    for name, link in (("index", "a"), ("a", "b"), ("b", "a")):
+        (folder / f"{name}.html").write_text(f'<a href="{link}.html">', encoding="utf-8")
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=folder)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.mark.sqlite
-@pytest.mark.parametrize("name", FINISHED)
+@pytest.mark.parametrize("name", [*FINISHED, *PROGRAMS])
 def test_the_commands_in_an_example_do_what_it_says(
-    name: str, new_database: Callable[..., str], hammerwork: Callable[..., Any]
+    name: str, new_database: Callable[..., str], hammerwork: Callable[..., Any], tmp_path: Path, site: str
 ) -> None:
-    url = new_database("sqlite", migrated=True)
+    url, port = new_database("sqlite", migrated=True), free_port()
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    shell: dict[str, Any] = {"cwd": tmp_path, "env": {**os.environ, "PATH": path, "HAMMERWORK_DATABASE_URL": url}}
     text = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8")
     found = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
     assert found
-    for line in found[1].replace("\\\n", " ").strip().splitlines():
-        program, *words = shlex.split(line)
-        assert program == "hammerwork"
-        done = hammerwork(*words, url=url, env={"PYTHONPATH": str(ROOT)})
-        assert done.exit_code == 0, done.stderr
-    assert queues_by_status(url) == {"Completed": Counter(FINISHED[name])}
+    script = found[1].replace("\\\n", " ").replace("https://example.org/", site).replace("8080", str(port))
+    with ExitStack() as closings:
+        for line in script.strip().splitlines():
+            if line.startswith("hammerwork "):
+                done = hammerwork(*shlex.split(line)[1:], url=url)
+                assert done.exit_code == 0, done.stderr
+            elif line.endswith("&"):
+                server = closings.enter_context(subprocess.Popen(shlex.split(line[:-1]), **shell))
+                closings.callback(server.terminate)
+                eventually(lambda: answers(port))
+            else:
+                subprocess.run(["bash", "-c", line], check=True, **shell)
+    assert queues_by_status(url).pop("Completed") == Counter((FINISHED | PROGRAMS)[name])
+    assert queues_by_status(url).keys() <= {"Completed", "Pending"}  # the shop's mails wait
