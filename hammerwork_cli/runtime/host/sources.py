@@ -4,7 +4,7 @@ import os
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.machinery import SourceFileLoader
 from importlib.util import cache_from_source
@@ -37,16 +37,18 @@ class Sources:
         self._own = str(Path(__file__).parent.parent.parent) + os.sep
         # Path -> its stamp when it was read. Any thread that imports writes it.
         self._read: dict[str, Stamp] = {}
+        # Folder -> the modules and packages in it when its first file was read. Any thread that imports writes it.
+        self._listed: dict[str, set[str]] = {}
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
         """Records what is imported meanwhile."""
-        ask, files, is_the_applications = SourceFileLoader.path_stats, self._read, self._is_the_applications
+        ask, read = SourceFileLoader.path_stats, self._note
+        self._list(str(self._folder))
 
         def path_stats(self: SourceFileLoader, path: str) -> Mapping[str, Any]:
             stats = ask(self, path)
-            if is_the_applications(path := os.path.abspath(path)):  # noqa: PTH100  a Path costs more
-                files[path] = (stats["mtime"], stats["size"])
+            read(os.path.abspath(path), (stats["mtime"], stats["size"]))  # noqa: PTH100  a Path costs more
             return stats
 
         SourceFileLoader.path_stats = path_stats  # type: ignore[method-assign]
@@ -54,6 +56,15 @@ class Sources:
             yield
         finally:
             SourceFileLoader.path_stats = ask  # type: ignore[method-assign]
+
+    def _note(self, path: str, stamp: Stamp) -> None:
+        if self._is_the_applications(path):
+            self._list(os.path.dirname(path))  # noqa: PTH120  the same
+            self._read[path] = stamp
+
+    def _list(self, folder: str) -> None:
+        if folder not in self._listed:
+            self._listed[folder] = _modules(folder)
 
     def _is_the_applications(self, path: str) -> bool:
         if path.startswith(self._own):
@@ -68,7 +79,7 @@ class Sources:
             before, found = found, self._changes()
             if found == before:
                 self._forget_compiled(found)
-                return sorted(os.path.relpath(path, self._folder) for path in found)
+                return self._named(found)
         return []
 
     def watch(self, tell: Callable[[list[str]], None], ended: threading.Event) -> None:
@@ -80,12 +91,11 @@ class Sources:
 
     def wait(self) -> list[str]:
         """Waits until a file changes, or a new one appears beside the others; returns their names."""
-        before = self._beside()
         while not (names := self.changed()):
-            time.sleep(POLL_SECONDS)
-            if new := self._beside() - before:
+            if new := self._beside():
                 time.sleep(SETTLE_SECONDS)
-                return sorted(os.path.relpath(path, self._folder) for path in new)
+                return self._named(new)
+            time.sleep(POLL_SECONDS)
         return names
 
     def _changes(self) -> dict[str, Stamp]:
@@ -93,13 +103,12 @@ class Sources:
         return {path: now for path, (now, read) in stamps.items() if now != read}
 
     def _beside(self) -> set[str]:
-        """The modules and packages in the folders of the application."""
-        folders = {self._folder, *(Path(path).parent for path in self._read)}
-        found: set[str] = set()
-        for folder in folders:
-            with suppress(OSError):
-                found.update(map(str, (*folder.glob("*.py"), *folder.glob("*/__init__.py"))))
-        return found
+        """The modules and packages beside the others that have come since and that nobody has read."""
+        new = {path for folder, before in [*self._listed.items()] for path in _modules(folder) - before}
+        return new - self._read.keys()
+
+    def _named(self, paths: Iterable[str]) -> list[str]:
+        return sorted(os.path.relpath(path, self._folder) for path in paths)
 
     @staticmethod
     def _forget_compiled(paths: dict[str, Stamp]) -> None:
@@ -115,3 +124,10 @@ def _stamp(path: str) -> Stamp:
     except OSError:
         return None
     return (found.st_mtime, found.st_size)
+
+
+def _modules(folder: str) -> set[str]:
+    try:
+        return {str(path) for pattern in ("*.py", "*/__init__.py") for path in Path(folder).glob(pattern)}
+    except OSError:
+        return set()

@@ -53,12 +53,12 @@ def test_a_file_that_changes_while_it_is_read_or_that_disappears_has_changed(fol
 
 
 def test_only_a_file_that_is_new_beside_the_others_ends_a_wait_in_which_none_changes(folder: Path) -> None:
-    (folder / "waits_app.py").touch()
+    (folder / "waits_app.py").write_text("import pathlib\npathlib.Path(__file__).with_name('made.txt').touch()\n")
     watched = Sources(folder)
     with watched.recorded():
         import_module("waits_app")
     (folder / "package").mkdir()
-    written = iter([folder / "notes.txt", folder / "package" / "__init__.py"])
+    written = iter([folder / "package" / "notes.txt", folder / "package" / "__init__.py"])
     look = watched._changes
 
     def look_and_write() -> dict[str, sources.Stamp]:
@@ -68,3 +68,12 @@ def test_only_a_file_that_is_new_beside_the_others_ends_a_wait_in_which_none_cha
 
     watched._changes = look_and_write  # type: ignore[method-assign]
     assert watched.wait() == [os.path.join("package", "__init__.py")]  # noqa: PTH118
+
+
+def test_a_file_that_appears_before_the_wait_begins_ends_it(folder: Path) -> None:
+    (folder / "lacks.py").write_text("import lacking\n")
+    watched = Sources(folder)
+    with watched.recorded(), pytest.raises(ModuleNotFoundError):
+        import_module("lacks")
+    (folder / "lacking.py").touch()
+    assert watched.wait() == ["lacking.py"]
