@@ -2,7 +2,7 @@
 
 import pytest
 
-from examples import configuration, data_processor, fan_out, image_pipeline, safe_spawner, workflow
+from examples import configuration, data_processor, safe_spawner, workflow
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnFailedError
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.runtime.api.spawn import config_of
@@ -20,15 +20,6 @@ def spawned(app: Handlers, parent: Job) -> list[NewJob]:
         return [job for batch in children.batches() for job in batch]
 
 
-def test_a_dataset_fans_out_in_chunks_the_last_of_which_is_shorter():
-    children = spawned(fan_out.app, fan_out.parent())
-    assert [job.payload for job in children] == [
-        '{"chunk_id":0,"start_index":0,"end_index":1000,"dataset_id":"ds-123"}',
-        '{"chunk_id":1,"start_index":1000,"end_index":2000,"dataset_id":"ds-123"}',
-        '{"chunk_id":2,"start_index":2000,"end_index":2500,"dataset_id":"ds-123"}',
-    ]
-
-
 def test_a_data_processor_makes_batches_a_moment_apart_that_inherit_the_priority():
     parent = data_processor.parent()
     children = spawned(data_processor.app, parent)
@@ -42,13 +33,6 @@ def test_a_data_processor_makes_batches_a_moment_apart_that_inherit_the_priority
 def test_a_data_processor_refuses_a_job_without_a_file():
     with pytest.raises(ValueError, match="no file_path"):
         spawned(data_processor.app, Job("large_dataset", {}).with_spawn_handler("data_processor"))
-
-
-def test_every_image_comes_in_every_size_with_the_quality_of_the_configuration():
-    children = spawned(image_pipeline.app, image_pipeline.parent())
-    assert len(children) == 6
-    assert '"target_size":"thumbnail","quality":"low"' in children[0].payload
-    assert '"target_size":"large","quality":"high"' in children[5].payload
 
 
 @pytest.mark.parametrize("kind", workflow.STEPS)
