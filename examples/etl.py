@@ -15,17 +15,10 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
+from hammerwork_cli import Handlers, Job, SpawnContext
 
 RATES = {"EUR": Decimal(1), "NOK": Decimal("0.085")}
 app = Handlers()
-
-
-@dataclass
-class File:
-    """What to import."""
-
-    path: str
 
 
 @dataclass
@@ -38,16 +31,11 @@ class Sale:
     amount: Decimal
 
 
-def extract(path: str | Path) -> Job:
-    """The job that imports a file of any length."""
-    return Job("extract", File(str(path))).with_spawn_config(SpawnConfig(max_spawn_count=None))
-
-
 @app.spawn("extract")
-def rows(context: SpawnContext[File]) -> Iterator[Job]:
+def rows(context: SpawnContext) -> Iterator[Job]:
     """All rows or none: they are written in the transaction that completes the parent."""
     context.after_all(Job("load"), on_failure="run")
-    with Path(context.parent_job.payload.path).open(encoding="utf-8", newline="") as lines:
+    with Path(context.parent_job.payload["path"]).open(encoding="utf-8", newline="") as lines:
         yield from (Job("transform", row) for row in csv.DictReader(lines))
 
 

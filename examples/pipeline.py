@@ -18,14 +18,6 @@ app = Handlers()
 
 
 @dataclass
-class Film:
-    """Pictures that approach a point."""
-
-    frames: int
-    size: int
-
-
-@dataclass
 class Frame:
     """A picture of ``size`` times ``size`` characters, ``width`` wide."""
 
@@ -41,11 +33,11 @@ def palette() -> Iterator[list[str]]:
 
 
 @app.spawn("film")
-def frames(context: SpawnContext[Film]) -> Iterator[Job]:
-    """A job for each frame, and one for the film."""
+def frames(context: SpawnContext) -> Iterator[Job]:
+    """A job for each frame, closer to a point, and one for the film."""
     film = context.parent_job.payload
     context.after_all(Job("cut"))
-    yield from (Job("frame", Frame(number, film.size, 3 * 0.8**number)) for number in range(film.frames))
+    yield from (Job("frame", Frame(number, film["size"], 3 * 0.8**number)) for number in range(film["frames"]))
 
 
 @app.job("frame", timeout=timedelta(minutes=5), retry_timeouts=True)

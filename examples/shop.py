@@ -3,13 +3,11 @@ r"""A shop: an order and its job exist both or not at all, and one mail thanks a
 It needs SQLAlchemy.
 
 ```sh
-python -m examples.shop ada ada bob
+python -c 'from examples.shop import main; main("sqlite:///jobs.db", "ada", "ada", "bob")'
 hammerwork worker start --handlers examples.shop:app --drain
 ```
 """
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -74,13 +72,9 @@ def mail(job: Job) -> str:
     return f"Thank you, {job.payload['to']}."
 
 
-def main(url: str, customers: list[str]) -> None:
+def main(url: str, *customers: str) -> None:
     """Places an order for each customer, all or none."""
     with Queue(url) as queue, Session(connect(url)) as session, session.begin():
         session.execute(text("CREATE TABLE IF NOT EXISTS orders (number INTEGER, customer VARCHAR(80), cents INTEGER)"))
         for number, customer in enumerate(customers, 1):
             place(session, queue, Order(number, customer, 1999))
-
-
-if __name__ == "__main__":
-    main(os.environ["HAMMERWORK_DATABASE_URL"], sys.argv[1:])

@@ -1,10 +1,10 @@
-from examples.pipeline import SHADES, Film, Frame, app, palette
+from examples.pipeline import SHADES, Frame, app, palette
 from hammerwork_cli import Job
 from hammerwork_cli.testing import Jobs, run
 
 
 def test_a_film_has_the_lines_of_all_frames(jobs: Jobs) -> None:
-    film = jobs.queue.enqueue(Job("film", Film(frames=3, size=8)))
+    film = jobs.queue.enqueue(Job("film", {"frames": 3, "size": 8}))
     assert jobs.drain(app).completed == 5
     (cut,) = jobs.queue.jobs("cut", tree=film)
     assert cut.result == 3 * 8

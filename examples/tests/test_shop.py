@@ -20,7 +20,7 @@ def declining(reference: str, cents: int) -> str:
 
 
 def test_orders_are_charged_and_one_mail_thanks_a_customer_for_several(jobs: Jobs) -> None:
-    main(jobs.queue.url.raw, ["ada", "ada", "bob"])
+    main(jobs.queue.url.raw, "ada", "ada", "bob")
     jobs.assert_enqueued("charge", {"customer": "ada"}, count=2)
     assert jobs.drain(app).completed == 3
     assert [mail.payload for mail in jobs.enqueued("mail")] == [{"to": "ada"}, {"to": "bob"}]
@@ -29,7 +29,7 @@ def test_orders_are_charged_and_one_mail_thanks_a_customer_for_several(jobs: Job
 
 
 def test_an_order_that_is_rolled_back_leaves_no_job(jobs: Jobs) -> None:
-    main(jobs.queue.url.raw, [])
+    main(jobs.queue.url.raw)
     with Session(connect(jobs.queue.url.raw)) as session:
         place(session, jobs.queue, Order(8, "eve", 1))
         assert session.execute(text("SELECT count(*) FROM orders WHERE number = 8")).scalar() == 1

@@ -171,7 +171,13 @@ def test_the_commands_in_an_example_do_what_it_says(
     text = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8")
     found = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
     assert found
-    script = found[1].replace("\\\n", " ").replace("https://example.org/", site).replace("8080", str(port))
+    script = (
+        found[1]
+        .replace("\\\n", " ")
+        .replace("https://example.org/", site)
+        .replace("8080", str(port))
+        .replace("sqlite:///jobs.db", url)
+    )
     with ExitStack() as closings:
         for line in script.strip().splitlines():
             if line.startswith("hammerwork "):
