@@ -78,7 +78,7 @@ def _noop(url: Any, jobs: int, handler: Callable[[Job], Any] = _nothing, concurr
     app.register_job("noop", handler)
     last = [time.perf_counter()]
     worker = Worker(url, app, drain=True, concurrency=concurrency)
-    worker = worker.with_options(on_progress=lambda: last.__setitem__(0, time.perf_counter()))
+    worker = worker._with_options(on_progress=lambda: last.__setitem__(0, time.perf_counter()))
     began = time.perf_counter()
     report = worker.run()
     assert report.completed == jobs, report

@@ -208,7 +208,7 @@ class Run:
                 handlers.enqueue_uniques(self.url, uniques)
                 more += uniques
             if any(root.kind == "ttl" for root in more):
-                queue.connections.run(checking.spoil)
+                queue._connections.run(checking.spoil)
         self.roots += [*more, *(planned for one in watched for planned in one.planned)]
         self.watched += watched
         self.waves += 1

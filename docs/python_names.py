@@ -44,25 +44,11 @@ ORDER = [
 ]
 FUNCTIONS = ["convert", "statement"]
 TESTING = [testing.Outcome, testing.Jobs, testing.DrainReport]
-INTERNAL = {
-    "EncryptionKeys": {"opened", "sealed", "including"},
-    "Handlers": {"named", "check_payloads", "spawn_handler", "job_handler", "source", "open_resources"},
-    "Jitter": {"apply", "stored"},
-    "Job": {"of", "stored_config", "stored_payload", "new_job", "traced"},
-    "JobStatus": {"spellings"},
-    "Queue": {"of_worker"},
-    "RetryStrategy": {"delay", "stored", "parse"},
-    "SpawnConfig": {"spawn_delay_ms", "parse", "stored", "bounded"},
-    "SpawnManager": {"named", "spawn_handler", "check_payloads"},
-    "Worker": {"with_url"},
-    "Workflow": {"new_jobs"},
-}
-"""Methods that the program calls itself."""
-MADE = {"Codec", "Resources", "RetryStrategy", "SpawnHandler", "Transaction"}
+MADE = {"Codec", "Resources", "RetryStrategy", "SpawnContext", "SpawnHandler", "Transaction"}
 """Classes that nobody makes by their constructor."""
 OPTIONS = (HandlerOptions, ScheduleOptions, JobFields)
 """What ``**options`` stands for: the table of a function's arguments has theirs in its place."""
-HIDDEN = re.compile(r"^_|^result_text$|^extra$")
+HIDDEN = re.compile(r"^_")
 ROLE = re.compile(r":\w+:`~?([^`]+)`")
 SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields|Example|Examples):$", re.MULTILINE)
 
@@ -79,7 +65,7 @@ def page() -> str:
         *_function("contrib.opentelemetry.instrument", opentelemetry.instrument),
         *_function("contrib.sentry.instrument", sentry.instrument),
     ]
-    return PAGE.format(names="\n\n".join(filter(None, [*parts, "## Errors", _errors(), *tests, *integrations])))
+    return PAGE.format(names="\n\n".join(filter(None, [*parts, "## Errors", *_errors(), *tests, *integrations])))
 
 
 def errors() -> list[type[Exception]]:
@@ -89,9 +75,9 @@ def errors() -> list[type[Exception]]:
     return sorted(found, key=lambda one: [base.__name__ for base in reversed(one.__mro__)])
 
 
-def members(name: str, kind: type[Any]) -> Iterator[tuple[str, Any]]:
+def members(kind: type[Any]) -> Iterator[tuple[str, Any]]:
     """The public methods and properties of a class, those that it inherits first."""
-    seen = INTERNAL.get(name, set()).copy()
+    seen: set[str] = set()
     for one in reversed([base for base in kind.__mro__ if base.__module__.startswith("hammerwork_cli.")]):
         for member, value in vars(one).items():
             is_shown = isinstance(value, (property, classmethod, staticmethod, cached)) or inspect.isfunction(value)
@@ -105,12 +91,13 @@ def _described(name: str, kind: type[Any]) -> Iterator[str]:
     if issubclass(kind, Enum):
         yield _text((inspect.getdoc(kind) or "").split("\n\n")[0])
         yield _table([(f"`{one.name}`", f"`{one.value}`") for one in kind], "member", "value")
-        return
-    if name not in MADE:
-        yield _code(name, inspect.signature(kind.__init__))
-    attributes = set(re.findall(r"^    (\w+): ", inspect.getdoc(kind) or "", re.MULTILINE))
-    yield _text(inspect.getdoc(kind) or "")
-    for member, value in members(name, kind):
+        attributes: set[str] = set()
+    else:
+        if name not in MADE:
+            yield _code(name, inspect.signature(kind.__init__))
+        attributes = set(re.findall(r"^    (\w+): ", inspect.getdoc(kind) or "", re.MULTILINE))
+        yield _text(inspect.getdoc(kind) or "")
+    for member, value in members(kind):
         if isinstance(value, (property, cached)):
             if member not in attributes:
                 yield f"**`{member}`** {_text(inspect.getdoc(value) or inspect.getdoc(value_of(value)) or '')}"
@@ -132,12 +119,16 @@ def value_of(value: Any) -> Any:
     return getattr(value, "_compute", value)
 
 
-def _errors() -> str:
+def _errors() -> Iterator[str]:
     rows = [
         (f"`{one.__name__}`", f"`{one.__mro__[1].__name__}`", _line((one.__doc__ or "").split("\n\n")[0]))
         for one in errors()
     ]
-    return _table(rows, "error", "is a", "")
+    yield _table(rows, "error", "is a", "")
+    for one in errors():
+        if "Attributes:" in (one.__doc__ or ""):
+            yield f"### {one.__name__}"
+            yield _text(inspect.getdoc(one) or "")
 
 
 def _code(name: str, signature: inspect.Signature) -> str:

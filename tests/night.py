@@ -45,7 +45,7 @@ def _upcoming(now: datetime) -> NewJob:
 
 def _payload(payload: dict[str, object], *, spawns: bool, operation: str | None = None) -> str:
     if spawns:
-        payload = payload | {"_spawn_config": SpawnConfig(operation_id=operation).stored()}
+        payload = payload | {"_spawn_config": SpawnConfig(operation_id=operation)._stored()}
     return json.dumps(payload)
 
 

@@ -59,7 +59,7 @@ def instrument(app: Handlers) -> None:
         yield
         sentry_sdk.flush(FLUSH_SECONDS)
 
-    app.arounds.append(Around(sync, coroutine))
+    app._arounds.append(Around(sync, coroutine))
     app.lifespan(flushed)
 
 

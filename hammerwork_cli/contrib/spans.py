@@ -69,7 +69,7 @@ def instrument(app: Handlers | None, tracer_provider: TracerProvider | None) -> 
         if hasattr(provider, "force_flush"):
             provider.force_flush()
 
-    app.arounds.append(Around(sync, coroutine))
+    app._arounds.append(Around(sync, coroutine))
     app.lifespan(flushed)
 
 

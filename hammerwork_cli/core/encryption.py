@@ -223,7 +223,7 @@ class Keys:
         """Their ids; the first one encrypts."""
         return tuple(self.by_id)
 
-    def opened(self, sealed: Sealed, job: str, queue: str) -> str:
+    def _opened(self, sealed: Sealed, job: str, queue: str) -> str:
         """Decrypts the payload of a job.
 
         Returns JSON text.
@@ -266,7 +266,7 @@ class Keys:
             ) from None
         return found
 
-    def sealed(
+    def _sealed(
         self, payload: str, job: str, queue: str, how: Encryption, now: datetime
     ) -> tuple[str, EncryptedColumns]:
         """Encrypts the payload of a job.
@@ -316,7 +316,7 @@ class Keys:
             now,
         )
 
-    def including(self, others: "Keys | None") -> Self:
+    def _including(self, others: "Keys | None") -> Self:
         """These keys, then the others."""
         return self if others is None else replace(self, by_id={**others.by_id, **self.by_id})
 

@@ -95,9 +95,9 @@ def unpacked(stored: Any, limit: int = UNPACKED_LIMIT) -> str | None:
 
 
 def _complete(wanted: dict[str, Any]) -> dict[str, Any]:
-    read = SpawnConfig.parse(SpawnConfig().stored() | wanted)
+    read = SpawnConfig._parse(SpawnConfig()._stored() | wanted)
     assert read is not None
     for key, value in wanted.items():
-        if key in STORED_KEYS and getattr(read, key) != value:
+        if key in STORED_KEYS and read._field(key) != value:
             raise UsageError(f"The spawn configuration's {key} cannot be {json.dumps(value)[:40]}.")
-    return read.stored()
+    return read._stored()

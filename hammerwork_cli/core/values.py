@@ -82,7 +82,7 @@ class JobStatus(StrEnum):
     CANCELLED = "Cancelled"
 
     @property
-    def spellings(self) -> tuple[str, ...]:
+    def _spellings(self) -> tuple[str, ...]:
         """Every spelling of the status in rows. Only ``value`` is healthy; quotes and lower case are damage."""
         words = {self.value, self.value.lower(), self.name.lower()}
         return tuple(sorted({form for word in words for form in (word, f'"{word}"')}))
@@ -123,19 +123,19 @@ def derived_words(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
 
 
 def _words(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
-    return tuple(spelling for status in sorted(statuses) for spelling in status.spellings)
+    return tuple(spelling for status in sorted(statuses) for spelling in status._spellings)
 
 
-COMPLETED_SPELLINGS = JobStatus.COMPLETED.spellings
+COMPLETED_SPELLINGS = JobStatus.COMPLETED._spellings
 ENDED_SPELLINGS = spellings(FINISHED)
 FAILED_SPELLINGS = spellings(FAILURES)
 ODDLY_FAILED = tuple(word for word in FAILED_SPELLINGS if word not in FAILURES)
 """The spellings of failures that only damaged rows have."""
 ODDLY_COMPLETED = tuple(word for word in COMPLETED_SPELLINGS if word != JobStatus.COMPLETED)
-RUNNING_SPELLINGS = JobStatus.RUNNING.spellings
+RUNNING_SPELLINGS = JobStatus.RUNNING._spellings
 WAITING_SPELLINGS = spellings(WAITING)
 
-_STATUS_WORDS = {spelling: status.value for status in JobStatus for spelling in status.spellings}
+_STATUS_WORDS = {spelling: status.value for status in JobStatus for spelling in status._spellings}
 
 
 def status_of(stored: str | None) -> str:

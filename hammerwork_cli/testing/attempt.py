@@ -106,11 +106,11 @@ def run(
     if cancel_after is not None:
         fields.whole_number(cancel_after, "cancel_after", 0, 2**31 - 1)
     now = datetime.now(UTC)
-    row = claimed(checked(job).new_job(now), now)._replace(attempts=attempt)
-    if row.queue_name not in {*app.queues, *app.handler_names} and Job.of(row).stored_config is None:
+    row = claimed(checked(job)._new_job(now), now)._replace(attempts=attempt)
+    if row.queue_name not in {*app.queues, *app.handler_names} and Job._of(row)._stored_config is None:
         raise UsageError(f"The application has no handler for the queue {row.queue_name!r:.100}.")
     queue, policy = _Queue(results or {}, now), OutcomePolicy(app, DEFAULT_RETRY, ServerClock(), threading.Event())
-    resources = app.open_resources(use)
+    resources = app._open_resources(use)
     step = _Step(app, queue, now, row, Ancestry(row.id), None, resources)
     step.cancel_after = cancel_after
     children: list[NewJob] = []
@@ -144,17 +144,17 @@ def run(
 
 
 def _written(child: NewJob, now: datetime) -> Job:
-    job = Job.of(claimed(child, now))
+    job = Job._of(claimed(child, now))
     job.unique, job._join = child.unique, child.join  # which no row holds
     return job
 
 
 def _call(app: Handlers, step: "_Step", queue: "_Queue", children: list[NewJob], *, spawn: bool) -> str | None:
     """Calls both handlers, as :meth:`Executor.execute` does; see :func:`_spawn`."""
-    row, handler = step.job, app.job_handler(step.job.queue_name)
-    step.config = config_of(Job.of(row)) or SpawnConfig()
+    row, handler = step.job, app._job_handler(step.job.queue_name)
+    step.config = config_of(Job._of(row)) or SpawnConfig()
     if handler is not None:
-        job = Job.of(row)
+        job = Job._of(row)
         if handler.reader is not None:
             handler.reader.read(job)
         context = SpawnContext(
@@ -165,7 +165,7 @@ def _call(app: Handlers, step: "_Step", queue: "_Queue", children: list[NewJob],
             _is_over=step.look,
         )
         arguments = (job, context) if handler.takes_context else (job,)
-        call = partial(surrounded, app.arounds, handler.function, arguments, context, Waiting(_start))
+        call = partial(surrounded, app._arounds, handler.function, arguments, context, Waiting(_start))
         returned = in_own_context(row, lambda: result_of(call()))
         step.result = result_text(returned, most=row.result_max_size_bytes)
     return _spawn(step, children) if spawn else None
@@ -196,7 +196,7 @@ def _spawn(step: SpawnStep, children: list[NewJob]) -> str | None:
     except BaseException as error:
         children.clear()
         if isinstance(error, SpawnError):
-            error.with_kept(len(step.early), early=False)
+            error._with_kept(len(step.early), early=False)
         if step.config.on_error != "complete" or wanted_by(error) is not None:
             raise
         return described(error)

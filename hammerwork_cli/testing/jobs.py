@@ -213,7 +213,7 @@ class Jobs:
             poll_interval=POLL_SECONDS,
         )
         ending, errors = _Endings(worker), list[BaseException]()
-        worker.with_options(
+        worker._with_options(
             drain_seconds=DRAIN_SECONDS,
             when_drained=ending.follow,
             is_alone=True,
@@ -258,7 +258,11 @@ class Jobs:
             UsageError: the period is negative, or schedules would run more than 10,000 times.
         """
         fields.duration(period, "period")
-        declared = None if app is None else Declared(fields.an(app, Handlers, _SCHEDULED).source, app.schedules)
+        declared = (
+            None
+            if app is None
+            else Declared(fields.an(app, Handlers, _SCHEDULED)._source, tuple(app._schedules.values()))
+        )
         before = self._ahead
 
         def unit(database: Database) -> list[str]:
@@ -286,7 +290,7 @@ class Jobs:
         self.queue._clock_set = -math.inf  # it asks for the time again
 
     def _run(self, unit: Callable[[Database], _Result]) -> _Result:
-        return self.queue.connections.run(unit, patience=self.queue.patience)
+        return self.queue._connections.run(unit, patience=self.queue._patience)
 
     def close(self) -> None:
         """Deletes all jobs, and closes the connections."""

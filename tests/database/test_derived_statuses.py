@@ -69,9 +69,9 @@ def test_other_errors_are_failures(database: Database, rows: Rows, error: str | 
 def test_each_derived_status_has_one_that_rows_hold() -> None:
     assert set(DERIVED.values()) <= set(STORED)
     assert JobStatus.CANCELLED not in STORED
-    assert set(JobStatus.PENDING.spellings) <= set(spellings([JobStatus.RETRYING]))
+    assert set(JobStatus.PENDING._spellings) <= set(spellings([JobStatus.RETRYING]))
     assert not derived_words([JobStatus.PENDING, JobStatus.RETRYING])
-    assert set(derived_words([JobStatus.RETRYING])) == set(JobStatus.RETRYING.spellings)
+    assert set(derived_words([JobStatus.RETRYING])) == set(JobStatus.RETRYING._spellings)
 
 
 @pytest.mark.parametrize(

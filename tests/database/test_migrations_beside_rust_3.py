@@ -588,7 +588,7 @@ def test_strategies_go_through_work_archive_and_backup(
         jobs = [queue.enqueue(Job("q").with_retry_strategy(strategy)).id for _ in range(3)]
     Worker(theirs.url, handlers, drain=True).run()
     assert theirs.query("SELECT status, attempts FROM hammerwork_jobs") == [("Completed", 2)] * 3
-    stored = [strategy.stored()] * 3
+    stored = [strategy._stored()] * 3
     assert strategies(theirs) == stored
     assert run("archive", "run", "--older-than", "0s", "--yes", url=theirs.url.raw).exit_code == 0
     assert strategies(theirs) == []

@@ -51,11 +51,11 @@ def without_pauses(database: Database) -> None:
 
 def test_every_spelling_of_a_status_is_counted_as_that_status(database: Database, rows: Rows) -> None:
     for status in JobStatus:
-        for spelling in status.spellings:
+        for spelling in status._spellings:
             rows.job(queue="work", status=spelling)
     rows.job(queue="work", status="Melted")
     counts = state_of(database, "work").counts.by_status
-    assert counts == {**{status.value: len(status.spellings) for status in JobStatus}, "Melted": 1}
+    assert counts == {**{status.value: len(status._spellings) for status in JobStatus}, "Melted": 1}
 
 
 def test_pending_jobs_are_ready_scheduled_or_waiting(database: Database, rows: Rows) -> None:

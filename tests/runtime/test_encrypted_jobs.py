@@ -235,7 +235,7 @@ def test_no_more_jobs_are_claimed_ahead_than_their_ciphertexts_leave_room_for(st
             batch = claim.claim(database, "pay", worker=str(uuid4()), now=now, limit=5, slots=1, room=250_000)
     assert (len(batch), batch.is_cut) == (3, True)
     assert all(len(job.payload) > 100_000 for job in batch)
-    assert [KEYS.opened(job.payload.sealed, job.id, "pay")[:13] for job in batch] == ['{"letters":"x'] * 3
+    assert [KEYS._opened(job.payload.sealed, job.id, "pay")[:13] for job in batch] == ['{"letters":"x'] * 3
 
 
 def test_jobs_are_claimed_ahead_whose_payloads_fill_the_room_to_the_byte(lite: Stage) -> None:

@@ -45,7 +45,7 @@ def test_builders_and_keywords_say_the_same():
         max_descendants=1000,
         on_error="complete",
     )
-    assert SpawnConfig.parse(built.stored()) == built
+    assert SpawnConfig._parse(built._stored()) == built
     assert {*SPAWN_FIELDS.parts} == STORED_KEYS, "the REST API and its client know all of them"
 
 
@@ -81,20 +81,20 @@ def test_a_builder_refuses_what_cannot_be_and_names_the_field(wrong):
 
 
 def test_no_limit_is_stored_as_null_because_that_is_what_rust_workers_read():
-    assert SpawnConfig(max_spawn_count=None).stored()["max_spawn_count"] is None
+    assert SpawnConfig(max_spawn_count=None)._stored()["max_spawn_count"] is None
 
 
 def test_a_delay_is_stored_in_milliseconds_and_one_out_of_range_reads_as_none():
-    assert SpawnConfig(spawn_delay=timedelta(seconds=1.5)).stored()["spawn_delay_ms"] == 1500
+    assert SpawnConfig(spawn_delay=timedelta(seconds=1.5))._stored()["spawn_delay_ms"] == 1500
     for stored in (10**30, -5, "soon", None):
-        parsed = SpawnConfig.parse({"spawn_delay_ms": stored})
+        parsed = SpawnConfig._parse({"spawn_delay_ms": stored})
         assert parsed is not None
         assert parsed.spawn_delay is None
 
 
 def test_limits_beyond_64_bits_are_read_as_mysql_stores_them_and_fractions_are_none():
     for stored, limit in ((1e30, int(1e30)), (2.0**63, 2**63), (1.5, None), (3.0, None), (float("inf"), None)):
-        parsed = SpawnConfig.parse(json.dumps({"max_descendants": stored}))
+        parsed = SpawnConfig._parse(json.dumps({"max_descendants": stored}))
         assert parsed is not None
         assert parsed.max_descendants == limit
     with pytest.raises(UsageError):
@@ -102,7 +102,7 @@ def test_limits_beyond_64_bits_are_read_as_mysql_stores_them_and_fractions_are_n
 
 
 def test_unknown_keys_are_kept():
-    parsed = SpawnConfig.parse({"colour": "red", "spawn_delay_ms": 5})
+    parsed = SpawnConfig._parse({"colour": "red", "spawn_delay_ms": 5})
     assert parsed is not None
     assert parsed.extra == {"colour": "red"}
-    assert parsed.stored()["colour"] == "red"
+    assert parsed._stored()["colour"] == "red"

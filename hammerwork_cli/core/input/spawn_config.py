@@ -82,11 +82,15 @@ class SpawnConfig:
             raise UsageError(problem)
 
     @property
-    def spawn_delay_ms(self) -> int | None:
+    def _spawn_delay_ms(self) -> int | None:
         return None if self.spawn_delay is None else round(self.spawn_delay.total_seconds() * 1000)
 
+    def _field(self, key: str) -> Any:
+        """The value of a key of what is stored."""
+        return self._spawn_delay_ms if key == "spawn_delay_ms" else getattr(self, key)
+
     @classmethod
-    def parse(cls, stored: object) -> Self | None:
+    def _parse(cls, stored: object) -> Self | None:
         """Reads the short form of the specification, or the long form that hammerwork (Rust) writes.
 
         Returns ``None`` if it is not a JSON object. A field of the wrong type gets its default, because Rust workers
@@ -125,7 +129,7 @@ class SpawnConfig:
             extra={key: value for key, value in stored.items() if key not in STORED_KEYS},
         )
 
-    def stored(self) -> dict[str, Any]:
+    def _stored(self) -> dict[str, Any]:
         """Returns the JSON object to store. It always has the five keys without which Rust workers ignore it."""
         required = {
             "max_spawn_count": self.max_spawn_count,
@@ -138,7 +142,7 @@ class SpawnConfig:
             "handler": self.handler,
             "operation_id": self.operation_id,
             "inherit_queue": self.inherit_queue or None,
-            "spawn_delay_ms": self.spawn_delay_ms,
+            "spawn_delay_ms": self._spawn_delay_ms,
             "batch_size": self.batch_size,
             "metadata": self.metadata,
             "max_depth": self.max_depth,
@@ -147,7 +151,7 @@ class SpawnConfig:
         }
         return self.extra | required | {key: value for key, value in optional.items() if value is not None}
 
-    def bounded(self) -> Self:
+    def _bounded(self) -> Self:
         """Drops ``metadata`` and ``extra``, which may be large and are stored in the payload or the request already."""
         return self if self.metadata is None and not self.extra else replace(self, metadata=None, extra={})
 
@@ -249,7 +253,7 @@ _RUST_NEEDS = {"inherit_priority", "inherit_retry_strategy", "inherit_timeout", 
 
 def ignored_because(stored: Any) -> str | None:
     """Says why Rust workers ignore a stored spawn configuration; ``None`` if they spawn by it."""
-    if SpawnConfig.parse(stored) is None:
+    if SpawnConfig._parse(stored) is None:
         return "it cannot be read"
     if _RUST_NEEDS - json.loads(stored).keys():
         return "Rust workers ignore its short form"

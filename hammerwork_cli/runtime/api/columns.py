@@ -57,7 +57,7 @@ READERS: dict[str, Callable[["Claimed"], Any]] = {
     "delay": lambda _: None,
     "scheduled_at": lambda row: timestamp(row.scheduled_at),
     "dependencies": lambda row: id_list(row.depends_on),
-    "retry_strategy": lambda row: RetryStrategy.parse(row.retry_strategy),
+    "retry_strategy": lambda row: RetryStrategy._parse(row.retry_strategy),
     "cron_schedule": lambda row: row.cron_schedule if row.recurring else None,
     "timezone": lambda row: row.timezone,
     "trace_id": lambda row: row.trace_id,

@@ -41,7 +41,7 @@ def decrypted(job: "Claimed", keys: "Keys | None") -> "Claimed":
     sealed = job.payload.sealed
     if keys is None:
         raise unreadable(job.payload)
-    return job._replace(payload=keys.opened(sealed, job.id, job.queue_name), encryption=sealed.encryption)
+    return job._replace(payload=keys._opened(sealed, job.id, job.queue_name), encryption=sealed.encryption)
 
 
 def unreadable(text: EncryptedText) -> UndecryptableError:

@@ -124,7 +124,7 @@ class Handlers(SpawnManager):
         self._schedules: dict[str, NewSchedule] = {}
         self._limits: dict[str, QueueLimit] = {}
         self._codecs: dict[str, tuple[Codec, ...]] = {}
-        self.arounds: list[Around] = []  # for workers, which call handlers within them
+        self._arounds: list[Around] = []  # for workers, which call handlers within them
         self._resources: dict[Callable[..., Any], None] = {}
         self._lifespans: dict[Callable[..., Any], None] = {}
 
@@ -322,7 +322,7 @@ class Handlers(SpawnManager):
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise UsageError("A function around handlers cannot be a generator: it returns the result of call().")
         check_call(function, "A function around handlers", "job", "context", "call")
-        self.arounds.append(Around.of(function))
+        self._arounds.append(Around.of(function))
         return function
 
     def _declared(self, name: str, schedule: str | timedelta, job: Job, options: "ScheduleOptions") -> "NewSchedule":
@@ -356,46 +356,46 @@ class Handlers(SpawnManager):
         """
         fields.an(manager, SpawnManager, "include takes a Handlers or a SpawnManager itself")
         for name in manager.handler_names:
-            self.register_handler(name, manager.named(name))
+            self.register_handler(name, manager._named(name))
         if isinstance(manager, Handlers):
             for queue in manager.queues:
                 handler = manager._workers[queue]
                 self.register_job(queue, handler.function, **handler.options)
-            for schedule in manager.schedules:
+            for schedule in manager._schedules.values():
                 if schedule.name in self._schedules:
                     raise UsageError(f"There is already a schedule {schedule.name!r:.80}.")
                 self._schedules[schedule.name] = schedule
-            for limit in manager.limits:
+            for limit in manager._limits.values():
                 self._add_limit(limit)
             for queue, codecs in manager._codecs.items():
                 self.codec(queue, *codecs)
-            self.arounds += [around for around in manager.arounds if around not in self.arounds]
+            self._arounds += [around for around in manager._arounds if around not in self._arounds]
             self._resources |= manager._resources
             self._lifespans |= manager._lifespans
 
-    def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
+    def _spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
         """See :class:`SpawnManager`. A job with a handler may have a spawn configuration and spawn by key only."""
         named = config is not None and config.handler is not None
         if not named and job.queue in self._workers and job.queue not in self._spawners:
             return None
-        return super().spawn_handler(job, config)
+        return super()._spawn_handler(job, config)
 
-    def check_payloads(self) -> None:
+    def _check_payloads(self) -> None:
         """Looks up the types of payloads that handlers name, before a job fails by one.
 
         Raises:
             UsageError: one of them is unknown, or JSON cannot be read as it.
         """
-        super().check_payloads()
+        super()._check_payloads()
         for handler in self._workers.values():
             if handler.reader is not None:
                 handler.reader.check()
 
-    def job_handler(self, queue: str) -> JobHandler | None:
+    def _job_handler(self, queue: str) -> JobHandler | None:
         """The handler of a queue's jobs; ``None`` without one: they may still spawn."""
         return self._workers.get(queue)
 
-    def open_resources(self, fakes: Mapping[Callable[..., Any], Any] | None = None) -> OpenResources:
+    def _open_resources(self, fakes: Mapping[Callable[..., Any], Any] | None = None) -> OpenResources:
         """Its resources for a worker or a process, none of which is open yet.
 
         Args:
@@ -431,7 +431,7 @@ class Handlers(SpawnManager):
         return tuple(sorted(self._workers))
 
     @property
-    def source(self) -> str:
+    def _source(self) -> str:
         """The source of its schedules: ``code:module:attribute``; ``code`` if it was not loaded by its name."""
         return f"code:{self.name}"[:LONGEST_NAME] if self.name else "code"
 

@@ -223,7 +223,7 @@ class Job(_Rowed[Payload]):
             cron.parse(self.cron_schedule, self.timezone)
 
     @classmethod
-    def of(cls, row: "Claimed") -> Self:
+    def _of(cls, row: "Claimed") -> Self:
         """The job of a claimed row, whose columns are parsed later."""
         job = object.__new__(cls)
         job._row = row  # type: ignore[misc]  # the base class has the slot
@@ -256,16 +256,16 @@ class Job(_Rowed[Payload]):
         return self.cron_schedule is not None
 
     @property
-    def stored_config(self) -> object:
+    def _stored_config(self) -> object:
         """``_spawn_config`` of the payload, parsed but not checked; ``None`` if there is none."""
         row = getattr(self, "_row", None)
         if row is not None and not may_have_config(row.payload):
             return None
-        payload = self.stored_payload
+        payload = self._stored_payload
         return payload.get(CONFIG_KEY) if isinstance(payload, dict) else None
 
     @property
-    def stored_payload(self) -> Any:
+    def _stored_payload(self) -> Any:
         """Its payload as JSON, with what hammerwork keeps in it, also after :class:`PayloadReader` has read it."""
         row = getattr(self, "_row", None)
         if row is None or isinstance(self.payload, JSON_TYPES):
@@ -275,7 +275,7 @@ class Job(_Rowed[Payload]):
     @property
     def spawn_config(self) -> SpawnConfig | None:
         """The spawn configuration in its payload."""
-        return SpawnConfig.parse(self.stored_config)
+        return SpawnConfig._parse(self._stored_config)
 
     # Builders.
 
@@ -368,7 +368,7 @@ class Job(_Rowed[Payload]):
         payload = as_json(self.payload)
         if not isinstance(payload, dict | None):
             raise UsageError("Only a job whose payload is a JSON object can carry a spawn configuration.")
-        return replace(self, payload={**(payload or {}), CONFIG_KEY: config.stored()})
+        return replace(self, payload={**(payload or {}), CONFIG_KEY: config._stored()})
 
     def with_trace_id(self, trace_id: str | None) -> Self:
         """Sets the id of its trace."""
@@ -390,7 +390,7 @@ class Job(_Rowed[Payload]):
         """The span to whose trace it belongs, as :meth:`with_trace` takes it; empty if there is none."""
         return tracing.carrier(self.trace_id, self.parent_span_id, self.span_context)
 
-    def traced(self) -> Self:
+    def _traced(self) -> Self:
         """The job in the trace of the present span, if an integration knows one, and it has no trace of its own."""
         present = tracing.carrier_of_present_span
         if present is None or self.trace_id or self.parent_span_id or self.span_context:
@@ -494,7 +494,7 @@ class Job(_Rowed[Payload]):
 
     # To be written.
 
-    def new_job(self, now: datetime) -> NewJob:
+    def _new_job(self, now: datetime) -> NewJob:
         """The row to insert.
 
         Args:
@@ -503,8 +503,8 @@ class Job(_Rowed[Payload]):
         Raises:
             UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
         """
-        if tracing.carrier_of_present_span is not None and (traced := self.traced()) is not self:
-            return traced.new_job(now)
+        if tracing.carrier_of_present_span is not None and (traced := self._traced()) is not self:
+            return traced._new_job(now)
         if self.queue is None:
             raise UsageError("The job has no queue.")
         fields.queue(self.queue)
@@ -543,7 +543,7 @@ class Job(_Rowed[Payload]):
             timezone=self.timezone,
             result_ttl=self.result_ttl,
             result_max_size=self.result_max_size,
-            retry_strategy=None if strategy is None else json.dumps(strategy.stored()),
+            retry_strategy=None if strategy is None else json.dumps(strategy._stored()),
             trace_id=self.trace_id,
             correlation_id=self.correlation_id,
             parent_span_id=self.parent_span_id,

@@ -24,13 +24,9 @@ class Wanted(NamedTuple):
 
 
 class WantedOutcome(Exception):  # noqa: N818  not an error, though it is raised like one
-    """The end of an attempt, as its handler wants it.
+    """The end of an attempt, as its handler wants it."""
 
-    Attributes:
-        wanted: that end.
-    """
-
-    wanted: Wanted
+    _wanted: Wanted
 
 
 class Snooze(WantedOutcome):
@@ -44,7 +40,7 @@ class Snooze(WantedOutcome):
     """
 
     def __init__(self, delay: timedelta) -> None:
-        self.wanted = Wanted("snoozed", fields.duration(delay, "The delay of a snooze", LONGEST), "")
+        self._wanted = Wanted("snoozed", fields.duration(delay, "The delay of a snooze", LONGEST), "")
         super().__init__(f"The job runs again in {delay}.")
 
 
@@ -61,7 +57,7 @@ class Retry(WantedOutcome):
 
     def __init__(self, delay: timedelta, reason: str = "The handler asked for another attempt.") -> None:
         delay = fields.duration(delay, "The delay of a retry", LONGEST)
-        self.wanted = Wanted("retry", delay, fields.text(reason, "The reason of a retry"))
+        self._wanted = Wanted("retry", delay, fields.text(reason, "The reason of a retry"))
         super().__init__(reason)
 
 
@@ -76,7 +72,7 @@ class Discard(WantedOutcome):
     """
 
     def __init__(self, reason: str) -> None:
-        self.wanted = Wanted("failed", None, fields.text(reason, "The reason of a discard"))
+        self._wanted = Wanted("failed", None, fields.text(reason, "The reason of a discard"))
         super().__init__(reason)
 
 
@@ -91,5 +87,5 @@ class Cancel(WantedOutcome):
     """
 
     def __init__(self, reason: str) -> None:
-        self.wanted = Wanted("cancelled", None, fields.text(reason, "The reason of a cancellation"))
+        self._wanted = Wanted("cancelled", None, fields.text(reason, "The reason of a cancellation"))
         super().__init__(reason)

@@ -136,13 +136,13 @@ class Queue(Translated):
         return DatabaseUrl.of_file(folder / "jobs.db")
 
     def _set_up(self, connections: Connections, patience: float) -> None:
-        self.connections, self.patience = connections, patience
+        self._connections, self._patience = connections, patience
         # Any thread writes these. Two may both ask the server: either answer will do.
         self._clock, self._clock_set = ServerClock(), -math.inf
         self._facts: Facts | None = None
 
     @classmethod
-    def of_worker(cls, url: str | DatabaseUrl, outages: Outages | None = None) -> Self:
+    def _of_worker(cls, url: str | DatabaseUrl, outages: Outages | None = None) -> Self:
         """The queue that handlers have. Another try follows when the server does not answer for :data:`PATIENCE`.
 
         Args:
@@ -156,7 +156,7 @@ class Queue(Translated):
     @property
     def url(self) -> DatabaseUrl:
         """The URL of the database."""
-        return self.connections.url
+        return self._connections.url
 
     @takes_a_job
     def enqueue(self, job: Job, *, connection: Connection | None = None) -> Job:
@@ -189,7 +189,7 @@ class Queue(Translated):
         tries: list[NewJob] = []
 
         def unit(database: Database) -> _Placed:
-            tries.append(tries[0] if tries else job.new_job(self._now(database)))
+            tries.append(tries[0] if tries else job._new_job(self._now(database)))
             return _Placed.of(database, {job.id: _write_one(database, tries[0])})
 
         placed: _Placed = write(unit)
@@ -220,7 +220,7 @@ class Queue(Translated):
                 tries.append(tries[0])
             else:
                 now = self._now(database)
-                tries.append([job.new_job(now) for job in many])
+                tries.append([job._new_job(now) for job in many])
             placed = enqueue.many(database, tries[0])
             notifications.notify(database, {job.queue for job in tries[0]})
             return _Placed.of(database, placed)
@@ -261,7 +261,7 @@ class Queue(Translated):
 
         def unit(database: Database) -> dict[str, EnqueuedJob]:
             now = self._now(database)
-            tries.append(tries[0] if tries else [job.new_job(now) for job in many])
+            tries.append(tries[0] if tries else [job._new_job(now) for job in many])
             return batches.enqueue(database, batch, tries[0], now, callbacks)
 
         placed: dict[str, EnqueuedJob] = self._writing(connection)(unit)
@@ -288,8 +288,8 @@ class Queue(Translated):
 
         def unit(database: Database) -> Created:
             now = self._now(database)
-            tries.append(tries[0] if tries else workflow.new_jobs(now))
-            return creating.create(database, *tries[0], now, workflow.callbacks)
+            tries.append(tries[0] if tries else workflow._new_jobs(now))
+            return creating.create(database, *tries[0], now, workflow._callbacks)
 
         placed: dict[str, EnqueuedJob] = self._writing(connection)(unit).jobs
         if not placed and len(tries) > 1:  # the answer to an earlier try may be lost
@@ -311,7 +311,7 @@ class Queue(Translated):
         """
         importing.check(importing.ENQUEUE)
         self.url.check_file()
-        with self.connections.lend(self.patience) as database, database.held():
+        with self._connections.lend(self._patience) as database, database.held():
             transaction = Transaction(database, self._one, self._many)
             try:
                 yield transaction
@@ -409,7 +409,7 @@ class Queue(Translated):
         wanted, what = id_of(job), "job and everything below it" if tree else "job"
         limit = None if timeout is None else fields.duration(timeout, "timeout").total_seconds()
         self.get(wanted)
-        with closing(JobWait(self.url, self.connections.timeouts, limit, stopped)) as wait:
+        with closing(JobWait(self.url, self._connections.timeouts, limit, stopped)) as wait:
             ended = wait.tree(wanted, self._run(self._now)) if tree else wait.job(wanted)
         if not ended:
             raise TimedOutError(f"The {what} did not end within {duration(timeout)}: {wanted}.")
@@ -638,7 +638,7 @@ class Queue(Translated):
 
     def _run(self, unit: Callable[[Database], Result]) -> Result:
         self.url.check_file()
-        return self.connections.run(unit, patience=self.patience)
+        return self._connections.run(unit, patience=self._patience)
 
     def _now(self, database: Database) -> datetime:
         # By a producer's clock that is minutes ahead, jobs would start so much later.
@@ -649,7 +649,7 @@ class Queue(Translated):
 
     def close(self) -> None:
         """Closes its connections, and removes a database in memory."""
-        self.connections.close()
+        self._connections.close()
         if self._remove is not None:
             self._remove()
 

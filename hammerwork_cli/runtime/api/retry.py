@@ -33,14 +33,14 @@ class Jitter:
         if self.factor is not None:
             _factor(self.factor, "The factor of jitter")
 
-    def apply(self, delay: timedelta) -> timedelta:
+    def _apply(self, delay: timedelta) -> timedelta:
         """The delay with its random part, never below zero."""
         swing = random.uniform(-1, 1)  # noqa: S311  jitter is not a secret
         if self.amount is not None:
             return max(timedelta(0), delay + self.amount * swing)
         return max(timedelta(0), delay * (1 + (self.factor or 0) * swing))
 
-    def stored(self) -> dict[str, Any]:
+    def _stored(self) -> dict[str, Any]:
         """The JSON object of hammerwork (Rust)."""
         if self.amount is not None:
             return {"type": "Additive", "duration_ms": _milliseconds(self.amount)}
@@ -113,7 +113,7 @@ class RetryStrategy:
             jitter = Jitter(factor=jitter)
         return cls(kind, base, jitter=jitter, **rest)
 
-    def delay(self, attempt: int) -> timedelta:
+    def _delay(self, attempt: int) -> timedelta:
         """The time to wait, from a millisecond to a year.
 
         Args:
@@ -124,7 +124,7 @@ class RetryStrategy:
         try:
             delay = min(self._unlimited(attempt), longest)
             if self.jitter is not None:
-                delay = min(self.jitter.apply(delay), LONGEST)
+                delay = min(self.jitter._apply(delay), LONGEST)
         except OverflowError:
             delay = longest
         return max(delay, SHORTEST)
@@ -138,7 +138,7 @@ class RetryStrategy:
             return self.base * _fibonacci(attempt)
         return self.base
 
-    def stored(self) -> dict[str, Any]:
+    def _stored(self) -> dict[str, Any]:
         """The JSON object of hammerwork (Rust), times in milliseconds."""
         base = _milliseconds(self.base)
         if self.kind == "Fixed":
@@ -151,12 +151,12 @@ class RetryStrategy:
                 stored["multiplier"] = self.multiplier
             stored["max_delay_ms"] = None if self.max_delay is None else _milliseconds(self.max_delay)
         if self.kind == "Exponential" or self.jitter is not None:
-            stored["jitter"] = None if self.jitter is None else self.jitter.stored()
+            stored["jitter"] = None if self.jitter is None else self.jitter._stored()
         return stored
 
     @classmethod
-    def parse(cls, stored: object) -> Self | None:
-        """Reads the object of :meth:`stored`, as JSON text or parsed; ``None`` for any other value."""
+    def _parse(cls, stored: object) -> Self | None:
+        """Reads the object of :meth:`_stored`, as JSON text or parsed; ``None`` for any other value."""
         if isinstance(stored, (str, bytes, bytearray)):
             try:
                 stored = json.loads(stored)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 JOIN_SCOPES, ON_FAILURE = ("children", "tree"), ("fail", "run")
 FIRST_CHILDREN = 1000
 NOTHING_SPAWNED = "Nothing was spawned."
-"""The end of the message of an error; see :meth:`SpawnError.with_kept`."""
+"""The end of the message of an error; see :meth:`SpawnError._with_kept`."""
 
 Produced: TypeAlias = Iterable[Job] | AsyncIterable[Job] | Awaitable[Iterable[Job]]
 """The types that ``spawn_jobs`` may return: a list or another iterable, sync or async, or a generator."""
@@ -41,7 +41,7 @@ class SpawnError(HammerworkError):
 
     code = "spawn"
 
-    def with_kept(self, kept: int, *, early: bool) -> None:
+    def _with_kept(self, kept: int, *, early: bool) -> None:
         """Adds the number of children by key that stay; ``early`` says that the error is about another one."""
         if kept and self.message.endswith(NOTHING_SPAWNED):
             what = "This one was not spawned" if early else "Nothing else was spawned"
@@ -305,7 +305,7 @@ class SpawnContext(UsesResources, Generic[Payload]):
         row = getattr(self.parent_job, "_row", None)
         if row is not None and row.recurring:
             return timestamp(row.next_run_at)
-        return due_time(self.parent_job.stored_payload)
+        return due_time(self.parent_job._stored_payload)
 
     @cached
     def result(self) -> Any:
@@ -420,8 +420,8 @@ class SpawnManager:
         _check_signatures(name, made)
         self._spawners[name] = _reading(name, made)
 
-    def check_payloads(self) -> None:
-        """See :meth:`Handlers.check_payloads`."""
+    def _check_payloads(self) -> None:
+        """See :meth:`Handlers._check_payloads`."""
         for handler in self._spawners.values():
             for reader in handler.readers if isinstance(handler, _Reading) else ():
                 reader.check()
@@ -431,7 +431,7 @@ class SpawnManager:
         """The names of the registered handlers, sorted."""
         return tuple(sorted(self._spawners))
 
-    def named(self, name: str) -> SpawnHandler:
+    def _named(self, name: str) -> SpawnHandler:
         """The handler of a name.
 
         Raises:
@@ -441,7 +441,7 @@ class SpawnManager:
             raise UnknownSpawnHandlerError(name, self.handler_names)
         return self._spawners[name]
 
-    def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
+    def _spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
         """The spawn handler of a job: the one that its configuration names, else that of its queue.
 
         Args:
@@ -537,14 +537,14 @@ def config_of(job: Job) -> SpawnConfig | None:
     Raises:
         InvalidSpawnConfigError: it is invalid; the message names the field.
     """
-    stored = job.stored_config
+    stored = job._stored_config
     if stored is None:
         return None
-    config = SpawnConfig.parse(stored)
+    config = SpawnConfig._parse(stored)
     if config is None or not isinstance(stored, dict):
         raise InvalidSpawnConfigError("The spawn configuration is not a JSON object.")
     for key in sorted(STORED_KEYS & stored.keys()):
-        if stored[key] is not None and getattr(config, key) not in (stored[key], _as_recorded(key, stored[key])):
+        if stored[key] is not None and config._field(key) not in (stored[key], _as_recorded(key, stored[key])):
             raise InvalidSpawnConfigError(f"The spawn configuration's {key} cannot be {stored[key]!r:.100}.")
     return config
 

@@ -46,7 +46,7 @@ def statement(job: Job, dialect: str = "postgresql", paramstyle: str | None = No
     if needs := ", ".join(name for name, value in wants.items() if value):
         raise UsageError(f"A statement alone cannot enqueue a job with {needs}: use a Queue.")
     now = datetime.now(UTC)
-    return enqueue.written(Unconnected(dialect, now), job.new_job(now), style)
+    return enqueue.written(Unconnected(dialect, now), job._new_job(now), style)
 
 
 def _check(what: str, given: str, known: Collection[str]) -> None:

@@ -42,7 +42,7 @@ def stored_jobs(database: Database, jobs: Sequence[str]) -> dict[str, Job]:
     found: dict[str, Job] = {}
     for job in jobs:
         if row := stored.get(job):
-            found[job] = one = Job.of(_decrypted(database, row.claimed))
+            found[job] = one = Job._of(_decrypted(database, row.claimed))
             one.status, one.error, one.started_at = status_of(row.status), row.error, timestamp(row.started_at)
             try:
                 one.result = result_of(outcomes.get(job), database.url.codecs)

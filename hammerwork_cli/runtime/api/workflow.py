@@ -44,7 +44,7 @@ class Workflow(Translated):
         on_failure: Job | None = None,
     ) -> None:
         self._new = NewWorkflow.of(name, failure_policy, metadata, id)
-        self.callbacks = callbacks_of(on_complete, on_success, on_failure)
+        self._callbacks = callbacks_of(on_complete, on_success, on_failure)
         self._jobs: dict[str, Job] = {}
         self._after: dict[str, tuple[str, ...]] = {}
 
@@ -86,12 +86,12 @@ class Workflow(Translated):
         """Its jobs by key, as they were added."""
         return dict(self._jobs)
 
-    def new_jobs(self, now: datetime) -> tuple[NewWorkflow, list[NewJob]]:
+    def _new_jobs(self, now: datetime) -> tuple[NewWorkflow, list[NewJob]]:
         """The rows to insert.
 
         Raises:
-            UsageError: see :meth:`Job.new_job`; or a job waits for one that is not there, or for itself through others,
-                or depends on another job of the workflow by its id.
+            UsageError: see :meth:`Job._new_job`; or a job waits for one that is not there, or for itself through
+                others, or depends on another job of the workflow by its id.
         """
         keys = {job.id: key for key, job in self._jobs.items()}
         for key, job in self._jobs.items():
@@ -100,4 +100,4 @@ class Workflow(Translated):
                     f"The job {key!r:.80} depends on {other!r:.80} by an id that it does not have in the workflow.",
                     hint=f"Write add({key!r:.80}, ..., after={other!r:.80}).",
                 )
-        return self._new, self._new.linked({key: job.new_job(now) for key, job in self._jobs.items()}, self._after)
+        return self._new, self._new.linked({key: job._new_job(now) for key, job in self._jobs.items()}, self._after)

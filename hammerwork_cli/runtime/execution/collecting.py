@@ -33,13 +33,13 @@ class CollectingQueue(Queue):
         return self._find_url()
 
     @property
-    def connections(self) -> Connections:  # type: ignore[override]  # an attribute of other queues
+    def _connections(self) -> Connections:  # type: ignore[override]  # an attribute of other queues
         raise SpawnFailedError(REFUSED)
 
     def enqueue(self, job: Job, *, connection: Connection | None = None) -> Job:
         """Collects a job, after the checks that need no database."""
         del connection  # which nothing is written through
-        checked(job).new_job(self._now_is)
+        checked(job)._new_job(self._now_is)
         self.collected.append(job)
         found = copy(job)
         found.created = True
@@ -63,14 +63,14 @@ class CollectingQueue(Queue):
         del connection
         for job in callbacks.values():
             if job is not None:
-                job.new_job(self._now_is)
+                job._new_job(self._now_is)
         batch = NewBatch.of(name, id)
         return Batch(batch.id, batch.name, created=True, jobs=tuple(self.enqueue_many(jobs)))
 
     def enqueue_workflow(self, workflow: Workflow, *, connection: Connection | None = None) -> dict[str, Job]:
         """Collects the jobs of a workflow: see :meth:`enqueue`."""
         del connection
-        workflow.new_jobs(self._now_is)
+        workflow._new_jobs(self._now_is)
         return {key: self.enqueue(job) for key, job in workflow.jobs.items()}
 
     def _write(self, unit: Callable[[Database], Result]) -> Result:

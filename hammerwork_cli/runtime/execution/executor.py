@@ -93,14 +93,14 @@ class Executor:
         self._handlers, self._connections, self._queue, self._clock = handlers, connections, queue, clock
         self._verdicts, self._isolation, self._resources = verdicts, isolation, resources
         self._codecs = queue.url.codecs
-        self._arounds = tuple(handlers.arounds)
+        self._arounds = tuple(handlers._arounds)
         self._counted, self._spawned, self._slots = counted, spawned, slots
         self.loop = EventLoop()
 
     @property
     def coroutines(self) -> frozenset[str]:
         """The queues whose handlers are coroutine functions: :meth:`execute` never waits for their jobs."""
-        handlers = ((queue, self._handlers.job_handler(queue)) for queue in self._handlers.queues)
+        handlers = ((queue, self._handlers._job_handler(queue)) for queue in self._handlers.queues)
         return frozenset(
             queue for queue, handler in handlers if handler and never_waits(self._around(handler), handler.function)
         )
@@ -129,7 +129,7 @@ class Executor:
             return "Its process is killed."
         if attempt.awaits is not None:
             self.loop.cancel_of(attempt)
-            handler = self._handlers.job_handler(attempt.job.queue_name)
+            handler = self._handlers._job_handler(attempt.job.queue_name)
             if handler is not None and isinstance(handler.function, Elsewhere):
                 return "Its task is cancelled; if its executor runs that already, nobody waits for the end."
             return "Its coroutine is cancelled."
@@ -158,11 +158,11 @@ class Executor:
             attempt.began = time.monotonic()
             if not isinstance(claimed.payload, str) or may_be_coded(claimed.payload):
                 claimed = attempt.job = self._readable(claimed)
-            job = Job.of(claimed)
-            handler = self._handlers.job_handler(claimed.queue_name)
+            job = Job._of(claimed)
+            handler = self._handlers._job_handler(claimed.queue_name)
             # Of a payload of its own: the handler may change that of its job.
-            config = config_of(Job.of(claimed)) if may_have_config(claimed.payload) else None
-            spawner = self._handlers.spawn_handler(job, config)
+            config = config_of(Job._of(claimed)) if may_have_config(claimed.payload) else None
+            spawner = self._handlers._spawn_handler(job, config)
             if handler is None and spawner is None:
                 raise JobError(self._unhandled(claimed.queue_name))
             attempt.deadline = _deadline(attempt, handler)
@@ -351,7 +351,7 @@ class Executor:
         parent.check_depth()
         root = parent.place.root
         in_own_context(attempt.job, self._validate, attempt, found, config)
-        context = self._context(attempt, Job.of(attempt.job), config, result)
+        context = self._context(attempt, Job._of(attempt.job), config, result)
         children = in_own_context(attempt.job, self._drained, attempt, found, context, began, root)
         return Operation(new_id(), parent.spawner, found.name, config, began, len(children)), children
 
@@ -359,7 +359,7 @@ class Executor:
         self, attempt: Attempt, found: FoundHandler, context: SpawnContext, began: datetime, root: str
     ) -> Children:
         produced = produced_by(found.handler, context)
-        job, config = Job.of(attempt.job), context.config
+        job, config = Job._of(attempt.job), context.config
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             attempt.awaits = produced
             children: Children = self.loop.result(
@@ -371,7 +371,7 @@ class Executor:
 
     def _validate(self, attempt: Attempt, found: FoundHandler, config: SpawnConfig) -> None:
         try:
-            self._result_of(found.handler.validate_spawn(Job.of(attempt.job), own_config(config)), attempt)
+            self._result_of(found.handler.validate_spawn(Job._of(attempt.job), own_config(config)), attempt)
         except (SpawnError, OutOfTimeError):
             raise
         except BaseException as error:
@@ -432,7 +432,7 @@ class Executor:
 
     def _mention_kept(self, attempt: Attempt, config: SpawnConfig, error: BaseException) -> None:
         if isinstance(error, SpawnError):
-            error.with_kept(self._parent(attempt, config).kept(), early=False)
+            error._with_kept(self._parent(attempt, config).kept(), early=False)
 
     def _announce(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
         self._spawned()
@@ -462,11 +462,11 @@ class Executor:
             self._isolation.ready(attempt)
             if not isinstance(claimed.payload, str) or may_be_coded(claimed.payload):
                 claimed = attempt.job = self._readable(claimed)
-            job = Job.of(claimed)
-            config = SpawnConfig.parse(request.config) if request.config else config_of(job)
+            job = Job._of(claimed)
+            config = SpawnConfig._parse(request.config) if request.config else config_of(job)
             config = config or SpawnConfig()
             named = replace(config, handler=request.handler or config.handler)
-            found = self._handlers.spawn_handler(job, named)
+            found = self._handlers._spawn_handler(job, named)
             if found is None:
                 raise UnknownSpawnHandlerError(claimed.queue_name, self._handlers.handler_names)
             stored = self._connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))

@@ -81,7 +81,7 @@ def run(task: Task) -> TaskAnswer:
             raise JobError(f"The node has hammerwork-cli {__version__}, and its worker {task.version}: install that.")
         start, record = pickle.loads(task.data)  # noqa: S301  the executor has unpickled the task itself
         node = _node(start)
-        handler = node.handlers.job_handler(record.job.queue_name)
+        handler = node.handlers._job_handler(record.job.queue_name)
         if handler is None:
             raise JobError(f"{start.target} on the node has no handler for the queue {record.job.queue_name!r:.100}.")
         text = copy_context().run(node.call, handler, record, handed_down)
@@ -102,9 +102,9 @@ class _Node:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the worker
             threading.Thread(target=_end_with_parent, name="hammerwork-parent", daemon=True).start()
         self.handlers = copy_context().run(reload_handlers, start.target, start.folders)
-        self.resources = self.handlers.open_resources()
+        self.resources = self.handlers._open_resources()
         self.resources.begin()
-        self.queue = Queue.of_worker(replace(url, codecs=Codecs(self.handlers.codecs)))
+        self.queue = Queue._of_worker(replace(url, codecs=Codecs(self.handlers.codecs)))
         self.loop = EventLoop()
         # Processes of multiprocessing end without atexit; this is called in all of them, and in others.
         Finalize(None, self.close, exitpriority=10)
@@ -118,7 +118,7 @@ class _Node:
         """Calls the handler with what is around it; its result."""
         logs.HANDLED.set(record.job)
         context = SpawnContext(
-            parent_job=Job.of(record.job),
+            parent_job=Job._of(record.job),
             config=record.config,
             queue=self.queue,
             spawn=_refuse,
@@ -132,15 +132,15 @@ class _Node:
             handler.reader.read(context.parent_job)
         arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
         waiting = Waiting(lambda awaitable, done: self.loop.start(awaitable, None, done))
-        returned = surrounded(self.handlers.arounds, handler.function, arguments, context, waiting)
+        returned = surrounded(self.handlers._arounds, handler.function, arguments, context, waiting)
         return result_text(waiting.wait(returned) if inspect.isawaitable(returned) else returned)
 
     def _place(self, record: ContextRecord) -> Ancestry:
-        return self.queue.connections.run(lambda database: ancestry.of(database, record.job))
+        return self.queue._connections.run(lambda database: ancestry.of(database, record.job))
 
     def _room(self, record: ContextRecord) -> int | None:
         spawner = Spawner.of(record.job, self._place(record), record.config, None)
-        return self.queue.connections.run(lambda database: ancestry.room(database, spawner))
+        return self.queue._connections.run(lambda database: ancestry.room(database, spawner))
 
 
 def _end_with_parent() -> None:

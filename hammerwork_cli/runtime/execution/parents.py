@@ -77,7 +77,7 @@ class Parent:
 
     @cached
     def _as_job(self) -> Job:
-        return Job.of(self._job)
+        return Job._of(self._job)
 
     def check_depth(self) -> None:
         """Refuses to spawn below the depth that a limit allows.
@@ -103,7 +103,7 @@ class Parent:
         try:
             return self._spawn(job, key)
         except SpawnError as error:
-            error.with_kept(self.kept(), early=True)
+            error._with_kept(self.kept(), early=True)
             raise
 
     def kept(self) -> int:
@@ -153,7 +153,7 @@ class Parent:
 
     def _existing(self, job: Job, now: datetime) -> Job | None:
         """The job itself, if it exists: the parent, an ancestor, or whatever else a link leads to."""
-        child = replace(job, queue=job.queue or self._job.queue_name).new_job(now)
+        child = replace(job, queue=job.queue or self._job.queue_name)._new_job(now)
 
         def unit(database: Database) -> Job | None:
             if not spawn_queries.exists(database, child):

@@ -80,7 +80,7 @@ class Rehearser:
             stored: whether it is in the database; otherwise it is the root of a new tree.
             result: JSON text of its result.
         """
-        self._resources = self._handlers.open_resources()
+        self._resources = self._handlers._open_resources()
         self._resources.begin()
         try:
             return self._rehearsed(job, stored=stored, result=result, levels=levels)
@@ -154,7 +154,7 @@ class Rehearser:
                 return late
         except HammerworkError as error:
             if isinstance(error, SpawnError):
-                error.with_kept(len(step.early), early=False)
+                error._with_kept(len(step.early), early=False)
             cause = error.__cause__
             place = place_of(cause) if isinstance(error, SpawnError) and cause is not None else None
             found.fail(number, queue, error.code, message_of(error), f"In {place}." if place else error.hint)
@@ -186,7 +186,7 @@ class Rehearser:
         # Jobs that it spawned by key or enqueued would exist by now.
         made = {
             job.id: RECURRING if job.recurring else JobStatus.PENDING
-            for job in (*step.early.values(), *(job.new_job(self._now) for job in self._queue.collected))
+            for job in (*step.early.values(), *(job._new_job(self._now) for job in self._queue.collected))
         }
         wanted = {other for child in step.early.values() for other in child.depends_on} - {step.job.id}
         parents = sorted(wanted.union(external))
@@ -303,8 +303,8 @@ class SpawnStep:
         Raises:
             SpawnError: it has no valid configuration, names an unknown handler, or is as deep as its tree may be.
         """
-        given = config_of(Job.of(self.job))
-        found = self._handlers.spawn_handler(Job.of(self.job), given)
+        given = config_of(Job._of(self.job))
+        found = self._handlers._spawn_handler(Job._of(self.job), given)
         if found is None:
             return None
         self.config, self.handler = given or SpawnConfig(), found
@@ -316,14 +316,14 @@ class SpawnStep:
 
     def _validate(self, found: FoundHandler) -> None:
         try:
-            result_of(found.handler.validate_spawn(Job.of(self.job), own_config(self.config)))
+            result_of(found.handler.validate_spawn(Job._of(self.job), own_config(self.config)))
         except (SpawnError, KeyboardInterrupt):
             raise
         except BaseException as error:
             raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {message_of(error)}") from error
 
     def _drained(self, found: FoundHandler, most: int) -> Children:
-        job, config = Job.of(self.job), own_config(self.config)
+        job, config = Job._of(self.job), own_config(self.config)
         context = SpawnContext(
             *(job, config, self._queue, self.spawn, self.result, None, lambda: self._bare_place),
             _resources=self.resources,
@@ -331,7 +331,7 @@ class SpawnStep:
             _is_over=self.look,
         )
         produced = produced_by(found.handler, context)
-        parent, root = Job.of(self.job), self.place.root
+        parent, root = Job._of(self.job), self.place.root
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             children: Children = result_of(
                 drain_async(parent, config, self._at_most_async(produced, most), self._now, root)
@@ -376,7 +376,7 @@ class SpawnStep:
         """Collects a child by key: ``context.spawn``."""
         key = check_spawn(job, key)
         unlimited = replace(self.config, max_spawn_count=None, spawn_delay=None)
-        with drain(Job.of(self.job), unlimited, [job], self._now) as children:
+        with drain(Job._of(self.job), unlimited, [job], self._now) as children:
             new = next(iter(children.batches()))[0]
         new.join = job._join
         if new.join is not None and any(child.join is None for name, child in self.early.items() if name != key):

@@ -60,7 +60,7 @@ class OutcomePolicy:
         """The outcome of an attempt that an error ended."""
         if self.has_given_up(error):
             return self.stopped(claimed)
-        failure, handler = Failed.by(error), self._handlers.job_handler(claimed.queue_name)
+        failure, handler = Failed.by(error), self._handlers._job_handler(claimed.queue_name)
         raised = raised_by_handler(error)
         if handler is not None and raised is not None and handler.gives_up(raised):
             failure = replace(failure, retryable=False)
@@ -118,16 +118,16 @@ class OutcomePolicy:
             return None
 
     def _retries_timeouts(self, claimed: Claimed) -> bool:
-        handler = self._handlers.job_handler(claimed.queue_name)
+        handler = self._handlers._job_handler(claimed.queue_name)
         return claimed.claim.rust_3 or (handler is not None and handler.retry_timeouts)
 
     def asks_handler(self, claimed: Claimed) -> bool:
         """Whether a function of its handler may be asked for the pause before its next attempt, and take its time."""
-        handler = self._handlers.job_handler(claimed.queue_name)
+        handler = self._handlers._job_handler(claimed.queue_name)
         return handler is not None and not isinstance(handler.retry, RetryStrategy | None)
 
     def _pause(self, claimed: Claimed, failure: Failed) -> timedelta:
-        handler, own = self._handlers.job_handler(claimed.queue_name), own_strategy(claimed)
+        handler, own = self._handlers._job_handler(claimed.queue_name), own_strategy(claimed)
         error = raised_by_handler(failure.cause) or failure.cause or _timeout(failure)
         # Hammerwork (Rust) gives the strategy of a job the number of the coming attempt.
         number = claimed.attempts + 1 if own and claimed.claim.rust_3 else claimed.attempts

@@ -66,7 +66,7 @@ def _found(target: str, folder: Path) -> object:
     handlers = _handlers_or_none(value)
     if handlers is None:
         raise ConfigError(f"{target} is of type {type(value).__name__}, not {_KINDS}.", hint=_FORM)
-    if handlers is value and not (handlers.queues or handlers.handler_names or handlers.schedules):
+    if handlers is value and not (handlers.queues or handlers.handler_names or handlers._schedules):
         raise ConfigError(
             f"{target} has no handlers.", hint="Register some: @app.job(queue) for what jobs do, @app.spawn(queue)."
         )
@@ -136,7 +136,7 @@ def handlers_of(found: object) -> Handlers:
 def _handlers_or_none(value: object) -> Handlers | None:
     if isinstance(value, Handlers):
         return value
-    of_worker = getattr(value, "handlers", None)  # a Worker, which this module does not import
+    of_worker = getattr(value, "_handlers", None)  # a Worker, which this module does not import
     return of_worker if isinstance(of_worker, Handlers) else None
 
 

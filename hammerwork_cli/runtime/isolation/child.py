@@ -64,7 +64,7 @@ def _begin(pipe: Pipe) -> None:
         # Handlers do not see the context variables that modules set while they are imported, as in threads.
         handlers = copy_context().run(reload_handlers, start.target, start.folders)
         url = replace(url, codecs=Codecs(handlers.codecs))
-        resources = handlers.open_resources()
+        resources = handlers._open_resources()
         resources.begin()
     except BaseException as error:  # noqa: BLE001  the worker gets it
         pipe.send(number, Reply("error", failure(error)))
@@ -141,7 +141,7 @@ class _JobServer:
             except BaseException as error:  # noqa: BLE001  the worker gets whatever a handler raises
                 failed = failure(error, self._refusal)
                 if isinstance(record := arguments[-1], ContextRecord):
-                    failed = judged(failed, error, self._handlers.job_handler(record.job.queue_name), record.job)
+                    failed = judged(failed, error, self._handlers._job_handler(record.job.queue_name), record.job)
                 answer = Reply("error", failed)
             if not self._state.restore():
                 answer = answer._replace(spent=True)
@@ -167,13 +167,13 @@ class _JobServer:
         self._loop.close()
 
     def _job(self, queue: str, record: ContextRecord) -> str | None:
-        handler = self._handlers.job_handler(queue)
+        handler = self._handlers._job_handler(queue)
         assert handler is not None
         context = self._context(record)
         if handler.reader is not None:
             handler.reader.read(context.parent_job)
         arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
-        returned = surrounded(self._handlers.arounds, handler.function, arguments, context, self)
+        returned = surrounded(self._handlers._arounds, handler.function, arguments, context, self)
         return result_text(self._result_of(returned))
 
     def wait(self, awaitable: Any) -> Any:
@@ -189,13 +189,13 @@ class _JobServer:
 
     def _validate(self, name: str, record: ContextRecord) -> None:
         logs.HANDLED.set(record.job)
-        self._result_of(self._handlers.named(name).validate_spawn(Job.of(record.job), record.config))
+        self._result_of(self._handlers._named(name).validate_spawn(Job._of(record.job), record.config))
 
     def _complete(self, name: str, result: SpawnResult) -> None:
-        self._result_of(self._handlers.named(name).on_spawn_complete(result))
+        self._result_of(self._handlers._named(name).on_spawn_complete(result))
 
     def _spawn(self, name: str, record: ContextRecord) -> None:
-        produced: Any = self._handlers.named(name).spawn_jobs(self._context(record))
+        produced: Any = self._handlers._named(name).spawn_jobs(self._context(record))
         if not isinstance(produced, AsyncIterable) and not inspect.isawaitable(produced):
             self._hand_over(iter(iterable(produced)))
             return
@@ -258,11 +258,11 @@ class _JobServer:
         with app_path.without():
             from hammerwork_cli.runtime.api.queue import Queue
         if self._queue is None:
-            self._queue = Queue.of_worker(self._url)
+            self._queue = Queue._of_worker(self._url)
         number = self._number
 
         def spawn(job: Job, *, key: str | None = None) -> Job:
-            sent = _sendable(job.traced() if isinstance(job, Job) else job)
+            sent = _sendable(job._traced() if isinstance(job, Job) else job)
             answer: Job = self._ask(Reply("write", (sent, key)), number)
             if answer.created:
                 answer.payload = job.payload
@@ -273,7 +273,7 @@ class _JobServer:
             return Ancestry(root, depth=depth)
 
         return SpawnContext(
-            *(Job.of(record.job), record.config, self._queue, spawn, record.result, record.deadline, place),
+            *(Job._of(record.job), record.config, self._queue, spawn, record.result, record.deadline, place),
             _resources=self._resources,
             _handed_down=lambda columns: self._ask(Reply("trace", columns), number),
             _reported=lambda share, text: self._tell(Reply("progress", (share, text)), number),

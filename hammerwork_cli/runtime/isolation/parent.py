@@ -162,7 +162,7 @@ class Processes:
         """Handlers for the executor, each of which calls the real one in the process of its thread."""
         remote = Handlers()
         for queue in real.queues:
-            handler = real.job_handler(queue)
+            handler = real._job_handler(queue)
             assert handler is not None
             remote.register_job(queue, _RemoteJob(self, queue), **handler.options)
         for name in real.handler_names:

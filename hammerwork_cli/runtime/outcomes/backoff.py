@@ -19,7 +19,7 @@ log = logging.getLogger("hammerwork")
 
 def own_strategy(claimed: Claimed) -> RetryStrategy | None:
     """The strategy that a job carries; ``None`` without one, and for one that cannot be read."""
-    own = RetryStrategy.parse(claimed.retry_strategy)
+    own = RetryStrategy._parse(claimed.retry_strategy)
     if own is None and claimed.retry_strategy is not None:
         said = "The retry strategy of the job cannot be read, so that of its handler or worker applies: %.200s"
         log.warning(said, claimed.retry_strategy, extra=handled(claimed))
@@ -35,9 +35,9 @@ def pause(retry: RetryStrategy | Backoff, claimed: Claimed, number: int, error: 
     """
     try:
         if isinstance(retry, RetryStrategy):
-            return retry.delay(number)
+            return retry._delay(number)
         return fields.duration(
-            retry(Job.of(claimed), cast(Exception, error)), "The pause before the next attempt", LONGEST
+            retry(Job._of(claimed), cast(Exception, error)), "The pause before the next attempt", LONGEST
         )
     except BaseException:
         said = "The retry strategy of the job fails; the next attempt is in %s."

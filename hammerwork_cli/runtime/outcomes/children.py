@@ -235,7 +235,7 @@ class Drain:
                 raise UnwritableError(f"Child {number + 1} has no queue, and inherit_queue is off. {NOTHING_SPAWNED}")
             child = replace(child, queue=self._queue)
         try:
-            new = child.new_job(self._now)
+            new = child._new_job(self._now)
         except UsageError as error:
             raise UnwritableError(
                 f"Child {number + 1} ({child.queue}) cannot be written: {error.message} {NOTHING_SPAWNED}"
@@ -275,7 +275,7 @@ def _inherited(parent: Job, config: SpawnConfig) -> list[tuple[str, object]]:
     if config.inherit_timeout and parent.timeout is not None:
         found.append(("timeout_seconds", whole_seconds(parent.timeout)))
     if config.inherit_retry_strategy and parent.retry_strategy is not None:
-        found.append(("retry_strategy", json.dumps(parent.retry_strategy.stored())))
+        found.append(("retry_strategy", json.dumps(parent.retry_strategy._stored())))
     if config.inherit_trace_context:
         names = ("trace_id", "correlation_id", "parent_span_id", "span_context")
         found += [(name, getattr(parent, name)) for name in names if getattr(parent, name) is not None]

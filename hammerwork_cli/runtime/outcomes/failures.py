@@ -46,7 +46,6 @@ class RemoteError(ErrorElsewhere):
     Attributes:
         first: type and message.
         trace: its traceback.
-        wanted: the end that the handler wants.
         pause: before the next attempt, if a function of the handler says so.
     """
 
@@ -61,7 +60,7 @@ class RemoteError(ErrorElsewhere):
         super().__init__(message)
         if trace:
             self.add_note(trace)  # for whoever shows the exception
-        self.first, self.trace, self.wanted, self.pause = first, trace, wanted, pause
+        self.first, self.trace, self._wanted, self.pause = first, trace, wanted, pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ def taken(fate: tuple[str, str] | None) -> str:
 
 def wanted_by(error: BaseException | None) -> Wanted | None:
     """The end that a handler wants for its attempt, if it raised one."""
-    wanted = (one.wanted for one in _causes(error) if isinstance(one, WantedOutcome | RemoteError))
+    wanted = (one._wanted for one in _causes(error) if isinstance(one, WantedOutcome | RemoteError))
     return next((one for one in wanted if one is not None), None)
 
 

@@ -65,7 +65,7 @@ def assemble(context: WorkerContext) -> WorkerComponents:
     verdicts = OutcomePolicy(
         handlers, options.retry, clock, stop.at_once, at_once=options.retry_at_once, told=options.on_failure
     )
-    resources = handlers.open_resources(options.fakes)
+    resources = handlers._open_resources(options.fakes)
     executor = Executor(
         *(handlers, connections.for_slots(), connections.queue, clock, verdicts, isolation, resources),
         counted=progress.count,

@@ -36,7 +36,7 @@ class WorkerConnections:
         self._on_a_file = url.dialect == "sqlite"
         self._given: list[Connections] = []
         self.main = self.for_outcomes()  # the main thread's
-        self.queue = Queue.of_worker(url, self.outages)  # what handlers have
+        self.queue = Queue._of_worker(url, self.outages)  # what handlers have
 
     def for_outcomes(self) -> Connections:
         """For a thread that claims jobs, or writes outcomes."""

@@ -153,12 +153,12 @@ class Worker(Translated):
         health_file: str | Path | None = None,
         encryption: EncryptionKeys | None = None,
     ) -> None:
-        self.url = with_keys(queue.url if isinstance(queue, Queue) else url_of(queue), encryption)
+        self._url = with_keys(queue.url if isinstance(queue, Queue) else url_of(queue), encryption)
         self._target = handlers if isinstance(handlers, str) else None
-        self.handlers, self.queues = _handlers(
+        self._handlers, self.queues = _handlers(
             load_handlers(handlers) if isinstance(handlers, str) else handlers, fields.names(queues, "queues")
         )
-        self.options = Options(
+        self._options = Options(
             concurrency=concurrency,
             pool_size=pool_size,
             poll_interval=poll_interval,
@@ -182,18 +182,18 @@ class Worker(Translated):
         )
         self._running, self._has_run = threading.Lock(), False
         # Whether its program starts another one in its place when an operator asks for it: ``worker start`` does.
-        self.starts_again = False
+        self._starts_again = False
         self._introduce()
         self._set_up()
 
     def _introduce(self) -> None:
         # A process that was forked is another worker.
         self.id, self._process = new_id(), os.getpid()
-        self.name = self.options.name or f"{socket.gethostname()}-{self._process}"
+        self.name = self._options.name or f"{socket.gethostname()}-{self._process}"
 
     def _claim_name(self) -> None:
         """Gives one of several workers of a process another name, unless its application has named it."""
-        if self.options.name:
+        if self._options.name:
             return
         with _naming:
             number = 1
@@ -203,8 +203,8 @@ class Worker(Translated):
             _names.add(self.name)
 
     def _set_up(self) -> None:
-        self._stop = StopSwitch(self.options.grace)
-        self._progress = Progress(self.options.lease, self.options.on_progress, logs.show_ends)
+        self._stop = StopSwitch(self._options.grace)
+        self._progress = Progress(self._options.lease, self._options.on_progress, logs.show_ends)
 
     @property
     def completed(self) -> int:
@@ -222,19 +222,19 @@ class Worker(Translated):
         Raises:
             UsageError: a name is taken, or handlers run in processes, which do not know this manager.
         """
-        if self.options.isolation != "thread":
+        if self._options.isolation != "thread":
             raise UsageError(
                 "Processes know only the handlers that were named.", hint="Include the manager where they are made."
             )
-        self.handlers.include(manager)
+        self._handlers.include(manager)
         return self
 
-    def with_queues(self, *queues: str) -> Self:
+    def _with_queues(self, *queues: str) -> Self:
         """Serves these queues."""
         self.queues = fields.names(queues, "queues")
         return self
 
-    def with_options(self, **options: Any) -> Self:
+    def _with_options(self, **options: Any) -> Self:
         """Changes options before it runs: those of its constructor, and ``on_progress``.
 
         The worker calls ``on_progress`` after each write of outcomes, in the thread that wrote them.
@@ -242,14 +242,14 @@ class Worker(Translated):
         Raises:
             UsageError: a value is out of range.
         """
-        self.options = replace(self.options, **options)
+        self._options = replace(self._options, **options)
         self._introduce()
         self._set_up()
         return self
 
-    def with_url(self, url: DatabaseUrl) -> Self:
+    def _with_url(self, url: DatabaseUrl) -> Self:
         """Leads to another database."""
-        self.url = url
+        self._url = url
         return self
 
     def build(self) -> Self:
@@ -306,17 +306,17 @@ class Worker(Translated):
         if self._has_run:  # it starts afresh, as another worker
             self._introduce()
             self._set_up()
-        if self.queues and self.options.upkeep_only:
+        if self.queues and self._options.upkeep_only:
             raise UsageError("A worker with --upkeep-only serves no queue.", hint="Leave out one of the two.")
-        if not self.queues and not self.options.upkeep_only:
+        if not self.queues and not self._options.upkeep_only:
             raise UsageError("The worker has no queue.", hint="Name queues, or register handlers for some.")
         self._check_handlers()
         self._use_codecs()
         isolation = self._isolation()
-        self.url.check_file()
+        self._url.check_file()
         if self._process != os.getpid():
             self._introduce()
-        secrets.keep(self.url)
+        secrets.keep(self._url)
         self._has_run = True
         self._claim_name()
         try:
@@ -325,7 +325,7 @@ class Worker(Translated):
             _names.discard(self.name)
 
     def _work(self, isolation: Isolation) -> WorkerReport:
-        connections = WorkerConnections(self.url, self.options, self._stop)
+        connections = WorkerConnections(self._url, self._options, self._stop)
         try:
             parts = self._start(connections, isolation)
         except BaseException:
@@ -335,8 +335,8 @@ class Worker(Translated):
         try:
             with listening(self._stop.hear_signal):
                 # Whoever reads this may send a signal.
-                does = f"serves {', '.join(self.queues)}, {self.options.concurrency} at once"
-                if self.options.upkeep_only:
+                does = f"serves {', '.join(self.queues)}, {self._options.concurrency} at once"
+                if self._options.upkeep_only:
                     does = "runs no jobs: it enqueues those of schedules and callbacks"
                 log.info("Worker %s (%s) %s.", self.name, self.id, does)
                 parts.slots.start(parts.executor.execute, parts.executor.coroutines)
@@ -350,8 +350,8 @@ class Worker(Translated):
         if self._stop.error is not None:
             raise self._stop.error
         return WorkerReport(
-            self.completed,
-            self.failed,
+            self._progress.completed,
+            self._progress.failed,
             self._stop.restarts,
             parts.slots.running,
             self._stop.signals.last,
@@ -359,17 +359,17 @@ class Worker(Translated):
         )
 
     def _check_handlers(self) -> None:
-        self.handlers.check_payloads()
-        without = set(self.handlers.queues) - set(self.handlers.handler_names)
-        for name in sorted(set(self.handlers.handler_names) - set(self.handlers.queues)):
+        self._handlers._check_payloads()
+        without = set(self._handlers.queues) - set(self._handlers.handler_names)
+        for name in sorted(set(self._handlers.handler_names) - set(self._handlers.queues)):
             if close := did_you_mean(name, without, cutoff=0.8):
                 log.warning("No queue with a handler has the name of the spawn handler %r. %s", name, close)
-        known = sorted({*self.handlers.queues, *self.handlers.handler_names})
+        known = sorted({*self._handlers.queues, *self._handlers.handler_names})
         for queue in self.queues:
             if queue in known:
                 continue
             mistake = did_you_mean(queue, known, cutoff=0.8)
-            if not mistake and self.handlers.handler_names:
+            if not mistake and self._handlers.handler_names:
                 log.warning(
                     "No handler is registered for the queue %r: only jobs that name a spawn handler run; others fail.",
                     queue,
@@ -383,18 +383,18 @@ class Worker(Translated):
 
     def _use_codecs(self) -> None:
         """Adds the codecs of its handlers to those of its queue."""
-        own = Codecs(self.handlers.codecs)
-        others = self.url.codecs.by_queue.keys() - own.by_queue.keys() if self.url.codecs else set()
-        if others and self.options.isolation != "thread":
+        own = Codecs(self._handlers.codecs)
+        others = self._url.codecs.by_queue.keys() - own.by_queue.keys() if self._url.codecs else set()
+        if others and self._options.isolation != "thread":
             raise UsageError(
                 f"Other processes know only the codecs of their handlers, and {min(others)!r:.100} has another one.",
                 hint=f'Name it there: app.codec("{min(others)[:100]}", codec)',
             )
         if own.by_queue:
-            self.url = replace(self.url, codecs=own.including(self.url.codecs))
+            self._url = replace(self._url, codecs=own.including(self._url.codecs))
 
     def _isolation(self) -> Isolation:
-        isolation = self.options.isolation
+        isolation = self._options.isolation
         if isolation == "thread":
             return InThreads()
         if not isinstance(isolation, str | Mapping | Executor) and not callable(isolation):
@@ -408,16 +408,16 @@ class Worker(Translated):
 
     def _isolation_of(self, target: str) -> Isolation:
         """Where handlers of this name run, by its options."""
-        options, isolation = self.options, self.options.isolation
+        options, isolation = self._options, self._options.isolation
         if isinstance(isolation, Mapping | Executor) or callable(isolation):
             with app_path.without():
                 from hammerwork_cli.runtime.execution.engines import on_executors
-            return on_executors(target, self.url, isolation)
-        return in_processes(target, self.url, max_jobs=options.max_jobs_per_process, max_memory=options.max_memory)
+            return on_executors(target, self._url, isolation)
+        return in_processes(target, self._url, max_jobs=options.max_jobs_per_process, max_memory=options.max_memory)
 
     def with_encryption(self, keys: EncryptionKeys) -> Self:
         """Lets it decrypt payloads with these keys."""
-        return self.with_url(with_keys(self.url, keys))
+        return self._with_url(with_keys(self._url, keys))
 
     def _registration(self) -> Registration:
         return Registration(
@@ -427,9 +427,9 @@ class Worker(Translated):
             pid=os.getpid(),
             version=__version__,
             queues=tuple(self.queues),
-            handlers=self.handlers.handler_names,
-            concurrency=self.options.concurrency,
-            lease=self.options.lease,
+            handlers=self._handlers.handler_names,
+            concurrency=self._options.concurrency,
+            lease=self._options.lease,
         )
 
     def _start(self, connections: WorkerConnections, isolation: Isolation) -> WorkerComponents:
@@ -449,10 +449,10 @@ class Worker(Translated):
             clock.know(migrations.newest(states))
 
         main.run(check, patience=0)
-        lease = Lease(self.options.lease, elapsed())
+        lease = Lease(self._options.lease, elapsed())
         parts = assemble(
             WorkerContext(
-                *(registration, self.options, self.handlers, isolation, connections, clock, lease),
+                *(registration, self._options, self._handlers, isolation, connections, clock, lease),
                 stop=self._stop,
                 progress=self._progress,
             )
@@ -461,7 +461,7 @@ class Worker(Translated):
             main.run(registry.forget_ended, patience=0)
         parts.health_file.begin()
         try:
-            if not self.options.upkeep_only:
+            if not self._options.upkeep_only:
                 parts.resources.begin()
             # Last of all: from now on, others wait for its heartbeat.
             main.run(lambda database: registry.register(database, registration), patience=0)
@@ -475,9 +475,9 @@ class Worker(Translated):
 
     def _declare_limits(self, database: Database) -> None:
         """Writes the limits of the application, and leaves alone those of others."""
-        source = self.handlers.source
+        source = self._handlers._source
         known = {limit.queue: limit for limit in queue_limits.listed(database)}
-        for limit in self.handlers.limits:
+        for limit in self._handlers._limits.values():
             before = known.pop(limit.queue, None)
             if before is None or before.changed_by == source:
                 queue_limits.set_limit(database, limit, by=source, now=database.now())
@@ -540,14 +540,19 @@ class Worker(Translated):
                     self.name,
                     parts.report(),
                     context.clock.now(),
-                    restarts=self._stop.restarts and self.starts_again,
+                    restarts=self._stop.restarts and self._starts_again,
                 ),
                 patience=LAST_SECONDS,
             )
         context.connections.close()
         parts.health_file.remove()
         logs.tell_more()
-        log.info("Worker %s stopped. Attempts: %d completed, %d failed.", self.name, self.completed, self.failed)
+        log.info(
+            "Worker %s stopped. Attempts: %d completed, %d failed.",
+            self.name,
+            self._progress.completed,
+            self._progress.failed,
+        )
         if lost := self._progress.lost:
             has = "the job runs again if it has" if lost == 1 else "the jobs run again if they have"
             log.error("%s could not be written: %s attempts left.", plural(lost, "outcome"), has)

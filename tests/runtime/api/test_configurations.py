@@ -71,7 +71,7 @@ def test_a_long_name_of_an_operation_that_another_program_wrote_costs_no_run(
     names = sorted(name for (name,) in stage.operations("operation_id"))
     assert names == ["?", *[long[:255]] * 2][-len(jobs) :]
     # A request goes through the same hands.
-    config = SpawnConfig.parse(stored)
+    config = SpawnConfig._parse(stored)
     spawn_requests.request(stage.database, jobs[0].id, handler="one", config=config, by="x", now=stage.database.now())
     stage.work(configured)
     assert spawn_requests.requests(stage.database, jobs[0].id)[0].state == "done"

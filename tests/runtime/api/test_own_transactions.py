@@ -550,7 +550,7 @@ def test_a_transaction_reads_the_types_of_the_driver(urls: Callable[[str], str])
 @all_databases
 def test_a_transaction_begins_on_a_connection_that_answers(queue: Queue, dialect: str) -> None:
     queue.enqueue(Job("mail"))
-    for free, _ in queue.connections._pool._free:
+    for free, _ in queue._connections._pool._free:
         free._connection.close()
     with queue.transaction() as tx:
         job = tx.enqueue(Job("mail"))

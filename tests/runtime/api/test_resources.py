@@ -347,7 +347,7 @@ def test_resources_that_open_while_the_others_are_closed_are_closed_at_once(app:
         yield 2
         events.append("close client")
 
-    opened = app.open_resources()
+    opened = app._open_resources()
     with ThreadPoolExecutor(1) as thread:
         used = thread.submit(opened.use, pool)
         assert begun.wait(20)
@@ -357,7 +357,7 @@ def test_resources_that_open_while_the_others_are_closed_are_closed_at_once(app:
             used.result(20)
 
     async def use() -> None:
-        another = app.open_resources()
+        another = app._open_resources()
         asking = asyncio.ensure_future(another.use(client))
         await asyncio.sleep(0)
         another.close()
@@ -389,7 +389,7 @@ def test_a_rehearsal_opens_and_closes_what_a_spawn_handler_uses(lite: Stage, app
 
     now = datetime.now(UTC)
     rehearser = Rehearser(app, CollectingQueue(lambda: lite.queue.url, now), now, database=None, most=10)
-    found = rehearser.rehearse(claimed(Job("crawl").new_job(now), now), stored=False)
+    found = rehearser.rehearse(claimed(Job("crawl")._new_job(now), now), stored=False)
     assert [child.queue for child in found.first] == ["page"]
     assert events == ["start", "close client", "end"]
 

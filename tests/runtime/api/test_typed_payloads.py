@@ -266,7 +266,7 @@ def test_schedules_statements_and_encrypted_payloads_take_models(lite: Stage) ->
     def nightly(job: Job[OrderPaid], context: SpawnContext[OrderPaid]) -> None:
         seen.append((job.payload, context.scheduled_for is not None))
 
-    assert json.loads(app.schedules[0].payload) == STORED
+    assert json.loads(app._schedules["nightly"].payload) == STORED
     _, values = statement(Job("nightly", ORDER), "sqlite")
     assert json.dumps(STORED, separators=(",", ":")) in values
     keys = EncryptionKeys({"default": bytes(32)})
@@ -297,7 +297,7 @@ def _handlers(annotation: Any) -> Handlers:
 )
 def test_a_handler_that_names_no_type_gets_its_payload_as_json(annotation: Any) -> None:
     app = _handlers(annotation)
-    app.check_payloads()
+    app._check_payloads()
     assert run(app, Job("q", ORDER)).result == STORED
 
 

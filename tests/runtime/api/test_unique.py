@@ -461,10 +461,10 @@ def test_jobs_without_a_key_send_no_statement_more(lite: Stage) -> None:
     def sent(job: Callable[[], Job]) -> list[int]:
         counts = []
         for write in (lite.queue.enqueue, lambda one: lite.queue.enqueue_many([one])):
-            with lite.queue.connections.lend(1) as database:
+            with lite.queue._connections.lend(1) as database:
                 before = database.executed
             write(job())
-            with lite.queue.connections.lend(1) as database:
+            with lite.queue._connections.lend(1) as database:
                 counts.append(database.executed - before)
         return counts
 

@@ -282,7 +282,7 @@ def test_a_process_is_killed_only_for_the_run_that_it_serves(
     answer = tmp_path / "answer"
     monkeypatch.syspath_prepend(str(tmp_path))
     both = processes("isolated_app:app", DatabaseUrl.parse(sqlite_url))
-    told = both.handlers(load_handlers("isolated_app:app")).named("told")
+    told = both.handlers(load_handlers("isolated_app:app"))._named("told")
 
     def served(run: object) -> str:
         both.ready(run)

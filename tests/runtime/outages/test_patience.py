@@ -82,7 +82,7 @@ def test_rows_that_others_have_locked_are_waited_for_as_long_as_the_queue_is_pat
                 locked.set()
                 enough.wait(4 * SOON)
 
-            other.connections.run(lambda database: database.transaction(lambda: unit(database)))
+            other._connections.run(lambda database: database.transaction(lambda: unit(database)))
 
         holder = threading.Thread(target=hold)
         holder.start()
@@ -106,7 +106,7 @@ def test_connections_that_other_threads_have_are_waited_for_as_long_as_the_queue
             taken.set()
             enough.wait(4 * SOON)
 
-        taker = threading.Thread(target=queue.connections.run, args=[take])
+        taker = threading.Thread(target=queue._connections.run, args=[take])
         taker.start()
         try:
             assert taken.wait(SOON)

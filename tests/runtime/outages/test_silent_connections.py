@@ -87,7 +87,7 @@ def test_backends_that_stand_still_cost_two_leases_at_most_and_no_job(stage: Sta
 @contextlib.contextmanager
 def frozen_backends(stage: Stage) -> Iterator[None]:
     """The processes of the server that serve the others stand still, unless one of them is in a transaction."""
-    mine = _pid(stage.database), stage.queue.connections.run(_pid)
+    mine = _pid(stage.database), stage.queue._connections.run(_pid)
     with contextlib.closing(connect(stage.url)) as other:
         found = other.query(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'"

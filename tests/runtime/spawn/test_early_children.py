@@ -257,7 +257,7 @@ def test_a_request_whose_commit_was_not_answered_is_done(stage: Stage, app: Hand
 
     spawner = ancestry.Spawner.of(job, ancestry.of(stage.database, job), SpawnConfig(), request.id)
     operation = spawn_queries.Operation(new_id(), spawner, "parent", SpawnConfig(), now, 1)
-    new = Job("child", {}).depends_on(parent).new_job(now)
+    new = Job("child", {}).depends_on(parent)._new_job(now)
     for _ in range(2):
         report = requests.fulfil(stage.database, request, job, operation, lambda: [[new]], now=now)
         assert not report.lost

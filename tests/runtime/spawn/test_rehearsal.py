@@ -32,7 +32,7 @@ def rehearse(
 ) -> Rehearsal:
     """Rehearses a job that is only described."""
     rehearser = Rehearser(app, CollectingQueue(nowhere, NOW), NOW, database=database, most=most)
-    return rehearser.rehearse(claimed(job.new_job(NOW), NOW), stored=False, **options)
+    return rehearser.rehearse(claimed(job._new_job(NOW), NOW), stored=False, **options)
 
 
 def spawning(*queues: str) -> Callable[[Any], Handlers]:
@@ -298,7 +298,7 @@ def test_the_queue_of_the_context_collects_jobs_and_refuses_its_connections() ->
         mail = context.queue.enqueue(Job("mail", 1))
         assert mail.created
         assert len(context.queue.enqueue_many([Job("mail"), Job("audit")])) == 2
-        context.queue.connections.run(lambda database: database.script("DELETE FROM hammerwork_jobs"))
+        context.queue._connections.run(lambda database: database.script("DELETE FROM hammerwork_jobs"))
         return [Job("page")]
 
     found = rehearse(report, Job("report"))

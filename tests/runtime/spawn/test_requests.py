@@ -97,7 +97,7 @@ def test_a_worker_that_has_lost_a_request_spawns_nothing_by_key_for_it(stage: St
         claims.append(requests.claim_request(stage.database, request, worker, now))
         stage.execute("UPDATE hammerwork_spawn_requests SET state = 'pending'" if len(claims) == 1 else "SELECT 1")
     lost, own = (Spawner.of(job, ancestry.of(stage.database, job), SpawnConfig(), request.id) for job in claims if job)
-    child = Job("noop").depends_on(parent).new_job(now)
+    child = Job("noop").depends_on(parent)._new_job(now)
     with pytest.raises(LostClaimError):
         spawn.spawn_now(stage.database, lost, "key", child, now=now)
     assert spawn.spawn_now(stage.database, own, "key", child, now=now) == (child.id, True)

@@ -279,7 +279,7 @@ def test_unset_options_are_inherited_and_set_ones_are_not(stage: Stage, app: Han
         ("noop", 1, 9, "trace-7", "corr-7"),
         ("parent", 3, 70, "trace-7", "corr-7"),
     ]
-    assert RetryStrategy.parse(found[0][5]) == strategy
+    assert RetryStrategy._parse(found[0][5]) == strategy
 
 
 def test_a_chain_of_siblings_is_kept_and_runs_in_order(stage: Stage, app: Handlers) -> None:
@@ -503,7 +503,7 @@ def _claimed(stage: Stage, queue: str = "parent") -> tuple[Any, Operation, Any]:
 
 
 def _batches(parent: str, now: Any) -> Any:
-    jobs = [Job("noop", {}).depends_on(parent).new_job(now) for _ in range(2)]
+    jobs = [Job("noop", {}).depends_on(parent)._new_job(now) for _ in range(2)]
     for job in jobs:
         job.dependency_status = "satisfied"
     return lambda: [jobs]
@@ -533,7 +533,7 @@ def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
     )
     assert report.lost == {job.id}
     assert stage.children(job.id) == []
-    child = Job("noop", {}).depends_on(job.id).new_job(now)
+    child = Job("noop", {}).depends_on(job.id)._new_job(now)
     with pytest.raises(LostClaimError):
         spawn_queries.spawn_now(stage.database, operation.spawner, "key", child, now=now)
     assert stage.children(job.id) == []
@@ -563,7 +563,7 @@ def test_two_who_spawn_under_one_key_write_one_child(stage: Stage) -> None:
 
     def spawn() -> None:
         with contextlib.closing(connect(stage.url)) as database:
-            child = Job("noop", {}).depends_on(job.id).new_job(now)
+            child = Job("noop", {}).depends_on(job.id)._new_job(now)
             barrier.wait(20)
             found.append(spawn_queries.spawn_now(database, operation.spawner, "same", child, now=now))
 

@@ -146,7 +146,7 @@ class World:
             f"UPDATE hammerwork_jobs SET status = '{status}', {column} = created_at WHERE id = '{job}'", []
         )
         if tag.startswith("tree") and not fails and len(self.states(database, tag)) < 12:
-            children = [Job("work", correlation_id=tag).depends_on(str(job)).new_job(now()) for _ in range(2)]
+            children = [Job("work", correlation_id=tag).depends_on(str(job))._new_job(now()) for _ in range(2)]
             for child in children:
                 child.dependency_status = "satisfied"
             self._insert(database, children)
@@ -434,7 +434,7 @@ def test_callbacks_are_jobs_like_others_and_serve_many(lite: Stage) -> None:
 
 def test_jobs_of_a_batch_that_exists_get_no_others(lite: Stage) -> None:
     batch = NewBatch.of("x", None)
-    ours, others = [Job("a").new_job(now()) for _ in range(2)], [Job("a").new_job(now())]
+    ours, others = [Job("a")._new_job(now()) for _ in range(2)], [Job("a")._new_job(now())]
     batches.enqueue(lite.database, batch, ours, now())
     assert batches.written(lite.database, batch, [ours[0], *others]) == {}
     assert len(lite.rows()) == 2

@@ -356,15 +356,15 @@ def test_a_heartbeat_gives_up_in_time_for_the_next_one() -> None:
 def test_a_value_that_only_one_job_of_a_batch_has_is_written(stage: Stage) -> None:
     now = stage.database.now()
     plain, special = (
-        Job("noop").new_job(now),
-        Job("noop", retry_strategy=RetryStrategy.fixed(timedelta(1))).new_job(now),
+        Job("noop")._new_job(now),
+        Job("noop", retry_strategy=RetryStrategy.fixed(timedelta(1)))._new_job(now),
     )
     special.ancestry, special.started_at = Ancestry("root", "", 1).stored(), now
     assert enqueue.insert(stage.database, [plain, special]) == 2
     columns = "retry_strategy IS NULL, started_at IS NULL, ancestry IS NULL"
     assert stage.one(plain.id, columns) == (1, 1, 1)
     assert stage.one(special.id, columns) == (0, 0, 0)
-    never_started = Job("noop").new_job(now)
+    never_started = Job("noop")._new_job(now)
     never_started.failed_at = now
     assert enqueue.insert(stage.database, [never_started]) == 1
     assert stage.timestamp(never_started.id, "failed_at") == now
@@ -587,7 +587,7 @@ def test_a_job_whose_retry_strategy_fails_is_tried_again_later(
     def fails(*_: object) -> timedelta:
         raise ValueError
 
-    monkeypatch.setattr(RetryStrategy, "delay", fails)
+    monkeypatch.setattr(RetryStrategy, "_delay", fails)
     stage.enqueue(Job("noop"))
     now = stage.database.now() + timedelta(seconds=1)
     (found,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)

@@ -206,7 +206,7 @@ def test_a_job_that_completes_although_it_could_not_spawn_is_left_to_who_has_it_
     made._verdicts = OutcomePolicy(app, retry, ServerClock(), threading.Event())
     made._connections, made._queue, made._clock = stage.connections, stage.queue, ServerClock()
     job = claimed(parent.id)
-    found: Any = app.spawn_handler(parent, None)
+    found: Any = app._spawn_handler(parent, None)
     completed = EndedAttempt(job, AttemptEnd.COMPLETED)
     now = stage.database.now()
     assert made._not_spawned(Attempt(job, threading.Lock()), completed, found, COMPLETES, ValueError(), now) is None
@@ -414,7 +414,7 @@ def test_a_job_that_depends_on_too_many_is_refused(stage: Stage) -> None:
     many = [str(uuid4()) for _ in range(enqueue.MOST_PARENTS + 1)]
     now = stage.database.now()
     with pytest.raises(RefusedValueError, match=f"at most {enqueue.MOST_PARENTS:,} jobs, not on {len(many):,}"):
-        enqueue.insert(stage.database, [Job("noop").depends_on(*many).new_job(now)])
+        enqueue.insert(stage.database, [Job("noop").depends_on(*many)._new_job(now)])
     assert stage.rows() == []
 
 

@@ -231,7 +231,7 @@ def test_jobs_that_a_cancelled_workflow_still_spawns_are_cancelled_too(stage: St
     assert row(stage, workflow)[0] == "cancelled"
     assert "wrong day" in stage.one(jobs["bad"], "error_message")
     child = Job("child", workflow_id=workflow).depends_on(jobs["other"])
-    stage.database.transaction(lambda: enqueue.insert(stage.database, [child.new_job(now())]))
+    stage.database.transaction(lambda: enqueue.insert(stage.database, [child._new_job(now())]))
     end_workflows(stage)
     assert stage.one(child) == "Failed"
     assert row(stage, workflow)[5] is None
@@ -250,7 +250,7 @@ def test_a_job_that_joins_while_the_end_is_written_keeps_the_workflow_running(st
     workflow = id_of(jobs, stage)
     for job in jobs.values():
         end(stage, job)
-    late = Job("late", workflow_id=workflow).new_job(now())
+    late = Job("late", workflow_id=workflow)._new_job(now())
     written, goes_on = threading.Event(), threading.Event()
 
     def join() -> None:

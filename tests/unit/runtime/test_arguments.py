@@ -25,7 +25,7 @@ def worker(**options: Any) -> Worker:
     ("call", "wanted"),
     [
         (lambda: worker(queues="mail"), "queues must be a list of names such as [\"mail\"], not 'mail'."),
-        (lambda: worker().with_queues(["mail"]), "['mail'] is not the name of a queue."),
+        (lambda: worker()._with_queues(["mail"]), "['mail'] is not the name of a queue."),
         (lambda: worker(retry=3), "int is not a retry strategy."),
         (lambda: worker(concurrency="3"), "concurrency must be a whole number from 1 to 2,147,483,647, not '3'."),
         (

@@ -114,10 +114,10 @@ def test_only_what_is_unset_is_inherited():
     bare, kept = drained([Job("child"), own], config, parent)
     assert (bare.priority, bare.timeout_seconds, bare.trace_id) == (JobPriority.CRITICAL, 540, "trace")
     assert (bare.correlation_id, bare.workflow_name) == ("correlation", "flow")
-    assert RetryStrategy.parse(bare.retry_strategy) == parent.retry_strategy
+    assert RetryStrategy._parse(bare.retry_strategy) == parent.retry_strategy
     assert (kept.priority, kept.timeout_seconds, kept.trace_id) == (JobPriority.BACKGROUND, 60, "own")
     assert (kept.correlation_id, kept.workflow_name, kept.workflow_id) == ("correlation", None, own.workflow_id)
-    assert RetryStrategy.parse(kept.retry_strategy) == own.retry_strategy
+    assert RetryStrategy._parse(kept.retry_strategy) == own.retry_strategy
 
 
 def test_flags_that_are_off_leave_children_without():

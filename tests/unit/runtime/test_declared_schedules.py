@@ -32,7 +32,7 @@ def test_an_application_says_what_the_command_line_says() -> None:
         enabled=False,
     )
     other.include(app)
-    first, second = other.schedules
+    first, second = other._schedules.values()
     assert (first.name, first.queue, first.payload, other.queues) == ("nothing", "nothing", "{}", ("nothing",))
     assert (first.expression, first.overlap, first.jitter_seconds) == (
         *(("30 2 * * Mon-Fri", "unix", "Europe/Oslo"), "skip-tree"),

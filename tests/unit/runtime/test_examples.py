@@ -13,7 +13,7 @@ from tests.unit.runtime.test_children import NOW
 def spawned(app: Handlers, parent: Job) -> list[NewJob]:
     """The children of a job, as a worker would write them."""
     config = config_of(parent) or SpawnConfig()
-    found = app.spawn_handler(parent, config)
+    found = app._spawn_handler(parent, config)
     assert found is not None
     found.handler.validate_spawn(parent, config)
     with drain(parent, config, found.handler.spawn_jobs(SpawnContext(parent, config)), NOW) as children:
@@ -73,13 +73,13 @@ def test_a_configuration_by_builders_by_hand_and_by_keywords():
     built, by_hand = config_of(configuration.by_builders()), config_of(configuration.by_hand())
     assert built is not None
     assert by_hand is not None
-    assert (built.handler, built.max_spawn_count, built.spawn_delay_ms, built.batch_size) == (
+    assert (built.handler, built.max_spawn_count, built._spawn_delay_ms, built.batch_size) == (
         "batch_processor",
         50,
         100,
         10,
     )
-    assert (by_hand.handler, by_hand.max_spawn_count, by_hand.spawn_delay_ms) == ("batch_processor", 15, 200)
+    assert (by_hand.handler, by_hand.max_spawn_count, by_hand._spawn_delay_ms) == ("batch_processor", 15, 200)
     assert (by_hand.operation_id, by_hand.inherit_priority, by_hand.inherit_retry_strategy) == (
         "op-reports-123",
         True,
@@ -87,6 +87,6 @@ def test_a_configuration_by_builders_by_hand_and_by_keywords():
     )
     assert len(spawned(configuration.app, configuration.by_hand())) == 12
     assert configuration.limited().max_descendants == 1000
-    advanced = SpawnConfig.parse(configuration.advanced().stored())
+    advanced = SpawnConfig._parse(configuration.advanced()._stored())
     assert advanced is not None
     assert advanced.metadata["quality_settings"]["full"] == "high"

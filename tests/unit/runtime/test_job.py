@@ -90,7 +90,7 @@ def test_builders_return_a_changed_copy_with_the_same_id():
     )
     assert changed.id == job.id
     assert (job.priority, job.timeout, job.max_attempts, job.delay, job.trace_id) == (None, None, 3, None, None)
-    new = changed.new_job(NOW)
+    new = changed._new_job(NOW)
     assert (new.priority, new.timeout_seconds, new.max_attempts) == (JobPriority.HIGH, 300, 7)
     assert (new.created_at, new.scheduled_at) == (NOW, NOW + timedelta(seconds=30))
     assert (new.trace_id, new.correlation_id, new.result_ttl_seconds, new.result_storage) == (
@@ -136,8 +136,8 @@ def test_priorities_have_short_names():
         lambda job: job.with_delay(timedelta.max),
         lambda job: job.with_trace_id({"traceparent": "00-0af7"}),
         lambda job: job.with_trace_id("\x00"),
-        lambda job: job.with_cron("0 0 0 1 1 * 2020").new_job(NOW),
-        lambda job: job.with_cron("0 0 0 31 2 *").new_job(NOW),
+        lambda job: job.with_cron("0 0 0 1 1 * 2020")._new_job(NOW),
+        lambda job: job.with_cron("0 0 0 31 2 *")._new_job(NOW),
         lambda _: Job("q", span_context={"traceparent": "00-0af7"}),
         lambda _: Job("q", workflow_id="nightly"),
         lambda _: Job("q", dependencies=("first",)),
@@ -167,13 +167,13 @@ def test_priorities_have_short_names():
         lambda _: Job({"queue": "q"}),
         lambda _: Job("q", ["a list"]).with_spawn_handler("name"),
         lambda _: Job("q", id="17"),
-        lambda _: Job().new_job(NOW),
+        lambda _: Job()._new_job(NOW),
         lambda _: Job(17),
-        lambda _: Job("q", {"some": {1, 2}}).new_job(NOW),
-        lambda _: Job("q", {NOW: 1}).new_job(NOW),
-        lambda _: Job("q", b"bytes").new_job(NOW),
-        lambda _: Job("q", {"much": float("inf")}).new_job(NOW),
-        lambda _: Job("q", {"half": "\ud800"}).new_job(NOW),
+        lambda _: Job("q", {"some": {1, 2}})._new_job(NOW),
+        lambda _: Job("q", {NOW: 1})._new_job(NOW),
+        lambda _: Job("q", b"bytes")._new_job(NOW),
+        lambda _: Job("q", {"much": float("inf")})._new_job(NOW),
+        lambda _: Job("q", {"half": "\ud800"})._new_job(NOW),
     ],
 )
 def test_impossible_values_are_refused_with_a_message(wrong):
@@ -234,7 +234,7 @@ def test_values_that_json_does_not_know_become_json_in_the_usual_way():
         "order": Order(id, NOW, [Order(id, NOW, [])]),
     }
     order = {"id": PARENT, "placed": "2026-11-24T14:18:25.393217+00:00"}
-    assert json.loads(Job("q", payload).new_job(NOW).payload) == {
+    assert json.loads(Job("q", payload)._new_job(NOW).payload) == {
         "instant": "2026-11-24T14:18:25.393217+00:00",
         "naive": "2026-11-24T14:18:00",
         "date": "2026-11-24",
@@ -251,7 +251,7 @@ def test_values_that_json_does_not_know_become_json_in_the_usual_way():
 @pytest.mark.parametrize("value", [{1, 2}, b"bytes", object(), 1 + 2j, Order, {UUID(PARENT): 1}])
 def test_the_rest_is_refused_with_its_type(value):
     with pytest.raises(UsageError, match=r"JSON cannot hold this value: .+\."):
-        Job("q", [value]).new_job(NOW)
+        Job("q", [value])._new_job(NOW)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_the_rest_is_refused_with_its_type(value):
 )
 def test_where_a_payload_has_what_json_cannot_hold_is_said_and_what_to_do(value, said):
     with pytest.raises(UsageError) as caught:
-        Job("q", value).new_job(NOW)
+        Job("q", value)._new_job(NOW)
     assert caught.value.message == f"JSON cannot hold this value: {said}"
 
 
@@ -298,48 +298,48 @@ def test_a_value_whose_own_code_fails_is_refused():
 
     value = Broken(a=1)
     with pytest.raises(UsageError, match="JSON cannot hold"):
-        Job("q", [value]).new_job(NOW)
+        Job("q", [value])._new_job(NOW)
 
 
 def test_a_payload_that_contains_itself_is_refused():
     payload: dict[str, Any] = {}
     payload["self"] = payload
     with pytest.raises(UsageError, match="JSON cannot hold"):
-        Job("q", payload).new_job(NOW)
+        Job("q", payload)._new_job(NOW)
 
 
 def test_a_timeout_below_a_second_is_a_second_and_not_none():
     for seconds, stored in ((0.2, 1), (1.2, 2)):
         job = Job("q").with_timeout(timedelta(seconds=seconds))
         with pytest.warns(UserWarning, match=rf"stored in whole seconds: {seconds} s becomes {stored} s"):
-            assert job.new_job(NOW).timeout_seconds == stored
+            assert job._new_job(NOW).timeout_seconds == stored
 
 
 def test_a_job_depends_on_jobs_and_ids_once_each():
     other = Job("a")
     job = Job("b").depends_on(other, PARENT.upper()).depends_on_jobs([other.id, other])
     assert job.dependencies == (other.id, PARENT)
-    new = job.new_job(NOW)
+    new = job._new_job(NOW)
     assert (new.depends_on, new.dependency_status) == ((other.id, PARENT), "waiting")
-    assert Job("c").new_job(NOW).dependency_status == "none"
+    assert Job("c")._new_job(NOW).dependency_status == "none"
     assert Job("d").depends_on_jobs(other).dependencies == (other.id,)
 
 
 def test_a_delay_counts_from_when_the_job_is_written_and_the_later_of_two_times_wins():
     later = NOW + timedelta(hours=1)
     job = Job("q").with_scheduled_at(later)
-    assert job.new_job(NOW).scheduled_at == later
-    assert job.with_delay(timedelta(hours=2)).new_job(NOW).scheduled_at == NOW + timedelta(hours=2)
-    assert job.with_delay(timedelta(minutes=2)).new_job(NOW).scheduled_at == later
+    assert job._new_job(NOW).scheduled_at == later
+    assert job.with_delay(timedelta(hours=2))._new_job(NOW).scheduled_at == NOW + timedelta(hours=2)
+    assert job.with_delay(timedelta(minutes=2))._new_job(NOW).scheduled_at == later
     assert Job("q").with_scheduled_at(datetime(2026, 1, 1)).scheduled_at == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_a_recurring_job_first_runs_when_it_is_due():
-    new = Job("q").with_cron("0 30 2 * * *", "Europe/Oslo").new_job(NOW)
+    new = Job("q").with_cron("0 30 2 * * *", "Europe/Oslo")._new_job(NOW)
     due = datetime(2026, 11, 25, 1, 30, tzinfo=UTC)
     assert (new.recurring, new.cron_schedule, new.timezone) == (True, "0 30 2 * * *", "Europe/Oslo")
     assert (new.scheduled_at, new.next_run_at) == (due, due)
-    assert Job("q").with_cron("@daily").new_job(NOW).timezone == "UTC"
+    assert Job("q").with_cron("@daily")._new_job(NOW).timezone == "UTC"
 
 
 # Spawn configuration in the payload.
@@ -354,14 +354,14 @@ def test_the_handler_named_first_stays_when_a_configuration_without_one_follows(
     assert job.payload["dataset_id"] == "ds-123"
     config = job.spawn_config
     assert config is not None
-    assert (config.handler, config.max_spawn_count, config.spawn_delay_ms) == ("data_processor", 20, 100)
+    assert (config.handler, config.max_spawn_count, config._spawn_delay_ms) == ("data_processor", 20, 100)
     renamed = job.with_spawn_handler("other").spawn_config
     assert renamed is not None
     assert (renamed.handler, renamed.max_spawn_count) == ("other", 20)
 
 
 def test_the_stored_configuration_has_what_rust_workers_insist_on():
-    payload = json.loads(Job("q").with_spawn_handler("h").new_job(NOW).payload)
+    payload = json.loads(Job("q").with_spawn_handler("h")._new_job(NOW).payload)
     assert {
         "max_spawn_count",
         "inherit_priority",
@@ -381,7 +381,7 @@ def test_the_payload_that_was_given_is_not_changed():
 
 
 def test_a_claimed_row_is_read_when_it_is_asked_for():
-    job = Job.of(row())
+    job = Job._of(row())
     assert (job.id, job.queue, job.payload) == (PARENT, "videos", {"name": "東京"})
     assert (job.priority, job.attempts, job.max_attempts, job.status) == (JobPriority.HIGH, 2, 5, "Running")
     assert (job.created_at, job.scheduled_at, job.started_at) == (NOW, NOW, NOW)
@@ -390,7 +390,7 @@ def test_a_claimed_row_is_read_when_it_is_asked_for():
 
 
 def test_nothing_of_a_claimed_row_is_parsed_before():
-    job = Job.of(row(payload="no JSON", created_at="never", retry_strategy="no JSON"))
+    job = Job._of(row(payload="no JSON", created_at="never", retry_strategy="no JSON"))
     assert job.created_at is None
     assert job.retry_strategy is None
     assert job.spawn_config is None
@@ -399,7 +399,7 @@ def test_nothing_of_a_claimed_row_is_parsed_before():
 
 
 def test_durations_strategies_and_parents_are_read():
-    job = Job.of(
+    job = Job._of(
         row(
             timeout_seconds=90,
             result_ttl_seconds=60,
@@ -416,22 +416,22 @@ def test_durations_strategies_and_parents_are_read():
 
 
 def test_the_spawn_configuration_of_a_claimed_row_is_read():
-    job = Job.of(row(payload='{"_spawn_config": {"handler": "h", "max_spawn_count": 5}}'))
+    job = Job._of(row(payload='{"_spawn_config": {"handler": "h", "max_spawn_count": 5}}'))
     config = job.spawn_config
     assert config is not None
     assert (config.handler, config.max_spawn_count) == ("h", 5)
-    assert Job.of(row(payload='["_spawn_config"]')).spawn_config is None
-    assert Job.of(row(payload=None)).spawn_config is None
+    assert Job._of(row(payload='["_spawn_config"]')).spawn_config is None
+    assert Job._of(row(payload=None)).spawn_config is None
 
 
 def test_a_misspelt_attribute_is_an_error():
-    for job in (Job("q"), Job.of(row())):
+    for job in (Job("q"), Job._of(row())):
         with pytest.raises(AttributeError, match="prioritty"):
             assert job.prioritty  # type: ignore[attr-defined]
 
 
 def test_a_claimed_job_can_be_changed_copied_and_sent_to_another_process():
-    job = Job.of(row())
+    job = Job._of(row())
     assert job.with_priority("low").payload == job.payload
     sent = sent_over(job)
     assert (sent.id, sent.payload, sent.attempts) == (job.id, job.payload, 2)
@@ -440,14 +440,14 @@ def test_a_claimed_job_can_be_changed_copied_and_sent_to_another_process():
 
 
 def test_a_job_shows_its_queue_and_id_and_not_its_payload():
-    assert repr(Job.of(row(payload='{"password": "geheim"}'))) == f"Job('videos', id='{PARENT}')"
+    assert repr(Job._of(row(payload='{"password": "geheim"}'))) == f"Job('videos', id='{PARENT}')"
 
 
 def test_a_misspelt_key_of_a_spawn_configuration_is_refused_and_one_of_another_program_stays() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     with pytest.raises(UsageError, match="Did you mean max_spawn_count"):
-        Job("video", {"_spawn_config": {"max_spawn": 3}}).new_job(now)
-    stored = Job("video", {"_spawn_config": {"of_another_program": 3}}).new_job(now)
+        Job("video", {"_spawn_config": {"max_spawn": 3}})._new_job(now)
+    stored = Job("video", {"_spawn_config": {"of_another_program": 3}})._new_job(now)
     assert json.loads(stored.payload) == {"_spawn_config": {"of_another_program": 3}}
 
 
@@ -466,6 +466,6 @@ class Holding:
 )
 def test_keys_that_json_makes_one_are_refused_with_their_place(payload: Any, said: str) -> None:
     with pytest.raises(UsageError) as refused:
-        Job("mail", payload).new_job(NOW)
+        Job("mail", payload)._new_job(NOW)
     assert refused.value.message == f"JSON cannot hold this value: {said}"
-    assert json.loads(Job("mail", {1: "a", 1.5: "b", "x": [(1,), {2: 3}]}).new_job(NOW).payload)["1"] == "a"
+    assert json.loads(Job("mail", {1: "a", 1.5: "b", "x": [(1,), {2: 3}]})._new_job(NOW).payload)["1"] == "a"

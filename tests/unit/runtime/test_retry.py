@@ -21,12 +21,12 @@ SECOND = timedelta(seconds=1)
     ],
 )
 def test_delays_are_those_of_hammerwork_rust(strategy, seconds):
-    assert [strategy.delay(attempt).total_seconds() for attempt in range(1, 8)] == seconds
+    assert [strategy._delay(attempt).total_seconds() for attempt in range(1, 8)] == seconds
 
 
 @pytest.mark.parametrize("attempt", [0, -3])
 def test_there_is_no_attempt_before_the_first(attempt):
-    assert RetryStrategy.exponential(SECOND).delay(attempt) == SECOND
+    assert RetryStrategy.exponential(SECOND)._delay(attempt) == SECOND
 
 
 @pytest.mark.parametrize(
@@ -40,24 +40,24 @@ def test_there_is_no_attempt_before_the_first(attempt):
     ],
 )
 def test_a_delay_never_overflows(strategy):
-    assert max(strategy.delay(5000) for _ in range(20)) == timedelta(days=365)
+    assert max(strategy._delay(5000) for _ in range(20)) == timedelta(days=365)
 
 
 def test_a_delay_is_at_least_a_millisecond():
-    assert RetryStrategy.fixed(timedelta(0)).delay(1) == timedelta(milliseconds=1)
-    assert RetryStrategy.fixed(timedelta(0), jitter=0.5).delay(1) == timedelta(milliseconds=1)
+    assert RetryStrategy.fixed(timedelta(0))._delay(1) == timedelta(milliseconds=1)
+    assert RetryStrategy.fixed(timedelta(0), jitter=0.5)._delay(1) == timedelta(milliseconds=1)
 
 
 def test_jitter_by_time_stays_within_it_and_differs():
     strategy = RetryStrategy.fixed(60 * SECOND, jitter=10 * SECOND)
-    delays = {strategy.delay(1).total_seconds() for _ in range(200)}
+    delays = {strategy._delay(1).total_seconds() for _ in range(200)}
     assert 50 <= min(delays) <= max(delays) <= 70
     assert len(delays) > 100
 
 
 def test_jitter_by_share_stays_within_it():
     strategy = RetryStrategy.exponential(SECOND, 2.0, 100 * SECOND, jitter=0.2)
-    delays = [strategy.delay(20).total_seconds() for _ in range(200)]
+    delays = [strategy._delay(20).total_seconds() for _ in range(200)]
     assert 80 <= min(delays) <= max(delays) <= 120
 
 
@@ -83,8 +83,8 @@ def test_jitter_by_share_stays_within_it():
     ],
 )
 def test_a_strategy_is_stored_in_the_form_of_hammerwork_rust_and_read_back(strategy, stored):
-    assert strategy.stored() == stored
-    assert RetryStrategy.parse(stored) == strategy
+    assert strategy._stored() == stored
+    assert RetryStrategy._parse(stored) == strategy
 
 
 def test_jitter_is_read_back():
@@ -92,7 +92,7 @@ def test_jitter_is_read_back():
         RetryStrategy.fixed(SECOND, jitter=Jitter(factor=0.1)),
         RetryStrategy.fibonacci(SECOND, jitter=SECOND),
     ):
-        assert RetryStrategy.parse(strategy.stored()) == strategy
+        assert RetryStrategy._parse(strategy._stored()) == strategy
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_jitter_is_read_back():
     ],
 )
 def test_text_that_is_not_a_strategy_reads_as_none(stored):
-    assert RetryStrategy.parse(stored) is None
+    assert RetryStrategy._parse(stored) is None
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def spawned_by(handler: SpawnHandler, parent: Job) -> list[Job]:
 def test_an_object_a_class_or_a_function_is_a_handler(given):
     manager = SpawnManager()
     manager.register_handler("pages", given)
-    found = manager.spawn_handler(Job("pages"), SpawnConfig())
+    found = manager._spawn_handler(Job("pages"), SpawnConfig())
     assert found is not None
     assert found.name == "pages"
     assert found.handler.validate_spawn(Job("pages"), SpawnConfig()) is None
@@ -77,7 +77,7 @@ def test_an_object_a_class_or_a_function_is_a_handler(given):
 def test_the_hooks_of_an_object_that_only_looks_like_a_handler_are_called():
     manager, given = SpawnManager(), Quacking()
     manager.register_handler("pages", given)
-    found = manager.spawn_handler(Job("pages"), SpawnConfig())
+    found = manager._spawn_handler(Job("pages"), SpawnConfig())
     assert found is not None
     found.handler.on_spawn_complete("told")  # type: ignore[arg-type]
     assert given.told == ["told"]
@@ -113,16 +113,16 @@ def test_the_configured_name_goes_before_the_queue():
     manager.register_handler("special", by_name)
     manager.register_handler("documents", by_queue)
     job = Job("documents")
-    assert manager.spawn_handler(job, SpawnConfig(handler="special")) == ("special", by_name)
-    assert manager.spawn_handler(job, SpawnConfig()) == ("documents", by_queue)
-    assert manager.spawn_handler(job, None) == ("documents", by_queue)
+    assert manager._spawn_handler(job, SpawnConfig(handler="special")) == ("special", by_name)
+    assert manager._spawn_handler(job, SpawnConfig()) == ("documents", by_queue)
+    assert manager._spawn_handler(job, None) == ("documents", by_queue)
     assert manager.handler_names == ("documents", "special")
 
 
 def test_a_job_that_says_nothing_of_spawning_in_a_queue_without_handler_spawns_nothing():
     manager = SpawnManager()
     manager.register_handler("documents", pages)
-    assert manager.spawn_handler(Job("other"), None) is None
+    assert manager._spawn_handler(Job("other"), None) is None
 
 
 @pytest.mark.parametrize(
@@ -134,10 +134,10 @@ def test_a_name_that_nobody_registered_is_an_error_that_lists_the_registered_one
     manager.register_handler("documents", pages)
     manager.register_handler("archives", pages)
     with pytest.raises(UnknownSpawnHandlerError, match=f"{name!r}. Registered: archives, documents") as caught:
-        manager.spawn_handler(Job(queue), config)
+        manager._spawn_handler(Job(queue), config)
     assert (caught.value.name, caught.value.registered) == (name, ("archives", "documents"))
     with pytest.raises(UnknownSpawnHandlerError, match="Registered: none"):
-        SpawnManager().spawn_handler(Job(queue), config)
+        SpawnManager()._spawn_handler(Job(queue), config)
 
 
 def test_a_handler_without_spawn_jobs_says_so():
@@ -238,15 +238,15 @@ def test_decorators_register_and_return_the_function_itself():
 
     assert process(Job("image_batch")) == "done image_batch"
     assert [job.queue for job in images(SpawnContext(Job("image_batch")))] == ["resize"]
-    handler = app.job_handler("image_batch")
+    handler = app._job_handler("image_batch")
     assert handler is not None
     assert handler.function is process
     assert (handler.retry, handler.timeout) == (RetryStrategy.fixed(timedelta(seconds=1)), timedelta(minutes=1))
-    async_handler = app.job_handler("other")
+    async_handler = app._job_handler("other")
     assert async_handler is not None
     assert async_handler.function is later
     assert (app.queues, app.handler_names) == (("image_batch", "other"), ("image_batch",))
-    assert app.job_handler("resize") is None
+    assert app._job_handler("resize") is None
 
 
 def test_a_queue_has_one_handler():
@@ -324,7 +324,7 @@ def test_a_context_may_have_any_name_with_its_type():
     app = Handlers()
     for number, function in enumerate((typed, named, lambda job, _: None, lambda job, _context: None)):  # noqa: ARG005
         app.register_job(f"q{number}", function)
-        assert app.job_handler(f"q{number}").takes_context
+        assert app._job_handler(f"q{number}").takes_context
 
 
 def test_a_spawn_handler_that_expects_the_job_or_has_no_children_is_refused():

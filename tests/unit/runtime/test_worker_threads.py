@@ -79,7 +79,7 @@ def test_no_two_parts_of_a_worker_share_connections_and_all_are_closed(url: str,
     if parts.finishing is not None:  # otherwise the main thread writes outcomes
         of_parts.append(parts.finisher._connections)
     assert sorted(map(id, connections._given)) == sorted(map(id, of_parts))
-    pools = {id(one._pool) for one in (*of_parts, connections.queue.connections)}
+    pools = {id(one._pool) for one in (*of_parts, connections.queue._connections)}
     assert len(pools) == len(of_parts) + 1 == count
     connections.close()
 

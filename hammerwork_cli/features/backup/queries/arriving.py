@@ -101,9 +101,9 @@ class IncomingRecords:
                 f"Its payload is encrypted for its id and its queue ({sealed}): with --encryption-key, it is encrypted"
                 " anew."
             )
-        plain = self.keys.opened(sealed, old["id"], old["queue_name"])
+        plain = self.keys._opened(sealed, old["id"], old["queue_name"])
         how = replace(sealed.encryption, key_id=old["encryption_key_id"])
-        _, columns = self.keys.sealed(plain, new["id"], new["queue_name"], how, self.now)
+        _, columns = self.keys._sealed(plain, new["id"], new["queue_name"], how, self.now)
         kept = ("retention_policy", "retention_delete_at")
         return new | {name: value for name, value in columns._asdict().items() if name not in kept}
 

@@ -126,4 +126,4 @@ def _of_application(handlers: list[str] | None, folder: Path | None) -> Declared
     for name in OWN_VARIABLES:
         os.environ.pop(name, None)
     found = load_handlers(only(handlers) or "", folder)
-    return Declared(found.source, found.schedules)
+    return Declared(found._source, tuple(found._schedules.values()))

@@ -143,7 +143,7 @@ def spawn(call: Call) -> Answer:
         asked = _with_whole_numbers(given["config"], but="metadata")
         with_spawn_config({}, asked)
         try:
-            config = SpawnConfig.parse(
+            config = SpawnConfig._parse(
                 with_spawn_config({} if own is None else {"_spawn_config": own}, asked)["_spawn_config"]
             )
         except UsageError as error:  # what was asked for is valid: what the job has is not

@@ -48,7 +48,7 @@ def opened(database: Database, job: str, queue: str, *, archived: bool = False) 
     if database.url.keys is None:
         return None
     try:
-        return database.url.keys.opened(sealed_text(database, job, archived=archived).sealed, job, queue)
+        return database.url.keys._opened(sealed_text(database, job, archived=archived).sealed, job, queue)
     except UndecryptableError:
         return None
 
@@ -91,7 +91,7 @@ def sealed_columns(database: Database, job: NewJob) -> tuple[str, tuple[Any, ...
             f"The queue {job.queue!r:.100} has a codec, after which a payload has no fields to encrypt.",
             hint="Encrypt the whole payload: with_encryption().",
         )
-    payload, columns = database.url.keys.sealed(plain, job.id, job.queue, job.encryption, job.created_at)
+    payload, columns = database.url.keys._sealed(plain, job.id, job.queue, job.encryption, job.created_at)
     fields = list(columns.pii_fields)
     stored = fields if database.dialect == "postgresql" else json.dumps(fields)
     return payload, tuple(columns._replace(pii_fields=stored))  # type: ignore[arg-type]  # as the database wants it

@@ -143,7 +143,7 @@ def _in_payload(wanted: JobFilter) -> str | None:
 def _aged(ended: Mapping[JobStatus, datetime]) -> dict[str, Any]:
     """Status -> its spellings in rows, and the time before which such jobs must have ended."""
     words = {status: status.name.lower() for status in ENDS}
-    spelled = {f"{word}_words": status.spellings for status, word in words.items()}
+    spelled = {f"{word}_words": status._spellings for status, word in words.items()}
     return spelled | {f"{word}_before": ended.get(status) for status, word in words.items()}
 
 

@@ -52,7 +52,7 @@ def request(
                 hint="Leave out the options: the worker has the key, and takes the configuration as it is.",
             )
         made = new_id()
-        stored = None if config is None else json.dumps(config.stored())
+        stored = None if config is None else json.dumps(config._stored())
         database.run(
             "job.spawn_requests.add", id=made, job=job, queue=queue, handler=handler, config=stored, now=now, by=by
         )

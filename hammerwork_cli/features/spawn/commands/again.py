@@ -83,7 +83,7 @@ def _config(own: dict[str, Any] | None, given: dict[str, Any]) -> SpawnConfig | 
     if all(value is None for value in given.values()):
         return None
     changed = with_options({} if own is None else {"_spawn_config": own}, given)
-    return SpawnConfig.parse(changed["_spawn_config"])
+    return SpawnConfig._parse(changed["_spawn_config"])
 
 
 def _show(context: Context, made: SpawnRequest, form: Format) -> None:

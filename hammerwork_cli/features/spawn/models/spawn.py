@@ -29,7 +29,7 @@ class SpawnOperation(NamedTuple):
         """The parent's spawn configuration; ``None`` if it is absent or unreadable."""
         from hammerwork_cli.core.input.spawn_config import SpawnConfig  # which lists start faster without
 
-        return SpawnConfig.parse(self.parent.stored_config)
+        return SpawnConfig._parse(self.parent.stored_config)
 
     @property
     def handler(self) -> str | None:

@@ -14,8 +14,8 @@ SHOWN = 5
 
 
 def _config(request: SpawnRequest) -> object:
-    config = SpawnConfig.parse(request.config) if request.config else None
-    return config.stored() if config else None
+    config = SpawnConfig._parse(request.config) if request.config else None
+    return config._stored() if config else None
 
 
 SPAWN_REQUEST = Shape[SpawnRequest](

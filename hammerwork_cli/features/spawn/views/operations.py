@@ -147,8 +147,8 @@ def limits(config: SpawnConfig | None) -> str:
         parts.append(plural(config.max_depth, "level"))
     if config.batch_size is not None:
         parts.append(f"batches of {count(config.batch_size)}")
-    if config.spawn_delay_ms is not None:
-        parts.append(f"{count(config.spawn_delay_ms)} ms apart")
+    if config._spawn_delay_ms is not None:
+        parts.append(f"{count(config._spawn_delay_ms)} ms apart")
     return ", ".join(parts)
 
 
@@ -177,7 +177,7 @@ def config_text(node: TreeNode) -> str:
 def reason(pending: PendingSpawn) -> str:
     """The reason why a job is listed as pending, and its dependencies."""
     waits = _waits(pending.waits_for)
-    config = SpawnConfig.parse(pending.job.stored_config)
+    config = SpawnConfig._parse(pending.job.stored_config)
     by = f" by {visible(config.handler)}" if config and config.handler else ""
     if pending.reason == "will_spawn":
         unreadable = pending.job.has_spawn_config and config is None

@@ -253,7 +253,7 @@ def start(
                 options["isolation"] = load_executors(executor, app_dir)
             begin_log()
             worker = _worker(context, loaded, target, tuple(queue or ()), keys, options)
-            worker.starts_again = True
+            worker._starts_again = True
             return worker
 
         report = _run(make, begin_log, (app_dir or folder).absolute() if reload else None)
@@ -343,20 +343,20 @@ def _worker(
     from hammerwork_cli.runtime.worker.worker import Worker
 
     if isinstance(loaded, Worker):
-        worker = loaded.with_options(**given)
+        worker = loaded._with_options(**given)
         if "database_url" in context.options:
-            kept = {name: getattr(worker.url, name) for name in ("keys", "codecs", "refuse_plaintext")}
-            worker.with_url(replace(_url(context), **kept))
+            kept = {name: getattr(worker._url, name) for name in ("keys", "codecs", "refuse_plaintext")}
+            worker._with_url(replace(_url(context), **kept))
         if queues:
-            worker.with_queues(*queues)
+            worker._with_queues(*queues)
     else:
         pool, known = context.settings.get("connection_pool_size"), handlers_of(loaded)
         worker = Worker(_url(context), known, queues=queues, **{"pool_size": pool.value, **given})
     if keys is not None:
-        worker.with_url(replace(worker.url, keys=keys.including(worker.url.keys)))
-    if worker.options.isolation != "thread" and target is not None:
+        worker._with_url(replace(worker._url, keys=keys._including(worker._url.keys)))
+    if worker._options.isolation != "thread" and target is not None:
         # The processes load what --handlers names, as this one did.
-        worker.with_options(isolation=worker._isolation_of(target))
+        worker._with_options(isolation=worker._isolation_of(target))
     return worker
 
 

@@ -110,7 +110,7 @@ def _upward(database: Database, job: Claimed) -> Ancestry:
         row = database.row("worker.ancestry.of_job", id=above.id)
         stored, recurring, next_run_at, recorded = row or (None, False, None, None)
         depth += _spawned(above, made, recorded=bool(recorded))
-        found = found.limited_by(SpawnConfig.parse(above.spawn_config) or _NO_LIMITS)
+        found = found.limited_by(SpawnConfig._parse(above.spawn_config) or _NO_LIMITS)
         ancestry = Ancestry.parse(stored)
         if ancestry is not None:
             return found.below(ancestry, depth)

@@ -243,7 +243,7 @@ def _record(database: Database, operation: Operation, now: datetime) -> Row:
         "occurrence": spawner.job.occurrence,
         "operation": _name(database, operation.config.operation_id),
         "handler": _name(database, operation.handler),
-        "config": json.dumps(operation.config.bounded().stored()),
+        "config": json.dumps(operation.config._bounded()._stored()),
         "outcome": "spawned" if operation.error is None else "failed",
         "children": operation.children,
         "error": database.message(operation.error),

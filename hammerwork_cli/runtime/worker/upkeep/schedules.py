@@ -36,7 +36,7 @@ class Scheduler(UpkeepThread):
 
     def __init__(self, context: WorkerContext) -> None:
         super().__init__("scheduler", context)
-        declared = Declared(context.handlers.source, context.handlers.schedules)
+        declared = Declared(context.handlers._source, tuple(context.handlers._schedules.values()))
         # This thread alone uses the rest.
         self._declared: Declared | None = declared if declared.schedules else None  # until they are written
         self._tries = 0  # to write them
