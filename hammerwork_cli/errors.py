@@ -15,6 +15,8 @@ class HammerworkError(Exception):
         details: further facts for ``--format json``.
 
     Attributes:
+        code: a word for programs, as ``--format json`` and the REST API show it.
+        exit_code: of a command that ends with the error.
         retryable: whether a job that fails with the error may succeed in another attempt.
     """
 

@@ -44,7 +44,8 @@ class SpawnConfig:
     Attributes:
         handler: name of the spawn handler; the queue's name by default.
         max_spawn_count: maximum number of children of one spawn; ``None`` means no limit.
-        inherit_priority: children without a priority get their parent's. The other ``inherit_*`` work likewise.
+        inherit_priority: children without a priority get their parent's.
+        inherit_retry_strategy, inherit_timeout, inherit_trace_context: the same for these.
         inherit_queue: children without a queue go to their parent's.
         spawn_delay: time between the starts of batches of children.
         batch_size: children per batch, 1 by default.

@@ -1,5 +1,6 @@
 """Methods of hammerwork (Rust), and keywords of it and of other queues, that are not here, with what to use instead."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -191,6 +192,11 @@ def hinting(kind: str) -> Callable[[Callable[Parameters, Result]], Callable[Para
         return called
 
     return decorated
+
+
+def deprecated(name: str, instead: str) -> None:
+    """Warns the caller of a name that the next release drops."""
+    warnings.warn(f"{name} will be gone in the next release. Use {instead}.", DeprecationWarning, stacklevel=3)
 
 
 def no_attribute(cls: type, name: str) -> AttributeError:

@@ -15,7 +15,7 @@ from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.worker.limits import QueueLimit
-from hammerwork_cli.runtime.api.absent import instead_of
+from hammerwork_cli.runtime.api.absent import deprecated, instead_of
 from hammerwork_cli.runtime.api.around import Around
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.payloads import PayloadReader, reader_of
@@ -437,13 +437,9 @@ class Handlers(SpawnManager):
 
     @property
     def schedules(self) -> "tuple[NewSchedule, ...]":
-        """The declared schedules, in their order."""
+        """Deprecated: the command ``hammerwork cron list`` shows what is declared."""
+        deprecated("Handlers.schedules", "hammerwork cron list")
         return tuple(self._schedules.values())
-
-    @property
-    def limits(self) -> tuple[QueueLimit, ...]:
-        """The declared limits, in their order."""
-        return tuple(self._limits.values())
 
 
 def _check_options(options: HandlerOptions) -> None:

@@ -52,6 +52,10 @@ class RetryStrategy:
     """The time between a failed attempt and the next one.
 
     Make one with :meth:`fixed`, :meth:`linear`, :meth:`exponential` or :meth:`fibonacci`.
+
+    Attributes:
+        kind: ``Fixed``, ``Linear``, ``Exponential`` or ``Fibonacci``.
+        base, increment, multiplier, max_delay, jitter: as they were given; those of other kinds have no effect.
     """
 
     kind: str

@@ -28,7 +28,7 @@ from hammerwork_cli.features.worker.queries import limits as queue_limits
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.api import importing
-from hammerwork_cli.runtime.api.absent import Translated, hinting
+from hammerwork_cli.runtime.api.absent import Translated, deprecated, hinting
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
@@ -120,6 +120,11 @@ class Worker(Translated):
         grace: seconds that running jobs have to finish once the worker is asked to stop; then it gives them back.
         health_file: a file for probes, which gets a line with each heartbeat and is removed when the worker stops.
         encryption: keys that decrypt payloads; by default those of ``queue``. If none fits, the attempt fails.
+
+    Attributes:
+        id: a UUID, anew for each run.
+        name: as ``hammerwork worker list`` shows it.
+        queues: the names of those that it serves.
 
     Raises:
         UsageError: an argument is out of range, or there is no queue.
@@ -233,6 +238,16 @@ class Worker(Translated):
         """Serves these queues."""
         self.queues = fields.names(queues, "queues")
         return self
+
+    def with_queues(self, *queues: str) -> Self:
+        """Deprecated: ``Worker(queues=...)``."""
+        deprecated("Worker.with_queues", "Worker(queues=...)")
+        return self._with_queues(*queues)
+
+    def with_options(self, **options: Any) -> Self:
+        """Deprecated: the arguments of the constructor."""
+        deprecated("Worker.with_options", "the arguments of Worker")
+        return self._with_options(**options)
 
     def _with_options(self, **options: Any) -> Self:
         """Changes options before it runs: those of its constructor, and ``on_progress``.

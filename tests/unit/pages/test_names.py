@@ -1,12 +1,14 @@
 """The tables of names and states in docs/ are complete."""
 
+import ast
 import inspect
 import re
+import textwrap
 from enum import Enum
 
 import hammerwork_cli
 from docs import python_names
-from hammerwork_cli import JobStatus, SpawnConfig
+from hammerwork_cli import JobStatus, SpawnConfig, testing
 from hammerwork_cli.view.json import WORKER_STATES
 from tests.conftest import ROOT
 
@@ -45,6 +47,38 @@ def test_the_reference_describes_every_method_and_every_argument_of_a_constructo
         }
         missing |= {f"{name}.{one}" for one in (silent | given) - described(kind)}
     assert missing == set()
+
+
+def public(kind):
+    """The names without an underscore that a class and its objects have, those of Python itself left out."""
+    for one in kind.__mro__:
+        if not one.__module__.startswith("hammerwork_cli"):
+            continue
+        yield from (*vars(one), *inspect.get_annotations(one))
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(one)))):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.ctx, ast.Store)
+                and ast.unparse(node.value) == "self"
+            ):
+                yield node.attr
+
+
+def test_the_reference_has_every_name_without_an_underscore_of_every_public_class():
+    sections = dict(
+        re.findall(r"^##+ (\S+)\n(.*?)(?=^## |^### \w+Error\n|\Z)", python_names.page(), re.DOTALL | re.MULTILINE)
+    )
+    kinds = {name: getattr(hammerwork_cli, name) for name in hammerwork_cli.__all__}
+    kinds |= {f"testing.{name}": getattr(testing, name) for name in testing.__all__}
+    missing = []
+    for name, kind in kinds.items():
+        if inspect.isclass(kind):
+            said = sections.get(name, "") + "".join(sections.get(one.__name__, "") for one in kind.__mro__[1:])
+            rows = re.findall(r"^\| (`[\w`, ]+`) \|", said, re.MULTILINE)
+            known = {one.strip("` ") for row in rows for one in row.split(",")}
+            known |= {*re.findall(r"^(?:### [\w.]+\.|\*\*`)(\w+)", said, re.MULTILINE)} | {*dir(Exception)}
+            missing += [f"{name}.{one}" for one in sorted({*public(kind)} - known) if not one.startswith("_")]
+    assert missing == []
 
 
 def test_the_page_about_states_has_every_status_of_jobs_dependencies_and_workers():

@@ -74,3 +74,20 @@ def test_other_errors_stay_as_python_and_the_checks_of_values_have_them() -> Non
         Job("mail", priority="odd")
     assert inspect.iscoroutinefunction(AsyncQueue.enqueue)
     assert Job("mail", {}, retry_strategy=RetryStrategy.fixed(timedelta(1))).max_attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("use", "name"),
+    [
+        (lambda worker: worker.with_queues("mail").queues, "Worker.with_queues"),
+        (lambda worker: worker.with_options(max_jobs=1) and worker.queues, "Worker.with_options"),
+        (lambda worker: tuple(one.name for one in worker._handlers.schedules), "Handlers.schedules"),
+    ],
+)
+def test_a_name_of_the_last_release_works_and_warns_at_the_line_that_uses_it(use, name):
+    app = Handlers()
+    app.job("mail")(print)
+    app.schedule("mail", "@daily", Job("mail"))
+    with pytest.warns(DeprecationWarning, match=f"^{name} will be gone") as caught:
+        assert use(Worker("sqlite:///jobs.db", app, queues=["mail"])) == ("mail",)
+    assert [one.filename for one in caught] == [__file__]
