@@ -23,17 +23,23 @@ class Ancestry(NamedTuple):
 
     @classmethod
     def parse(cls, stored: str | None) -> Self | None:
-        """Reads the column; ``None`` when it is empty or unreadable."""
+        """Reads the column; ``None`` when it is empty or unreadable, or says nothing of the place."""
+        found = cls.unplaced(stored)
+        return found if found.root else None
+
+    @classmethod
+    def unplaced(cls, stored: str | None) -> Self:
+        """Reads the column of a job that no worker has spawned, and that others wait for; it has an empty root."""
         try:
             values = json.loads(stored or "null")
         except (ValueError, RecursionError):
-            return None
-        if not isinstance(values, dict) or not isinstance(values.get("root"), str):
-            return None
+            return cls("")
+        if not isinstance(values, dict):
+            return cls("")
         known = {name: values[name] for name in _READ if name in values and _READ[name](values[name])}
         for name in known.keys() & {"joins", "joined"}:
             known[name] = tuple(known[name])
-        return cls(**known)
+        return cls(**{"root": "", **known})
 
     def stored(self) -> str:
         """The value of the column."""

@@ -73,6 +73,7 @@ class Executor:
         resources: for handlers that run here.
         counted: is called with the outcomes that were written here.
         spawned: is called when there are new jobs.
+        callbacks_due: is called when somebody is to look at callbacks.
         slots: where attempts go on, and end, after their coroutines.
     """
 
@@ -88,6 +89,7 @@ class Executor:
         *,
         counted: Callable[[Sequence[EndedAttempt]], None],
         spawned: Callable[[], None],
+        callbacks_due: Callable[[], None],
         slots: Slots,
     ) -> None:
         self._handlers, self._connections, self._queue, self._clock = handlers, connections, queue, clock
@@ -95,6 +97,7 @@ class Executor:
         self._codecs = queue.url.codecs
         self._arounds = tuple(handlers._arounds)
         self._counted, self._spawned, self._slots = counted, spawned, slots
+        self._callbacks_due = callbacks_due
         self.loop = EventLoop()
 
     @property
@@ -398,6 +401,8 @@ class Executor:
         self._counted([] if report.lost else [completed])
         if report.lost:
             raise LostClaimError(f"Job {attempt.job.id} belongs to another worker now: it spawned nothing.")
+        if report.callbacks:
+            self._callbacks_due()
         children.drop(report.held)
 
     def _not_spawned(

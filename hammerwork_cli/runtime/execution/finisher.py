@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -52,13 +52,20 @@ class Finisher:
 
     Args:
         verdicts: decide the outcome of a job whose own one cannot be written.
+        callbacks_due: called when somebody is to look at callbacks.
     """
 
     def __init__(
-        self, connections: Connections, slots: Slots, clock: ServerClock, progress: Progress, verdicts: OutcomePolicy
+        self,
+        connections: Connections,
+        slots: Slots,
+        clock: ServerClock,
+        progress: Progress,
+        verdicts: OutcomePolicy,
+        callbacks_due: Callable[[], None],
     ) -> None:
         self._connections, self._slots, self._clock = connections, slots, clock
-        self._progress, self._verdicts = progress, verdicts
+        self._progress, self._verdicts, self._callbacks_due = progress, verdicts, callbacks_due
         self._parts: deque[OutcomeBatch] = deque()
         """Parts of batches that could not be written as a whole."""
         self._alone: deque[OutcomeBatch] = deque()
@@ -228,6 +235,8 @@ class Finisher:
         ours = [outcome for outcome in outcomes if outcome.job.id not in report.lost] if report.lost else outcomes
         failed = [outcome for outcome in ours if outcome.end not in NO_FAILURES]
         self._progress.count(ours)
+        if report.callbacks or report.failed:
+            self._callbacks_due()
         # The transaction is committed: an error of a log handler changes nothing.
         with suppress(BaseException):
             if report.lost:

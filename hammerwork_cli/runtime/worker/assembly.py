@@ -66,14 +66,18 @@ def assemble(context: WorkerContext) -> WorkerComponents:
         handlers, options.retry, clock, stop.at_once, at_once=options.retry_at_once, told=options.on_failure
     )
     resources = handlers._open_resources(options.fakes)
+    endings = Endings(context) if options.has_upkeep else None
+    callbacks_due = endings.woken.set if endings else lambda: None
     executor = Executor(
         *(handlers, connections.for_slots(), connections.queue, clock, verdicts, isolation, resources),
         counted=progress.count,
         spawned=claimer.notify,
+        callbacks_due=callbacks_due,
         slots=slots,
     )
     request_claimer = RequestClaimer(context, slots)
-    finisher = Finisher(connections.for_outcomes() if beside else connections.main, slots, clock, progress, verdicts)
+    writes = connections.for_outcomes() if beside else connections.main
+    finisher = Finisher(writes, slots, clock, progress, verdicts, callbacks_due)
     finishing = FinisherThread(context, finisher, has_ended, claimer.outcomes_written) if beside else None
     keeper = Keeper(context, claim_requests=request_claimer.claim, wake=claimer.notify)
     health_file = HealthFile(options.health_file, context.registration.name)
@@ -110,8 +114,8 @@ def assemble(context: WorkerContext) -> WorkerComponents:
         context, report=report, on_renewed=renewed, under_way=slots.under_way, on_taken=claimer.hear_taken
     )
     threads: tuple[TurnThread, ...] = (keeper, heartbeat)
-    if options.has_upkeep:
-        threads = (Endings(context), Scheduler(context), *threads)
+    if endings is not None:
+        threads = (endings, Scheduler(context), *threads)
     if options.retention and not options.drain:
         threads = (Retention(context), *threads)
     if database.has_notifications:

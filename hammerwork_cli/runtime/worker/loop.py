@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import BrokenInstallationError, HammerworkError
+from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.clock import elapsed
@@ -164,7 +165,7 @@ class MainLoop:
             return False
         if not self._connections.run(self._drained):
             return False
-        if self._connections.run(self._options.when_drained):
+        if self._connections.run(self._options.when_drained or self._look_at_callbacks):
             self._claimer.notify()
             return False
         if not self._claims_no_more_requests():
@@ -187,6 +188,9 @@ class MainLoop:
             and not self._may_come_back(database)
             and self._due_ones_ran(database)
         )
+
+    def _look_at_callbacks(self, database: Database) -> bool:
+        return self._options.upkeep and bool(callbacks.look_at_due(database, self._clock.now))
 
     def _may_come_back(self, database: Database) -> bool:
         """Whether workers that may be lost hold jobs of its queues: those jobs come back within a lease."""

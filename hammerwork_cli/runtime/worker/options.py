@@ -32,11 +32,6 @@ def _tell_nobody(error: BaseException) -> None:
     del error
 
 
-def _nothing_more(database: "Database") -> bool:
-    del database
-    return False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Options of a worker. :class:`Worker` describes them."""
@@ -64,7 +59,8 @@ class Options:
     on_progress: Callable[[], None] = _ignore
     # Those of a test: see `Jobs.drain`.
     drain_seconds: float = 60.0  # with `drain`, it waits for jobs that are due within this time
-    when_drained: "Callable[[Database], bool]" = _nothing_more  # returns whether there may be more to do now
+    # In place of a look at callbacks; returns whether there may be more to do now.
+    when_drained: "Callable[[Database], bool] | None" = None
     is_alone: bool = False  # nobody else needs the database
     retry_at_once: bool = False
     on_failure: Callable[[BaseException], None] = _tell_nobody  # called with the error of each failed attempt
@@ -119,7 +115,7 @@ class Options:
 
     @property
     def has_upkeep(self) -> bool:
-        """Whether it enqueues the jobs of schedules. One that drains its queues leaves that to others, which stay."""
+        """Whether it looks after schedules and callbacks while it runs: one that drains its queues does not stay."""
         return self.upkeep and not self.drain
 
     @property

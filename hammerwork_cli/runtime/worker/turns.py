@@ -41,7 +41,8 @@ class TurnThread(threading.Thread):
     def __init__(self, name: str, connections: Connections) -> None:
         super().__init__(name=f"hammerwork-{name}", daemon=True)
         self.connections = connections
-        self.stopped = threading.Event()  # the main thread sets it
+        self.stopped = threading.Event()  # end() sets it
+        self.woken = threading.Event()  # anybody who knows of something to do sets it
         # Turns in a row that failed. This thread alone uses it.
         self.failures = 0
         self._has_told = False  # in this turn; this thread alone uses it, as the next one
@@ -73,7 +74,18 @@ class TurnThread(threading.Thread):
             if pause is None:
                 return
             if pause > 0:
-                self.stopped.wait(pause)
+                self.woken.wait(pause)
+            if self.woken.is_set():
+                self.woken.clear()
+                self.was_woken()
+
+    def was_woken(self) -> None:
+        """Called by the thread before the turn that somebody has woken it for."""
+
+    def end(self) -> None:
+        """Lets it end after its turn."""
+        self.stopped.set()
+        self.woken.set()
 
     def _take(self, tasks: Mapping[str, Task]) -> Turn:
         self._has_told = False

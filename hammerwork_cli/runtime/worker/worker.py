@@ -101,8 +101,8 @@ class Worker(Translated):
             priority.
         sweep: releases or fails jobs of all queues that still wait although their dependencies have ended, as jobs of
             Rust workers do.
-        upkeep: enqueues the jobs of schedules and callbacks, and ends workflows; with ``drain`` it leaves that to
-            others.
+        upkeep: enqueues the jobs of schedules and callbacks, and ends workflows; with ``drain`` it does so for
+            callbacks alone, at its end.
         upkeep_only: does nothing but upkeep, and needs neither queues nor handlers.
         retention: archives and deletes jobs as policies say; with ``drain`` it leaves that to others.
         rescue_older_than: seconds after which it rescues a Running job of any queue that no worker of hammerwork-cli
@@ -534,7 +534,7 @@ class Worker(Translated):
         self._stop.signals.over()
         context = parts.context
         for thread in parts.threads:
-            thread.stopped.set()
+            thread.end()
         for thread in parts.threads:
             if thread.is_alive():  # one that could not be started is not
                 thread.join(LAST_SECONDS)

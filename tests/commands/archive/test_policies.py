@@ -247,7 +247,7 @@ def test_of_two_workers_one_carries_policies_out(
     eventually(lambda: archived(migrated_url) == jobs)
     eventually(lambda: duties.times(database)[queries.DUTY] > NOW + timedelta(minutes=9))
     for thread in threads:
-        thread.stopped.set()
+        thread.end()
     for thread in threads:
         thread.join(60)
     [policy] = policies.all_policies(database)

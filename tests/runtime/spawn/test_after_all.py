@@ -141,6 +141,28 @@ def test_of_children_alone_it_does_not_wait_for_their_children(stage: Stage, app
     assert statuses(stage)["slow"] == ["Pending"] * 2
 
 
+def test_a_job_after_the_whole_tree_waits_for_those_after_a_join_below(stage: Stage, app: Handlers) -> None:
+    order: list[str] = []
+    for queue in ("inner", "after", "outer"):
+        app.register_job(queue, lambda job: order.append(job.queue))
+
+    @app.spawn("top")
+    def top(context: SpawnContext) -> list[Job]:
+        context.after_all(Job("outer"), scope="tree")
+        return [Job("middle", {}), Job("noop")]
+
+    @app.spawn("middle")
+    def middle(context: SpawnContext) -> Iterator[Job]:
+        inner = context.after_all(Job("inner"))
+        yield Job("noop")
+        for _ in range(3):
+            yield Job("after").depends_on(inner)
+
+    stage.enqueue(Job("top", {}))
+    stage.work(app, concurrency=1)
+    assert order == ["inner", "after", "after", "after", "outer"]
+
+
 def test_jobs_that_depend_on_it_and_another_join_are_not_waited_for(stage: Stage, app: Handlers) -> None:
     order: list[str] = []
 

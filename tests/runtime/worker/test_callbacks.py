@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, UsageError, Worker
+from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, UsageError, Worker, Workflow
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import RetryableError
@@ -23,7 +23,9 @@ from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.batch.queries import enqueue as batches
 from hammerwork_cli.features.callbacks.model import ENDED_KEY, Callback, Subject
 from hammerwork_cli.features.callbacks.queries import callbacks_of
+from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.runtime.worker.upkeep import endings
 from tests.conftest import Outcome
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.worker.test_upkeep import keepers
@@ -454,3 +456,89 @@ def test_a_callback_of_a_batch_that_another_program_deleted_is_over(stage: Stage
     assert list(callbacks.look(stage.database, found, lambda: later)) == []
     assert stage.database.query("SELECT state FROM hammerwork_watches") == [("over",)] * 2
     assert callbacks.count_uncounted(stage.database) == 0
+
+
+# At once.
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks at a callback by himself: what fires was told of the end."""
+    for name in ("SHORTEST", "LONGEST", "RARELY"):
+        monkeypatch.setattr(callbacks, name, timedelta(hours=1))
+    monkeypatch.setattr(endings, "LONGEST_PAUSE", 3600)
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_whoever_ends_the_last_job_lets_the_callbacks_fire_at_once(crew: Crew) -> None:
+    app, queue = crew.handlers, crew.stage.queue
+    done: list[str] = []
+    app.register_job("done", lambda job: done.append(f"{job.payload['of']} {job.payload[ENDED_KEY]['jobs']}"))
+    app.register_job("top", lambda job: None)  # noqa: ARG005  it does nothing
+
+    @app.spawn("top")
+    def spawn(context: SpawnContext) -> list[Job]:
+        context.spawn(Job("counted"), key="early")
+        return [Job("counted"), Job("held") if context.depth else Job("top", {})]
+
+    crew.begin(2)
+    config = SpawnConfig(max_depth=2)
+    of = {name: {"on_success": Job("done", {"of": name})} for name in ("tree", "workflow", "batch")}
+    queue.enqueue(Job("top", {}).with_spawn_config(config).with_callbacks(**of["tree"]))
+    workflow = Workflow("w", **of["workflow"])
+    workflow.add("first", Job("counted"))
+    workflow.add("then", Job("top", {}).with_spawn_config(config), after="first")
+    queue.enqueue_workflow(workflow)
+    batch = queue.enqueue_batch("b", [Job("counted"), Job("held")], **of["batch"])
+    until(lambda: len(crew.runs) == 13)
+    assert done == []
+    crew.go_on.set()
+    until(lambda: len(done) == 3)
+    assert sorted(done) == ["batch 2", "tree 7", "workflow 8"]
+    assert crew.stage.database.query("SELECT * FROM hammerwork_joins") == []
+    assert told(crew.stage, "batch", batch.id)["success"].state == "fired"
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_the_first_failure_and_the_success_after_a_retry_fire_at_once(crew: Crew) -> None:
+    crew.handlers.register_job("fails", lambda job: 1 / (crew.runs["retries"] or job.payload))
+    crew.begin(concurrency=4)
+    top = Job("fails", 0, max_attempts=1, id=new_id())
+    batch = crew.stage.queue.enqueue_batch("b", [top, Job("held"), Job("fails", 7)], **ON)
+    until(lambda: told(crew.stage, "batch", batch.id)["failure"].state == "fired")
+    assert {one.state for one in told(crew.stage, "batch", batch.id).values()} == {"fired", "open"}
+    crew.go_on.set()
+    until(lambda: told(crew.stage, "batch", batch.id)["complete"].state == "fired")
+    assert told(crew.stage, "batch", batch.id)["success"].state == "open"
+    crew.runs["retries"] = 1
+    assert crew.stage.queue.retry(top.id) == 1
+    until(lambda: told(crew.stage, "batch", batch.id)["success"].state == "fired")
+
+
+def test_a_job_that_ends_while_a_worker_looks_is_not_overlooked(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker has counted it as open, and must not put the callback off after the end has made it due."""
+    batch = stage.queue.enqueue_batch("b", [Job("noop")], on_complete=Job("report"))
+    [callback] = told(stage, "batch", batch.id).values()
+    see = callbacks.see
+
+    def slow(*given: Any) -> Any:
+        seen = see(*given)
+        stage.work(app, queues=("noop",), upkeep=False)
+        return seen
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "see", slow)
+        assert list(callbacks.look(stage.database, [callback], stage.database.now)) == []
+    [callback] = callbacks.upcoming(stage.database, stage.database.now(), 10)
+    assert [one.id for one, _ in callbacks.look(stage.database, [callback], stage.database.now)] == [callback.id]
+
+
+def test_a_worker_that_drains_its_queues_runs_what_follows_the_end(stage: Stage, app: Handlers) -> None:
+    seen: list[str] = []
+    app.register_job("report", lambda job: seen.append(job.payload["of"]))
+    last = Job("noop").with_callbacks(on_success=Job("report", {"of": "the last"}))
+    stage.queue.enqueue_batch("b", [Job("noop"), last], on_complete=Job("report", {"of": "the batch"}))
+    stage.work(app)
+    assert sorted(seen) == ["the batch", "the last"]

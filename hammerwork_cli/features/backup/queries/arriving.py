@@ -82,9 +82,9 @@ class IncomingRecords:
     def _counted_here(self, ancestry: str | None) -> str | None:
         """The place of a job without the joins that are not in the file: they have not counted it."""
         outside = set(marks(ancestry)) - self.jobs
-        place = Ancestry.parse(ancestry) if outside else None
-        if place is None:
+        if not outside:
             return ancestry
+        place = Ancestry.unplaced(ancestry)
         joins, joined = (tuple(join for join in found if join in self.jobs) for found in (place.joins, place.joined))
         return place._replace(joins=joins, joined=joined).stored()
 

@@ -25,6 +25,7 @@ from hammerwork_cli.features.job.queries import enqueue, groups, notifications
 from hammerwork_cli.features.job.queries.dependencies import parent_statuses
 from hammerwork_cli.features.spawn.models.spawn import QUIET_TIME
 from hammerwork_cli.features.spawn.queries.wait import TreeWatch
+from hammerwork_cli.features.tree.queries.joins import counter_of
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.tree.queries.release import RECURRING
 
@@ -38,6 +39,7 @@ SHORTEST, LONGEST = timedelta(seconds=1), timedelta(minutes=1)
 RARELY = timedelta(hours=1)
 MOST_FIRED = 100_000
 """Maximum number of callbacks that a test looks at."""
+MOST_AT_ONCE = 1000
 KEPT = timedelta(days=7)
 """How long a callback waits for a success after a failure."""
 
@@ -86,7 +88,12 @@ def add(database: Database, top: str, new: Sequence[NewCallback], now: datetime)
 def clear(database: Database, top: str) -> int:
     """Deletes the open callbacks of a job and everything below it, and returns how many there were."""
     values = {"id": top, "subject": str(Subject.TREE), "state": str(CallbackState.OPEN)}
-    return database.transaction(lambda: database.run("batch.callbacks.delete", **values))
+
+    def work() -> int:
+        database.run("batch.callbacks.uncount", counter=counter_of(top))
+        return database.run("batch.callbacks.delete", **values)
+
+    return database.transaction(work)
 
 
 def look(
@@ -100,7 +107,7 @@ def look(
     Args:
         callbacks: all of the same subject.
     """
-    taken = [one for one in callbacks if _take(database, one, clock())]
+    taken = [mine for one in callbacks if (mine := _taken(database, one, clock()))]
     if not taken:
         return
     began = time.monotonic()
@@ -123,6 +130,16 @@ def look(
         else:
             if has_fired:
                 yield callback, None
+
+
+def look_at_due(database: Database, clock: Callable[[], datetime]) -> int:
+    """Looks at each callback that is due, and returns how many have fired. Raises as :func:`look` does."""
+    now = clock()
+    found = [one for one in upcoming(database, now, MOST_AT_ONCE) if (timestamp(one.check_at) or now) <= now]
+    by_subject: dict[tuple[str, str], list[Callback]] = {}
+    for one in found:
+        by_subject.setdefault((one.subject, one.subject_id), []).append(one)
+    return sum(problem is None for together in by_subject.values() for _, problem in look(database, together, clock))
 
 
 def _act_on(database: Database, callback: Callback, seen: Seen | None, cost: timedelta, now: datetime) -> bool:
@@ -239,11 +256,12 @@ def fire(database: Database, callback: Callback, counts: Counts, now: datetime) 
     return database.transaction(work)
 
 
-def _take(database: Database, callback: Callback, now: datetime) -> bool:
+def _taken(database: Database, callback: Callback, now: datetime) -> Callback | None:
     # Text of SQLite is compared as it is: other programs may write times in another form.
     seen = callback.check_at if isinstance(callback.check_at, str) else timestamp(callback.check_at)
     values = {"id": callback.id, "seen": seen, "until": now + LEASE}
-    return bool(database.transaction(lambda: database.run("batch.callbacks.take", **values)))
+    taken = database.transaction(lambda: database.run("batch.callbacks.take", **values))
+    return callback._replace(check_at=now + LEASE) if taken else None
 
 
 def _later(database: Database, callback: Callback, seen: Seen, cost: timedelta, now: datetime) -> None:
@@ -262,7 +280,7 @@ def _soon(database: Database, callback: Callback, now: datetime) -> None:
 
 
 def _put_off(database: Database, callback: Callback, until: datetime, ended: datetime | None) -> None:
-    values = {"id": callback.id, "until": until, "ended": ended}
+    values = {"id": callback.id, "until": until, "ended": ended, "taken": callback.check_at}
     database.transaction(lambda: database.run("batch.callbacks.later", **values))
 
 
@@ -271,6 +289,9 @@ def _close(database: Database, callback: Callback, state: CallbackState, now: da
 
 
 def _closed(database: Database, callback: Callback, state: CallbackState, now: datetime) -> bool:
+    # The counter comes first, as for whoever ends a job.
+    subject = callback.subject_id
+    database.run("batch.callbacks.forget_count", counter=counter_of(subject), id=subject, but=callback.id)
     return bool(database.run("batch.callbacks.close", id=callback.id, state=str(state), now=now))
 
 
@@ -284,6 +305,8 @@ def delete_with_callbacks(database: Database, statement: str, subject: Subject, 
 
     def work() -> bool:
         deleted = bool(database.run(statement, id=subject_id))
+        if deleted and database.is_current:
+            database.run("batch.callbacks.uncount", counter=counter_of(subject_id))
         if deleted:
             database.run("batch.callbacks.delete", id=subject_id, subject=str(subject), state=None)
         return deleted

@@ -55,11 +55,13 @@ def enqueue(
         if not database.run_once("batch.enqueue.insert", **row):
             _compare(database, batch, len(ours), callbacks)
             return {}
+        if callbacks:
+            enqueueing.count_for(database, batch.id, ours, below=False)
         placed = enqueueing.many(database, ours)
         for job in placed.values():
             if not job.created:
                 raise LastingConflictError(f"The job {job.id} already exists, outside of this batch.")
-        enqueueing.add_callbacks(database, Subject.BATCH, batch.id, callbacks, now)
+        enqueueing.add_callbacks(database, Subject.BATCH, batch.id, callbacks, now, jobs=len(ours))
         notifications.notify(database, {job.queue for job in ours})
         return placed
 

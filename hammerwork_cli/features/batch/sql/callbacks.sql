@@ -24,7 +24,7 @@ SELECT w.total_jobs FROM hammerwork_workflows w WHERE w.id = :id
 -- Tells whether a worker of hammerwork (Rust) may still insert children of a job of a workflow, which it does after the
 -- end of their parent.
 SELECT 1 FROM hammerwork_jobs j WHERE j.workflow_id = :id AND j.completed_at BETWEEN :since AND :latest
-AND {has_config} LIMIT 1
+AND {has_config} AND {by_rust} = 1 LIMIT 1
 
 -- name: workflow_requested
 -- Tells whether a job of a workflow has an open spawn request.
@@ -36,8 +36,9 @@ WHERE r.state IN ('pending', 'running') AND j.workflow_id = :id LIMIT 1
 UPDATE hammerwork_watches SET check_at = :until WHERE id = :id AND state = 'open' AND check_at = :seen
 
 -- name: later
--- Sets when a worker has to look again.
-UPDATE hammerwork_watches SET check_at = :until, ended_at = :ended WHERE id = :id AND state = 'open'
+-- Sets when a worker has to look again, unless the last job has ended since it took the callback.
+UPDATE hammerwork_watches SET check_at = :until, ended_at = :ended
+WHERE id = :id AND state = 'open' AND check_at = :taken
 
 -- name: close
 -- Ends an open callback. The guard lets one worker alone enqueue the job of it.
@@ -47,6 +48,15 @@ UPDATE hammerwork_watches SET state = :state, changed_at = :now WHERE id = :id A
 -- Deletes the callbacks of a batch, a tree or a workflow.
 DELETE FROM hammerwork_watches WHERE subject_id = :id AND {same subject :subject}
 /* if :state */ AND state = :state
+
+-- name: uncount
+-- Stops counting the jobs of callbacks.
+DELETE FROM hammerwork_joins WHERE job_id = :counter
+
+-- name: forget_count
+-- Stops counting the jobs of callbacks, unless another one of the same subject is open.
+DELETE FROM hammerwork_joins WHERE job_id = :counter
+AND NOT EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = :id AND w.state = 'open' AND w.id <> :but)
 
 -- name: forget
 -- Deletes callbacks that ended before a time: the last look, which the index has, sets check_at to a minute later.

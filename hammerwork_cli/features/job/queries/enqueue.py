@@ -25,6 +25,8 @@ from hammerwork_cli.features.job.queries import limits, unique
 from hammerwork_cli.features.job.queries.dependencies import parent_statuses, reopen, state_of
 from hammerwork_cli.features.job.queries.encryption import encoded_payload, refuse_plaintext, sealed_columns
 from hammerwork_cli.features.job.queries.stored import IDENTITY, ExistingJob, compare, stored
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.features.tree.queries.release import RECURRING
 
 ROWS_PER_STATEMENT = 500
@@ -35,6 +37,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
 
     def work() -> int:
         refuse_plaintext(database, jobs)  # before its own encrypted ones are there
+        _count_for_own(database, jobs)
         written = 0
         for start in range(0, len(jobs), ROWS_PER_STATEMENT):
             rows, columns = _rows(database, jobs[start : start + ROWS_PER_STATEMENT])
@@ -220,6 +223,7 @@ def insert_new(database: Database, job: NewJob) -> bool:
 def _insert_or_find(database: Database, job: NewJob) -> ExistingJob | None:
     """Inserts a job; if its id exists, returns that job instead."""
     refuse_plaintext(database, [job])
+    _count_for_own(database, [job])
     rows, columns = _rows(database, [job])
     if database.run_once("job.enqueue.insert_once", rows=rows, **columns):
         _add_callbacks(database, [job])
@@ -289,11 +293,39 @@ def _rows(database: Database, jobs: Sequence[NewJob]) -> tuple[list[tuple[Any, .
 def _add_callbacks(database: Database, jobs: Sequence[NewJob]) -> None:
     for job in jobs:
         if job.callbacks:
-            add_callbacks(database, Subject.TREE, job.id, job.callbacks, job.created_at)
+            add_callbacks(database, Subject.TREE, job.id, job.callbacks, job.created_at, jobs=1)
+
+
+def _count_for_own(database: Database, jobs: Iterable[NewJob]) -> None:
+    for job in jobs:
+        if job.callbacks:
+            count_for(database, job.id, [job])
+
+
+def count_for(database: Database, subject_id: str, jobs: Iterable[NewJob], *, below: bool = True) -> None:
+    """Lets whoever ends one of these jobs, which are about to be inserted, count it for callbacks.
+
+    Args:
+        below: whether to count what they spawn, too.
+    """
+    if not database.is_current:
+        return
+    counter = joins.counter_of(subject_id)
+    for job in jobs:
+        place = Ancestry.unplaced(job.ancestry)
+        if counter not in place.joins + place.joined:
+            inherited = place._replace(joins=(*place.joins, counter))
+            job.ancestry = (inherited if below else place._replace(joined=(*place.joined, counter))).stored()
 
 
 def add_callbacks(
-    database: Database, subject: Subject, subject_id: str, callbacks: Sequence[NewCallback], now: datetime
+    database: Database,
+    subject: Subject,
+    subject_id: str,
+    callbacks: Sequence[NewCallback],
+    now: datetime,
+    *,
+    jobs: int | None = None,
 ) -> None:
     """Adds callbacks in the transaction of the caller, which inserts their subject or has read it.
 
@@ -302,6 +334,8 @@ def add_callbacks(
     Args:
         database: an open transaction.
         subject_id: the id of the batch or the workflow, or of the top of the tree.
+        jobs: how many it has, all inserted after :func:`count_for`; by default, nobody counts them, and workers look
+            now and then.
     """
     if not callbacks:
         return
@@ -311,6 +345,8 @@ def add_callbacks(
         for one in callbacks
     ]
     database.insert("job.enqueue.add_callbacks", rows)
+    if jobs is not None and database.is_current:
+        joins.add_counter(database, subject_id, jobs, now)
 
 
 def check_callbacks(database: Database, callbacks: Sequence[NewCallback], now: datetime) -> None:

@@ -41,6 +41,7 @@ class Settled:
 
     released: Counter[str] = field(default_factory=Counter)  # queue -> joins that may run now
     failed: list[str] = field(default_factory=list)
+    callbacks: int = 0  # those at which a worker is to look now
 
 
 def of_failed(database: Database, jobs: Collection[str]) -> Marks:
@@ -63,8 +64,11 @@ def settle(database: Database, marks: Marks, now: datetime, parents_ended: Seque
         joins.parents_ended(database, parents_ended)
     candidates = {*parents_ended, *marks.ended}
     joins.count(database, {join: -jobs for join, jobs in marks.ended.items()}, marks.failed)
+    failing = joins.failing(database, [join for join, jobs in marks.failed.items() if jobs > 0])
     while candidates:
-        states = joins.ready(database, candidates)
+        states, ended = joins.ready(database, candidates)
+        settled.callbacks += joins.make_due(database, ended, failing, now)
+        failing = []
         waiting = _waiting(database, list(states))
         release = [job for job in waiting if states[job] == "satisfied"]
         if release:

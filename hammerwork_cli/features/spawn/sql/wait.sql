@@ -1,8 +1,8 @@
 -- Waiting for a tree.
 
 -- name: spawners
--- Lists those of some jobs that may still spawn.
-SELECT j.id FROM hammerwork_jobs j WHERE j.id IN (:ids) AND {has_config}
+-- Lists those of some jobs that may still spawn: hammerwork (Rust) inserts children after the end of their parent.
+SELECT j.id FROM hammerwork_jobs j WHERE j.id IN (:ids) AND {has_config} AND {by_rust} = 1
 
 -- name: requested
 -- Lists the jobs with an open spawn request.

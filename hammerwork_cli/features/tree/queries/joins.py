@@ -9,12 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
+from uuid import UUID, uuid5
 
 from hammerwork_cli.core.values import FINISHED, UNSUCCESSFUL, WAITING_SPELLINGS, status_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.queries.relatives import Relatives
+
+CALLBACKS = "callbacks"
+"""The scope of what counts jobs for callbacks, and is no job."""
 
 
 class JoinCounts(NamedTuple):
@@ -46,7 +50,7 @@ def marks(ancestry: str | None) -> tuple[str, ...]:
 @lru_cache(maxsize=32)
 def _marks(ancestry: str) -> tuple[str, ...]:
     """Siblings have the same place: to read it anew for each costs 7 % of short jobs."""
-    place = Ancestry.parse(ancestry) or _NOWHERE
+    place = Ancestry.parse(ancestry) or Ancestry.unplaced(ancestry)
     return place.joins + place.joined
 
 
@@ -56,6 +60,19 @@ _NOWHERE = Ancestry("")
 def add(database: Database, join: str, parent: str, scope: str, on_failure: str, now: datetime) -> None:
     """Adds the row of a join. Needs a transaction."""
     database.run("tree.joins.add", id=join, parent=parent, scope=scope, on_failure=on_failure, now=now)
+
+
+def counter_of(subject_id: str) -> str:
+    """The id under which the jobs are counted that the callbacks of a batch, a tree or a workflow wait for."""
+    return str(uuid5(UUID(subject_id), "callbacks"))
+
+
+def add_counter(database: Database, subject_id: str, jobs: int, now: datetime) -> None:
+    """Counts the jobs that callbacks wait for as those of a join are, so that whoever ends the last one knows it."""
+    counter = counter_of(subject_id)
+    add(database, counter, subject_id, CALLBACKS, "run", now)
+    database.run("tree.joins.parent_ended", ids=database.ids([counter]))
+    count(database, {counter: jobs})
 
 
 def count(database: Database, open_jobs: Mapping[str, int], failed: Mapping[str, int] | None = None) -> None:
@@ -84,13 +101,49 @@ def counts(database: Database, joins: Iterable[str]) -> dict[str, JoinCounts]:
     return found
 
 
-def ready(database: Database, joins: Iterable[str]) -> dict[str, str]:
-    """Locks those of some joins that wait for nothing any more; returns the states of their dependencies."""
-    found: dict[str, str] = {}
+class Ready(NamedTuple):
+    """What waits for nothing any more."""
+
+    joins: dict[str, str]  # join -> the state of its dependencies
+    subjects: list[str]  # ids of batches, trees and workflows whose callbacks are due
+
+
+def ready(database: Database, joins: Iterable[str]) -> Ready:
+    """Locks those of some joins that wait for nothing any more."""
+    found = Ready({}, [])
     for part in chunks(sorted(set(joins)), database.key_chunk):
-        for join, on_failure, failed in database.rows("tree.joins.ready", ids=database.ids(part)):
-            found[str(join)] = JoinCounts(True, 0, failed, on_failure).state
+        for join, on_failure, failed, scope, parent in database.rows("tree.joins.ready", ids=database.ids(part)):
+            if scope == CALLBACKS:
+                found.subjects.append(str(parent))
+            else:
+                found.joins[str(join)] = JoinCounts(True, 0, failed, on_failure).state
     return found
+
+
+def failing(database: Database, joins: Iterable[str]) -> list[str]:
+    """The batches, trees and workflows with callbacks that some of these count, and of which a job has failed."""
+    values = {"scope": CALLBACKS}
+    parts = chunks(sorted(set(joins)), database.key_chunk)
+    return [
+        str(row[0]) for part in parts for row in database.rows("tree.joins.failing", ids=database.ids(part), **values)
+    ]
+
+
+def make_due(database: Database, ended: Sequence[str], failing: Sequence[str], now: datetime) -> int:
+    """Lets a worker look at callbacks at once; returns how many. Needs a transaction.
+
+    Args:
+        ended: batches, trees and workflows whose jobs have all ended.
+        failing: those of which a job has failed.
+    """
+    is_put_off: dict[str, bool] = {}
+    for subjects, event in ((ended, None), (failing, "failure")):
+        for part in chunks(sorted(set(subjects)), database.key_chunk):
+            rows = database.rows("tree.joins.open_callbacks", ids=part, event=event, now=now)
+            is_put_off.update((str(callback), put_off) for callback, put_off in rows)
+    for part in chunks(sorted(one for one, put_off in is_put_off.items() if put_off), database.key_chunk):
+        database.run("tree.joins.due", ids=database.ids(part), now=now)
+    return len(is_put_off)
 
 
 def stale(database: Database, before: datetime, limit: int) -> list[str]:

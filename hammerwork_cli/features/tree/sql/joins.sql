@@ -15,9 +15,22 @@ UPDATE hammerwork_joins SET parent_ended = TRUE WHERE job_id {among}
 
 -- name: ready
 -- Locks those of some joins that wait for nothing, in the order of their ids.
-SELECT x.job_id, x.on_failure, x.failed_jobs FROM hammerwork_joins x
+SELECT x.job_id, x.on_failure, x.failed_jobs, x.scope, x.parent_id FROM hammerwork_joins x
 WHERE x.job_id {among} AND x.parent_ended AND x.open_jobs <= 0 ORDER BY x.job_id
 {lock_clause}
+
+-- name: failing
+-- Lists what has a failed job, of what some counters of callbacks count.
+SELECT x.parent_id FROM hammerwork_joins x WHERE x.job_id {among} AND x.scope = :scope AND x.failed_jobs > 0
+
+-- name: open_callbacks
+-- Lists the open callbacks of batches, trees and workflows, and whether workers are to wait before they look at them.
+SELECT w.id, w.check_at > :now FROM hammerwork_watches w WHERE w.subject_id IN (:ids) AND w.state = 'open'
+/* if :event */ AND w.event = :event
+
+-- name: due
+-- Lets a worker look at callbacks now.
+UPDATE hammerwork_watches SET check_at = :now WHERE id {among} AND state = 'open' AND check_at > :now
 
 -- name: of_jobs
 -- Reads some joins.

@@ -89,13 +89,15 @@ def of(database: Database, job: Claimed) -> Ancestry:
     counts as a generation if the parent spawns (it has a spawn configuration or a recorded spawn) and started before
     the job was created: then another program spawned the job. Any other is a plain dependency.
     """
-    return known(job) or _upward(database, job)
+    return known(job) or _upward(database, job)._replace(joins=Ancestry.unplaced(job.ancestry).joins)
 
 
 def known(job: Claimed) -> Ancestry | None:
     """Returns the place of a job as far as its own row tells it."""
-    found = Ancestry.parse(job.ancestry)
-    return found if found or id_list(job.depends_on) else Ancestry(job.id, job.occurrence)
+    found = Ancestry.unplaced(job.ancestry)
+    if found.root:
+        return found
+    return None if id_list(job.depends_on) else found._replace(root=job.id, occurrence=job.occurrence)
 
 
 def _upward(database: Database, job: Claimed) -> Ancestry:

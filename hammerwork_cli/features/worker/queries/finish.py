@@ -72,6 +72,7 @@ class FinishReport:
     lost: set[str] = field(default_factory=set)
     released: dict[str, int] = field(default_factory=dict)  # queue -> number of jobs that may run because of it
     failed: int = 0  # number of dependents that failed because these jobs did
+    callbacks: int = 0  # number of callbacks at which a worker is to look now
     # Children that were not written -> the jobs that hold their unique keys.
     held: dict[str, str] = field(default_factory=dict)
 
@@ -131,6 +132,7 @@ def update_dependents(
     if awaiting or marks.ended:
         settled = joins.settle(database, marks, now, awaiting)
         released += settled.released
+        report.callbacks += settled.callbacks
         broken = settled.failed
     error = f"It depends on job {failed[0]}, which failed." if len(failed) == 1 else "A job it depends on failed."
     for parents, said in ((failed, error), (cancelled, DEPENDS_ON_CANCELLED), (broken, joins.FAILED)):

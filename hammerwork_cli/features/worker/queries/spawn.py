@@ -150,22 +150,20 @@ def write_children(
     spawner = operation.spawner
     place, apart = spawner.place_of_child().stored(), spawner.place_of_child(counts=False).stored()
     uncounted = _after_joins(spawner, batches)
-    counted = 0
+    awaited = Counter[str]()
     for produced in batches():
         batch = _without_held(produced, held, spawner.job.id)
         for job in batch:
             limits.check(database, job)
-            if job.id in uncounted or job.recurring:
-                job.ancestry = apart
-            else:
-                job.ancestry = place
-                counted += 1
+            job.ancestry = apart if job.id in uncounted or job.recurring else place
+            if not job.recurring:
+                awaited.update(tree_joins.marks(job.ancestry))
         enqueue.insert(database, batch)
         unique.replace(database, produced, held)
         for job in batch:
             if job.dependency_status != "waiting":
                 report.released[job.queue] = report.released.get(job.queue, 0) + 1
-    tree_joins.count(database, Counter(dict.fromkeys(tree_joins.marks(place), counted)))
+    tree_joins.count(database, awaited)
     finish.update_dependents(database, [spawner.job.id], [], now, report, marks=marks)
     earlier, *counters = _record(database, operation, now)
     if operation.children:
@@ -330,11 +328,12 @@ def _insert(database: Database, child: NewJob, parent: str, now: datetime) -> bo
     """Inserts an early child unless its id exists; whether it did."""
     if child.join is not None:
         child.dependency_status = "waiting"
+    marks = tree_joins.marks(child.ancestry)  # before its own callbacks add theirs
     is_new = enqueue.insert_new(database, child)
     if is_new and child.join is not None:
         tree_joins.add(database, child.id, parent, *child.join, now)
     if is_new:
-        tree_joins.count(database, Counter(tree_joins.marks(child.ancestry)))
+        tree_joins.count(database, Counter(marks))
     return is_new
 
 

@@ -50,11 +50,13 @@ def create(
         if not database.run_once("workflow.create.insert", **row, total=len(jobs), metadata=workflow.metadata):
             exists(database, workflow, jobs, callbacks)
             return Created(created=False, jobs={})
+        if callbacks:
+            enqueueing.count_for(database, workflow.id, jobs)
         placed = enqueueing.many(database, jobs)
         for job in placed.values():
             if not job.created:
                 raise LastingConflictError(f"The job {job.id} already exists, outside of this workflow.")
-        enqueueing.add_callbacks(database, Subject.WORKFLOW, workflow.id, callbacks, now)
+        enqueueing.add_callbacks(database, Subject.WORKFLOW, workflow.id, callbacks, now, jobs=len(jobs))
         notifications.notify(database, {job.queue for job in jobs})
         return Created(created=True, jobs=placed)
 

@@ -36,6 +36,13 @@ class Endings(UpkeepThread):
         # This thread alone uses the rest.
         self._look_in = 0.0
         self._next_workflows = 0.0  # by the monotonic clock
+        self._looked_at: set[str] = set()  # ids of callbacks that are aside although nothing is wrong with them
+
+    def was_woken(self) -> None:
+        """Looks anew at callbacks of which a job has just ended, however lately it has."""
+        for one in self._looked_at:
+            self._aside.pop(one, None)
+        self._looked_at.clear()
 
     def tasks(self) -> Mapping[str, Task]:
         """Looks at callbacks, then at workflows, then tidies up. One try: the next comes soon."""
@@ -85,7 +92,9 @@ class Endings(UpkeepThread):
                 raise
             self._put_callbacks_aside(together, error)
         for one in together:  # whatever its row holds, one callback never keeps the thread from the others
-            self._aside.setdefault(one.id, time.monotonic() + SOON)
+            if one.id not in self._aside:
+                self._aside[one.id] = time.monotonic() + SOON
+                self._looked_at.add(one.id)
         return time.monotonic() - began  # leave others half of the time
 
     def _put_callbacks_aside(self, found: list[Callback], error: Exception) -> None:
