@@ -24,7 +24,7 @@ from hammerwork_cli.features.tree.queries import progress
 from hammerwork_cli.runtime.api.spawn import SpawnResult
 from hammerwork_cli.runtime.host.loading import load_handlers
 from hammerwork_cli.runtime.isolation.parent import processes
-from tests.runtime.conftest import Stage, until
+from tests.runtime.conftest import PATIENCE, Stage, until
 
 HANDLERS = """
 import asyncio, ctypes, os, pickle, re, signal, socket, subprocess, time
@@ -337,11 +337,9 @@ def test_handlers_in_processes_report_how_far_they_are(
     job = Job("reports", {}).with_spawn_config(SpawnConfig(max_spawn_count=7))
     working = threading.Thread(target=work, args=(job,), kwargs={"lease": 2.0})
     working.start()
-    until(lambda: progress.reported(stage.database))
-    (found,) = progress.reported(stage.database)
+    until(lambda: [(one.share, one.text) for one in progress.reported(stage.database)] == [(999 / 2000, "part 999")])
     (tmp_path / "go_on").touch()
-    working.join(20)
-    assert (found.share, found.text) == (999 / 2000, "part 999")
+    working.join(PATIENCE)
     assert result(stage, job) == 7
 
 
