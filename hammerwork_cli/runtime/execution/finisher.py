@@ -62,7 +62,7 @@ class Finisher:
         clock: ServerClock,
         progress: Progress,
         verdicts: OutcomePolicy,
-        callbacks_due: Callable[[], None],
+        callbacks_due: Callable[[], None] = lambda: None,
     ) -> None:
         self._connections, self._slots, self._clock = connections, slots, clock
         self._progress, self._verdicts, self._callbacks_due = progress, verdicts, callbacks_due

@@ -42,7 +42,6 @@ class TurnThread(threading.Thread):
         super().__init__(name=f"hammerwork-{name}", daemon=True)
         self.connections = connections
         self.stopped = threading.Event()  # end() sets it
-        self.woken = threading.Event()  # anybody who knows of something to do sets it
         # Turns in a row that failed. This thread alone uses it.
         self.failures = 0
         self._has_told = False  # in this turn; this thread alone uses it, as the next one
@@ -74,18 +73,15 @@ class TurnThread(threading.Thread):
             if pause is None:
                 return
             if pause > 0:
-                self.woken.wait(pause)
-            if self.woken.is_set():
-                self.woken.clear()
-                self.was_woken()
+                self.rest(pause)
 
-    def was_woken(self) -> None:
-        """Called by the thread before the turn that somebody has woken it for."""
+    def rest(self, seconds: float) -> None:
+        """Waits until the next turn."""
+        self.stopped.wait(seconds)
 
     def end(self) -> None:
         """Lets it end after its turn."""
         self.stopped.set()
-        self.woken.set()
 
     def _take(self, tasks: Mapping[str, Task]) -> Turn:
         self._has_told = False

@@ -361,7 +361,8 @@ def test_the_user_of_the_connection_needs_few_privileges(urls: Callable[[str], s
     with closing(psycopg.connect(url, autocommit=True)) as admin, Queue(url) as queue:
         admin.execute("DROP ROLE IF EXISTS hammerwork_test_shop")
         admin.execute("CREATE ROLE hammerwork_test_shop")
-        admin.execute("GRANT SELECT, INSERT ON hammerwork_jobs, hammerwork_watches TO hammerwork_test_shop")
+        admin.execute("GRANT SELECT, INSERT ON hammerwork_jobs TO hammerwork_test_shop")
+        admin.execute("GRANT INSERT ON hammerwork_watches, hammerwork_joins TO hammerwork_test_shop")
         admin.execute("GRANT SELECT ON hammerwork_jobs_archive TO hammerwork_test_shop")
         with closing(psycopg.connect(url)) as connection:
             connection.execute("SET ROLE hammerwork_test_shop")

@@ -846,7 +846,10 @@ def test_a_worker_that_drains_waits_for_jobs_of_workers_that_may_be_lost() -> No
 
 def test_a_heartbeat_is_answered_with_the_time_of_the_server() -> None:
     database = SimpleNamespace(
-        key_chunk=1, run=lambda *_, **__: 1, rows=lambda *_, **__: [(None, None, "2020-01-01T00:00:00Z", 0)]
+        key_chunk=1,
+        moved=lambda at: at,
+        run=lambda *_, **__: 1,
+        rows=lambda *_, **__: [(None, None, "2020-01-01T00:00:00Z", 0)],
     )
     answer = registry.record_heartbeat(database, "worker", HeartbeatReport())  # type: ignore[arg-type]
     assert answer.now == datetime(2020, 1, 1, tzinfo=UTC)

@@ -58,8 +58,9 @@ _NOWHERE = Ancestry("")
 
 
 def add(database: Database, join: str, parent: str, scope: str, on_failure: str, now: datetime) -> None:
-    """Adds the row of a join. Needs a transaction."""
-    database.run("tree.joins.add", id=join, parent=parent, scope=scope, on_failure=on_failure, now=now)
+    """Adds the row of a join whose parent runs. Needs a transaction."""
+    values = {"id": join, "parent": parent, "scope": scope, "on_failure": on_failure, "now": now}
+    database.run("tree.joins.add", ended=False, open=0, **values)
 
 
 def counter_of(subject_id: str) -> str:
@@ -69,10 +70,8 @@ def counter_of(subject_id: str) -> str:
 
 def add_counter(database: Database, subject_id: str, jobs: int, now: datetime) -> None:
     """Counts the jobs that callbacks wait for as those of a join are, so that whoever ends the last one knows it."""
-    counter = counter_of(subject_id)
-    add(database, counter, subject_id, CALLBACKS, "run", now)
-    database.run("tree.joins.parent_ended", ids=database.ids([counter]))
-    count(database, {counter: jobs})
+    values = {"id": counter_of(subject_id), "parent": subject_id, "scope": CALLBACKS, "on_failure": "run", "now": now}
+    database.run("tree.joins.add", ended=True, open=jobs, **values)
 
 
 def count(database: Database, open_jobs: Mapping[str, int], failed: Mapping[str, int] | None = None) -> None:

@@ -1,9 +1,9 @@
 -- Joins: jobs that wait until the children of their parent, or all jobs below it, have ended.
 
 -- name: add
--- Adds a join whose parent runs.
+-- Adds a join.
 INSERT INTO hammerwork_joins (job_id, parent_id, scope, on_failure, parent_ended, open_jobs, failed_jobs, checked_at)
-VALUES (:id, :parent, :scope, :on_failure, FALSE, 0, 0, :now)
+VALUES (:id, :parent, :scope, :on_failure, :ended, :open, 0, :now)
 
 -- name: count
 -- Changes how many jobs a join waits for, and how many of them have failed.

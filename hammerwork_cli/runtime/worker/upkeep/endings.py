@@ -2,6 +2,7 @@
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -33,16 +34,23 @@ class Endings(UpkeepThread):
 
     def __init__(self, context: WorkerContext) -> None:
         super().__init__("endings", context)
+        self.woken = threading.Event()  # whoever has ended a job sets it
         # This thread alone uses the rest.
         self._look_in = 0.0
         self._next_workflows = 0.0  # by the monotonic clock
         self._looked_at: set[str] = set()  # ids of callbacks that are aside although nothing is wrong with them
 
-    def was_woken(self) -> None:
-        """Looks anew at callbacks of which a job has just ended, however lately it has."""
-        for one in self._looked_at:
-            self._aside.pop(one, None)
-        self._looked_at.clear()
+    def rest(self, seconds: float) -> None:
+        """Waits until the next turn, or until callbacks are due: it looks at them however lately it has."""
+        if self.woken.wait(seconds):
+            self.woken.clear()
+            for one in self._looked_at:
+                self._aside.pop(one, None)
+            self._looked_at.clear()
+
+    def end(self) -> None:
+        super().end()
+        self.woken.set()
 
     def tasks(self) -> Mapping[str, Task]:
         """Looks at callbacks, then at workflows, then tidies up. One try: the next comes soon."""
