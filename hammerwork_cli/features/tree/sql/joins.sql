@@ -21,7 +21,7 @@ WHERE x.job_id {among} AND x.parent_ended AND x.open_jobs <= 0 ORDER BY x.job_id
 
 -- name: failing
 -- Lists what has a failed job, of what some counters of callbacks count.
-SELECT x.parent_id FROM hammerwork_joins x WHERE x.job_id {among} AND x.scope = :scope AND x.failed_jobs > 0
+SELECT x.parent_id FROM hammerwork_joins x WHERE x.job_id {among} AND {same x.scope :scope} AND x.failed_jobs > 0
 
 -- name: open_callbacks
 -- Lists the open callbacks of batches, trees and workflows, and whether workers are to wait before they look at them.
