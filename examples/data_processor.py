@@ -51,7 +51,7 @@ def process_batch(job: Job) -> dict[str, Any]:
 
 app = Handlers()
 app.register_job("process_batch", process_batch)
-app.register_handler("data_processor", DataProcessingSpawner())
+app.register_spawn("data_processor", DataProcessingSpawner())
 
 
 def parent() -> Job:

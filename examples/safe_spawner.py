@@ -51,7 +51,7 @@ class SafeSpawner(SpawnHandler):
         log.info("Operation %s spawned %d children.", result.operation_id, result.children)
 
 
-app.register_handler("feeds", SafeSpawner())
+app.register_spawn("feeds", SafeSpawner())
 
 
 @app.job("fetch_feed")

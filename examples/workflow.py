@@ -43,7 +43,7 @@ class WorkflowDecomposer(SpawnHandler):
         return jobs
 
 
-app.register_handler("workflow", WorkflowDecomposer())
+app.register_spawn("workflow", WorkflowDecomposer())
 
 
 def step(job: Job) -> str:

@@ -338,12 +338,12 @@ class Handlers(SpawnManager):
         """Decorates the spawn handler for the jobs of a queue, or for those that name it.
 
         Raises:
-            UsageError: it is not a name, or :meth:`register_handler` refuses the function.
+            UsageError: it is not a name, or :meth:`register_spawn` refuses the function.
         """
         _check_name(name, '@app.spawn("queue")')
 
         def decorate(function: Function) -> Function:
-            self.register_handler(name, function)
+            self.register_spawn(name, function)
             return function
 
         return decorate
@@ -356,7 +356,7 @@ class Handlers(SpawnManager):
         """
         fields.an(manager, SpawnManager, "include takes a Handlers or a SpawnManager itself")
         for name in manager.handler_names:
-            self.register_handler(name, manager._named(name))
+            self.register_spawn(name, manager._named(name))
         if isinstance(manager, Handlers):
             for queue in manager.queues:
                 handler = manager._workers[queue]

@@ -401,7 +401,13 @@ class SpawnManager:
     def register_handler(
         self, name: str, handler: "SpawnHandler | type[SpawnHandler] | Callable[[SpawnContext], Produced]"
     ) -> None:
-        """Registers a handler: an object, its class, or a plain function ``(context) -> jobs``.
+        """The name of :meth:`register_spawn` in hammerwork (Rust)."""
+        self.register_spawn(name, handler)
+
+    def register_spawn(
+        self, name: str, handler: "SpawnHandler | type[SpawnHandler] | Callable[[SpawnContext], Produced]"
+    ) -> None:
+        """Registers a spawn handler: an object, its class, or a plain function ``(context) -> jobs``.
 
         Args:
             name: the name in jobs' ``_spawn_config.handler``, or the queue of jobs that name none.

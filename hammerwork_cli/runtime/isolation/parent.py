@@ -166,7 +166,7 @@ class Processes:
             assert handler is not None
             remote.register_job(queue, _RemoteJob(self, queue), **handler.options)
         for name in real.handler_names:
-            remote.register_handler(name, _RemoteSpawner(self, name))
+            remote.register_spawn(name, _RemoteSpawner(self, name))
         return remote
 
     def call(self, verb: str, *arguments: object, context: SpawnContext | None = None) -> Iterator[Any]:
