@@ -26,7 +26,7 @@ SELECT x.parent_id FROM hammerwork_joins x WHERE x.job_id {among} AND {same x.sc
 -- name: open_callbacks
 -- Lists the open callbacks of batches, trees and workflows, and whether workers are to wait before they look at them.
 SELECT w.id, w.check_at > :now FROM hammerwork_watches w WHERE w.subject_id IN (:ids) AND w.state = 'open'
-/* if :event */ AND w.event = :event
+/* if :event */ AND {same w.event :event}
 
 -- name: due
 -- Lets a worker look at callbacks now.
