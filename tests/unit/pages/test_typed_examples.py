@@ -42,5 +42,6 @@ def test_every_example_in_python_passes_a_strict_type_checker(tmp_path: Path) ->
     (tmp_path / "wrong.py").write_text(WRONG, encoding="utf-8")
     command = [sys.executable, "-m", "mypy", "--no-pretty", "--no-error-summary", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
-    found = [line.removeprefix(f"{tmp_path}/") for line in (done.stdout + done.stderr).splitlines()]
-    assert [line.partition(" error: ")[0] for line in found] == ["wrong.py:3:"], "\n".join(found)
+    found = (done.stdout + done.stderr).splitlines()
+    # What mypy remembers of an earlier run has the path of that run.
+    assert [re.sub(r".*/(wrong\.py:\d+): .*", r"\1", line) for line in found] == ["wrong.py:3"], "\n".join(found)
