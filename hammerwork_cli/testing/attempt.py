@@ -155,8 +155,6 @@ def _call(app: Handlers, step: "_Step", queue: "_Queue", children: list[NewJob],
     step.config = config_of(Job._of(row)) or SpawnConfig()
     if handler is not None:
         job = Job._of(row)
-        if handler.reader is not None:
-            handler.reader.read(job)
         context = SpawnContext(
             *(job, own_config(step.config), queue, step.spawn),
             _place=lambda: step.place,
@@ -165,7 +163,7 @@ def _call(app: Handlers, step: "_Step", queue: "_Queue", children: list[NewJob],
             _is_over=step.look,
         )
         arguments = (job, context) if handler.takes_context else (job,)
-        call = partial(surrounded, app._arounds, handler.function, arguments, context, Waiting(_start))
+        call = partial(surrounded, app._arounds, handler, arguments, context, Waiting(_start))
         returned = in_own_context(row, lambda: result_of(call()))
         step.result = result_text(returned, most=row.result_max_size_bytes)
     return _spawn(step, children) if spawn else None

@@ -11,6 +11,7 @@ from hammerwork_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.job import Job
+    from hammerwork_cli.runtime.api.payloads import PayloadReader
     from hammerwork_cli.runtime.api.spawn import SpawnContext
 
 Function = Callable[..., Any]
@@ -41,6 +42,20 @@ def never_waits(arounds: Sequence[Around], function: Function) -> bool:
     return makes_coroutines(function) and all(around.coroutine is not None for around in arounds)
 
 
+class Handler(Protocol):
+    """The handler of a queue's jobs."""
+
+    @property
+    def function(self) -> Function:
+        """Called with the job."""
+        ...
+
+    @property
+    def reader(self) -> "PayloadReader | None":
+        """Reads the payload, if the function names its type."""
+        ...
+
+
 class Runner(Protocol):
     """A thread that calls a handler, and lets others run its coroutines."""
 
@@ -55,7 +70,7 @@ class Runner(Protocol):
 
 def surrounded(
     arounds: Sequence[Around],
-    function: Function,
+    handler: Handler,
     arguments: Sequence[Any],
     context: "SpawnContext",
     runner: Runner,
@@ -65,13 +80,26 @@ def surrounded(
     Returns:
         The result, or an awaitable for it if no thread needs to wait.
     """
-    inner: Call = partial(function, *arguments)
-    is_async = makes_coroutines(function)
+    inner, is_async = _reading(handler, arguments), makes_coroutines(handler.function)
     for around in reversed(arounds):
         inner, is_async = _wrapped(around, inner, arguments[0], context, runner, is_async=is_async)
     returned = inner()
-    waits = arounds and inspect.isawaitable(returned) and not never_waits(arounds, function)
+    waits = arounds and inspect.isawaitable(returned) and not never_waits(arounds, handler.function)
     return runner.wait(returned) if waits else returned
+
+
+def _reading(handler: Handler, arguments: Sequence[Any]) -> Call:
+    """The call of a handler with the payload as its type; what is around sees the error if it cannot be read."""
+    try:
+        if handler.reader is not None:
+            handler.reader.read(arguments[0])
+    except UsageError as error:
+        return partial(_raise, error)
+    return partial(handler.function, *arguments)
+
+
+def _raise(error: UsageError) -> None:
+    raise error
 
 
 def _wrapped(

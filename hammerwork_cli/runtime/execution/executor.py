@@ -215,26 +215,26 @@ class Executor:
         spawner: FoundHandler | None,
     ) -> str | StillRunning | None:
         """Calls a job's handler; its result, unless a coroutine goes on."""
-        if handler.reader is not None:
-            handler.reader.read(job)
         arguments: tuple[Any, ...] = (job,)
         arounds = self._around(handler)
         if handler.takes_context or arounds:
             context = self._context(attempt, job, config or SpawnConfig())
             arguments = (job, context) if handler.takes_context else arguments
         if arounds:
-            returned = self._surrounded(attempt, handler.function, arguments, context)
+            returned = self._surrounded(attempt, handler, arguments, context)
         else:
+            if handler.reader is not None:
+                handler.reader.read(job)
             returned = handler.function(*arguments)
         if returned is not None and inspect.isawaitable(returned):
             return self._go_on(attempt, attempt.job, returned, config, spawner)
         return result_text(returned, most=attempt.job.result_max_size_bytes)
 
     def _surrounded(
-        self, attempt: Attempt, function: Callable[..., Any], arguments: tuple[Any, ...], context: SpawnContext
+        self, attempt: Attempt, handler: JobHandler, arguments: tuple[Any, ...], context: SpawnContext
     ) -> Any:
-        runner = _InLoop(self.loop, attempt, is_coroutine=makes_coroutines(function))
-        return surrounded(self._arounds, function, arguments, context, runner)
+        runner = _InLoop(self.loop, attempt, is_coroutine=makes_coroutines(handler.function))
+        return surrounded(self._arounds, handler, arguments, context, runner)
 
     def _go_on(
         self,

@@ -128,11 +128,9 @@ class _Node:
             _handed_down=handed_down.append,
             _room=lambda: self._room(record),
         )
-        if handler.reader is not None:
-            handler.reader.read(context.parent_job)
         arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
         waiting = Waiting(lambda awaitable, done: self.loop.start(awaitable, None, done))
-        returned = surrounded(self.handlers._arounds, handler.function, arguments, context, waiting)
+        returned = surrounded(self.handlers._arounds, handler, arguments, context, waiting)
         return result_text(waiting.wait(returned) if inspect.isawaitable(returned) else returned)
 
     def _place(self, record: ContextRecord) -> Ancestry:

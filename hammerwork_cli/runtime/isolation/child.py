@@ -170,10 +170,8 @@ class _JobServer:
         handler = self._handlers._job_handler(queue)
         assert handler is not None
         context = self._context(record)
-        if handler.reader is not None:
-            handler.reader.read(context.parent_job)
         arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
-        returned = surrounded(self._handlers._arounds, handler.function, arguments, context, self)
+        returned = surrounded(self._handlers._arounds, handler, arguments, context, self)
         return result_text(self._result_of(returned))
 
     def wait(self, awaitable: Any) -> Any:

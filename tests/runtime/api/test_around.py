@@ -1,6 +1,7 @@
 """Functions around handlers: each kind around each kind of handler, wherever that runs."""
 
 import asyncio
+import importlib
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -112,6 +113,50 @@ def test_it_sees_every_end_that_a_handler_wants(kinds: str, lite: Stage) -> None
     assert lite.status(*jobs) == ["Pending", "Pending", "Dead", "Failed"] * 2
     assert Counter(type(error).__name__.lower() for error in namespace["saw"]) == dict.fromkeys(ends, 4)
     namespace["saw"].clear()
+
+
+TYPED = """
+from dataclasses import dataclass
+from hammerwork_cli import Handlers, Job, UsageError
+
+app = Handlers()
+
+@dataclass
+class Paid:
+    order: int
+
+@app.around
+def around(job, context, call):
+    try:
+        return [type(job.payload).__name__, call()]
+    except UsageError as error:
+        return [type(job.payload).__name__, error.message]
+
+@app.job("sync")
+def sync(job: Job[Paid]):
+    return job.payload.order
+
+@app.job("async")
+async def later(job: Job[Paid]):
+    return job.payload.order
+"""
+
+
+@pytest.mark.sqlite
+def test_it_sees_the_payload_as_the_handler_and_the_error_of_one_that_cannot_be_read(
+    lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "typed_around.py").write_text(TYPED)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    handlers = importlib.import_module("typed_around").app
+    cases = [(queue, {"order": order}) for queue in ("sync", "async") for order in (7, "x")]
+    refused = ["dict", "The payload of the job is no Paid: order must be a whole number, not text."]
+    assert [run(handlers, Job(*case)).result for case in cases] == [["Paid", 7], refused] * 2
+    for isolation in ("thread", "process"):
+        jobs = lite.enqueue(*(Job(*case) for case in cases))
+        Worker(Queue(lite.url), "typed_around:app", drain=True, concurrency=1, isolation=isolation).run()
+        assert [lite.queue.get(job).result for job in jobs] == [["Paid", 7], refused] * 2
 
 
 def test_it_calls_a_handler_once_or_gives_a_result_of_its_own(app: Handlers) -> None:
