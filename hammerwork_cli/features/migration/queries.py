@@ -91,6 +91,7 @@ TABLES = (  # in the order in which they are dropped
     "hammerwork_queue_limits",
     "hammerwork_limit_starts",
     "hammerwork_joins",
+    "hammerwork_progress",
 )
 
 MIGRATIONS = (

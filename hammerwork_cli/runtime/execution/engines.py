@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from concurrent.futures import Executor as FutureExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from hammerwork_cli import app_path
 from hammerwork_cli.core.input.near import did_you_mean
@@ -188,6 +188,8 @@ class OnExecutors(InThreads):
         start: what each task needs to find the handlers.
         sources: queue -> its executor, or a function that makes it; one for all queues.
     """
+
+    has_nodes: ClassVar[bool] = True
 
     def __init__(self, start: Start, sources: Source | Mapping[str, Source]) -> None:
         self._start, self._sources = start, sources

@@ -20,6 +20,8 @@ Source = Executor | Callable[[], Executor]
 class Isolation(Protocol):
     """Where handlers run. The slots' threads and the main thread use it at once."""
 
+    has_nodes: ClassVar[bool]
+    """Whether handlers run where only the database connects them with the worker."""
     can_kill: ClassVar[bool]
     """Whether :meth:`kill` and :meth:`close` end running handlers."""
 
@@ -53,6 +55,7 @@ class Isolation(Protocol):
 class InThreads:
     """Handlers run in the slots' threads, which nobody can end."""
 
+    has_nodes: ClassVar[bool] = False
     can_kill: ClassVar[bool] = False
 
     def handlers(self, real: Handlers) -> Handlers:

@@ -14,14 +14,18 @@ import time
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.util import Finalize
 from typing import Any, NamedTuple, Self
 
 from hammerwork_cli.core.codecs import Codecs
 from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.tree.ancestry import Ancestry
-from hammerwork_cli.features.worker.queries import ancestry
+from hammerwork_cli.features.tree.progress import JobProgress
+from hammerwork_cli.features.worker.queries import ancestry, registry
 from hammerwork_cli.features.worker.queries.ancestry import Spawner
+from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.runtime.api.around import Waiting, surrounded
 from hammerwork_cli.runtime.api.handlers import JobHandler
 from hammerwork_cli.runtime.api.job import Job
@@ -106,6 +110,7 @@ class _Node:
         self.resources.begin()
         self.queue = Queue._of_worker(replace(url, codecs=Codecs(self.handlers.codecs)))
         self.loop = EventLoop()
+        self.reports = _Reports(self.queue)
         # Processes of multiprocessing end without atexit; this is called in all of them, and in others.
         Finalize(None, self.close, exitpriority=10)
 
@@ -127,6 +132,7 @@ class _Node:
             _resources=self.resources,
             _handed_down=handed_down.append,
             _room=lambda: self._room(record),
+            _reported=lambda share, text: self.reports.put(record.job, share, text),
         )
         arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
         waiting = Waiting(lambda awaitable, done: self.loop.start(awaitable, None, done))
@@ -139,6 +145,38 @@ class _Node:
     def _room(self, record: ContextRecord) -> int | None:
         spawner = Spawner.of(record.job, self._place(record), record.config, None)
         return self.queue._connections.run(lambda database: ancestry.room(database, spawner))
+
+
+class _Reports:
+    """Leaves what handlers report in the database, for their workers; once a second, however often they do."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._lock = threading.Lock()  # guards the others
+        self._newest: dict[str, tuple[str, JobProgress]] = {}  # job -> its worker, what it has reported
+        self._thread: threading.Thread | None = None
+
+    def put(self, job: Claimed, share: float, text: str) -> None:
+        """Takes a report of a job, in place of one that was not written yet."""
+        report = JobProgress(job.id, job.queue_name, job.attempts, share, text, "")
+        with self._lock:
+            self._newest[job.id] = job.claim.worker, report
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, name="hammerwork-progress", daemon=True)
+                self._thread.start()
+
+    def _write(self) -> None:
+        """Writes until there is nothing new for a second. A report that cannot be written is lost: another follows."""
+        while True:
+            with self._lock:
+                newest, self._newest = self._newest, {}
+                if not newest:
+                    self._thread = None
+                    return
+            for worker, report in newest.values():
+                with suppress(HammerworkError):
+                    self._queue._connections.run(partial(registry.report, worker=worker, progress=report), patience=0)
+            time.sleep(LOOK_SECONDS)
 
 
 def _end_with_parent() -> None:

@@ -42,6 +42,7 @@ class Processes:
         max_memory: bytes above which it is replaced after an attempt, and killed during one.
     """
 
+    has_nodes: ClassVar[bool] = False
     can_kill: ClassVar[bool] = True
 
     def __init__(self, start: Start, *, max_jobs: int | None = None, max_memory: int | None = None) -> None:

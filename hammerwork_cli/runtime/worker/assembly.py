@@ -111,7 +111,12 @@ def assemble(context: WorkerContext) -> WorkerComponents:
         health_file.write("stalled" if any(stalled()) else state())
 
     heartbeat = HeartbeatThread(
-        context, report=report, on_renewed=renewed, under_way=slots.under_way, on_taken=claimer.hear_taken
+        context,
+        report=report,
+        on_renewed=renewed,
+        under_way=slots.under_way,
+        on_taken=claimer.hear_taken,
+        on_nodes=isolation.has_nodes,
     )
     threads: tuple[TurnThread, ...] = (keeper, heartbeat)
     if endings is not None:

@@ -44,6 +44,7 @@ class HeartbeatThread(TurnThread):
         under_way: the attempts whose handlers run.
         on_renewed: called after each heartbeat.
         on_taken: called when an attempt that runs is no longer the worker's.
+        on_nodes: whether handlers run on nodes, and leave their reports in the database.
     """
 
     harmless = ()
@@ -57,11 +58,13 @@ class HeartbeatThread(TurnThread):
         on_renewed: Callable[[], None],
         under_way: Callable[[], Sequence[Attempt]] = tuple,
         on_taken: Callable[[], None] = lambda: None,
+        on_nodes: bool = False,
     ) -> None:
         super().__init__("heartbeat", context.connections.give(heartbeat_timeouts(context.lease.seconds)))
         self.worker, self.lease = context.registration, context.lease
         self.clock, self.stop = context.clock, context.stop
         self.report, self.under_way, self.on_renewed, self.on_taken = report, under_way, on_renewed, on_taken
+        self.on_nodes = on_nodes
         self.interval = heartbeat_interval(self.worker.lease)
         longest = min(self.interval, LONGEST_PAUSE)
         self._backoff = Backoff(longest, longest, least=0.1)
@@ -83,6 +86,8 @@ class HeartbeatThread(TurnThread):
         self._is_recorded = False
         attempts = self.under_way()
         jobs = [attempt.job for attempt in attempts]
+        if self.on_nodes:
+            self.connections.run(lambda database: self._hear_nodes(database, attempts), patience=0)
         answer = self.connections.run(lambda database: self._record(database, jobs), patience=0)
         self.lease.renew(sent, elapsed(), was_lost=answer.was_lost)
         if self.clock.set(answer.now) or self.failures:
@@ -102,6 +107,13 @@ class HeartbeatThread(TurnThread):
         # One that ended meanwhile may be written and counts no more.
         if answer.owned < sum(attempt.is_under_way for attempt in attempts):
             self.on_taken()
+
+    def _hear_nodes(self, database: Database, attempts: Sequence[Attempt]) -> None:
+        """Takes on what handlers on nodes have reported, before the heartbeat writes it."""
+        running = {attempt.job.id: attempt for attempt in attempts}
+        for report in registry.take_reports(database, self.worker.id, running):
+            if running[report.job].job.attempts == report.attempt:
+                running[report.job].progress = report
 
     def _renew(self) -> None:
         """Renews the leases of all jobs that the worker has, whatever its other threads do."""

@@ -19,8 +19,9 @@ from distributed import Client
 
 from hammerwork_cli import Job, JobStatus, RetryStrategy, SpawnConfig, Worker
 from hammerwork_cli.errors import ConfigError, UsageError
+from hammerwork_cli.features.tree.queries.progress import reported
 from hammerwork_cli.runtime.execution import node
-from tests.runtime.conftest import Stage, until
+from tests.runtime.conftest import PATIENCE, Stage, until
 
 pytestmark = pytest.mark.sqlite
 
@@ -92,6 +93,13 @@ def dies(job):
     if job.attempts == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return job.attempts
+
+@app.job("reports")
+def reports(job, context):
+    for number in range(1000):
+        context.progress(number / 2000, f"part {number}")
+    while not os.path.exists(job.payload):
+        time.sleep(0.02)
 
 @app.job("hangs")
 def hangs(job):
@@ -225,6 +233,18 @@ def test_a_handler_on_an_executor_has_what_it_has_elsewhere(lite: Stage, work: A
     assert result(lite, ends["error"]) == 2
     assert lite.one(early) == "Dead"
     assert "A handler on an executor cannot spawn before it has returned." in lite.one(early, "error_message")
+
+
+def test_a_handler_on_an_executor_reports_how_far_it_is(lite: Stage, work: Any, engine: Any, folder: Path) -> None:
+    job = Job("reports", str(folder / "goes on"))
+    working = threading.Thread(target=work, args=(engine, job), kwargs={"lease": 2.0})
+    working.start()
+    until(lambda: [(one.share, one.text) for one in reported(lite.database)] == [(999 / 2000, "part 999")])
+    assert reported(lite.database)[0].reported_at >= lite.timestamp(job, "started_at").isoformat()[:19]
+    (folder / "goes on").touch()
+    working.join(PATIENCE)
+    (folder / "goes on").unlink()
+    assert lite.database.query("SELECT * FROM hammerwork_progress") == []
 
 
 def test_the_death_of_a_node_fails_one_attempt_and_another_executor_is_made(

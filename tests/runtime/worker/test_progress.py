@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Job, RetryStrategy, SpawnContext
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.tree import progress
 from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.features.tree.queries.progress import reported
+from hammerwork_cli.features.worker.queries import registry
 from tests.conftest import Outcome
-from tests.runtime.conftest import Crew, until
+from tests.runtime.conftest import Crew, Stage, until
 
 Look = Callable[..., dict[str, Any]]
 
@@ -76,6 +79,18 @@ def test_a_retried_job_has_not_come_as_far_as_its_last_attempt(crew: Crew, look:
     until(lambda: crew.runs[job.id])
     assert look("job", "show", job.id, "--format", "json")["progress"] is None
     assert look("spawn", "tree", job.id, "--format", "json")["nodes"][0]["progress"] is None
+
+
+def test_a_worker_takes_what_nodes_have_left_for_it_and_forgets_that_of_other_jobs(stage: Stage) -> None:
+    database, (mine, other), jobs = stage.database, (new_id(), new_id()), [new_id() for _ in range(3)]
+    for share in (0.1, 0.2):
+        for worker, job in ((mine, jobs[0]), (mine, jobs[1]), (other, jobs[2])):
+            registry.report(database, worker, JobProgress(job, "q", 1, share, "café 😀", ""))
+    (found,) = registry.take_reports(database, mine, {jobs[0]})
+    assert (found.job, found.share, found.text) == (jobs[0], 0.2, "café 😀")
+    assert abs(timestamp(found.reported_at) - database.now()) < timedelta(minutes=1)
+    left = {str(job) for (job,) in database.query("SELECT job_id FROM hammerwork_progress")}
+    assert left == {jobs[0], jobs[2]}
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.01, 50, math.nan, True, "0.5", None])

@@ -236,7 +236,16 @@ TABLES = {
 """The tables of a file by their words, in the order in which they are written."""
 NOT_IN_FILES = frozenset(
     f"hammerwork_{name}"
-    for name in ("migrations", "workers", "duties", "limit_starts", "encryption_keys", "key_audit_log", "kms_data_keys")
+    for name in (
+        "migrations",
+        "workers",
+        "progress",
+        "duties",
+        "limit_starts",
+        "encryption_keys",
+        "key_audit_log",
+        "kms_data_keys",
+    )
 )
 """Tables that belong to one database, or to the keeper of its keys."""
 OF_A_JOB = {

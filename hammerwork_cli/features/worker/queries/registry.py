@@ -2,17 +2,19 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.reading import ids_from
-from hammerwork_cli.core.values import RUNNING_SPELLINGS, Timestamp, timestamp
+from hammerwork_cli.core.values import RUNNING_SPELLINGS, Timestamp, rfc3339, timestamp
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
 from hammerwork_cli.features.queue.models.counts import WorkerCounts, read_counts
+from hammerwork_cli.features.tree.progress import JobProgress, parse, stored
 from hammerwork_cli.features.worker.model import LeasedJob, RegisteredWorker, RunningJob
 from hammerwork_cli.features.worker.queries import finish
 from hammerwork_cli.features.worker.queries import rescue as rescue_queries
@@ -123,6 +125,7 @@ def forget_ended(database: Database) -> None:
     found = database.rows("worker.registry.long_ended", before=before, since=since, until=until, limit=MOST_FORGOTTEN)
     ids = [str(one) for (one,) in found]
     if ids:
+        database.run("worker.registry.forget_reports_of", ids=database.ids(sorted(ids)))
         database.run("worker.registry.forget", ids=database.ids(sorted(ids)), before=before)
 
 
@@ -152,6 +155,25 @@ def record_heartbeat(
     still_owned = sum(owned, len(attempts) - len(named))
     at = database.moved(timestamp(now) or datetime.now(UTC))
     return HeartbeatAnswer(request, was_lost, at, still_owned, grace, int(migrations))
+
+
+def report(database: Database, worker: str, progress: JobProgress) -> None:
+    """Leaves a report of a job for the worker whose heartbeat writes it: the handler runs on a node."""
+    database.run("worker.registry.report", worker=worker, job=progress.job, report=stored([progress]))
+
+
+def take_reports(database: Database, worker: str, running: Collection[str]) -> list[JobProgress]:
+    """Reads what was left for a worker, and deletes that of jobs that run no longer."""
+    rows = database.rows("worker.registry.reports", worker=worker)
+    ended = sorted(str(job) for job, *_ in rows if str(job) not in running)
+    for part in chunks(ended, database.key_chunk):
+        database.run("worker.registry.forget_reports", ids=database.ids(part))
+    return [
+        one._replace(reported_at=rfc3339(at) or "")
+        for job, column, at in rows
+        if str(job) in running
+        for one in parse(column)
+    ]
 
 
 def renew_leases(database: Database, worker: str, lease: int) -> None:
@@ -184,6 +206,7 @@ def end(
     def work() -> None:
         rescue_queries.return_lost(database, worker, name, now)
         database.run("worker.requests.give_back", worker=worker, ids=None)
+        database.run("worker.registry.forget_reports_of", ids=database.ids([worker]))
         database.run(
             "worker.registry.end",
             id=worker,

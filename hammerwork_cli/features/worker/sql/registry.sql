@@ -82,6 +82,27 @@ AND EXISTS (SELECT 1 FROM hammerwork_workers s WHERE s.started_at BETWEEN :since
 AND w.id NOT IN (SELECT j.claimed_by FROM hammerwork_jobs j WHERE j.status = 'Running' AND j.claimed_by IS NOT NULL)
 ORDER BY w.ended_at LIMIT :limit
 
+-- name: report
+-- Leaves a report of a running job for its worker.
+INSERT INTO hammerwork_progress (job_id, worker_id, report, reported_at) VALUES (:job, :worker, :report, {server_now})
+ON CONFLICT (job_id) DO UPDATE SET worker_id = excluded.worker_id, report = excluded.report,
+reported_at = excluded.reported_at
+
+-- name: report [mysql]
+REPLACE INTO hammerwork_progress (job_id, worker_id, report, reported_at) VALUES (:job, :worker, :report, {server_now})
+
+-- name: reports
+-- Reads the reports that were left for a worker.
+SELECT p.job_id, p.report, p.reported_at FROM hammerwork_progress p WHERE p.worker_id = :worker
+
+-- name: forget_reports
+-- Deletes reports of jobs that have ended.
+DELETE FROM hammerwork_progress WHERE job_id {among}
+
+-- name: forget_reports_of
+-- Deletes the reports that were left for workers that have ended.
+DELETE FROM hammerwork_progress WHERE worker_id {among}
+
 -- name: forget
 -- Deletes workers that stopped before a given time, unless they are back.
 DELETE FROM hammerwork_workers WHERE id {among} AND ended_at < :before
