@@ -10,13 +10,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import bulk, duties, lists, live, startup, trees, workers
+from benchmarks import beside, bulk, duties, lists, live, startup, trees, workers
 from benchmarks.loading import DIALECTS, add_indexes, databases, filled
-from benchmarks.measuring import Result, table
+from benchmarks.measuring import FULL_SIZE, Result, table
 from benchmarks.workload import Workload
 from tests.databases import Databases
 
-PARTS = ("startup", "trees", "lists", "live", "bulk", "workers", "duties")
+PARTS = ("startup", "trees", "lists", "live", "bulk", "workers", "beside", "duties")
 
 
 def main() -> int:
@@ -50,12 +50,14 @@ def _arguments() -> argparse.Namespace:
 def _measure(makers: dict[str, Databases], sizes: Sequence[int], parts: Sequence[str], runs: int) -> Iterator[Result]:
     if "startup" in parts:
         yield from startup.measure(makers, runs)
-    for maker in makers.values():
+    for dialect, maker in makers.items():
         for size in sizes:
             yield from _on_one_table(maker, Workload(size), parts, runs)
         if "workers" in parts:
             yield from workers.measure(maker, min([*sizes, 30_000]), runs)
             yield from workers.memory(maker, max(sizes))
+        if "beside" in parts and dialect == "postgres":
+            yield from beside.measure(maker, runs, min(1.0, max(sizes) / FULL_SIZE))
         if "duties" in parts:
             yield from duties.measure(maker, min([*sizes, 100_000]), runs)
 

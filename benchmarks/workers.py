@@ -227,7 +227,7 @@ def _peers(maker: Databases, database: Database, jobs: int) -> Iterator[Result]:
     if jobs < FULL_SIZE:
         return
     with tempfile.TemporaryDirectory(prefix="hammerwork-peers-") as folder:
-        python = _environment(Path(folder))
+        python = environment(Path(folder))
         for name, program, count, goal in (
             ("Procrastinate, 10 at once", "procrastinate_noop.py", jobs // 10, 0.05),
             ("PgQueuer, by the hundred, with a pool of ten", "pgqueuer_noop.py", jobs, 1 / 1.2),
@@ -247,7 +247,8 @@ def _peers(maker: Databases, database: Database, jobs: int) -> Iterator[Result]:
             yield ratio_of("no-op jobs, one worker process", database, jobs, ours, peers, goal=goal, against=name)
 
 
-def _environment(folder: Path) -> Path:
+def environment(folder: Path) -> Path:
+    """A Python with the peers."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
     packages = ["procrastinate==3.10.0", "pgqueuer[asyncpg]==1.6.0"]
