@@ -270,6 +270,8 @@ class Claimer:
                     self._held[queue] = _LeftAlone(math.inf, here, by_rows=False)
                     return False
                 limit = min(limit, self._most[queue] - here)
+            # Before the claim looks: what is written meanwhile leaves room that the claim may not have seen.
+            held = self._number(queue, found, unwritten=True)
             got = self._connections.run(self._claim_from(queue, priority, limit, len(found), room))
             may_have_more |= got.is_cut
             (self._limited.add if got.is_limited else self._limited.discard)(queue)
@@ -277,7 +279,7 @@ class Claimer:
                 found += got
                 if got.no_room.looked:
                     self._behind_at[queue] = time.monotonic() + self._look_share * got.no_room.looked
-                self._hold(queue, got.no_room.seconds, found)
+                self._hold(queue, got.no_room.seconds, held + len(got))
                 return False
             if got:
                 size = sum(len(job.payload or "") for job in got) / len(got)
@@ -298,9 +300,8 @@ class Claimer:
         ahead = min(room / max(self._sizes.get(queue, 1.0), 1.0), seconds / max(took, 1e-6))
         return min(most, free + int(max(ahead, 0.0)))
 
-    def _hold(self, queue: str, seconds: float | None, found: list[Claimed]) -> None:
+    def _hold(self, queue: str, seconds: float | None, jobs: int) -> None:
         """Leaves a queue alone until its limit may leave room, but not for long: somebody may change it."""
-        jobs = self._number(queue, found, unwritten=True)
         pause = self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311
         pause = pause if seconds is None else min(pause, seconds)
         self._held[queue] = _LeftAlone(time.monotonic() + pause, jobs, by_rows=True)

@@ -132,6 +132,17 @@ def test_a_queue_without_room_holds_up_no_other(stage: Stage, app: Handlers) -> 
     assert len(stage.rows(where="queue_name = 'api' AND status = 'Pending' AND attempts = 0")) == 49
 
 
+def test_a_worker_claims_again_as_soon_as_its_own_jobs_leave_room(stage: Stage, app: Handlers) -> None:
+    """Also if they are written while it looks for others, and finds no room."""
+    Handled(app, "api")
+    stage.queue.limit("api", concurrency=1, per="tenant")
+    stage.enqueue(*of_tenants("abcdefghij" * 10))
+    began = time.monotonic()
+    Worker(stage.queue, app, drain=True, poll_interval=60, concurrency=10).run()
+    assert time.monotonic() - began < 30
+    assert {status for _, status in stage.rows()} == {"Completed"}
+
+
 def test_a_worker_hears_soon_that_a_limit_was_removed(stage: Stage, app: Handlers) -> None:
     Handled(app, "api")
     stage.queue.limit("api", rate="1/h")
