@@ -35,6 +35,7 @@ app = Handlers()
 def paid(job: Job[OrderPaid], context: SpawnContext[OrderPaid]) -> Receipt:
     assert_type(job.payload, OrderPaid)
     assert_type(context.parent_job.payload, OrderPaid)
+    assert_type(context.queue, Queue)
     assert_type(job.with_priority("high").payload, OrderPaid)
     assert_type(replace(job, queue="later"), Job[OrderPaid])
     job.payload.order += 1

@@ -171,7 +171,7 @@ class SpawnContext(UsesResources, Generic[Payload]):
 
     parent_job: Job[Payload]
     config: SpawnConfig = field(default_factory=SpawnConfig)
-    queue: "Queue | None" = None
+    queue: "Queue" = None  # type: ignore[assignment]  # handlers always get one
     spawn: SpawnFunction = _no_worker
     result_text: str | None = None
     deadline: datetime | None = None
@@ -314,9 +314,10 @@ class SpawnContext(UsesResources, Generic[Payload]):
 
     def results(self) -> Results:
         """The results of the jobs that this one depends on or, after :meth:`after_all`, waited for, by their ids."""
-        if self.queue is None:
+        queue: Queue | None = self.queue
+        if queue is None:
             raise SpawnFailedError("Only a worker can read the results of the jobs that this one depends on.")
-        return Results(self.queue, self.parent_job)
+        return Results(queue, self.parent_job)
 
 
 @dataclass(frozen=True, slots=True)

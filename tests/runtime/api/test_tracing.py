@@ -96,7 +96,6 @@ def test_a_program_a_run_and_the_runs_of_its_children_are_one_trace(
     @traced.job("order")
     def order(job: Job, context: SpawnContext) -> str:
         context.spawn(Job("early"), key="early")
-        assert context.queue is not None
         context.queue.enqueue(Job("mail"))
         return str(baggage.get_baggage("user"))
 

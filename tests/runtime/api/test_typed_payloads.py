@@ -238,7 +238,6 @@ def test_a_job_whose_payload_was_read_is_configured_copied_and_enqueued_again(li
     def paid(job: Job[OrderPaid], context: SpawnContext) -> None:
         seen.append(job.payload)
         assert job.spawn_config == SpawnConfig(max_spawn_count=3)
-        assert context.queue is not None
         same = context.queue.enqueue(job)
         changed = replace(job, id="", payload=replace(job.payload, order=8), queue="later").with_unique("8")
         config = job.spawn_config

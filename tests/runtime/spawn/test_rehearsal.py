@@ -294,7 +294,6 @@ def test_children_that_cannot_be_written_fail_as_in_a_worker(produced: Any, said
 def test_the_queue_of_the_context_collects_jobs_and_refuses_its_connections() -> None:
     @spawning("report")
     def report(context: SpawnContext) -> list[Job]:
-        assert context.queue is not None
         mail = context.queue.enqueue(Job("mail", 1))
         assert mail.created
         assert len(context.queue.enqueue_many([Job("mail"), Job("audit")])) == 2
@@ -334,7 +333,6 @@ def test_a_stored_job_has_its_place_its_results_and_the_limits_of_the_database(m
 
         @spawning("parent")
         def handler(context: SpawnContext) -> list[Job]:
-            assert context.queue is not None
             known = context.queue.get(root)
             assert known is not None
             assert context.results() == {root: None}

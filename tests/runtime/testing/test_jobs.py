@@ -75,7 +75,7 @@ def test_a_drain_runs_children_retries_joins_and_callbacks_of_all(migrated_url: 
         context.after_all(Job("joined"))
         context.spawn(Job("flaky"), key="1")
         context.spawn(Job("mail"), key="2")
-        context.queue.enqueue(Job("report", "from a handler"))  # type: ignore[union-attr]
+        context.queue.enqueue(Job("report", "from a handler"))
 
     @app.job("joined")
     def joined(job: Job, context: SpawnContext) -> list[Any]:
@@ -238,7 +238,7 @@ def test_a_drain_of_one_job_takes_well_under_a_third_of_a_second(lite_jobs: Jobs
 def test_jobs_for_later_become_due_and_handlers_see_the_moved_time(migrated_url: str, app: App) -> None:
     @app.job("later")
     def later(job: Job, context: SpawnContext) -> None:
-        context.queue.enqueue(Job("mail", delay=HOUR))  # type: ignore[union-attr]
+        context.queue.enqueue(Job("mail", delay=HOUR))
 
     with Jobs(migrated_url) as jobs:
         began = jobs.now
