@@ -60,6 +60,7 @@ class Outcome:
         early: key -> job that ``context.spawn`` would write. It stays whatever the outcome is.
         joins: key -> job that ``context.after_all`` would write, the same.
         enqueued: the jobs that ``context.queue`` would enqueue. They stay, too.
+        progress: share and text that ``context.progress`` has reported last.
     """
 
     status: JobStatus
@@ -70,6 +71,7 @@ class Outcome:
     early: Mapping[str, Job] = field(default_factory=dict)
     joins: Mapping[str, Job] = field(default_factory=dict)
     enqueued: tuple[Job, ...] = ()
+    progress: tuple[float, str] | None = None
 
 
 def run(
@@ -129,6 +131,7 @@ def run(
         "early": {key: child for key, child in early.items() if key not in joins},
         "joins": joins,
         "enqueued": tuple(queue.collected),
+        "progress": step.progress,
     }
     if step.is_cancelled:
         return Outcome(JobStatus.CANCELLED, **stay)
@@ -161,6 +164,8 @@ def _call(app: Handlers, step: "_Step", queue: "_Queue", children: list[NewJob],
             _resources=step.resources,
             _handed_down=step.hand_down,
             _is_over=step.look,
+            _reported=step.report,
+            _room=lambda: step.room,
         )
         arguments = (job, context) if handler.takes_context else (job,)
         call = partial(surrounded, app._arounds, handler, arguments, context, Waiting(_start))

@@ -232,6 +232,7 @@ class SpawnStep:
         early: key -> child that was spawned before the end.
         produced: children that were produced, one too many for a limit included.
         was_stopped: whether the handler had more children than were wanted.
+        progress: what it has reported last: share and text.
     """
 
     def __init__(
@@ -252,10 +253,15 @@ class SpawnStep:
         self.early: dict[str, NewJob] = {}
         self.produced = 0
         self.was_stopped = False
+        self.progress: tuple[float, str] | None = None
 
     def look(self) -> bool:
         """Whether the job is cancelled: ``context.cancelled``."""
         return False
+
+    def report(self, share: float, text: str) -> None:
+        """Keeps a report: ``context.progress``."""
+        self.progress = share, text
 
     def hand_down(self, columns: TraceColumns) -> None:
         """See :meth:`Attempt.hand_down`."""
@@ -295,7 +301,7 @@ class SpawnStep:
     def room(self) -> int | None:
         """How many more children it may have, as far as its own limit says."""
         allowed = self.config.max_spawn_count
-        return None if allowed is None else max(allowed - self.produced, 0)
+        return None if allowed is None else max(allowed - len(self.early), 0)
 
     def prepare(self) -> FoundHandler | None:
         """Finds the spawn handler and the place of the job; ``None`` if it has none.
@@ -327,6 +333,7 @@ class SpawnStep:
         context = SpawnContext(
             *(job, config, self._queue, self.spawn, self.result, None, lambda: self._bare_place),
             _resources=self.resources,
+            _reported=self.report,
             _room=lambda: self.room,
             _is_over=self.look,
         )

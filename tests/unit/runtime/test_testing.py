@@ -208,3 +208,24 @@ def test_an_attempt_without_a_database_takes_less_than_five_milliseconds() -> No
     for number in range(100):
         assert len(run(app, Job("quick", number)).children) == 10
     assert time.process_time() - began < 0.5
+
+
+def test_an_attempt_tells_how_far_it_came_and_its_handler_how_many_more_children_it_may_have() -> None:
+    app = Handlers()
+
+    @app.job("shop")
+    def shop(job: Job, context: SpawnContext) -> list[int | None]:
+        rooms = [context.room]
+        context.spawn(Job("pack"), key="pack")
+        for step in range(3):
+            context.progress(step / 4, f"step {step}")
+        if job.payload.get("fails"):
+            raise ValueError("no stock")
+        return [*rooms, context.room]
+
+    job = Job("shop", {}).with_spawn_config(SpawnConfig(max_spawn_count=3))
+    outcome = run(app, job)
+    assert (outcome.result, outcome.progress) == ([3, 2], (0.5, "step 2"))
+    assert run(app, Job("shop", {"fails": True})).progress == (0.5, "step 2")
+    with pytest.raises(UsageError, match="not 50"):
+        SpawnContext(job).progress(50)
