@@ -13,6 +13,7 @@ from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
 from hammerwork_cli.features.spawn.views.monitor import Frame, picture
 from hammerwork_cli.features.spawn.views.monitor_lines import Changes, plain_lines, record_lines
 from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.view.text import painted_cells
 from tests.rows import START
 
@@ -68,6 +69,10 @@ def snapshot() -> MonitorSnapshot:
             BusyWorker("render-3.example:100", ("segment",), "stopping", 8, 8, 9, 0, 2),
         ),
         failed_since=True,
+        progress=(
+            JobProgress(f"29904b70-0000-4000-8000-{9:012}", "segment", 1, 0.976, "part 41 of 42", START.isoformat()),
+            JobProgress(f"39904b70-0000-4000-8000-{9:012}", "subtitle", 2, 0.05, "東京\x1b[2J", START.isoformat()),
+        ),
         states=(
             QueueState(
                 "segment", START, Counts({"Running": 16}), 312_004, 12, 0, completed=90_431, failed=71, workers=3
@@ -92,7 +97,7 @@ def test_a_busy_minute_on_a_screen(
 
 def test_a_database_where_nothing_happens(snapshot: MonitorSnapshot, expected: Callable[[str, str], None]) -> None:
     quiet = snapshot._replace(queues=("mail",), flow=Flow(5, 0, 0, 0, 0), pending=0, running=0, more_pending=False,
-        operations=(), failures=(), workers=(), states=(),
+        operations=(), progress=(), failures=(), workers=(), states=(),
     )  # fmt: skip
     expected("monitor_quiet.txt", "\n".join(picture(quiet, frame(80, 24))) + "\n")
 
@@ -231,5 +236,6 @@ def test_sentences_name_what_happened(snapshot: MonitorSnapshot) -> None:
         "2026-11-24 14:00:00 121 enqueued, 1,262 started, 1,250 completed, 1 failed, 312,112 pending, 17 running,"
         " 3 operations running"
     )
-    assert lines[1].endswith("00000001-0000-4000-8000-000000000000 Dead: boom")
-    assert lines[1].isprintable()
+    assert lines[1] == "  running: segment 29904b70-0000-4000-8000-000000000009: 97.6%, part 41 of 42"
+    assert lines[-1].endswith("00000001-0000-4000-8000-000000000000 Dead: boom")
+    assert all(map(str.isprintable, lines))
