@@ -155,7 +155,7 @@ def _written(child: NewJob, now: datetime) -> Job:
 def _call(app: Handlers, step: "_Step", queue: "_Queue", children: list[NewJob], *, spawn: bool) -> str | None:
     """Calls both handlers, as :meth:`Executor.execute` does; see :func:`_spawn`."""
     row, handler = step.job, app._job_handler(step.job.queue_name)
-    step.config = config_of(Job._of(row)) or SpawnConfig()
+    step.config = config_of(Job._of(row)) or app._default_config(row.queue_name) or SpawnConfig()
     if handler is not None:
         job = Job._of(row)
         context = SpawnContext(

@@ -154,7 +154,6 @@ _KEYWORDS: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("cron", "schedule"), "@app.cron(schedule)"),
         "autoretry_for": "retry_on=...",
         "bind": "a second parameter of the function, named context",
-        "priority": "Job(priority=...)",
     },
     "Worker": {
         **dict.fromkeys(_PER_CHILD, "max_jobs_per_process=..."),

@@ -13,6 +13,7 @@ from hammerwork_cli.core.codecs import Codec, Codecs
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.runtime.api.absent import deprecated, instead_of
@@ -52,6 +53,8 @@ class HandlerOptions(TypedDict, total=False):
             any other error the job is Dead.
         give_up_on: errors among these that do not.
         retry_timeouts: whether there is another attempt after one that took too long.
+        priority: of jobs of the queue that handlers of the application spawn, unless they have their own.
+        spawn_config: of jobs that carry none: limits of what they spawn, say.
     """
 
     retry: RetryStrategy | Backoff | None
@@ -59,6 +62,8 @@ class HandlerOptions(TypedDict, total=False):
     retry_on: Errors
     give_up_on: Errors
     retry_timeouts: bool
+    priority: JobPriority | int | str | None
+    spawn_config: SpawnConfig | None
 
 
 if TYPE_CHECKING:
@@ -85,6 +90,8 @@ class JobHandler:
     retry_on: Errors = BaseException
     give_up_on: Errors = ()
     retry_timeouts: bool = False
+    priority: JobPriority | int | str | None = None
+    spawn_config: SpawnConfig | None = None
 
     @property
     def options(self) -> HandlerOptions:
@@ -121,6 +128,7 @@ class Handlers(SpawnManager):
         super().__init__()
         self.name: str | None = None
         self._workers: dict[str, JobHandler] = {}
+        self._configs: dict[str, SpawnConfig] = {}
         self._schedules: dict[str, NewSchedule] = {}
         self._limits: dict[str, QueueLimit] = {}
         self._codecs: dict[str, tuple[Codec, ...]] = {}
@@ -168,6 +176,8 @@ class Handlers(SpawnManager):
         reader, retry = reader_of(function, (Job, SpawnContext), what), options.get("retry")
         if reader is not None and callable(retry) and not isinstance(retry, _ReadingBackoff):
             options = {**options, "retry": _ReadingBackoff(retry, reader)}
+        if (config := options.get("spawn_config")) is not None:
+            self._configure(queue, config)
         self._workers[queue] = JobHandler(function, takes_context, reader, **options)
 
     def cron(
@@ -202,7 +212,7 @@ class Handlers(SpawnManager):
                 if instead := instead_of("handler", [option]):
                     of_job = " in app.schedule(name, schedule, job)" if instead.startswith("Job(") else ""
                     raise UsageError(f"@app.cron has no option {option!r:.60}.", hint=f"Use {instead}{of_job}.")
-            declared = self._declared(queue, schedule, Job(queue, payload), others)
+            declared = self._declared(queue, schedule, Job(queue, payload, priority=own.get("priority")), others)
             self.register_job(queue, function, **own)
             self._schedules[queue] = declared
             return function
@@ -334,8 +344,12 @@ class Handlers(SpawnManager):
             raise UsageError(f"There is already a schedule {name!r:.80}.")
         return new_schedule(name, schedule, job, options)
 
-    def spawn(self, name: str) -> Callable[[Function], Function]:
+    def spawn(self, name: str, *, spawn_config: SpawnConfig | None = None) -> Callable[[Function], Function]:
         """Decorates the spawn handler for the jobs of a queue, or for those that name it.
+
+        Args:
+            name: the queue, or the name.
+            spawn_config: of jobs of the queue that carry none.
 
         Raises:
             UsageError: it is not a name, or :meth:`register_spawn` refuses the function.
@@ -344,6 +358,8 @@ class Handlers(SpawnManager):
 
         def decorate(function: Function) -> Function:
             self.register_spawn(name, function)
+            if spawn_config is not None:
+                self._configure(name, spawn_config)
             return function
 
         return decorate
@@ -361,6 +377,8 @@ class Handlers(SpawnManager):
             for queue in manager.queues:
                 handler = manager._workers[queue]
                 self.register_job(queue, handler.function, **handler.options)
+            for queue, config in manager._configs.items():
+                self._configure(queue, config)
             for schedule in manager._schedules.values():
                 if schedule.name in self._schedules:
                     raise UsageError(f"There is already a schedule {schedule.name!r:.80}.")
@@ -390,6 +408,25 @@ class Handlers(SpawnManager):
         for handler in self._workers.values():
             if handler.reader is not None:
                 handler.reader.check()
+
+    def _configure(self, queue: str, config: SpawnConfig) -> None:
+        fields.an(config, SpawnConfig, "spawn_config takes a SpawnConfig")
+        if config.handler is not None:
+            raise UsageError(
+                f"The spawn_config of {queue!r:.100} cannot name a handler: @app.spawn has the jobs of its queue."
+            )
+        if self._configs.setdefault(queue, config) != config:
+            raise UsageError(f"There is already a spawn_config for jobs of {queue!r:.100}.")
+
+    def _default_config(self, queue: str) -> SpawnConfig | None:
+        """The spawn configuration of the jobs of a queue that carry none."""
+        return self._configs.get(queue)
+
+    @property
+    def _priorities(self) -> Mapping[str, JobPriority]:
+        """Queue -> priority of the jobs that handlers spawn into it."""
+        given = ((queue, handler.priority) for queue, handler in self._workers.items())
+        return {queue: fields.priority(priority) for queue, priority in given if priority is not None}
 
     def _job_handler(self, queue: str) -> JobHandler | None:
         """The handler of a queue's jobs; ``None`` without one: they may still spawn."""
@@ -451,6 +488,8 @@ def _check_options(options: HandlerOptions) -> None:
         )
     if (timeout := options.get("timeout")) is not None:
         fields.duration(timeout, "timeout", timedelta.max, positive=True)
+    if (priority := options.get("priority")) is not None:
+        fields.priority(priority)
     if (retry := options.get("retry")) is not None:
         if isinstance(retry, type) or not callable(retry):
             checked_strategy(retry)

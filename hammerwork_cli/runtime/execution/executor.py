@@ -95,6 +95,7 @@ class Executor:
         self._handlers, self._connections, self._queue, self._clock = handlers, connections, queue, clock
         self._verdicts, self._isolation, self._resources = verdicts, isolation, resources
         self._codecs = queue.url.codecs
+        self._priorities = handlers._priorities
         self._arounds = tuple(handlers._arounds)
         self._counted, self._spawned, self._slots = counted, spawned, slots
         self._callbacks_due = callbacks_due
@@ -166,6 +167,7 @@ class Executor:
             # Of a payload of its own: the handler may change that of its job.
             config = config_of(Job._of(claimed)) if may_have_config(claimed.payload) else None
             spawner = self._handlers._spawn_handler(job, config)
+            config = config or self._handlers._default_config(claimed.queue_name)
             if handler is None and spawner is None:
                 raise JobError(self._unhandled(claimed.queue_name))
             attempt.deadline = _deadline(attempt, handler)
@@ -289,7 +291,7 @@ class Executor:
         return None
 
     def _parent(self, attempt: Attempt, config: SpawnConfig) -> Parent:
-        return Parent(self._connections, self._clock, attempt, config)
+        return Parent(self._connections, self._clock, attempt, config, self._priorities)
 
     def _spawn(
         self,
@@ -366,11 +368,11 @@ class Executor:
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             attempt.awaits = produced
             children: Children = self.loop.result(
-                drain_async(job, config, produced, began, root), attempt.deadline, attempt, produced
+                drain_async(job, config, produced, began, root, self._priorities), attempt.deadline, attempt, produced
             )
             attempt.awaits = None
             return children
-        return drain(job, config, produced, began, root)
+        return drain(job, config, produced, began, root, self._priorities)
 
     def _validate(self, attempt: Attempt, found: FoundHandler, config: SpawnConfig) -> None:
         try:
@@ -469,7 +471,7 @@ class Executor:
                 claimed = attempt.job = self._readable(claimed)
             job = Job._of(claimed)
             config = SpawnConfig._parse(request.config) if request.config else config_of(job)
-            config = config or SpawnConfig()
+            config = config or self._handlers._default_config(claimed.queue_name) or SpawnConfig()
             named = replace(config, handler=request.handler or config.handler)
             found = self._handlers._spawn_handler(job, named)
             if found is None:

@@ -1,7 +1,7 @@
 """A job that spawns, in its attempt or by a request: its place in the tree, and the children that it spawns early."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -10,6 +10,7 @@ from typing import TypeVar
 from hammerwork_cli.cached import cached
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob
@@ -37,6 +38,7 @@ class Parent:
     Args:
         connections: write its children, and read its place in the tree.
         attempt: at the job or its spawn request. Once its outcome is decided, nothing is retried.
+        priorities: of children without their own, by queue.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class Parent:
         clock: ServerClock,
         attempt: Attempt,
         config: SpawnConfig,
+        priorities: Mapping[str, JobPriority],
     ) -> None:
         self._connections, self._clock, self._attempt, self._config = connections, clock, attempt, config
+        self._priorities = priorities
         self._job: Claimed = attempt.job
         self._request = attempt.request.id if attempt.request else None
 
@@ -126,7 +130,7 @@ class Parent:
             if is_deep:
                 raise is_deep
         unlimited = replace(self._config, max_spawn_count=None, spawn_delay=None)
-        with drain(self._as_job, unlimited, [job], now) as children:
+        with drain(self._as_job, unlimited, [job], now, priorities=self._priorities) as children:
             new = next(iter(children.batches()))[0]
         new.join = job._join
         others = self._attempt.keys.keys() - {key}

@@ -313,7 +313,8 @@ class SpawnStep:
         found = self._handlers._spawn_handler(Job._of(self.job), given)
         if found is None:
             return None
-        self.config, self.handler = given or SpawnConfig(), found
+        self.config = given or self._handlers._default_config(self.job.queue_name) or SpawnConfig()
+        self.handler = found
         spawner = Spawner.of(self.job, self._bare_place, self.config)
         self.place = spawner.ancestry
         with named_limits():
@@ -338,13 +339,13 @@ class SpawnStep:
             _is_over=self.look,
         )
         produced = produced_by(found.handler, context)
-        parent, root = Job._of(self.job), self.place.root
+        parent, root, priorities = Job._of(self.job), self.place.root, self._handlers._priorities
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             children: Children = result_of(
-                drain_async(parent, config, self._at_most_async(produced, most), self._now, root)
+                drain_async(parent, config, self._at_most_async(produced, most), self._now, root, priorities)
             )
             return children
-        return drain(parent, config, self._at_most(produced, most), self._now, root)
+        return drain(parent, config, self._at_most(produced, most), self._now, root, priorities)
 
     def _is_wanted(self, most: int) -> bool:
         if self.produced >= most:
@@ -383,7 +384,7 @@ class SpawnStep:
         """Collects a child by key: ``context.spawn``."""
         key = check_spawn(job, key)
         unlimited = replace(self.config, max_spawn_count=None, spawn_delay=None)
-        with drain(Job._of(self.job), unlimited, [job], self._now) as children:
+        with drain(Job._of(self.job), unlimited, [job], self._now, priorities=self._handlers._priorities) as children:
             new = next(iter(children.batches()))[0]
         new.join = job._join
         if new.join is not None and any(child.join is None for name, child in self.early.items() if name != key):

@@ -162,6 +162,7 @@ class Processes:
     def handlers(self, real: Handlers) -> Handlers:
         """Handlers for the executor, each of which calls the real one in the process of its thread."""
         remote = Handlers()
+        remote._configs.update(real._configs)
         for queue in real.queues:
             handler = real._job_handler(queue)
             assert handler is not None

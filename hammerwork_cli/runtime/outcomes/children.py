@@ -7,7 +7,7 @@ that writes them calls no handler and can be retried.
 import json
 import pickle
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Collection, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from typing import IO, Any, Self
 from hammerwork_cli.core.input.fields import whole_seconds
 from hammerwork_cli.core.input.limits import MOST_PARENTS
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries.enqueue import in_circle
@@ -35,6 +36,8 @@ from hammerwork_cli.runtime.outcomes.failures import first_line, spawn_failure
 
 MOST_IN_MEMORY = 8 * 1024 * 1024
 """Bytes of payloads and other fields, roughly, before children go to a file."""
+
+NO_PRIORITIES: Mapping[str, JobPriority] = {}
 
 _BYTES_A_CHILD = 500
 _PART = 500
@@ -195,13 +198,16 @@ def _too_many(job: NewJob) -> UnwritableError:
 class Drain:
     """Completes and keeps the jobs that a handler produces; :func:`drain` and :func:`drain_async` feed it."""
 
-    def __init__(self, parent: Job, config: SpawnConfig, now: datetime, root: str | None = None) -> None:
+    def __init__(
+        self, parent: Job, config: SpawnConfig, now: datetime, root: str | None, priorities: Mapping[str, JobPriority]
+    ) -> None:
         self.children = Children(parent.id)
         self._config, self._now = config, now
         self._queue = parent.queue if config.inherit_queue else None
         self._root = root or parent.id
         self._inherited = _inherited(parent, config)
         self._priority = parent.priority if config.inherit_priority else None
+        self._priorities = priorities
         self._workflow = (parent.workflow_id, parent.workflow_name)
 
     def add(self, produced: object) -> None:
@@ -245,8 +251,8 @@ class Drain:
         for name, value in self._inherited:
             if getattr(new, name) is None:
                 setattr(new, name, value)
-        if child.priority is None and self._priority is not None:
-            new.priority = self._priority
+        if child.priority is None and (priority := self._priorities.get(new.queue, self._priority)) is not None:
+            new.priority = priority
         if new.workflow_id is None:
             new.workflow_id, new.workflow_name = self._workflow
         delay = self._config.spawn_delay
@@ -286,26 +292,39 @@ def _a(thing: object) -> str:
     return "nothing (None)" if thing is None else f"a value of type {type(thing).__name__}"
 
 
-def drain(parent: Job, config: SpawnConfig, produced: object, now: datetime, root: str | None = None) -> Children:
+def drain(
+    parent: Job,
+    config: SpawnConfig,
+    produced: object,
+    now: datetime,
+    root: str | None = None,
+    priorities: Mapping[str, JobPriority] = NO_PRIORITIES,
+) -> Children:
     """Reads all children that a sync handler produced.
 
     Args:
         produced: the value of ``spawn_jobs``: an iterable of jobs.
         now: when they are written.
         root: id of the root of the tree, for errors.
+        priorities: of children without their own, by queue; others inherit it.
 
     Raises:
         SpawnLimitError: more than ``max_spawn_count``; the handler does not go on.
         SpawnFailedError: the handler raised, or produced a value that cannot be written.
     """
-    draining = Drain(parent, config, now, root)
+    draining = Drain(parent, config, now, root, priorities)
     with _failing(draining.children):
         draining.add_all(produced)
         return draining.finish()
 
 
 async def drain_async(
-    parent: Job, config: SpawnConfig, produced: object, now: datetime, root: str | None = None
+    parent: Job,
+    config: SpawnConfig,
+    produced: object,
+    now: datetime,
+    root: str | None = None,
+    priorities: Mapping[str, JobPriority] = NO_PRIORITIES,
 ) -> Children:
     """Reads all children that an async handler produces: see :func:`drain`.
 
@@ -313,8 +332,9 @@ async def drain_async(
         produced: the value of ``spawn_jobs``: awaitable, an async iterable, or an iterable.
         now: when they are written.
         root: id of the root of the tree, for errors.
+        priorities: see :func:`drain`.
     """
-    draining = Drain(parent, config, now, root)
+    draining = Drain(parent, config, now, root, priorities)
     with _failing(draining.children):
         if isinstance(produced, Awaitable):
             produced = await produced

@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnLimitError
+from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnLimitError, Worker
 from hammerwork_cli.features.job.queries import spawn_requests
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.queries import tree
@@ -441,3 +442,45 @@ def test_a_handler_knows_how_many_more_children_it_may_have(stage: Stage, app: H
         "3": [None, None, None],
         "child": [None, 1, None, 0],
     }
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_limits_and_priorities_may_be_written_with_the_handlers(
+    lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str
+) -> None:
+    (tmp_path / f"declared_{isolation}.py").write_text(DECLARED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    tree, early, own = Job("node", {}), Job("early", {}, priority="low"), Job("node", {}, priority="background")
+    lite.enqueue(tree, early, own.with_spawn_config(SpawnConfig(max_depth=1)))
+    Worker(lite.queue, f"declared_{isolation}:app", isolation=isolation, drain=True, poll_interval=0.05).run()
+    assert size(lite, tree) == 2 + 4
+    assert size(lite, own) == 2
+    assert sorted(lite.children(early, "queue_name, priority")) == [("leaf", 1), ("node", 3), ("urgent", 4)]
+    assert {priority for (priority,) in lite.children(own, "priority")} == {3}
+    assert lite.one(early, "result_data") == "[3,0]"
+
+
+DECLARED = """
+from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnLimitError
+
+app, other = Handlers(), Handlers()
+app.register_job("leaf", lambda job: None)
+app.register_job("urgent", lambda job: None, priority=4)
+app.register_job("node", lambda job: None, priority="high", spawn_config=SpawnConfig(max_depth=2))
+
+@other.job("early", spawn_config=SpawnConfig(max_spawn_count=3))
+def early(job, context):
+    before = context.room
+    for queue in ("leaf", "urgent", "node"):
+        child = Job(queue, {}).with_spawn_config(SpawnConfig(max_depth=0)) if queue == "node" else Job(queue)
+        context.spawn(child, key=queue)
+    return [before, context.room]
+
+@app.spawn("node")
+def split(context):
+    if context.room != 0:
+        yield Job("node", {}, max_attempts=1)
+        yield Job("node", {}, max_attempts=1)
+
+app.include(other)
+"""
