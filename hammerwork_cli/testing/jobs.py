@@ -25,7 +25,7 @@ from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
-from hammerwork_cli.runtime.api.queue import IN_MEMORY, Queue, url_of
+from hammerwork_cli.runtime.api.queue import IN_MEMORY, CodecsOfQueues, Queue, url_of
 from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
 from hammerwork_cli.testing.databases import Files, lend
 from hammerwork_cli.view.text import duration, plural, shorten, visible
@@ -86,7 +86,8 @@ class Jobs:
     Args:
         url: of a database without jobs; in memory by default. Tables are created if it has none, and a file of SQLite
             if there is none.
-        encryption: see :class:`Queue`.
+        encryption: see :class:`Queue`, as the next one.
+        codecs: for ``jobs.queue``: ``app.codecs``.
 
     Attributes:
         queue: the queue.
@@ -95,7 +96,13 @@ class Jobs:
         UsageError: the database has something that no test wrote, or another test has used it for a minute.
     """
 
-    def __init__(self, url: str | DatabaseUrl = IN_MEMORY, *, encryption: EncryptionKeys | None = None) -> None:
+    def __init__(
+        self,
+        url: str | DatabaseUrl = IN_MEMORY,
+        *,
+        encryption: EncryptionKeys | None = None,
+        codecs: CodecsOfQueues | None = None,
+    ) -> None:
         self._ahead = timedelta()
         with ExitStack() as closing:
             if url == IN_MEMORY:
@@ -104,7 +111,7 @@ class Jobs:
             else:
                 where = url_of(url)
                 closing.enter_context(lend(where))
-            self.queue = Queue(replace(where, ahead=lambda: self._ahead), encryption=encryption)
+            self.queue = Queue(replace(where, ahead=lambda: self._ahead), encryption=encryption, codecs=codecs)
             closing.callback(self.queue.close)
             self._closing = closing.pop_all()
 

@@ -274,7 +274,8 @@ class SpawnContext(UsesResources, Generic[Payload]):
     def room(self) -> int | None:
         """How many more children this job may have before it reaches a limit; ``None`` if nothing limits them.
 
-        It asks the database where the tree is limited. Other jobs of the tree may take the same room meanwhile.
+        Children that a spawn handler yields count at its end. Other jobs of the tree may take the same room meanwhile.
+        It asks the database.
 
         Raises:
             DatabaseError: the database does not answer.
@@ -298,7 +299,7 @@ class SpawnContext(UsesResources, Generic[Payload]):
 
     @property
     def scheduled_for(self) -> datetime | None:
-        """The due time for which a schedule enqueued the job, or a recurring job runs; ``None`` for other jobs.
+        """When the run of a schedule, or of a recurring job, was due, in UTC; ``None`` for other jobs.
 
         For a job that somebody triggered, it is the time of the trigger. With ``catch_up``, it may be long ago.
         """

@@ -380,6 +380,10 @@ class Worker(Translated):
             if close := did_you_mean(name, without, cutoff=0.8):
                 log.warning("No queue with a handler has the name of the spawn handler %r. %s", name, close)
         known = sorted({*self._handlers.queues, *self._handlers.handler_names})
+        for what, queues in (("limit", self._handlers._limits), ("codec", self._handlers._codecs)):
+            for queue in sorted(queues.keys() - {*known}):
+                if close := did_you_mean(queue, known, cutoff=0.8):
+                    log.warning("No handler is registered for the queue %r, which has a %s. %s", queue, what, close)
         for queue in self.queues:
             if queue in known:
                 continue

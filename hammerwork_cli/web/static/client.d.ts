@@ -244,6 +244,17 @@ export interface TreeNode extends JobNode {
   child_counts?: ChildCounts;
 }
 
+/** A job of `SpawnTree`. */
+export interface TreeJob extends TreeNode {
+  /** What the handler of a running job has reported with context.progress; null for other jobs. */
+  progress: {
+    /** Of the work that is done. */
+    share: number;
+    text: string;
+    reported_at: Instant | null;
+  } | null;
+}
+
 /** The answer to `format=json`. Parents come before their children. */
 export interface SpawnTree {
   schema_version: 1;
@@ -254,7 +265,7 @@ export interface SpawnTree {
   /** Whether a limit cut it short. */
   truncated: boolean;
   /** Parents first. */
-  nodes: TreeNode[];
+  nodes: TreeJob[];
   edges: {
     from: JobId;
     to: JobId;
@@ -679,7 +690,7 @@ export interface WorkflowGraph {
   /** Jobs that depend on no other job of it. */
   roots: JobId[];
   /** Parents first. */
-  nodes: TreeNode[];
+  nodes: TreeJob[];
   edges: {
     from: JobId;
     to: JobId;

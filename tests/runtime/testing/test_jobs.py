@@ -14,6 +14,7 @@ import pytest
 
 from hammerwork_cli import (
     Cancel,
+    Compressed,
     Discard,
     Handlers,
     Job,
@@ -439,3 +440,14 @@ def test_a_test_waits_for_another_one_that_has_the_database(migrated_url: str, m
     with pytest.raises(UsageError, match=r"Another test has used .* for 0\.1 s"):
         Jobs(migrated_url)
     second[0].close()
+
+
+@pytest.mark.sqlite
+def test_the_queue_of_a_test_reads_what_the_codecs_of_an_application_have_written() -> None:
+    app = Handlers()
+    app.codec("long", Compressed())
+    app.register_job("long", lambda job: job.payload * 2)
+    with Jobs(codecs=app.codecs) as jobs:
+        job = jobs.queue.enqueue(Job("long", "word " * 1000))
+        assert jobs.drain(app).completed == 1
+        assert jobs.queue.get(job).result == "word " * 2000

@@ -366,3 +366,14 @@ def test_a_limit_has_a_concurrency_or_a_rate_and_a_key_that_can_be_one() -> None
     for by in ("", "a..b", ".a", "a\\", "x" * 300):
         with pytest.raises(UsageError):
             QueueLimit.of("api", concurrency=1, per=by)
+
+
+@pytest.mark.sqlite
+def test_a_limit_for_a_queue_that_is_almost_one_with_a_handler_is_mentioned(
+    lite: Stage, app: Handlers, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.limit("nooop", concurrency=1)
+    app.limit("of another application", concurrency=1)
+    lite.work(app)
+    said = [record.message for record in caplog.records if "has a limit" in record.message]
+    assert said == ["No handler is registered for the queue 'nooop', which has a limit. Did you mean noop?"]

@@ -132,14 +132,15 @@ def look(
                 yield callback, None
 
 
-def look_at_due(database: Database, clock: Callable[[], datetime]) -> int:
-    """Looks at each callback that is due, and returns how many have fired. Raises as :func:`look` does."""
+def look_at_due(database: Database, clock: Callable[[], datetime]) -> Iterator[tuple[Callback, Exception | None]]:
+    """Looks at each callback that is due; yields and raises as :func:`look` does."""
     now = clock()
     found = [one for one in upcoming(database, now, MOST_AT_ONCE) if (timestamp(one.check_at) or now) <= now]
     by_subject: dict[tuple[str, str], list[Callback]] = {}
     for one in found:
         by_subject.setdefault((one.subject, one.subject_id), []).append(one)
-    return sum(problem is None for together in by_subject.values() for _, problem in look(database, together, clock))
+    for together in by_subject.values():
+        yield from look(database, together, clock)
 
 
 def _act_on(database: Database, callback: Callback, seen: Seen | None, cost: timedelta, now: datetime) -> bool:

@@ -240,7 +240,7 @@ def _pairs(details: JobDetails, hold: Hold | None, now: datetime) -> Iterator[tu
     yield "archived", _archived(details, now)
     yield "encrypted", _encrypted(facts)
     yield "retention", _named(facts.get("retention_policy"), instant_or_none(facts.get("retention_delete_at")))
-    yield "lease", _lease(facts, now)
+    yield "lease for Rust", _lease(facts, now)
     for name, value in details.others.items():
         shown = value if isinstance(value, str) else json_reader.dumps(value, ensure_ascii=False)
         yield visible(name), None if value is None else first_line(shown)

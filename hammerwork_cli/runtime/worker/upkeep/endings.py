@@ -29,6 +29,13 @@ MOST_CALLBACKS = 100
 log = logging.getLogger("hammerwork")
 
 
+def log_fired(callback: Callback) -> None:
+    """Says that a callback has been enqueued, and why."""
+    has_failed = callback.event == CallbackEvent.FAILURE
+    why = "A job of the %s %s has failed" if has_failed else "The %s %s has ended"
+    log.info(f"{why}: enqueued %s (%s).", callback.subject, callback.subject_id, callback.id, callback.event)
+
+
 class Endings(UpkeepThread):
     """Enqueues callbacks, and ends workflows. It counts many jobs, so a turn may take long."""
 
@@ -91,10 +98,7 @@ class Endings(UpkeepThread):
                 if problem is not None:
                     self._put_callbacks_aside([one], problem)
                 else:
-                    why = (
-                        "A job of the %s %s has failed" if one.event == CallbackEvent.FAILURE else "The %s %s has ended"
-                    )
-                    log.info(f"{why}: enqueued %s (%s).", *subject, one.id, one.event)
+                    log_fired(one)
         except Exception as error:
             if is_away(error):
                 raise
