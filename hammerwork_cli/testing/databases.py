@@ -4,7 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -94,7 +94,7 @@ def _make_tables(database: Database) -> None:
 
 def _take(database: Database) -> None:
     """Waits until no other test has the database, and takes it."""
-    mine, give_up = _holder(os.getpid()), time.monotonic() + WAIT_SECONDS
+    mine, give_up, known = _holder(os.getpid()), 0.0, None
     while True:
         if duties.take(database, DUTY, mine, seen=None, until=database.now()):
             try:
@@ -107,10 +107,11 @@ def _take(database: Database) -> None:
         if row is None:
             continue
         holder, since = str(row[0]), timestamp(row[1])
+        if (holder, since) != known:
+            give_up, known = time.monotonic() + WAIT_SECONDS, (holder, since)
         if not _is_alive(holder, database.url):
-            # Its test was killed. What is there was written after it took the empty database.
+            _refuse_leftovers(database)
             if duties.take(database, DUTY, mine, seen=since, until=database.now()):
-                _empty(database, [table for table in _filled(database) if table != "hammerwork_duties"])
                 return
         elif time.monotonic() > give_up:
             raise UsageError(
@@ -121,8 +122,11 @@ def _take(database: Database) -> None:
 
 
 def _holder(process: int) -> str:
-    """A process of this host, in the form of an id, which the column wants."""
-    host = sha256(socket.gethostname().encode()).hexdigest()
+    """A process of this host, or of a container with its name, in the form of an id, which the column wants."""
+    name = socket.gethostname()
+    with suppress(OSError):  # only Linux has them
+        name += str(Path("/proc/self/ns/pid").readlink())
+    host = sha256(name.encode()).hexdigest()
     return f"{host[:8]}-{host[8:12]}-8{host[12:15]}-8{host[15:18]}-{process:012x}"
 
 
@@ -151,6 +155,26 @@ def _refuse_strangers(database: Database) -> None:
                 f"{database.url} is no database for tests: {table} has {plural(number, 'row')} that no test wrote.",
                 hint="Give the tests their own database: they delete all jobs.",
             )
+
+
+def _refuse_leftovers(database: Database) -> None:
+    """Raises UsageError if there is anything after a test that was killed: others may have written it since."""
+    for table in _filled(database):
+        if table != "hammerwork_duties" or migrations.count_rows(database, table) > 1:
+            raise UsageError(
+                f"A test that was killed has left rows in {table} of {database.url}, or others have since.",
+                hint="To delete everything in this database: hammerwork_cli.testing.clear(url).",
+            )
+
+
+def clear(url: str | DatabaseUrl) -> None:
+    """Deletes everything in a database for tests, whoever wrote it, after a test that was killed.
+
+    Raises:
+        UnreachableError, AccessDeniedError: the database does not answer.
+    """
+    with closing(connect(url)) as database:
+        _empty(database, _filled(database))
 
 
 def _filled(database: Database) -> list[str]:

@@ -459,7 +459,7 @@ def _own_errors() -> Iterator[None]:
     """Refuses a value that a class itself refuses."""
     try:
         yield
-    except (ValueError, TypeError, AssertionError) as error:
+    except Exception as error:
         if callable(getattr(error, "errors", None)):
             raise _of_pydantic(error) from None
         raise _MismatchError(f"is refused: {str(error).rstrip('.') or type(error).__name__}") from error

@@ -1,9 +1,11 @@
 """What a handler may change of its process, and the next one must not find changed."""
 
+import faulthandler
 import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -18,8 +20,9 @@ _HANDLER_OF: Callable[[int], Any] = getattr(sys.modules.get("_signal"), "getsign
 class ProcessState:
     """The state of this process as its modules and lifespans have left it, to which each request returns.
 
-    It covers the working directory, umask, environment, signal handlers, mask and timers, resource limits, niceness,
-    locale and user. Imports stay, and with them ``sys.path``. Only the main thread of the process uses it.
+    It covers the working directory, umask, environment and time zone, signal handlers, mask and timers, limits,
+    niceness, locale and user. Imports stay, and with them ``sys.path``; so do threads that go on. Only the main thread
+    of the process uses it.
     """
 
     def __init__(self) -> None:
@@ -33,6 +36,7 @@ class ProcessState:
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._limits = list(map(resource.getrlimit, _LIMITS))
         self._niceness, self._user, self._locale = _niceness(), _user(), _locale()
+        self._recursion = sys.getrecursionlimit()
 
     def restore(self) -> bool:
         """Undoes what a handler has changed; ``False`` if something stays, so that the process must be replaced."""
@@ -43,6 +47,8 @@ class ProcessState:
 
     def _restore(self) -> bool:
         self._restore_signals()  # first: one could end the process meanwhile
+        faulthandler.cancel_dump_traceback_later()
+        sys.setrecursionlimit(self._recursion)
         os.fchdir(self._folder)
         os.umask(self._umask)
         if _environment() != self._environment:
@@ -75,6 +81,7 @@ class ProcessState:
         for name, value in self._environment.items():
             if _environment().get(name) != value:
                 os.environb[name] = value
+        time.tzset()  # by the variable TZ
 
 
 def _environment() -> dict[bytes, bytes]:

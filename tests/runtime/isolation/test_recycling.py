@@ -18,7 +18,7 @@ from tests.runtime.conftest import Stage
 pytestmark = pytest.mark.sqlite
 
 HANDLERS = """
-import atexit, locale, os, resource, signal, time
+import atexit, locale, os, resource, signal, sys, time
 from hammerwork_cli import Handlers
 
 app = Handlers()
@@ -65,6 +65,8 @@ def state():
         "alarm": signal.getitimer(signal.ITIMER_REAL)[0] > 0,
         "niceness": os.nice(0),
         "locale": locale.setlocale(locale.LC_ALL),
+        "time zone": time.strftime("%Z"),
+        "recursion": sys.getrecursionlimit(),
     }
 
 def change(axis):
@@ -89,6 +91,11 @@ def change(axis):
         os.nice(3)
     elif axis == "locale":
         locale.setlocale(locale.LC_ALL, "C")
+    elif axis == "time zone":
+        os.environ["TZ"] = "Asia/Tokyo"
+        time.tzset()
+    elif axis == "recursion":
+        sys.setrecursionlimit(1234)
 
 @app.job("changes")
 def changes(job):
@@ -166,7 +173,8 @@ def test_a_process_that_grows_too_large_is_killed_and_its_attempt_fails_with_the
 
 
 def test_a_job_finds_its_process_as_if_no_other_had_run_in_it(lite: Stage, work: Any) -> None:
-    axes = ("cwd", "umask", "variable", "soft limit", "handler", "mask", "alarm", "niceness", "locale")
+    axes = ("cwd", "umask", "variable", "soft limit", "handler", "mask", "alarm", "niceness", "locale", "time zone")
+    axes += ("recursion",)
     jobs = {axis: Job("changes", axis) for axis in axes}
     assert work(*jobs.values()).failed == 0
     found = {axis: result(lite, job) for axis, job in jobs.items()}

@@ -29,7 +29,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import duties
-from hammerwork_cli.testing import DrainReport, Jobs
+from hammerwork_cli.testing import DrainReport, Jobs, clear
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -410,7 +410,7 @@ def test_a_database_that_workers_serve_is_refused_although_it_has_no_job(lite_ur
         assert [*duties.times(database)] == ["workflows"]
 
 
-def test_leftovers_of_a_killed_test_are_deleted(migrated_url: str) -> None:
+def test_the_leftovers_of_a_killed_test_is_deleted_only_by_word(migrated_url: str) -> None:
     code = f"""
 import os
 from hammerwork_cli import Job
@@ -421,6 +421,11 @@ os._exit(9)
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     with Queue(migrated_url) as queue:
         assert [job.queue for job in queue.jobs()] == ["mail"]
+    with pytest.raises(UsageError, match=r"A test that was killed has left rows in hammerwork_jobs of "):
+        Jobs(migrated_url)
+    with Queue(migrated_url) as queue:
+        assert len(list(queue.jobs())) == 1
+    clear(migrated_url)
     with Jobs(migrated_url) as jobs:
         assert jobs.enqueued() == []
 
