@@ -210,6 +210,8 @@ class Claimer:
             self._due.update(dict.fromkeys(self._connections.run(look)))  # those that are known keep their places
             ended = time.monotonic()
             self._poll_not_before = ended + self._look_share * (ended - now)
+        elif None in eager:  # it must not forget what it has heard of, however long the last look has taken
+            self._poll_at = min(self._poll_at, self._poll_not_before)
 
     def _wanted(self) -> int:
         slots, most = self._slots, self.worker.concurrency

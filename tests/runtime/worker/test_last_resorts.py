@@ -205,6 +205,7 @@ def test_a_job_that_completes_although_it_could_not_spawn_is_left_to_who_has_it_
     made = Executor.__new__(Executor)
     made._verdicts = OutcomePolicy(app, retry, ServerClock(), threading.Event())
     made._connections, made._queue, made._clock = stage.connections, stage.queue, ServerClock()
+    made._priorities = {}
     job = claimed(parent.id)
     found: Any = app._spawn_handler(parent, None)
     completed = EndedAttempt(job, AttemptEnd.COMPLETED)

@@ -54,6 +54,18 @@ def test_a_look_at_thousands_of_idle_queues_is_one_statement(stage: Stage) -> No
     assert sent(stage, claimer.fetch) == 0
 
 
+@pytest.mark.sqlite
+def test_it_looks_at_all_queues_as_soon_as_it_may_after_somebody_has_called_it(lite: Stage) -> None:
+    """A slow look keeps it from another one for longer than it remembers a call."""
+    claimer = claimer_of(lite, poll_interval=600)
+    claimer.fetch()
+    claimer._poll_not_before = time.monotonic() + 2 * claimer_module.EAGER_SECONDS
+    lite.enqueue(Job("q7"))
+    claimer.notify()
+    until(claimer.fetch)
+    assert waiting(claimer) == ["q7"]
+
+
 def test_only_queues_with_jobs_are_asked(stage: Stage) -> None:
     stage.enqueue(Job("q7"), Job("q2999"), Job("elsewhere"))
     queues.pause(stage.database, "q2999", by="me", now=stage.database.now())
