@@ -59,6 +59,7 @@ def page() -> str:
     parts += [part for name in FUNCTIONS for part in _function(name, getattr(hammerwork_cli, name))]
     tests = [
         *_function("testing.run", testing.run),
+        *_function("testing.clear", testing.clear),
         *(part for one in TESTING for part in _described(f"testing.{one.__name__}", one)),
     ]
     integrations = [
@@ -71,7 +72,7 @@ def page() -> str:
 def errors() -> list[type[Exception]]:
     """The errors, each after those from which it is derived."""
     named = {name: getattr(hammerwork_cli, name) for name in hammerwork_cli.__all__ if name not in ORDER}
-    found = [one for one in named.values() if inspect.isclass(one)]
+    found = [one for one in named.values() if inspect.isclass(one) and issubclass(one, Exception)]
     return sorted(found, key=lambda one: [base.__name__ for base in reversed(one.__mro__)])
 
 

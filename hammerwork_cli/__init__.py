@@ -22,8 +22,8 @@ _HOMES = {
     "runtime.api.resources": "Resources",
     "runtime.api.retry": "Jitter RetryStrategy",
     "runtime.api.spawn": (
-        "InvalidSpawnConfigError SpawnContext SpawnError SpawnFailedError SpawnHandler SpawnLimitError SpawnManager "
-        "SpawnRefusedError SpawnResult UnknownSpawnHandlerError"
+        "Context InvalidSpawnConfigError SpawnContext SpawnError SpawnFailedError SpawnHandler SpawnLimitError "
+        "SpawnManager SpawnRefusedError SpawnResult UnknownSpawnHandlerError"
     ),
     "runtime.api.statement": "statement",
     "runtime.api.transaction": "Transaction",
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.resources import Resources
     from hammerwork_cli.runtime.api.retry import Jitter, RetryStrategy
     from hammerwork_cli.runtime.api.spawn import (
+        Context,
         InvalidSpawnConfigError,
         SpawnContext,
         SpawnError,
@@ -103,6 +104,7 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "ConnectionLostError",
+    "Context",
     "DatabaseError",
     "Discard",
     "EncryptionKeys",

@@ -153,7 +153,7 @@ def _no_worker(job: Job, *, key: str) -> Job:
 
 @dataclass(frozen=True)
 class SpawnContext(UsesResources, Generic[Payload]):
-    """The argument of ``spawn_jobs``.
+    """The context of a job, for its handler and for ``spawn_jobs``; ``Context`` is the same.
 
     Attributes:
         parent_job: the job that succeeded, as it is stored: without changes that its handler made to it.
@@ -283,6 +283,11 @@ class SpawnContext(UsesResources, Generic[Payload]):
         return self._room() if self._room is not None else self.config.max_spawn_count
 
     @property
+    def job(self) -> Job[Payload]:
+        """The job: ``parent_job``."""
+        return self.parent_job
+
+    @property
     def cancelled(self) -> bool:
         """See :class:`SpawnContext`."""
         return self._is_over is not None and self._is_over()
@@ -319,6 +324,10 @@ class SpawnContext(UsesResources, Generic[Payload]):
         if queue is None:
             raise SpawnFailedError("Only a worker can read the results of the jobs that this one depends on.")
         return Results(queue, self.parent_job)
+
+
+Context = SpawnContext
+"""The same, for handlers that spawn nothing."""
 
 
 @dataclass(frozen=True, slots=True)
