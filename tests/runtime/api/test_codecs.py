@@ -66,7 +66,9 @@ def sealing() -> Handlers:
     def charge(job: Job, context: SpawnContext) -> dict[str, Any]:
         assert job.spawn_config is not None
         assert job.spawn_config.max_spawn_count == 5
-        context.spawn(Job("cards", CARD | {"early": True}).with_spawn_config(SpawnConfig(max_spawn_count=5)), key="a")
+        if "early" not in job.payload:
+            early = Job("cards", CARD | {"early": True}).with_spawn_config(SpawnConfig(max_spawn_count=5))
+            context.spawn(early, key="a")
         return {"charged": job.payload["card"]}
 
     @app.job("plain")
