@@ -175,22 +175,30 @@ def no_keyword(error: TypeError, instead: str | None) -> TypeError:
     return TypeError(f"{error}. Use {instead}.") if instead else error
 
 
+def explained(
+    call: Callable[Parameters, Result], instead: Callable[[tuple[Any, ...], Mapping[str, Any]], str | None]
+) -> Callable[Parameters, Result]:
+    """The same function, whose error about a keyword that it lacks says what to use instead.
+
+    Args:
+        instead: finds that by the arguments, of which ``self`` is the first one of a method.
+    """
+
+    @wraps(call)
+    def called(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
+        try:
+            return call(*given, **named)
+        except TypeError as error:
+            if (trace := error.__traceback__) is None or trace.tb_next is not None:
+                raise  # of the function itself
+            raise no_keyword(error, instead(given, named)) from None
+
+    return called
+
+
 def hinting(kind: str) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
     """A decorator: an error about a keyword that a function lacks says what to use instead."""
-
-    def decorated(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-        @wraps(call)
-        def called(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
-            try:
-                return call(*given, **named)
-            except TypeError as error:
-                if (trace := error.__traceback__) is None or trace.tb_next is not None:
-                    raise  # of the function itself
-                raise no_keyword(error, instead_of(kind, named)) from None
-
-        return called
-
-    return decorated
+    return lambda call: explained(call, lambda _, named: instead_of(kind, named))
 
 
 def deprecated(name: str, instead: str) -> None:

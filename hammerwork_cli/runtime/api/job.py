@@ -26,7 +26,7 @@ from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob, new_
 from hammerwork_cli.features.job.models.unique import USUAL as WHILE_OPEN
 from hammerwork_cli.features.job.models.unique import Holding, Replaced, Unique
 from hammerwork_cli.runtime.api import tracing
-from hammerwork_cli.runtime.api.absent import instead_of, no_attribute, no_keyword
+from hammerwork_cli.runtime.api.absent import explained, instead_of, no_attribute, no_keyword
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.columns import READERS
 from hammerwork_cli.runtime.api.encoding import JSON_TYPES, as_json, json_text
@@ -590,16 +590,12 @@ def checked(given: object, what: str = "A job") -> Job:
 def takes_a_job(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Decorates a method whose callers may give it what belongs to the job."""
 
-    @wraps(call)
-    def called(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
-        try:
-            return call(*given, **named)
-        except TypeError as error:
-            if (trace := error.__traceback__) is None or trace.tb_next is not None:
-                raise  # of the method itself
-            own = "enqueue(Job(queue, payload))" if given[2:] else instead_of("enqueue", named)
-            of_job = next((f"Job({name}=...)" for name in named if name in Job.__dataclass_fields__), None)
-            raise no_keyword(error, own or of_job or instead_of("Job", named)) from None
+    def instead(given: tuple[Any, ...], named: Mapping[str, Any]) -> str | None:
+        own = "enqueue(Job(queue, payload))" if given[2:] else instead_of("enqueue", named)
+        of_job = next((f"Job({name}=...)" for name in named if name in Job.__dataclass_fields__), None)
+        return own or of_job or instead_of("Job", named)
+
+    called = explained(call, instead)
 
     @wraps(call)
     async def awaited(*given: Parameters.args, **named: Parameters.kwargs) -> Any:

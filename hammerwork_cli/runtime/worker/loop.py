@@ -19,7 +19,7 @@ from hammerwork_cli.runtime.outages import OutageLog
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.outcomes.stacks import stack_of
 from hammerwork_cli.runtime.worker.assembly import WorkerComponents
-from hammerwork_cli.runtime.worker.upkeep.endings import log_fired
+from hammerwork_cli.runtime.worker.upkeep.endings import log_look
 from hammerwork_cli.view.text import instant, named, plural
 
 STALE_SECONDS = 1.0
@@ -194,11 +194,8 @@ class MainLoop:
         """Whether one of those that are due has fired."""
         has_fired = False
         for one, problem in callbacks.look_at_due(database, self._clock.now) if self._options.upkeep else ():
-            if problem is None:
-                has_fired = True
-                log_fired(one)
-            else:
-                log.error("A callback of the %s %s failed: %s", one.subject, one.subject_id, problem)
+            has_fired |= problem is None
+            log_look(one, problem)
         return has_fired
 
     def _may_come_back(self, database: Database) -> bool:

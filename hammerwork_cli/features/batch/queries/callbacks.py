@@ -6,7 +6,7 @@ retries a job, since children are born while their parent runs, or in the transa
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -135,24 +135,33 @@ def look(
 def look_at_due(database: Database, clock: Callable[[], datetime]) -> Iterator[tuple[Callback, Exception | None]]:
     """Looks at each callback that is due; yields and raises as :func:`look` does."""
     now = clock()
-    found = [one for one in upcoming(database, now, MOST_AT_ONCE) if (timestamp(one.check_at) or now) <= now]
-    by_subject: dict[tuple[str, str], list[Callback]] = {}
-    for one in found:
-        by_subject.setdefault((one.subject, one.subject_id), []).append(one)
-    for together in by_subject.values():
+    found = upcoming(database, now, MOST_AT_ONCE)
+    for together in _by_subject(one for one in found if (timestamp(one.check_at) or now) <= now):
         yield from look(database, together, clock)
+
+
+def _by_subject(callbacks: Iterable[Callback]) -> Iterable[list[Callback]]:
+    subjects: dict[tuple[str, str], list[Callback]] = {}
+    for callback in callbacks:
+        subjects.setdefault((callback.subject, callback.subject_id), []).append(callback)
+    return subjects.values()
 
 
 def _act_on(database: Database, callback: Callback, seen: Seen | None, cost: timedelta, now: datetime) -> bool:
     """Fires, ends or postpones one callback; returns whether it has fired."""
+    has_fired = _fire_or_end(database, callback, seen, now)
+    if has_fired is None and seen is not None:
+        _later(database, callback, seen, cost, now)
+    return bool(has_fired)
+
+
+def _fire_or_end(database: Database, callback: Callback, seen: Seen | None, now: datetime) -> bool | None:
+    """Fires or ends a callback; returns whether it has fired, and ``None`` if it goes on."""
     state = None if seen is None else decide(callback, seen, now)
     if seen is None or state is CallbackState.OVER:
         _close(database, callback, CallbackState.OVER, now)
-    elif state is CallbackState.FIRED:
-        return fire(database, callback, seen.counts, now)
-    else:
-        _later(database, callback, seen, cost, now)
-    return False
+        return False
+    return fire(database, callback, seen.counts, now) if state is CallbackState.FIRED else None
 
 
 def fire_ended(database: Database, now: datetime) -> int:
@@ -160,19 +169,10 @@ def fire_ended(database: Database, now: datetime) -> int:
 
     It is for tests: it does not wait until other programs have inserted the jobs that they may still insert.
     """
-    found = upcoming(database, now + 2 * RARELY, MOST_FIRED)
-    subjects: dict[tuple[str, str], list[Callback]] = {}
-    for callback in found:
-        subjects.setdefault((callback.subject, callback.subject_id), []).append(callback)
     fired = 0
-    for callbacks in subjects.values():
-        seen = see(database, callbacks, now + 2 * QUIET_TIME)
-        for callback in callbacks:
-            state = CallbackState.OVER if seen is None else decide(callback, seen, now)
-            if seen is None or state is CallbackState.OVER:
-                _close(database, callback, CallbackState.OVER, now)
-            elif state is CallbackState.FIRED:
-                fired += fire(database, callback, seen.counts, now)
+    for together in _by_subject(upcoming(database, now + 2 * RARELY, MOST_FIRED)):
+        seen = see(database, together, now + 2 * QUIET_TIME)
+        fired += sum(bool(_fire_or_end(database, callback, seen, now)) for callback in together)
     return fired
 
 

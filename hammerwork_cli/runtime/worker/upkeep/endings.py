@@ -29,8 +29,12 @@ MOST_CALLBACKS = 100
 log = logging.getLogger("hammerwork")
 
 
-def log_fired(callback: Callback) -> None:
-    """Says that a callback has been enqueued, and why."""
+def log_look(callback: Callback, problem: Exception | None) -> None:
+    """Says that a callback has been enqueued, and why, or that it failed; nothing of one that lost to another."""
+    if problem is not None:
+        if not isinstance(problem, RetryableError):
+            log.error("A callback of the %s %s failed: %s", callback.subject, callback.subject_id, problem)
+        return
     has_failed = callback.event == CallbackEvent.FAILURE
     why = "A job of the %s %s has failed" if has_failed else "The %s %s has ended"
     log.info(f"{why}: enqueued %s (%s).", callback.subject, callback.subject_id, callback.id, callback.event)
@@ -98,7 +102,7 @@ class Endings(UpkeepThread):
                 if problem is not None:
                     self._put_callbacks_aside([one], problem)
                 else:
-                    log_fired(one)
+                    log_look(one, None)
         except Exception as error:
             if is_away(error):
                 raise
@@ -112,8 +116,7 @@ class Endings(UpkeepThread):
     def _put_callbacks_aside(self, found: list[Callback], error: Exception) -> None:
         for one in found:
             self._aside[one.id] = time.monotonic() + (SOON if isinstance(error, RetryableError) else AGAIN)
-        if not isinstance(error, RetryableError):
-            log.error("A callback of the %s %s failed: %s", found[0].subject, found[0].subject_id, error)
+        log_look(found[0], error)
 
     def _end_workflows(self, database: Database) -> None:
         """Updates workflow statuses if this worker gets the duty.
