@@ -1,0 +1,1 @@
+"""``hammerwork streaming``: sends events to Kafka, Kinesis, Pub/Sub or a program."""

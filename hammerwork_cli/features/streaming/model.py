@@ -1,0 +1,63 @@
+"""Streams as they are stored."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from hammerwork_cli.core.values import Timestamp
+from hammerwork_cli.features.event.model import EventType
+
+
+class Backend(StrEnum):
+    KAFKA = "kafka"
+    KINESIS = "kinesis"
+    PUBSUB = "pubsub"
+    COMMAND = "command"
+
+
+class Partitioning(StrEnum):
+    """What the key of an event is, within which its order is kept."""
+
+    NONE = "none"
+    JOB_ID = "job_id"
+    QUEUE_NAME = "queue_name"
+    PRIORITY = "priority"
+    EVENT_TYPE = "event_type"
+    ROOT_ID = "root_id"
+
+
+class StreamFormat(StrEnum):
+    JSON = "json"
+    CLOUDEVENTS = "cloudevents"
+
+
+class Stream(NamedTuple):
+    """A stream, in the order of the statement's columns."""
+
+    id: str
+    name: str
+    backend: Backend
+    # Where it goes: of Kafka `brokers`, `topic` and `config`, of Kinesis `region` and `stream`, of Pub/Sub `project`
+    # and `topic`, of a program `command`; a secret is `env:NAME`.
+    target: Mapping[str, Any] = {}
+    events: tuple[EventType, ...] = ()
+    queues: tuple[str, ...] = ()  # empty: events of all queues
+    priorities: tuple[str, ...] = ()  # words; empty: events of all priorities
+    partitioning: Partitioning = Partitioning.JOB_ID
+    format: StreamFormat = StreamFormat.JSON
+    include_payload: bool = False
+    buffer_size: int = 500  # most events that are sent together
+    buffer_seconds: float = 0.0  # how long the sender waits for that many
+    max_backlog: int = 1_000_000  # events; above it, further ones are dropped and counted
+    enabled: bool = True
+    disabled_reason: str | None = None
+    enabled_at: Timestamp = None  # events before it are not sent
+    sent: int = 0
+    failed: int = 0  # attempts to send that failed
+    dropped: int = 0
+    failing_since: Timestamp = None  # the first failed attempt since the last success
+    last_sent_at: Timestamp = None
+    last_error: str | None = None
+    created_at: Timestamp = None
+    updated_at: Timestamp = None
+    updated_by: str | None = None

@@ -1,0 +1,1 @@
+"""``hammerwork webhook``: tells other programs of events by HTTP."""

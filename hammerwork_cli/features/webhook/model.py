@@ -1,0 +1,60 @@
+"""Webhooks as they are stored."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from hammerwork_cli.core.values import Timestamp
+from hammerwork_cli.features.event.model import EventType
+
+QUEUE = "hammerwork-webhooks"
+"""The queue of deliveries."""
+
+
+class WebhookBody(StrEnum):
+    """What a request holds."""
+
+    STANDARD = "standard"
+    """``{"type", "timestamp", "data"}``, as Standard Webhooks recommends."""
+    CLOUDEVENTS = "cloudevents"
+    """CloudEvents 1.0, structured."""
+    ORIGINAL = "original"
+    """The fields and the signature of version 3 of hammerwork (Rust)."""
+
+
+class Webhook(NamedTuple):
+    """A webhook, in the order of the statement's columns."""
+
+    id: str
+    name: str
+    url: str
+    method: str = "POST"  # POST, PUT or PATCH
+    events: tuple[EventType, ...] = ()
+    queues: tuple[str, ...] = ()  # empty: events of all queues
+    priorities: tuple[str, ...] = ()  # words; empty: events of all priorities
+    headers: Mapping[str, str] = {}  # further headers; a value may be `env:NAME`
+    # How it proves to the receiver who it is: `{"bearer": TOKEN}`, `{"basic": "USER:PASSWORD"}` or
+    # `{"header": NAME, "key": KEY}`; a secret may be `env:NAME`.
+    auth: Mapping[str, str] = {}
+    secret: str | None = None  # `whsec_...`, any other text, or `env:NAME`; `None`: requests are not signed
+    old_secret: str | None = None  # signs too, until `old_until`
+    old_until: Timestamp = None
+    body: WebhookBody = WebhookBody.STANDARD
+    template: str | None = None  # JSON text whose strings hold `{{event.path}}`, instead of a body
+    include_payload: bool = False
+    allow_private: bool = False  # may reach loopback, private, link-local and multicast addresses
+    insecure: bool = False  # may use http: beyond loopback
+    timeout_seconds: int = 30
+    max_retries: int = 8
+    enabled: bool = True
+    disabled_reason: str | None = None
+    enabled_at: Timestamp = None  # events before it are not delivered
+    delivered: int = 0
+    failed: int = 0  # deliveries that were given up
+    failing_since: Timestamp = None  # the first failed attempt since the last success
+    last_success_at: Timestamp = None
+    last_failure_at: Timestamp = None
+    last_answer: str | None = None  # status and beginning of the last answer, or the error
+    created_at: Timestamp = None
+    updated_at: Timestamp = None
+    updated_by: str | None = None
