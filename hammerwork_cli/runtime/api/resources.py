@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from weakref import WeakSet
 
 from hammerwork_cli import app_path
 from hammerwork_cli.errors import ConfigError, UsageError
@@ -124,6 +125,8 @@ class OpenResources:
         self._known, self._lifespans, self._fakes = known, lifespans, dict(fakes or {})
         for function in self._fakes:
             self._check(function, ())
+        # Threads and tasks that began while a resource was opened.
+        self.started: WeakSet[threading.Thread | asyncio.Task[Any]] = WeakSet()
         self._lock = threading.Lock()
         # Any thread writes these under the lock; what belongs to an event loop, its thread writes.
         self._values: dict[Function, Any] = {}
@@ -182,7 +185,9 @@ class OpenResources:
         with opening:
             if function not in self._values:
                 self._check_open()
+                before = threading.enumerate()
                 one = _SyncOpened(function, self.arguments(function, path))
+                self.started.update(set(threading.enumerate()).difference(before))
                 if not self.keep(one):
                     one.close()
                     self._check_open()
@@ -293,8 +298,12 @@ class _AsyncOpened:
     async def _hold(self, generator: AsyncGenerator[Any, None]) -> None:
         import asyncio
 
+        threads, tasks = threading.enumerate(), asyncio.all_tasks()
+        self._owner.started.add(self.task)
         try:
             value = await anext(generator)
+            self._owner.started.update(asyncio.all_tasks() - tasks)
+            self._owner.started.update(set(threading.enumerate()).difference(threads))
             if not self._owner.keep(self):
                 await self._finish(generator)
                 raise ConfigError(CLOSED)

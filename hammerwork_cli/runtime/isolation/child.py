@@ -27,6 +27,7 @@ from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnError, SpawnFailedError, SpawnResult
 from hammerwork_cli.runtime.host import logs, secrets, streams
 from hammerwork_cli.runtime.host.loading import reload_handlers
+from hammerwork_cli.runtime.isolation.leftovers import Leftovers
 from hammerwork_cli.runtime.isolation.pipe import Pipe
 from hammerwork_cli.runtime.isolation.protocol import BATCH, ContextRecord, Failure, Reply
 from hammerwork_cli.runtime.isolation.state import ProcessState
@@ -115,7 +116,7 @@ class _JobServer:
         self._number = 0
         self._refusal: HammerworkError | None = None
         # The main thread alone uses the rest.
-        self._state = ProcessState()
+        self._state, self._leftovers = ProcessState(), Leftovers(resources)
         self._loop: Any = None
         self._handed: list[HandedOver] = []
         self._queue: Queue | None = None
@@ -143,8 +144,12 @@ class _JobServer:
                 if isinstance(record := arguments[-1], ContextRecord):
                     failed = judged(failed, error, self._handlers._job_handler(record.job.queue_name), record.job)
                 answer = Reply("error", failed)
-            if not self._state.restore():
-                answer = answer._replace(spent=True)
+            spent, left = not self._state.restore(), self._leftovers.names(self._loop)
+            if left:
+                left = self._leftovers.names_after_grace(self._loop)
+                spent = not self._state.restore() or spent or bool(left)
+            if spent:
+                answer = answer._replace(spent=True, left=" and ".join(left))
             with self._asking:
                 self._number = 0
                 self._refusal = None

@@ -3,6 +3,7 @@
 Only the worker uses the database: results, children and requests of handlers come through a pipe.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -31,6 +32,7 @@ from hammerwork_cli.runtime.outcomes.results import StoredResult
 MEMORY_SECONDS = 0.2
 """Between two looks at the memory of processes that run handlers."""
 MIB = 1 << 20
+log = logging.getLogger("hammerwork")
 
 
 class Processes:
@@ -55,6 +57,7 @@ class Processes:
         self._by_thread: dict[int, Process] = {}
         self._attempts: dict[int, object] = {}
         self._closed = False
+        self._leaving: set[str] = set()  # what the log has named; slots' threads add to it
 
     def ready(self, attempt: object) -> None:
         """Gives an attempt of this thread a process that has loaded the handlers.
@@ -185,10 +188,8 @@ class Processes:
         try:
             process.request(verb, arguments)
             while not answered:
-                kind, value, spent = process.hear()
-                answered = kind in ("value", "error")
-                process.is_spent = process.is_spent or spent
-                process.is_idle = answered
+                kind, value = self._hear(process, arguments)
+                answered = process.is_idle
                 if kind == "value":
                     yield value
                 elif kind == "jobs" and verb == "spawn":
@@ -206,11 +207,30 @@ class Processes:
             if not answered:
                 with suppress(ProcessDiedError):
                     process.say("stop")
-                    answered = process.hear().kind in ("value", "error")
+                    self._hear(process, arguments)
+                    answered = process.is_idle
             raise
         finally:
             if not answered:
                 process.doom()
+
+    def _hear(self, process: Process, arguments: tuple[object, ...]) -> tuple[str, Any]:
+        """The kind and the value of the next answer to a request."""
+        kind, value, spent, left = process.hear()
+        process.is_idle = kind in ("value", "error")
+        process.is_spent = process.is_spent or spent
+        handler = str(arguments[0])
+        if left and handler not in self._leaving:
+            self._leaving.add(handler)
+            record = arguments[-1]
+            log.warning(
+                "The handler of %r leaves %s running, so another process runs the next job. Wait for its end, or start "
+                "it in an @app.resource.",
+                handler,
+                left,
+                extra=logs.handled(record.job) if isinstance(record, ContextRecord) else None,
+            )
+        return kind, value
 
 
 def _answer(process: Process, context: SpawnContext, kind: str, value: Any) -> HammerworkError | None:

@@ -44,6 +44,7 @@ class Reply(NamedTuple):
     kind: str
     value: Any = None
     spent: bool = False  # a handler has changed the process for good: another one must serve the next attempt
+    left: str = ""  # what a handler has left running
 
 
 class Failure(NamedTuple):

@@ -5,6 +5,7 @@ import os
 import textwrap
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from tests.runtime.conftest import Stage
 pytestmark = pytest.mark.sqlite
 
 HANDLERS = """
-import atexit, locale, os, resource, signal, sys, time
+import asyncio, atexit, ctypes, locale, os, resource, signal, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
 from hammerwork_cli import Handlers
 
 app = Handlers()
 kept = []
+over = threading.Event()
 
 def note(event):
     with open("events", "a") as file:
@@ -33,6 +36,7 @@ def life():
     atexit.register(note, "atexit")
     yield
     note("end")
+    over.set()
 
 @app.resource
 def pool():
@@ -67,6 +71,8 @@ def state():
         "locale": locale.setlocale(locale.LC_ALL),
         "time zone": time.strftime("%Z"),
         "recursion": sys.getrecursionlimit(),
+        "variable of C": [bool(ctypes.CDLL(None).getenv(name)) for name in (b"BY_PUTENV", b"PATH")],
+        "affinity": sorted(getattr(os, "sched_getaffinity", bool)(0) or ()),
     }
 
 def change(axis):
@@ -96,6 +102,11 @@ def change(axis):
         time.tzset()
     elif axis == "recursion":
         sys.setrecursionlimit(1234)
+    elif axis == "variable of C":
+        os.putenv("BY_PUTENV", "1")
+        os.unsetenv("PATH")
+    elif axis == "affinity":
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 @app.job("changes")
 def changes(job):
@@ -110,6 +121,60 @@ def for_good(job):
     if os.getuid() == 0:
         os.setuid(65534)
     return found
+
+def run_on():
+    over.wait()
+    note("end of thread")
+
+@app.job("leaves thread")
+def leaves_thread(job):
+    note("job")
+    threading.Thread(target=run_on, name="mailer").start()
+    return os.getpid()
+
+@app.job("leaves task")
+async def leaves_task(job):
+    note("job")
+    kept.append(asyncio.create_task(asyncio.sleep(60)))
+    return os.getpid()
+
+@app.job("leaves work")
+def leaves_work(job):
+    note("job")
+    ThreadPoolExecutor().submit(run_on)
+    return os.getpid()
+
+pool_of_module = ThreadPoolExecutor(2)
+
+@app.resource
+def ticker():
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+@app.resource
+async def beat():
+    task = asyncio.create_task(asyncio.sleep(60))
+    yield
+    task.cancel()
+
+@app.job("keeps threads")
+def keeps_threads(job, context):
+    context.use(ticker)
+    threading.Thread(target=time.sleep, args=[60], daemon=True).start()
+    pool_of_module.submit(time.sleep, 0).result()
+    threading.Thread(target=time.sleep, args=[0.005]).start()  # is about to end
+    return os.getpid()
+
+@app.job("keeps tasks")
+async def keeps_tasks(job, context):
+    await context.use(beat)
+    await asyncio.to_thread(time.sleep, 0)
+    asyncio.create_task(asyncio.sleep(60)).cancel()
+    return os.getpid()
 """
 
 
@@ -131,6 +196,10 @@ def work(lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
 
 def result(stage: Stage, job: Job) -> Any:
     return json.loads(stage.one(job, "result_data"))
+
+
+def _cpus() -> set[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
 
 def events(folder: Path) -> list[list[str]]:
@@ -174,7 +243,7 @@ def test_a_process_that_grows_too_large_is_killed_and_its_attempt_fails_with_the
 
 def test_a_job_finds_its_process_as_if_no_other_had_run_in_it(lite: Stage, work: Any) -> None:
     axes = ("cwd", "umask", "variable", "soft limit", "handler", "mask", "alarm", "niceness", "locale", "time zone")
-    axes += ("recursion",)
+    axes += ("recursion", "variable of C") + (("affinity",) if len(_cpus()) > 1 else ())
     jobs = {axis: Job("changes", axis) for axis in axes}
     assert work(*jobs.values()).failed == 0
     found = {axis: result(lite, job) for axis, job in jobs.items()}
@@ -189,6 +258,41 @@ def test_a_process_that_a_handler_has_changed_for_good_is_replaced(lite: Stage, 
     (pid, *before), (other, *after) = result(lite, first), result(lite, second)
     assert before == after
     assert (pid != other) == (os.getuid() == 0 or before[1] != [0, 0])
+
+
+def test_a_process_in_which_a_handler_leaves_something_running_ends_before_the_next_job(
+    lite: Stage, work: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = {
+        "leaves thread": "the thread 'mailer'",
+        "leaves task": "the task 'sleep'",
+        "leaves work": "the thread 'ThreadPoolExecutor-1_0'",
+    }
+    jobs = [*map(Job, left), Job("leaves thread")]
+    assert work(*jobs).completed == 4
+    pids = {str(result(lite, job)): job.queue for job in jobs}
+    assert len(pids) == 4
+    lives = [(pid, [event for _, event in some]) for pid, some in groupby(events(tmp_path), lambda event: event[0])]
+    thread = ["job", "end", "end of thread", "atexit"]
+    assert dict(lives) == {
+        pid: ["job", "end", "atexit"] if queue == "leaves task" else thread for pid, queue in pids.items()
+    }
+    assert len(lives) == 4  # one after the other
+    said = [record.getMessage() for record in caplog.records if "leaves" in record.getMessage()]
+    assert sorted(said) == sorted(
+        f"The handler of {queue!r} leaves {names} running, so another process runs the next job. Wait for its end, or "
+        "start it in an @app.resource."
+        for queue, names in left.items()
+    )
+
+
+@pytest.mark.parametrize("queue", ["keeps threads", "keeps tasks"])
+def test_what_libraries_and_resources_keep_running_stays_and_so_does_the_process(
+    queue: str, lite: Stage, work: Any
+) -> None:
+    jobs = [Job(queue) for _ in range(3)]
+    assert work(*jobs).completed == 3
+    assert len({result(lite, job) for job in jobs}) == 1
 
 
 def test_limits_for_processes_are_refused_where_handlers_run_in_threads(lite: Stage) -> None:
