@@ -1,0 +1,1 @@
+"""Sends events to the receivers of webhooks; knows no database."""

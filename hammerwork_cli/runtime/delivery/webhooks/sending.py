@@ -1,0 +1,252 @@
+"""Checks a webhook, and sends one request."""
+
+import json
+import ssl
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from http.client import HTTPException, HTTPResponse
+from typing import Any, NamedTuple
+
+from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.errors import ConfigError, HammerworkError, UsageError
+from hammerwork_cli.features.webhook.model import Webhook, WebhookBody
+from hammerwork_cli.runtime.delivery.webhooks import bodies, headers, secrets, signature, templates
+from hammerwork_cli.runtime.delivery.webhooks.addresses import kind_of, literal
+from hammerwork_cli.runtime.delivery.webhooks.connecting import (
+    LARGEST_HEAD,
+    Deadline,
+    DeliveryError,
+    Wire,
+    connected,
+    said,
+    send_all,
+)
+from hammerwork_cli.runtime.delivery.webhooks.receivers import Receiver, receiver
+from hammerwork_cli.runtime.delivery.webhooks.verdicts import retry_after_of
+from hammerwork_cli.version import __version__
+
+METHODS = ("POST", "PUT", "PATCH")
+LARGEST_ANSWER = 1 << 16
+"""Bytes of an answer that are read."""
+KEPT = 1000
+"""Characters of an answer that are kept."""
+LONGEST_TIMEOUT = 300
+MOST_RETRIES = 50
+MOST_INTERIM = 10
+"""Heads such as 103 that may come before that of the answer."""
+SHORTEST_SECRET = 4
+"""Characters of a secret that an answer is searched for: too many words contain a shorter one."""
+
+
+class DeliveryAnswer(NamedTuple):
+    """What became of a request. It holds no secret of the webhook.
+
+    Attributes:
+        status: of the answer; ``None`` without one.
+        text: the beginning of the answer's body.
+        retry_after: how long the receiver asks to wait.
+        error: why there is no answer, in a sentence; ``None`` with a status.
+        seconds: how long the exchange took.
+        request_headers: as they were sent, but for masked secrets; empty if nothing could be sent.
+        request_body: as it was sent.
+    """
+
+    status: int | None
+    text: str = ""
+    retry_after: timedelta | None = None
+    error: str | None = None
+    seconds: float = 0.0
+    request_headers: Mapping[str, str] = {}
+    request_body: str = ""
+
+
+def validate(webhook: Webhook) -> None:
+    """Checks whether requests of a webhook can be made. Resolves no name and reads no variable.
+
+    Raises:
+        UsageError: says what is wrong, without secrets.
+    """
+    _check_receiver(webhook)
+    if webhook.method not in METHODS:
+        raise UsageError(f"{webhook.method!r:.40} is not a method of webhooks.", hint=f"One of: {', '.join(METHODS)}.")
+    if not 1 <= webhook.timeout_seconds <= LONGEST_TIMEOUT:
+        raise UsageError(f"The timeout of a webhook is 1 to {LONGEST_TIMEOUT} seconds.")
+    if not 0 <= webhook.max_retries <= MOST_RETRIES:
+        raise UsageError(f"A webhook has 0 to {MOST_RETRIES} retries.")
+    headers.check(webhook)
+    for secret in (webhook.secret, webhook.old_secret):
+        if secret is not None:
+            secrets.check(secret)
+            if webhook.body != WebhookBody.ORIGINAL and not secret.startswith("env:"):
+                secrets.key_of(secret)
+    if webhook.template is not None:
+        templates.check(webhook.template, bodies.FIELDS[webhook.body])
+
+
+def _check_receiver(webhook: Webhook) -> None:
+    place = receiver(webhook.url)
+    if not (place.is_tls or place.is_local or webhook.insecure):
+        raise UsageError(
+            "The URL begins with http:, which is not encrypted.", hint="Use https:, or the option --insecure."
+        )
+    address = literal("127.0.0.1") if place.is_local else literal(place.host)
+    kind = kind_of(address) if address is not None else None
+    if kind and not webhook.allow_private:
+        raise UsageError(
+            f"{place.host} is not a public address ({kind}).", hint="The option --allow-private permits it."
+        )
+
+
+class _Request(NamedTuple):
+    receiver: Receiver
+    content: bytes  # head and body
+    shown: Mapping[str, str]
+    body: bytes
+    secrets: tuple[str, ...]
+
+
+def send(
+    webhook: Webhook,
+    event_record: Mapping[str, Any],
+    *,
+    delivery_id: str,
+    now: datetime,
+    context: ssl.SSLContext | None = None,
+) -> DeliveryAnswer:
+    """Sends one event to a webhook. Whatever the receiver, the network or the webhook's row do, it returns an answer.
+
+    The webhook's timeout is that of the whole exchange, the resolution of the name included. Redirects are not
+    followed, and cookies are not kept.
+
+    Args:
+        event_record: as ``Event.record()`` makes it.
+        delivery_id: tells the receiver repeats.
+        now: an aware time, which is signed.
+        context: trusts other authorities than the default.
+    """
+    started = time.monotonic()
+    try:
+        request = _request(webhook, event_record, delivery_id, now)
+    except HammerworkError as error:
+        return DeliveryAnswer(None, error=_sentence(error))
+    answer = _exchanged(webhook, request, now, context)
+    return answer._replace(
+        text=_without(answer.text, request.secrets)[:KEPT],
+        seconds=time.monotonic() - started,
+        request_headers=request.shown,
+        request_body=request.body.decode(),
+    )
+
+
+def _request(webhook: Webhook, record: Mapping[str, Any], delivery_id: str, now: datetime) -> _Request:
+    place = receiver(webhook.url)
+    if webhook.method not in METHODS:
+        raise ConfigError("The method of the webhook is none of webhooks.")
+    body = bodies.body(webhook, record)
+    keys = [secrets.resolved(secret) for secret in _secrets(webhook, now)]
+    if webhook.body == WebhookBody.ORIGINAL:
+        signed = signature.original(keys[0], body) if keys else {}
+    else:
+        signed = signature.standard(keys, delivery_id, now, body)
+    added = headers.added(webhook)
+    ours = {
+        "Host": place.authority,
+        "User-Agent": f"hammerwork/{__version__}",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        "Content-Type": bodies.content_type(webhook),
+        "Content-Length": str(len(body)),
+        **signed,
+    }
+    replaced = {name.lower() for name in added.headers}
+    kept = {name: value for name, value in ours.items() if name.lower() not in replaced}
+    start = headers.head(f"{webhook.method} {place.target} HTTP/1.1", {**kept, **added.headers})
+    hidden = {*keys, *(key.removeprefix(secrets.PREFIX) for key in keys), *added.secrets}
+    return _Request(
+        place,
+        start + body,
+        {**kept, **added.shown},
+        body,
+        tuple(sorted((secret for secret in hidden if len(secret) >= SHORTEST_SECRET), key=len, reverse=True)),
+    )
+
+
+def _secrets(webhook: Webhook, now: datetime) -> list[str]:
+    """The secrets that sign a request: the old one, too, while it is valid."""
+    if webhook.secret is None:
+        return []
+    until = timestamp(webhook.old_until)
+    old_signs = webhook.old_secret is not None and until is not None and now < until
+    return [webhook.secret, webhook.old_secret] if old_signs and webhook.old_secret else [webhook.secret]
+
+
+def _exchanged(webhook: Webhook, request: _Request, now: datetime, context: ssl.SSLContext | None) -> DeliveryAnswer:
+    place = request.receiver
+    try:
+        deadline = Deadline(webhook.timeout_seconds)
+        rules = {"allow_private": webhook.allow_private, "insecure": webhook.insecure}
+        with connected(place, deadline, **rules, context=context) as connection:
+            return _answer(connection, request, webhook.method, deadline, now)
+    except DeliveryError as error:
+        problem = _sentence(error)
+    except TimeoutError:
+        problem = f"{place.authority} did not answer within {webhook.timeout_seconds} s."
+    except ssl.SSLCertVerificationError as error:
+        problem = f"The certificate of {place.authority} is not valid: {error.verify_message}."
+    except ssl.SSLError as error:
+        problem = f"TLS with {place.authority} failed: {error.reason or said(error)}."
+    except ConnectionRefusedError:
+        problem = f"{place.authority} accepts no connections."
+    except ConnectionError:
+        problem = f"{place.authority} closed the connection without a whole answer."
+    except OSError as error:
+        problem = f"{place.authority} cannot be reached: {said(error)}."
+    except (HTTPException, ValueError) as error:
+        problem = f"{place.authority} did not answer in HTTP ({type(error).__name__})."
+    return DeliveryAnswer(None, error=problem)
+
+
+def _answer(connection: Any, request: _Request, method: str, deadline: Deadline, now: datetime) -> DeliveryAnswer:
+    unsent: OSError | None = None
+    try:
+        send_all(connection, request.content, deadline)
+    except TimeoutError:
+        raise
+    except OSError as error:  # it may have answered before it had read everything, with 413 say
+        unsent = error
+    next_response = Wire(connection, deadline, LARGEST_HEAD + LARGEST_ANSWER).response(method)
+    try:
+        response = next_response()
+        for _ in range(MOST_INTERIM):
+            if response.status == 101 or response.status >= 200:
+                break
+            response = next_response()
+    except ConnectionError as error:
+        raise unsent or error from None
+    text = _read(response).decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return DeliveryAnswer(response.status, text, retry_after_of(response.headers.get("Retry-After"), now))
+
+
+def _read(response: HTTPResponse) -> bytes:
+    """The beginning of an answer's body, as far as it comes: the status counts without it."""
+    found = bytearray()
+    left = LARGEST_ANSWER if response.length is None else min(response.length, LARGEST_ANSWER)
+    with suppress(OSError, HTTPException, ValueError, DeliveryError):
+        while len(found) < left and (piece := response.read1(left - len(found))):
+            found += piece
+    return bytes(found)
+
+
+def _sentence(error: HammerworkError) -> str:
+    return f"{error.message} {error.hint}" if error.hint else error.message
+
+
+def _without(text: str, hidden: tuple[str, ...]) -> str:
+    """The text without secrets, which receivers that show what they got repeat."""
+    for secret in hidden:
+        for form in (secret, json.dumps(secret)[1:-1]):
+            text = text.replace(form, secrets.MASK)
+    return text

@@ -1,0 +1,193 @@
+"""``webhooks.json`` of version 3 of hammerwork (Rust)."""
+
+import json
+
+import pytest
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.event.model import EventType
+from hammerwork_cli.features.webhook.model import WebhookBody
+from hammerwork_cli.runtime.delivery.webhooks.sending import send
+from hammerwork_cli.runtime.delivery.webhooks.taking_over import taken_over
+from tests.runtime.delivery.webhooks.conftest import NOW, record
+
+ID = "6f1f2b4e-58a7-4b70-9d7e-0c6f2a6f6a11"
+
+
+def hook(**fields):
+    """A webhook as ``webhook add`` of version 3 writes it."""
+    filters = {
+        "event_types": [],
+        "queue_names": [],
+        "priorities": [],
+        "min_processing_time_ms": None,
+        "max_processing_time_ms": None,
+        "metadata_filters": {},
+        "include_payload": False,
+        **fields.pop("filter", {}),
+    }
+    retries = {
+        "max_attempts": 3,
+        "initial_delay_secs": 1,
+        "max_delay_secs": 300,
+        "backoff_multiplier": 2.0,
+        "retry_on_status_codes": [408, 429, 500, 502, 503, 504],
+        **fields.pop("retry_policy", {}),
+    }
+    return {
+        "id": ID,
+        "name": "ci",
+        "url": "https://hooks.example/ci",
+        "method": "POST",
+        "headers": {},
+        "filter": filters,
+        "retry_policy": retries,
+        "auth": None,
+        "timeout_secs": 30,
+        "enabled": True,
+        "secret": None,
+        "payload_template": None,
+        **fields,
+    }
+
+
+def taken(*hooks):
+    return taken_over(json.dumps(hooks))
+
+
+def test_a_webhook_is_taken_over_whole():
+    template = '{"text": "{{event.job_id}} {{event.error.message}}"}'
+    found = taken(
+        hook(
+            method="PUT",
+            headers={"X-Env": "prod", "X-Token": "abc=="},
+            filter={
+                "event_types": ["failed", "timed_out"],
+                "queue_names": ["a", "b"],
+                "priorities": ["High", "Critical"],
+                "include_payload": True,
+            },
+            retry_policy={"max_attempts": 5},
+            auth={"type": "Bearer", "token": "t0k3n"},
+            timeout_secs=7,
+            enabled=False,
+            secret="s3cret",
+            payload_template=template,
+        )
+    )
+    (made,) = found.webhooks
+    assert found.notes == []
+    assert (made.id, made.name, made.url, made.method) == (ID, "ci", "https://hooks.example/ci", "PUT")
+    assert made.events == (EventType.JOB_FAILED, EventType.JOB_TIMED_OUT)
+    assert (made.queues, made.priorities) == (("a", "b"), ("high", "critical"))
+    assert made.headers == {"X-Env": "prod", "X-Token": "abc=="}
+    assert (made.auth, made.secret, made.template) == ({"bearer": "t0k3n"}, "s3cret", template)
+    assert (made.body, made.include_payload, made.enabled) == (WebhookBody.ORIGINAL, True, False)
+    assert (made.timeout_seconds, made.max_retries) == (7, 5)
+    assert (made.allow_private, made.insecure) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("auth", "ours", "headers"),
+    [
+        ({"type": "Basic", "username": "ada", "password": "p:w"}, {"basic": "ada:p:w"}, {}),
+        ({"type": "ApiKey", "header_name": "X-Key", "api_key": "k"}, {"header": "X-Key", "key": "k"}, {}),
+        ({"type": "Custom", "headers": {"X-A": "1"}}, {}, {"X-A": "1"}),
+    ],
+)
+def test_every_authorization_is_taken_over(auth, ours, headers):
+    (made,) = taken(hook(auth=auth)).webhooks
+    assert (made.auth, made.headers) == (ours, headers)
+
+
+def test_a_webhook_for_all_events_gets_those_that_version_3_has():
+    (made,) = taken(hook()).webhooks
+    assert {*made.events} == {event for event in EventType if event.is_of_job}
+
+
+def test_retries_that_nobody_chose_are_ours():
+    found = taken(hook())
+    assert found.webhooks[0].max_retries == 8
+    assert found.notes == ["'ci': it has 8 retries instead of 3."]
+
+
+@pytest.mark.parametrize(
+    ("fields", "note"),
+    [
+        ({"filter": {"min_processing_time_ms": 5}}, "whatever the time"),
+        ({"filter": {"metadata_filters": {"a": "b"}}}, "whatever their metadata"),
+        ({"retry_policy": {"max_attempts": 1000}}, "50 retries instead of 1000"),
+        ({"retry_policy": {"initial_delay_secs": 60}}, "pauses between retries"),
+        ({"retry_policy": {"retry_on_status_codes": [404]}}, "tries again after the statuses"),
+        ({"timeout_secs": 9000}, "its timeout is 300 seconds"),
+        ({"url": "http://hooks.example/"}, "--insecure"),
+        ({"url": "http://localhost:9/"}, "--allow-private"),
+        ({"url": "https://10.0.0.1/"}, "--allow-private"),
+    ],
+)
+def test_what_differs_is_said(fields, note):
+    found = taken(hook(**{**fields, "retry_policy": {"max_attempts": 2, **fields.get("retry_policy", {})}}))
+    assert len(found.webhooks) == 1
+    (said,) = found.notes
+    assert note in said
+
+
+@pytest.mark.parametrize(
+    ("fields", "note"),
+    [
+        ({"url": "ftp://hooks.example"}, "neither https: nor http:"),
+        ({"url": "https://ada:s3cret@hooks.example"}, "user or a password"),
+        ({"method": "s3cret"}, "not a method"),
+        ({"secret": "env:s3cret"}, "begins with env:"),
+        ({"headers": {"Host": "s3cret"}}, "cannot set the header Host"),
+        ({"headers": {"X": "s3cret\n"}}, "control character"),
+        ({"headers": {"X": 1}}, "not written as version 3"),
+        ({"auth": {"type": "Other", "s3cret": 1}}, "not written as version 3"),
+        ({"auth": {"type": "Bearer"}}, "not written as version 3"),
+        ({"id": "s3cret"}, "not written as version 3"),
+        ({"name": 7}, "not written as version 3"),
+        ({"filter": {"event_types": ["exploded"]}}, "not written as version 3"),
+        ({"filter": {"priorities": ["urgent"]}}, "not written as version 3"),
+        ({"retry_policy": {"max_attempts": "many"}}, "not written as version 3"),
+        ({"payload_template": "{{event.id}}"}, "not JSON"),
+    ],
+)
+def test_what_cannot_be_taken_over_is_said_and_the_rest_is_taken(fields, note):
+    other = hook(name="other")
+    found = taken(hook(**fields), other, 7, None, [])
+    assert [webhook.name for webhook in found.webhooks] == ["other"]
+    assert note in found.notes[0]
+    assert "is not taken over" in found.notes[0]
+    assert "s3cret" not in "".join(found.notes).replace("'s3cret' is not a method", "")
+    assert len(found.notes) == 5
+
+
+def test_a_name_that_comes_twice_is_taken_over_once():
+    found = taken(hook(), hook(url="https://elsewhere.example/"))
+    assert [webhook.url for webhook in found.webhooks] == ["https://hooks.example/ci"]
+    assert "twice" in found.notes[-1]
+
+
+@pytest.mark.parametrize("text", ["", " \n", "[]"])
+def test_an_empty_file_holds_no_webhook(text):
+    assert taken_over(text) == ([], [])
+
+
+@pytest.mark.parametrize("text", ["{not json", "{}", '"x"', "[" * 9999])
+def test_another_file_is_refused(text):
+    with pytest.raises(UsageError, match="The file"):
+        taken_over(text)
+
+
+def test_a_receiver_of_version_3_notices_no_difference(receiving):
+    receiver = receiving()
+    auth = {"type": "ApiKey", "header_name": "X-Key", "api_key": "k3y"}
+    (made,) = taken(hook(url=receiver.url, auth=auth, secret="s3cret")).webhooks
+    assert send(made, record(), delivery_id="evt_1", now=NOW).status == 200
+    (arrived,) = receiver.arrived
+    assert arrived.headers["x-key"] == "k3y"
+    assert arrived.headers["x-hammerwork-signature"].startswith("sha256=")
+    assert set(json.loads(arrived.body)) == {
+        "event_id", "job_id", "queue_name", "event_type", "priority", "timestamp", "processing_time_ms", "error",
+        "payload", "metadata",
+    }  # fmt: skip
