@@ -58,3 +58,7 @@ class Webhook(NamedTuple):
     created_at: Timestamp = None
     updated_at: Timestamp = None
     updated_by: str | None = None
+
+    def __repr__(self) -> str:
+        """Shows no secret: tracebacks and logs have it."""
+        return f"Webhook(id={self.id!r}, name={self.name!r})"

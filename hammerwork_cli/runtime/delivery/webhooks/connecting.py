@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from http.client import HTTPResponse
@@ -69,23 +69,25 @@ class Wire(io.RawIOBase):
         self._has_ended = count == 0
         return count
 
-    def response(self, method: str) -> Callable[[], HTTPResponse]:
-        """Returns what reads the next head from the wire."""
-        reader = io.BufferedReader(self)
-        read = []  # a response that nothing refers to would close the reader
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What a response reads; the method of a socket."""
+        return io.BufferedReader(self)
 
-        class Source:
-            makefile = staticmethod(lambda _mode: reader)
+    def answered(self, method: str) -> HTTPResponse:
+        """Returns the answer to a request, with its head. Heads such as that of 103, which come before it, are skipped.
 
-        def next_response() -> HTTPResponse:
-            response = HTTPResponse(cast(socket.socket, Source), method=method)
-            read.append(response)
+        Raises:
+            HTTPException: this is not HTTP.
+            OSError: the answer has no whole head.
+        """
+        response = HTTPResponse(cast(socket.socket, self), method=method)
+        while True:
             response.begin()
             if self._has_ended:  # a head that is cut is a whole one to HTTPResponse
                 raise ConnectionResetError
-            return response
-
-        return next_response
+            if response.status == 101 or response.status >= 200:
+                return response
+            response.headers = cast(Any, None)  # so that it begins again
 
 
 def send_all(connection: socket.socket, content: bytes, deadline: Deadline) -> None:
@@ -213,7 +215,7 @@ def _tunnel(proxy: _Proxy, host: str, port: int, deadline: Deadline) -> socket.s
         if proxy.authorization is not None:
             fields["Proxy-Authorization"] = proxy.authorization
         send_all(connection, headers.head(f"CONNECT {place} HTTP/1.1", fields), deadline)
-        status = Wire(connection, deadline, LARGEST_HEAD).response("CONNECT")().status
+        status = Wire(connection, deadline, LARGEST_HEAD).answered("CONNECT").status
         if not 200 <= status < 300:
             raise DeliveryError(f"The proxy {proxy.host}:{proxy.port} refuses to connect to {host}: {status}.")
     except BaseException:
@@ -228,6 +230,7 @@ def _tunnel(proxy: _Proxy, host: str, port: int, deadline: Deadline) -> socket.s
 @lru_cache(maxsize=4)
 def _trusting(*_variables: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # some systems leave it open
     context.set_alpn_protocols(["http/1.1"])
     return context
 

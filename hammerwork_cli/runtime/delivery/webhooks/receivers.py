@@ -12,6 +12,8 @@ LONGEST = 2048
 """Characters of a URL."""
 _PORTS = {"https": 443, "http": 80}
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
+_OTHER_NAMES = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
+"""Letters that the codec of Python replaces, as IDNA of 2003 does, and that belong to other names since 2008."""
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _EXAMPLE = "Write https://HOST/PATH."
 
@@ -73,7 +75,7 @@ def receiver(url: str) -> Receiver:
         raise UsageError("The port of the URL is 0.", hint=_EXAMPLE)
     host = parts.hostname or ""
     if "[" in parts.netloc and ":" not in host:
-        raise UsageError("The host of the URL has brackets, but is no IPv6 address.", hint=_EXAMPLE)
+        raise UsageError("The host of the URL has the brackets of an IPv6 address.", hint=_EXAMPLE)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     query = f"?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
     return Receiver(parts.scheme, _host(host), port or _PORTS[parts.scheme], path + query)
@@ -88,6 +90,8 @@ def _host(host: str) -> str:
         raise UsageError("The address of the URL names a network interface.", hint="Write it without the zone.")
     if address is not None:
         return str(address)
+    if _OTHER_NAMES.search(host):
+        raise UsageError("The host of the URL has letters that browsers read as others.", hint="Write it as xn--....")
     try:
         ascii_host = host.removesuffix(".").encode("idna").decode().lower()
     except UnicodeError:

@@ -14,6 +14,8 @@ MASK = "***"
 LONGEST = 4096
 """Characters of a secret."""
 _VARIABLE = "env:"
+_OWN = re.compile(r"HAMMERWORK_(DATABASE|ENCRYPTION)\w*|(\w*_)?DATABASE_URL|PGPASSWORD|MYSQL_PWD")
+"""Variables that no request sends: who may write into the database would learn them from a webhook of theirs."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _FORMS = "Write env:NAME, @FILE, or - for stdin."
@@ -40,13 +42,16 @@ def check(value: str, name: str = "A secret") -> None:
     """Checks a secret as it is stored, but not whether its variable exists.
 
     Raises:
-        UsageError: see :func:`given`.
+        UsageError: see :func:`given`; or the variable opens the database.
     """
     if not value:
         raise UsageError(f"{name} is empty.", hint=_FORMS)
     if value.startswith(_VARIABLE):
-        if not _NAME.fullmatch(value.removeprefix(_VARIABLE)):
+        variable = value.removeprefix(_VARIABLE)
+        if not _NAME.fullmatch(variable):
             raise UsageError(f"{name} names no variable after env:.", hint="Write env:NAME.")
+        if _OWN.fullmatch(variable):
+            raise UsageError(f"{name} is {variable}, which opens the database and is not sent.")
     elif problem := _problem(value):
         raise UsageError(f"{name} {problem}.")
 

@@ -10,7 +10,7 @@ from http.client import HTTPException, HTTPResponse
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.values import timestamp
-from hammerwork_cli.errors import ConfigError, HammerworkError, UsageError
+from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.webhook.model import Webhook, WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks import bodies, headers, secrets, signature, templates
 from hammerwork_cli.runtime.delivery.webhooks.addresses import kind_of, literal
@@ -34,8 +34,6 @@ KEPT = 1000
 """Characters of an answer that are kept."""
 LONGEST_TIMEOUT = 300
 MOST_RETRIES = 50
-MOST_INTERIM = 10
-"""Heads such as 103 that may come before that of the answer."""
 SHORTEST_SECRET = 4
 """Characters of a secret that an answer is searched for: too many words contain a shorter one."""
 
@@ -71,7 +69,7 @@ def validate(webhook: Webhook) -> None:
     _check_receiver(webhook)
     if webhook.method not in METHODS:
         raise UsageError(f"{webhook.method!r:.40} is not a method of webhooks.", hint=f"One of: {', '.join(METHODS)}.")
-    if not 1 <= webhook.timeout_seconds <= LONGEST_TIMEOUT:
+    if not 0 < webhook.timeout_seconds <= LONGEST_TIMEOUT:
         raise UsageError(f"The timeout of a webhook is 1 to {LONGEST_TIMEOUT} seconds.")
     if not 0 <= webhook.max_retries <= MOST_RETRIES:
         raise UsageError(f"A webhook has 0 to {MOST_RETRIES} retries.")
@@ -125,6 +123,9 @@ def send(
         delivery_id: tells the receiver repeats.
         now: an aware time, which is signed.
         context: trusts other authorities than the default.
+
+    Raises:
+        ValueError: the id of the delivery cannot be a header.
     """
     started = time.monotonic()
     try:
@@ -141,9 +142,8 @@ def send(
 
 
 def _request(webhook: Webhook, record: Mapping[str, Any], delivery_id: str, now: datetime) -> _Request:
+    validate(webhook)  # SQL may have changed the row
     place = receiver(webhook.url)
-    if webhook.method not in METHODS:
-        raise ConfigError("The method of the webhook is none of webhooks.")
     body = bodies.body(webhook, record)
     keys = [secrets.resolved(secret) for secret in _secrets(webhook, now)]
     if webhook.body == WebhookBody.ORIGINAL:
@@ -217,13 +217,8 @@ def _answer(connection: Any, request: _Request, method: str, deadline: Deadline,
         raise
     except OSError as error:  # it may have answered before it had read everything, with 413 say
         unsent = error
-    next_response = Wire(connection, deadline, LARGEST_HEAD + LARGEST_ANSWER).response(method)
     try:
-        response = next_response()
-        for _ in range(MOST_INTERIM):
-            if response.status == 101 or response.status >= 200:
-                break
-            response = next_response()
+        response = Wire(connection, deadline, LARGEST_HEAD + LARGEST_ANSWER).answered(method)
     except ConnectionError as error:
         raise unsent or error from None
     text = _read(response).decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -127,6 +127,7 @@ class Authority:
         self._folder = folder
         constraints = x509.BasicConstraints(ca=True, path_length=0)
         made = self._builder(self._name, self._key.public_key()).add_extension(constraints, critical=True)
+        made = made.add_extension(_signing(), critical=True)
         self.file = folder / "authority.pem"
         self.file.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
@@ -140,6 +141,8 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
 
     def serving(self, *names: str) -> ssl.SSLContext:
@@ -164,3 +167,12 @@ class Authority:
     def trusting(self) -> ssl.SSLContext:
         """What a sender has that trusts the authority."""
         return ssl.create_default_context(cafile=str(self.file))
+
+
+def _signing() -> x509.KeyUsage:
+    """What an authority may do, without which newer versions of Python do not trust it."""
+    others = (
+        "digital_signature content_commitment key_encipherment data_encipherment key_agreement crl_sign "
+        "encipher_only decipher_only"
+    )
+    return x509.KeyUsage(key_cert_sign=True, **dict.fromkeys(others.split(), False))

@@ -119,7 +119,7 @@ def test_a_receiver_that_trickles_a_head_has_the_time_limit(receiving, beginning
 
     receiver = receiving(trickle)
     got = sent(receiver.url, timeout_seconds=SHORT)
-    assert got.status is None
+    assert "did not answer within" in got.error
     assert got.seconds < SHORT + 2
 
 
@@ -140,7 +140,7 @@ def test_a_receiver_that_does_not_read_has_the_time_limit(receiving):
     receiver = receiving(lambda _: receiver.over.wait(), reads=False)
     hook = webhook(receiver.url, timeout_seconds=SHORT)
     got = send(hook, record(payload="x" * 20_000_000), delivery_id="evt_1", now=NOW)
-    assert got.status is None
+    assert "did not answer within" in got.error
     assert got.seconds < SHORT + 2
 
 
@@ -193,7 +193,7 @@ def test_a_receiver_that_is_away_is_no_answer():
         b"HTTP/1.1 abc\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_no_answer(receiving, script):
+def test_another_protocol_is_no_answer(receiving, script):
     got = sent(receiving(script).url)
     assert got.status is None
     assert got.error
@@ -297,7 +297,7 @@ def test_the_query_and_foreign_letters_of_a_url_arrive(receiving):
     assert receiver.arrived[0].start == "POST /hook/%C3%BC%20x?token=a+b%26&%C3%A9=1 HTTP/1.1"
 
 
-def test_further_headers_replace_ours_in_any_letter_case(receiving):
+def test_further_headers_replace_the_usual_ones_in_any_letter_case(receiving):
     receiver = receiving()
     got = sent(receiver.url, headers={"content-TYPE": "application/x-own", "User-Agent": "Ours/1", "X-Team": "ü"})
     headers = receiver.arrived[0].headers
@@ -378,26 +378,21 @@ def test_a_variable_with_a_line_break_makes_no_header(receiving, monkeypatch):
         {"auth": {"bearer": "1\r\nEvil: 1"}},
         {"auth": {"header": "X\r\nEvil", "key": "1"}},
         {"method": "POST / HTTP/1.1\r\nEvil: 1\r\n\r\nGET"},
-        {"url": "http://localhost/\r\nEvil: 1"},
-        {"url": "http://localhost/ HTTP/1.1\r\nEvil: 1"},
+        {"path": "/\r\nEvil: 1"},
+        {"path": "/ HTTP/1.1\r\nEvil: 1"},
+        {"timeout_seconds": 10**12},
+        {"timeout_seconds": -1},
+        {"template": "{{"},
     ],
 )
-def test_a_row_that_sql_has_changed_smuggles_nothing(receiving, fields):
+def test_a_row_that_sql_has_changed_is_not_sent(receiving, fields):
     receiver = receiving()
-    hook = webhook(receiver.url)._replace(
-        **{
-            **fields,
-            "url": fields.get("url", receiver.url).replace("localhost", f"localhost:{receiver.port}")
-            if "url" in fields
-            else receiver.url,
-        }
-    )
-    got = send(hook, record(), delivery_id="evt_1", now=NOW)
-    assert got.error
+    url = receiver.url + fields.pop("path", "")
+    assert sent(url, **fields).error
     assert receiver.connections == 0
 
 
-def test_an_empty_answer_of_ten_kinds_never_raises(receiving):
+def test_empty_lines_are_no_answer(receiving):
     receiver = receiving(answer("200 OK"), *[b"\r\n" * n for n in range(10)], answer("299 Fine"))
     assert {sent(receiver.url).status for _ in range(12)} <= {200, 299, None}
 

@@ -59,6 +59,18 @@ def test_a_variable_is_named_and_its_value_is_not(monkeypatch, value, message):
     assert "s3cret" not in repr(refused.value) + str(refused.value.__notes__)
 
 
+@pytest.mark.parametrize("name", ["HAMMERWORK_DATABASE_URL", "DATABASE_URL", "HAMMERWORK_ENCRYPTION_KEY", "PGPASSWORD"])
+def test_a_variable_that_opens_the_database_is_not_sent(name):
+    for fields in ({"headers": {"X": f"env:{name}"}}, {"auth": {"bearer": f"env:{name}"}}, {"secret": f"env:{name}"}):
+        with pytest.raises(UsageError, match=f"{name}, which opens the database"):
+            validate(webhook(**fields))
+
+
+def test_a_webhook_shows_no_secret():
+    hook = webhook("https://hooks.example/s3cret", secret="s3cret", auth={"bearer": "s3cret"}, headers={"X": "s3cret"})
+    assert "s3cret" not in f"{hook!r} {hook} {[hook]}"
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -86,7 +86,7 @@ def test_the_example_of_standard_webhooks_has_its_signature():
 
 
 @pytest.mark.parametrize("secret", [SECRET, TEXT])
-def test_the_signature_of_the_original_is_that_of_the_body(receiving, secret):
+def test_the_signature_of_version_3_is_that_of_the_body(receiving, secret):
     got = arrived(receiving, secret=secret, body=WebhookBody.ORIGINAL)
     wanted = hmac.new(secret.encode(), got.body, hashlib.sha256).hexdigest()
     assert got.headers["x-hammerwork-signature"] == f"sha256={wanted}"

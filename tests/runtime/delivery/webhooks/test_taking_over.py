@@ -105,7 +105,7 @@ def test_a_webhook_for_all_events_gets_those_that_version_3_has():
     assert {*made.events} == {event for event in EventType if event.is_of_job}
 
 
-def test_retries_that_nobody_chose_are_ours():
+def test_retries_that_nobody_chose_become_the_usual_ones():
     found = taken(hook())
     assert found.webhooks[0].max_retries == 8
     assert found.notes == ["'ci': it has 8 retries instead of 3."]
@@ -125,7 +125,7 @@ def test_retries_that_nobody_chose_are_ours():
         ({"url": "https://10.0.0.1/"}, "--allow-private"),
     ],
 )
-def test_what_differs_is_said(fields, note):
+def test_differences_are_said(fields, note):
     found = taken(hook(**{**fields, "retry_policy": {"max_attempts": 2, **fields.get("retry_policy", {})}}))
     assert len(found.webhooks) == 1
     (said,) = found.notes
@@ -152,7 +152,7 @@ def test_what_differs_is_said(fields, note):
         ({"payload_template": "{{event.id}}"}, "not JSON"),
     ],
 )
-def test_what_cannot_be_taken_over_is_said_and_the_rest_is_taken(fields, note):
+def test_a_webhook_that_cannot_be_taken_over_is_said_and_the_rest_is_taken(fields, note):
     other = hook(name="other")
     found = taken(hook(**fields), other, 7, None, [])
     assert [webhook.name for webhook in found.webhooks] == ["other"]
