@@ -1,0 +1,78 @@
+"""Events as a backend gets them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from hammerwork_cli.features.streaming.model import Stream, StreamFormat
+from hammerwork_cli.runtime.delivery.cloudevents import CONTENT_TYPE, cloudevent
+from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError
+from hammerwork_cli.view.json import document
+
+
+class Message(NamedTuple):
+    """An event, encoded."""
+
+    key: str | None  # within which the order is kept; `None` where nobody asks for an order
+    body: bytes  # a JSON object in one line
+    headers: Mapping[str, str]  # `event-id`, `event-type` and `content-type`
+
+    @property
+    def id(self) -> str:
+        """Of its event."""
+        return self.headers["event-id"]
+
+
+def encode(stream: Stream, record: Mapping[str, Any], key: str | None) -> Message:
+    """Encodes an event in the format of a stream.
+
+    Args:
+        stream: which gets it.
+        record: the event, as ``Event.record`` makes it.
+        key: of the event, by the partitioning of the stream.
+    """
+    is_cloudevent = stream.format is StreamFormat.CLOUDEVENTS
+    body = document(cloudevent(record, key) if is_cloudevent else record).encode()
+    content = CONTENT_TYPE if is_cloudevent else "application/json"
+    return Message(key, body, {"event-id": record["id"], "event-type": record["type"], "content-type": content})
+
+
+def rounds(messages: Sequence[Message]) -> list[list[int]]:
+    """Positions of messages in rounds: the first message of each key, then the second ones, and so on.
+
+    A backend that may write a part of a round keeps the order if it begins the next one when all of a round is written.
+    Messages without a key have no order, and are all in the first round.
+    """
+    made: list[list[int]] = []
+    earlier: Counter[str] = Counter()
+    for position, message in enumerate(messages):
+        number = 0 if message.key is None else earlier[message.key]
+        if message.key is not None:
+            earlier[message.key] += 1
+        if number == len(made):
+            made.append([])
+        made[number].append(position)
+    return made
+
+
+def refuse_large(messages: Sequence[Message], most: int, backend: str) -> None:
+    """Raises an error for messages that a backend would refuse, before any is sent.
+
+    Args:
+        most: bytes of a message with its key and headers.
+        backend: its name, for the error.
+
+    Raises:
+        EventTooLargeError: some are larger.
+    """
+    large = [position for position, message in enumerate(messages) if _size(message) > most]
+    if large:
+        first = messages[large[0]]
+        raise EventTooLargeError(
+            large, f"The event {first.id} has {len(first.body):,} bytes; {backend} takes at most {most:,} with its key."
+        )
+
+
+def _size(message: Message) -> int:
+    headers = sum(len(name) + len(value.encode()) for name, value in message.headers.items())
+    return len(message.body) + len((message.key or message.id).encode()) + headers

@@ -1,0 +1,234 @@
+"""Where streams go: the fields of a target, and the secrets that it names."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hammerwork_cli.core.input.near import did_you_mean
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.streaming.model import Backend, Stream, StreamFormat
+from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError
+
+TITLES = {Backend.KAFKA: "Kafka", Backend.KINESIS: "Kinesis", Backend.PUBSUB: "Pub/Sub", Backend.COMMAND: "a program"}
+WITH_SCHEMAS = ("avro", "protobuf", "msgpack")
+"""Formats of hammerwork (Rust) that are refused."""
+_VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
+_URL = r"https?://[^\s/?#@]+(/\S*)?"
+
+
+class _Field(NamedTuple):
+    option: str  # which gives it on the command line
+    thing: str  # with its article
+    pattern: str  # of the whole value
+    example: str
+    is_needed: bool = True
+    is_secret: bool = False
+
+
+FIELDS: Mapping[Backend, Mapping[str, _Field]] = {
+    Backend.KAFKA: {
+        "brokers": _Field(
+            "--kafka-brokers",
+            "brokers",
+            r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?(,(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?)*",
+            "kafka-1:9092,kafka-2:9092",
+        ),
+        "topic": _Field("--kafka-topic", "a topic", r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}", "job-events"),
+    },
+    Backend.KINESIS: {
+        "region": _Field("--kinesis-region", "a region", r"[a-z0-9-]{1,50}", "eu-central-1"),
+        "stream": _Field("--kinesis-stream", "a stream", r"[A-Za-z0-9_.-]{1,128}", "job-events"),
+        "endpoint": _Field("--kinesis-endpoint", "an endpoint", _URL, "http://localhost:4567", is_needed=False),
+        "access_key": _Field("--kinesis-access-key", "an access key", ".+", "", is_needed=False, is_secret=True),
+        "secret_key": _Field("--kinesis-secret-key", "a secret key", ".+", "", is_needed=False, is_secret=True),
+    },
+    Backend.PUBSUB: {
+        "project": _Field("--pubsub-project", "a project", r"[a-z][a-z0-9.:-]{0,99}", "my-project"),
+        "topic": _Field("--pubsub-topic", "a topic", r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}", "job-events"),
+        "key_file": _Field("--pubsub-key-file", "a key file", r"/.+", "/run/secrets/pubsub.json", is_needed=False),
+        "endpoint": _Field(
+            "--pubsub-endpoint",
+            "an endpoint",
+            r"[\w.-]+(:\d{1,5})?",
+            "europe-west3-pubsub.googleapis.com",
+            is_needed=False,
+        ),
+    },
+    Backend.COMMAND: {},
+}
+"""Fields of targets that are text."""
+_OTHERS = {Backend.KAFKA: ("config",), Backend.COMMAND: ("command",)}
+"""Fields that are not."""
+
+CONFIG = frozenset(
+    [
+        "security.protocol",
+        "sasl.mechanism",
+        "sasl.mechanisms",
+        "sasl.username",
+        "sasl.password",
+        "sasl.kerberos.service.name",
+        "sasl.kerberos.principal",
+        "sasl.kerberos.keytab",
+        "sasl.oauthbearer.method",
+        "sasl.oauthbearer.config",
+        "sasl.oauthbearer.client.id",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.scope",
+        "sasl.oauthbearer.extensions",
+        "sasl.oauthbearer.token.endpoint.url",
+        "ssl.ca.location",
+        "ssl.ca.pem",
+        "ssl.crl.location",
+        "ssl.certificate.location",
+        "ssl.certificate.pem",
+        "ssl.key.location",
+        "ssl.key.pem",
+        "ssl.key.password",
+        "ssl.keystore.location",
+        "ssl.keystore.password",
+        "ssl.cipher.suites",
+        "ssl.curves.list",
+        "ssl.sigalgs.list",
+        "ssl.endpoint.identification.algorithm",
+        "enable.ssl.certificate.verification",
+        "https.ca.location",
+        "client.id",
+        "client.rack",
+        "client.dns.lookup",
+        "broker.address.family",
+        "socket.timeout.ms",
+        "socket.connection.setup.timeout.ms",
+        "compression.type",
+        "compression.level",
+        "message.max.bytes",
+        "linger.ms",
+        "batch.size",
+        "batch.num.messages",
+        "partitioner",
+        "request.timeout.ms",
+        "metadata.max.age.ms",
+    ]
+)
+"""Properties of librdkafka that a target may set. Others run programs, load libraries, or decide on the guarantees."""
+_SECRET_CONFIG = frozenset(
+    {
+        "sasl.password",
+        "sasl.oauthbearer.config",
+        "sasl.oauthbearer.client.secret",
+        "ssl.key.pem",
+        "ssl.key.password",
+        "ssl.keystore.password",
+    }
+)
+
+
+def validate(stream: Stream) -> None:
+    """Checks the format and the target of a stream, without asking anybody.
+
+    Raises:
+        UsageError: something is missing, unknown or not valid, or a secret is given literally.
+    """
+    format_of(stream.format)
+    fields, others = FIELDS[stream.backend], _OTHERS.get(stream.backend, ())
+    title = TITLES[stream.backend]
+    for name in stream.target:
+        if name not in fields and name not in others:
+            known = [*fields, *others]
+            hint = did_you_mean(name, known) or f"It has: {', '.join(known)}."
+            raise UsageError(f"The target of a stream into {title} has no {name[:50]!r}.", hint=hint)
+    for name, field in fields.items():
+        _check(field, stream.target.get(name), title)
+    if stream.backend is Backend.KAFKA:
+        _check_config(stream.target.get("config"))
+    elif stream.backend is Backend.KINESIS:
+        _check_keys(stream.target)
+    elif stream.backend is Backend.COMMAND:
+        _check_command(stream.target.get("command"))
+
+
+def format_of(word: str) -> StreamFormat:
+    """The format that a word names.
+
+    Raises:
+        UsageError: it names none, or one that needs a schema registry.
+    """
+    if word.lower() in WITH_SCHEMAS:
+        raise UsageError(f"The format {word.lower()} needs a schema registry.", hint="Use json or cloudevents.")
+    try:
+        return StreamFormat(word.lower())
+    except ValueError:
+        raise UsageError(f"There is no format {word[:50]!r}.", hint="Use json or cloudevents.") from None
+
+
+def secret(value: str, noun: str) -> str:
+    """The text that ``env:NAME`` names, or another text as it is.
+
+    Raises:
+        LastingStreamError: the variable is not set.
+    """
+    if not value.startswith("env:"):
+        return value
+    variable = value.removeprefix("env:")
+    text = os.environ.get(variable)
+    if not text:
+        raise LastingStreamError(
+            f"The variable {variable[:60]} is not set: it should hold the {noun} of the stream.",
+            hint="Set it where the stream is sent: for the worker, and for the commands that test a stream.",
+        )
+    return text
+
+
+def _check(field: _Field, value: Any, title: str) -> None:
+    example = f"{field.option} {field.example}"
+    if value is None:
+        if field.is_needed:
+            raise UsageError(f"A stream into {title} needs {field.thing}.", hint=f"Give it: {example}")
+    elif field.is_secret:
+        _check_secret(value, field.thing.partition(" ")[2], f"{field.option} env:NAME")
+    elif not isinstance(value, str) or not re.fullmatch(field.pattern, value):
+        raise UsageError(f"{field.option} {str(value)[:100]!r} is not valid.", hint=f"Write it so: {example}")
+
+
+def _check_secret(value: Any, noun: str, hint: str) -> None:
+    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):  # it may be the secret itself: do not repeat it
+        raise UsageError(f"Name the variable that holds the {noun}, not the {noun} itself.", hint=f"Write {hint}")
+
+
+def _check_config(config: Any) -> None:
+    if config is None:
+        return
+    if not isinstance(config, Mapping):
+        raise UsageError(
+            "The config of a stream into Kafka is no object.", hint="Give properties: --kafka-config KEY=VALUE"
+        )
+    for name, value in config.items():
+        if name not in CONFIG:
+            raise UsageError(
+                f"A stream into Kafka cannot set the property {str(name)[:80]!r}.",
+                hint=did_you_mean(str(name), CONFIG) or f"It can set: {', '.join(sorted(CONFIG))}.",
+            )
+        if name in _SECRET_CONFIG:
+            _check_secret(value, f"property {name}", f"--kafka-config {name}=env:NAME")
+        elif not isinstance(value, str | int) or (
+            str(value).startswith("env:") and not _VARIABLE.fullmatch(str(value))
+        ):
+            raise UsageError(f"The property {name} must be a text, a number, true or false, or env:NAME.")
+
+
+def _check_keys(target: Mapping[str, Any]) -> None:
+    if ("access_key" in target) != ("secret_key" in target):
+        raise UsageError(
+            "An access key and a secret key go together.",
+            hint="Give both, or neither: then the AWS library looks for them itself.",
+        )
+
+
+def _check_command(command: Any) -> None:
+    if not isinstance(command, list | tuple) or not command or not command[0]:
+        raise UsageError(
+            "A stream into a program needs its command.", hint="Give it: --command 'python3 to_nats.py jobs'"
+        )
+    if not all(isinstance(part, str) and "\0" not in part for part in command):
+        raise UsageError("The command of a stream is a list of texts without NUL.")
