@@ -97,9 +97,11 @@ smoke:
 # Pins the dependencies with their hashes, for every platform: for users, and for developers (make LOCKED=1 in a fresh clone).
 PIN := build/tools/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header pyproject.toml
 lock: LOCKS ?= .
+lock: EXTRAS := --extra web --extra encryption --extra opentelemetry --extra sentry
 lock: build/tools/bin/uv
-	$(PIN) --extra web --extra encryption --extra opentelemetry --extra sentry --output-file $(LOCKS)/requirements.lock
-	$(PIN) --extra web --extra encryption --extra opentelemetry --extra sentry --group dev --group docs --output-file $(LOCKS)/requirements-dev.lock
+	$(PIN) $(EXTRAS) --output-file $(LOCKS)/requirements.lock
+	$(PIN) --all-extras --output-file $(LOCKS)/requirements-streams.lock
+	$(PIN) --all-extras --group dev --group docs --output-file $(LOCKS)/requirements-dev.lock
 
 # Makes a site of docs/ in build/docs; a warning, a link or an anchor that leads nowhere is an error.
 docs: $(VENV)/docs-tools tests/mermaid/node_modules

@@ -53,8 +53,9 @@ class CommandBackend:
         """
         program = self._started()
         if program.has_ended_within(START_SECONDS):
+            error = program.failed(f"{program.ending()} at once")
             self._kill()
-            raise program.failed("ended at once")
+            raise error
 
     def send(self, messages: Sequence[Message]) -> None:
         """Sends messages; see ``OpenBackend``."""
@@ -138,6 +139,8 @@ class _Program:
             StreamError: it ended, did not answer in time, or answered something else.
         """
         self.is_out_of_step = True
+        self._read()
+        self._refuse_further()
         waiting = memoryview(lines)
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
@@ -159,8 +162,9 @@ class _Program:
                             waiting = self._write(waiting)
                     if not waiting and self._input in selector.get_map():
                         selector.unregister(self._input)
-        if waiting or self._before:
-            raise self.failed("answers more often than it gets events")
+        if waiting:
+            raise self.failed("answers an event before it has read it")
+        self._refuse_further()
         self.is_out_of_step = False
 
     def has_ended_within(self, seconds: float) -> bool:
@@ -171,6 +175,15 @@ class _Program:
                 return False
             time.sleep(min(0.01, seconds))
         return True
+
+    def ending(self) -> str:
+        """What became of it, after "The program"."""
+        if not self._has_ended():
+            return "closed its input or its output"
+        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None or ended.si_code == os.CLD_EXITED:
+            return f"ended with status {ended.si_status if ended else self._process.returncode}"
+        return f"was killed by signal {ended.si_status}"
 
     def failed(self, what: str) -> StreamError:
         """The error about something that it did, with the last lines of its stderr."""
@@ -188,14 +201,14 @@ class _Program:
         with suppress(OSError):
             self._input.close()
         if not self.has_ended_within(END_SECONDS):
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGTERM)
             self.has_ended_within(END_SECONDS)
         self.kill()
 
     def kill(self) -> None:
         """Kills it with its group."""
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)  # its id is not given away before it is waited for
         self._process.wait()
         self._reader.join(1)
@@ -219,28 +232,24 @@ class _Program:
         if len(self._before) > LONGEST_ANSWER:
             raise self.failed(f"answered a line of more than {LONGEST_ANSWER:,} bytes")
 
+    def _refuse_further(self) -> None:
+        if self._before:
+            raise self.failed("answers more often than it gets events")
+
     def _read(self) -> None:
         piece = self._output.read(_PIECE)
         if piece:
             self._before += piece
         elif piece is not None:
             self.has_ended_within(1)
-            raise self.failed(self._ending())
+            raise self.failed(self.ending())
 
     def _write(self, waiting: memoryview) -> memoryview:
         try:
             return waiting[self._input.write(waiting[:_PIECE]) or 0 :]
         except BrokenPipeError:
             self.has_ended_within(1)
-            raise self.failed(self._ending()) from None
-
-    def _ending(self) -> str:
-        if not self._has_ended():
-            return "closed its input or its output"
-        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if ended is None or ended.si_code == os.CLD_EXITED:
-            return f"ended with status {ended.si_status if ended else self._process.returncode}"
-        return f"was killed by signal {ended.si_status}"
+            raise self.failed(self.ending()) from None
 
     def _read_errors(self) -> None:
         assert self._process.stderr

@@ -12,9 +12,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
 
-import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient
+from confluent_kafka import Message as KafkaMessage
+from confluent_kafka.admin import AclOperation, AdminClient  # type: ignore[attr-defined]  # its types leave it out
 
 from hammerwork_cli.features.streaming.model import Stream
 from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError, StreamError, said
@@ -274,7 +274,7 @@ class _Sent:
         self.acknowledged: set[int] = set()
         self.error: KafkaError | None = None  # the first one
 
-    def reported(self, position: int, error: KafkaError | None, _: confluent_kafka.Message) -> None:
+    def reported(self, position: int, error: KafkaError | None, _: KafkaMessage) -> None:
         if error is None:
             self.acknowledged.add(position)
         elif self.error is None and error.code() not in _CONSEQUENCES:
