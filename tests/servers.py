@@ -73,7 +73,7 @@ class PrivateServer:
         self._settings = settings or {}
         self._owner = owner(self.system_users) if os.geteuid() == 0 else None
         self.folder = _folder(self._owner, DISKS if self.needs_disk else [tempfile.gettempdir(), *DISKS])
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._served: Sequence[str | Path] = ()
 
@@ -359,7 +359,7 @@ def _folder(owner: pwd.struct_passwd | None, places: Sequence[str]) -> Path:
     raise ServerMissingError(f"no temporary folder is open to the user {owner.pw_name if owner else '?'}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Below the ports that the system gives to whoever asks for any: nobody gets it before the server listens."""
     for port in random.SystemRandom().sample(PORTS, len(PORTS)):
         with socket.socket() as probe, contextlib.suppress(OSError):

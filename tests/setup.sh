@@ -99,6 +99,8 @@ wanted_packages() {
     has mariadb || has mysql || echo mariadb-client-core
     has node || has nodejs || echo nodejs
     has npm || echo npm
+    has redis-server || echo redis-server
+    has nats-server || echo nats-server
     has bash || echo bash
     has zsh || echo zsh
     has fish || echo fish

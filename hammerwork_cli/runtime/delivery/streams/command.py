@@ -24,6 +24,8 @@ START_SECONDS = 0.5
 """A program that has not ended by then has started."""
 END_SECONDS = 2.0
 """For a program to end by itself, and as long again after a SIGTERM."""
+DEATH_SECONDS = 0.5
+"""How long a program that has closed a pipe may take to end."""
 LONGEST_ANSWER = 65_536
 """Bytes of an answer."""
 STDERR_LINES = 5
@@ -241,14 +243,14 @@ class _Program:
         if piece:
             self._before += piece
         elif piece is not None:
-            self.has_ended_within(1)
+            self.has_ended_within(DEATH_SECONDS)
             raise self.failed(self.ending())
 
     def _write(self, waiting: memoryview) -> memoryview:
         try:
             return waiting[self._input.write(waiting[:_PIECE]) or 0 :]
         except BrokenPipeError:
-            self.has_ended_within(1)
+            self.has_ended_within(DEATH_SECONDS)
             raise self.failed(self.ending()) from None
 
     def _read_errors(self) -> None:

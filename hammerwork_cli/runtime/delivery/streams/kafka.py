@@ -23,8 +23,10 @@ from hammerwork_cli.runtime.delivery.streams.targets import secret
 
 SLICE_SECONDS = 0.1
 """How often a wait looks at what went wrong."""
-PROPAGATION_MS = 5000
+PROPAGATION_SECONDS = 5.0
 """How long a topic may be unknown to the brokers after it was made."""
+REPORT_SECONDS = 0.5
+"""For the reports about messages that are thrown away, the first of which may say what failed."""
 DEFAULT_MOST = 1_000_000
 """Bytes of a message that librdkafka takes."""
 OVERHEAD_BYTES = 512
@@ -96,7 +98,7 @@ class KafkaBackend:
             "enable.gapless.guarantee": True,
             "message.timeout.ms": 0,  # a message that was given up alone would leave a gap
             "allow.auto.create.topics": False,
-            "topic.metadata.propagation.max.ms": PROPAGATION_MS,
+            "topic.metadata.propagation.max.ms": int(min(PROPAGATION_SECONDS, timeout / 2) * 1000),
             "reconnect.backoff.max.ms": 1000,
             "log.connection.close": False,
             "error_cb": self._heard,
@@ -130,7 +132,7 @@ class KafkaBackend:
                 raise self._unanswered("No broker of Kafka answered") from error
         if problem := found.topics[self._topic].error:
             self._fail(problem)
-        if found.controller_id >= 0:  # it answers the next question
+        if found.controller_id in found.brokers:  # it answers the next question
             self._check_rights(max(1.0, deadline - time.monotonic()))
 
     def send(self, messages: Sequence[Message]) -> None:
@@ -208,10 +210,12 @@ class KafkaBackend:
         """Throws the producer away, with all that was not acknowledged."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(KafkaException):  # it has failed before
-                producer.purge()
             with suppress(KafkaException):
-                producer.flush(SLICE_SECONDS)  # takes the reports about what was purged
+                producer.purge()
+            end = time.monotonic() + REPORT_SECONDS
+            while len(producer) and time.monotonic() < end:
+                with suppress(KafkaException):  # that it has been stopped
+                    producer.poll(0.01)
 
     def _check_rights(self, seconds: float) -> None:
         """Asks whether the user may write. Brokers without access control allow everything, or do not say."""
