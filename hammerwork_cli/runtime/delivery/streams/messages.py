@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hammerwork_cli.features.streaming.model import Stream, StreamFormat
-from hammerwork_cli.runtime.delivery.cloudevents import CONTENT_TYPE, cloudevent
+from hammerwork_cli.runtime.delivery.cloudevents import CONTENT_TYPE, cloud_event
 from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError
 from hammerwork_cli.view.json import document
 
@@ -31,10 +31,11 @@ def encode(stream: Stream, record: Mapping[str, Any], key: str | None) -> Messag
         record: the event, as ``Event.record`` makes it.
         key: of the event, by the partitioning of the stream.
     """
-    is_cloudevent = stream.format is StreamFormat.CLOUDEVENTS
-    body = document(cloudevent(record, key) if is_cloudevent else record).encode()
-    content = CONTENT_TYPE if is_cloudevent else "application/json"
-    return Message(key, body, {"event-id": record["id"], "event-type": record["type"], "content-type": content})
+    content, made = "application/json", record
+    if stream.format is StreamFormat.CLOUDEVENTS:
+        content, made = CONTENT_TYPE, cloud_event(record) | ({} if key is None else {"partitionkey": key})
+    headers = {"event-id": record["id"], "event-type": record["type"], "content-type": content}
+    return Message(key, document(made).encode(), headers)
 
 
 def rounds(messages: Sequence[Message]) -> list[list[int]]:
