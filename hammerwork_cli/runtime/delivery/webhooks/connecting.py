@@ -187,7 +187,7 @@ def _proxy(receiver: Receiver) -> _Proxy | None:
     from urllib.request import getproxies_environment, proxy_bypass
 
     url = getproxies_environment().get("https")
-    if not url or proxy_bypass(f"{receiver.host}:{receiver.port}"):
+    if not url or proxy_bypass(receiver.authority):
         return None
     parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
