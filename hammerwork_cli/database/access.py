@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from hammerwork_cli import app_path
 from hammerwork_cli.cached import cached
@@ -61,6 +61,7 @@ OURS = frozenset(
         "hw_037_queue_limits",
         "hw_038_joins",
         "hw_039_job_progress",
+        "hw_040_events",
     ]
 )
 """The migrations of hammerwork-cli: a database with all of them is current."""
@@ -127,6 +128,7 @@ class Database:
         # Whether the running call of the driver is a COMMIT, whose errors are never about a value.
         self.is_committing = False
         self._in_transaction = False
+        self._remembered: dict[str, tuple[float, Any]] = {}  # name -> until when by the monotonic clock, and the value
         self._notices: set[str] = set()
         self.tell: Callable[[str], None] = _warn  # what users should know of the database
         self._has_told = False
@@ -500,6 +502,19 @@ class Database:
         except DuplicateError:
             # Another transaction may have inserted the row since ``work`` looked for it. Now it finds it, and says so.
             return run()
+
+    def remembered(self, name: str, seconds: float, read: Callable[[], Result]) -> Result:
+        """What a connection has read not longer than so many seconds ago; reads it again after that."""
+        until, value = self._remembered.get(name, (0.0, None))
+        now = time.monotonic()
+        if now >= until:
+            value = read()
+            self._remembered[name] = now + seconds, value
+        return cast("Result", value)
+
+    def forget(self, name: str) -> None:
+        """Lets what is :meth:`remembered` be read again."""
+        self._remembered.pop(name, None)
 
     def notify(self, payloads: Iterable[str]) -> None:
         """Sends notifications once the present transaction has committed; outside of one, at once.

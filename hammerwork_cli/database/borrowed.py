@@ -18,7 +18,7 @@ from hammerwork_cli.errors import (
 )
 
 _TABLE = re.compile(r"(?<![\w.'\"`])(?=hammerwork_[a-z])")
-_KNOWN = ("schema", "_applied", "tags", "charset", "reads_escapes", "packet", "extra_tags", "version")
+_KNOWN = ("schema", "_applied", "tags", "charset", "reads_escapes", "packet", "extra_tags", "version", "_remembered")
 AGAIN = "Roll your transaction back, and run it again."
 
 

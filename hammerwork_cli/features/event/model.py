@@ -1,11 +1,20 @@
 """Events: what happened, in one shape for every reader."""
 
-from collections.abc import Mapping
-from datetime import datetime
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
+from uuid import UUID, uuid5
 
-from hammerwork_cli.core.values import rfc3339
+from hammerwork_cli.core.values import JobStatus, Timestamp, id_list, priority_word, rfc3339, status_of, timestamp
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.view.shape import MISSING
+
+DELIVERIES = "hammerwork-webhooks"
+"""The queue of deliveries to webhooks. Its jobs make no events."""
+_NAMESPACE = UUID("7d1b6a52-0f0c-4d0c-9b4e-6f5a1b9f3c21")
 
 
 class EventType(StrEnum):
@@ -38,6 +47,37 @@ class EventType(StrEnum):
         return self.startswith("job.")
 
 
+OF_STATUS = {
+    JobStatus.COMPLETED: EventType.JOB_COMPLETED,
+    JobStatus.FAILED: EventType.JOB_FAILED,
+    JobStatus.DEAD: EventType.JOB_DEAD,
+    JobStatus.TIMED_OUT: EventType.JOB_TIMED_OUT,
+    JobStatus.CANCELLED: EventType.JOB_CANCELLED,
+}
+"""How a job has ended -> what has happened to it."""
+
+
+def event_types(words: Iterable[str]) -> tuple[EventType, ...]:
+    """The types that words name; those of jobs without their prefix, too, in any letter case.
+
+    Raises:
+        UsageError: there is no such event.
+    """
+    known = {str(one): one for one in EventType}
+    found = []
+    for word in words:
+        text = word.strip().lower().replace("-", "_")
+        event = known.get(text) or known.get(f"job.{text}") or known.get(f"job.{_RUST.get(text, text)}")
+        if event is None:
+            short = [str(one).removeprefix("job.") for one in EventType]
+            raise UsageError(f"There is no event {word[:40]!r}.", hint=f"One of: {', '.join(short)}.")
+        found.append(event)
+    return tuple(dict.fromkeys(found))
+
+
+_RUST = {"timedout": "timed_out"}
+
+
 class Event(NamedTuple):
     """One event."""
 
@@ -53,3 +93,69 @@ class Event(NamedTuple):
     def record(self) -> dict[str, Any]:
         """The event as JSON, as it is stored and sent."""
         return {"id": self.id, "type": str(self.type), "timestamp": rfc3339(self.at), "data": dict(self.data)}
+
+
+class EventJob(NamedTuple):
+    """A job as an event tells of it, in the order of the statement's columns."""
+
+    id: str
+    queue: str
+    stored_status: str
+    stored_priority: int | str
+    attempts: int
+    max_attempts: int
+    created_at: Timestamp
+    scheduled_at: Timestamp
+    started_at: Timestamp
+    completed_at: Timestamp
+    failed_at: Timestamp
+    error: str | None
+    run_start: Timestamp
+    stored_parents: Any
+    batch_id: str | None
+    workflow_id: str | None
+    trace_id: str | None
+    correlation_id: str | None
+    ancestry: str | None
+    is_encrypted: bool = False
+    stored_payload: str | None = None  # JSON text, if it was read
+
+    @property
+    def status(self) -> str:
+        return status_of(self.stored_status)
+
+    @property
+    def priority(self) -> str:
+        return priority_word(self.stored_priority)
+
+    @property
+    def ended_at(self) -> Timestamp:
+        return self.completed_at or self.failed_at
+
+    @property
+    def run_seconds(self) -> timedelta | None:
+        start, end = timestamp(self.run_start), timestamp(self.ended_at)
+        return max(end - start, timedelta()) if start and end else None
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        return id_list(self.stored_parents)
+
+    @property
+    def root_id(self) -> str | None:
+        place = Ancestry.parse(self.ancestry)
+        return place.root if place else None
+
+    @property
+    def payload(self) -> Any:
+        if self.stored_payload is None or self.is_encrypted:
+            return MISSING
+        try:
+            return json.loads(self.stored_payload)
+        except (ValueError, RecursionError):
+            return MISSING
+
+
+def event_id(event: EventType, subject: str, at: datetime) -> str:
+    """The id of an event: the same whoever notices that this happened to the subject then."""
+    return str(uuid5(_NAMESPACE, f"{event}/{subject}/{rfc3339(at)}"))

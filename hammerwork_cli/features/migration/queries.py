@@ -131,6 +131,7 @@ MIGRATIONS = (
     Migration("hw_037_queue_limits", "Limits of queues", "ours"),
     Migration("hw_038_joins", "Jobs that wait for the children of their parent", "ours"),
     Migration("hw_039_job_progress", "Progress of running jobs", "ours"),
+    Migration("hw_040_events", "Webhooks and streams of events", "ours"),
 )
 """Those of hammerwork (Rust) 1.15.5, and ours, in the order of a run."""
 

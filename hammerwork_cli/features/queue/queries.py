@@ -24,6 +24,8 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.queue.models.queue import (
     EndedJobs,
@@ -371,6 +373,7 @@ def pause(
         if is_new:
             at = _apart(now, by, [known.of_all] if known.of_all else [])
             database.run("queue.pause", queue=queue, now=at, by=by[:LONGEST_NAME], reason=reason)
+            _write_event(database, queue, by, reason, at)
         elif reason is not None and not keep:
             database.run("queue.give_reason", queues=[queue], reason=reason)
         after = all_paused(database, queue)
@@ -385,6 +388,11 @@ def pause(
         return PauseChange(queue, after[0], is_new, has_jobs(database, queue), other)
 
     return database.transaction(work)
+
+
+def _write_event(database: Database, queue: str, by: str, reason: str | None, at: datetime) -> None:
+    data = {"queue": queue, "paused_by": by, "reason": reason}
+    events.happened(database, EventType.QUEUE_PAUSED, queue, at, data, queue=None if queue == EVERY_QUEUE else queue)
 
 
 def pause_all(database: Database, *, by: str, now: datetime, reason: str | None = None) -> list[PauseChange]:
@@ -402,6 +410,7 @@ def pause_all(database: Database, *, by: str, now: datetime, reason: str | None 
         if known.of_all is None:
             at = _apart(now, by, known.by_queue.values())
             database.run("queue.pause", queue=EVERY_QUEUE, now=at, by=by[:LONGEST_NAME], reason=reason)
+            _write_event(database, EVERY_QUEUE, by, reason, at)
         elif reason is not None:
             together = [one for one, pause in known.by_queue.items() if pause.began_with(known.of_all)]
             database.run("queue.give_reason", queues=[EVERY_QUEUE, *together], reason=reason)

@@ -1,14 +1,12 @@
 """Webhooks as they are stored."""
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
-from hammerwork_cli.core.values import Timestamp
+from hammerwork_cli.core.values import Timestamp, status_of
 from hammerwork_cli.features.event.model import EventType
-
-QUEUE = "hammerwork-webhooks"
-"""The queue of deliveries."""
 
 
 class WebhookBody(StrEnum):
@@ -62,3 +60,59 @@ class Webhook(NamedTuple):
     def __repr__(self) -> str:
         """Shows no secret: tracebacks and logs have it."""
         return f"Webhook(id={self.id!r}, name={self.name!r})"
+
+class Delivery(NamedTuple):
+    """The delivery of an event to a webhook: a job."""
+
+    job_id: str
+    status: str
+    attempts: int
+    max_attempts: int
+    created_at: Timestamp
+    answered_at: Timestamp  # the end of the last attempt; `None` before the first one
+    due_at: Timestamp  # when it is tried next, if it is
+    event: Mapping[str, Any]  # empty if the payload cannot be read
+    http_status: int | None  # of the answer to a delivery that succeeded
+    answer: str | None  # beginning of the answer, or why there is none
+
+    @classmethod
+    def of(
+        cls,
+        job: Any,
+        status: str,
+        attempts: int,
+        max_attempts: int,
+        created_at: Timestamp,
+        answered_at: Timestamp,
+        due_at: Timestamp,
+        payload: Any,
+        result: Any,
+        error: str | None,
+    ) -> Self:
+        """Reads the row of a job."""
+        event, said = _object(payload).get("event"), _object(result)
+        code = said.get("status")
+        return cls(
+            str(job),
+            status_of(status),
+            attempts,
+            max_attempts,
+            created_at,
+            answered_at if attempts else None,
+            due_at,
+            event if isinstance(event, dict) else {},
+            code if isinstance(code, int) else None,
+            str(said["answer"]) if "answer" in said else error,
+        )
+
+    @property
+    def event_type(self) -> str | None:
+        return self.event.get("type")
+
+
+def _object(stored: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(stored) if isinstance(stored, (str, bytes)) else stored
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

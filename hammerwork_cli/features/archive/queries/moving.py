@@ -11,6 +11,8 @@ from hammerwork_cli.features.archive.models.rows import Archival, restored, to_r
 from hammerwork_cli.features.archive.queries.listing import NamedArchived
 from hammerwork_cli.features.backup.models.tables import TABLES, Record
 from hammerwork_cli.features.backup.queries.rows import Rows
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.models.plan import Reason
 from hammerwork_cli.features.job.queries import dependencies, joins, notifications
@@ -54,6 +56,7 @@ class Archive(PurgeJobs):
         if copied:  # hammerwork (Rust) has copied them, without all of their columns
             archive.remove([{"id": job} for job in copied])
         archive.insert(moved)
+        events.jobs(database, EventType.JOB_ARCHIVED, ids, self._how.at)
         for part in chunks(ids, database.key_chunk):
             step.changed += database.run("archive.moving.delete_jobs", ids=database.ids(part))
 
@@ -171,8 +174,9 @@ class RestoreArchived(Change):
             jobs.remove([{"id": job} for job in marked])
         step.changed = jobs.insert(list(found.values()))
         archive.remove([{"id": job} for job in found])
+        events.jobs(database, EventType.JOB_RESTORED, list(found), self.now)
         if self.again:
-            joins.reopened(database, ended)
+            joins.reopened(database, ended, self.now)
             notifications.notify(database, {job["queue_name"] for job in found.values()})
         return step
 

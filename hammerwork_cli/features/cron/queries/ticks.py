@@ -26,6 +26,8 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.features.cron.model import CatchUp, Overlap, RunKind, RunOutcome, Schedule
 from hammerwork_cli.features.cron.queries import schedules
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue, notifications
 from hammerwork_cli.features.tree.queries.relatives import Relatives
@@ -39,6 +41,8 @@ TREES_TOGETHER = 1000
 TAKEN_OVER = "no worker enqueued its job in time, and a later run replaced it"
 _OPEN = WAITING_SPELLINGS + RUNNING_SPELLINGS
 _INSTANT = timedelta(microseconds=1)
+
+_EVENTS = {RunOutcome.MISSED: EventType.CRON_MISSED, RunOutcome.SKIPPED: EventType.CRON_SKIPPED}
 
 
 class Due(NamedTuple):
@@ -273,9 +277,24 @@ def add_runs(
     ]
     if rows:
         database.insert("cron.schedules.add_runs", rows)
+    for due in found:
+        event = _EVENTS.get(due.outcome)
+        if event is not None:
+            subject, about = f"{schedule.id}/{rfc3339(due.at)}", _about(schedule, due.at, due.reason)
+            events.happened(database, event, subject, now, about, queue=schedule.queue)
 
 
-def fail(database: Database, schedule: Schedule, error: str) -> None:
+def _about(schedule: Schedule, due_at: datetime | None, reason: str | None) -> dict[str, str | None]:
+    return events.cron_data(schedule=schedule.name, queue=schedule.queue, due_at=due_at, reason=reason)
+
+
+def fail(database: Database, schedule: Schedule, error: str, now: datetime) -> None:
     """Records why the job of a schedule could not be enqueued."""
     text = cut(database.message(error) or "", LONGEST_ERROR)
-    database.run("cron.schedules.fail", id=schedule.id, revision=schedule.revision, error=text)
+    about = _about(schedule, schedule.due, text)
+
+    def work() -> None:
+        database.run("cron.schedules.fail", id=schedule.id, revision=schedule.revision, error=text)
+        events.happened(database, EventType.CRON_FAILED, schedule.id, now, about, queue=schedule.queue)
+
+    database.transaction(work)

@@ -21,6 +21,7 @@ from hammerwork_cli.core.values import (
 )
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.models.plan import ChangeOutcome, ChangePlan, Reason, Refusal
 from hammerwork_cli.features.job.queries import dependencies, joins, notifications
@@ -200,7 +201,7 @@ class RetryJobs(Change):
             step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state)
         dependencies.rerun(database, (job.workflow for job in jobs))
         ended = [job for job in jobs if job.status in FINISHED]
-        step.again += joins.reopened(database, [(job.ancestry, job.shown_status) for job in ended])
+        step.again += joins.reopened(database, [(job.ancestry, job.shown_status) for job in ended], self.now)
         dependencies.look_again(database, [job.id for job in jobs])
         if self.respawn:
             records.allow_again(database, [job.id for job in jobs])
@@ -234,6 +235,7 @@ class CancelJobs(Change):
             step.changed += database.run(
                 "job.changes.cancel", ids=part, statuses=_stored(jobs), now=self.now, error=self.error
             )
+            events.ended(database, part, self.now)
         marks = joins.Marks()
         for job in jobs:
             marks.add(job.ancestry, failed=True)

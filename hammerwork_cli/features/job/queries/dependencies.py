@@ -17,6 +17,8 @@ from hammerwork_cli.core.values import (
 )
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import GIN_CHUNK, chunks
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries import groups, joins, notifications
 from hammerwork_cli.features.job.queries.cron import occurrence_of
@@ -176,7 +178,8 @@ def rearm_next(database: Database, following: Following, now: datetime) -> Follo
             renew(database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state)
         again = [job for job in locked if states[job.id] != "failed"]
         rerun(database, (job.workflow for job in again))
-        return [*(job.id for job in again), *joins.reopened(database, [(job.ancestry, job.status) for job in again])]
+        waiting = joins.reopened(database, [(job.ancestry, job.status) for job in again], now)
+        return [*(job.id for job in again), *waiting]
 
     return _follow(following, find, change)
 
@@ -322,7 +325,8 @@ def _parts(database: Database, workflows: Iterable[str | None]) -> Iterator[Sequ
 
 def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now: datetime, state: str | None) -> int:
     """Resets those jobs whose status is still one of ``statuses``; returns their number."""
-    return sum(
-        database.run("job.changes.retry", ids=part, statuses=statuses, now=now, dependency_status=state)
-        for part in chunks(ids, database.key_chunk)
-    )
+    renewed = 0
+    for part in chunks(ids, database.key_chunk):
+        renewed += database.run("job.changes.retry", ids=part, statuses=statuses, now=now, dependency_status=state)
+        events.jobs(database, EventType.JOB_RETRIED, part, now)
+    return renewed

@@ -18,6 +18,8 @@ from hammerwork_cli.errors import (
     RetryableError,
 )
 from hammerwork_cli.features.callbacks.model import CallbackState, Subject
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import EnqueuedJob
 from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
 from hammerwork_cli.features.job.options import wanted_job
@@ -47,6 +49,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
                 written += database.run("job.enqueue.insert", rows=rows, **columns)
         _add_callbacks(database, jobs)
         reopen(database, (job.workflow_id for job in jobs))
+        events.jobs(database, EventType.JOB_ENQUEUED, [job.id for job in jobs])
         return written
 
     return database.transaction(work)
@@ -228,6 +231,7 @@ def _insert_or_find(database: Database, job: NewJob) -> ExistingJob | None:
     if database.run_once("job.enqueue.insert_once", rows=rows, **columns):
         _add_callbacks(database, [job])
         reopen(database, [job.workflow_id])
+        events.jobs(database, EventType.JOB_ENQUEUED, [job.id])
         return None
     row = stored(database, [job.id], latest=True).get(job.id)
     if row is None:

@@ -14,6 +14,7 @@ from hammerwork_cli.core.values import RUNNING_SPELLINGS, WAITING_SPELLINGS, Cou
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.batch.model import BatchStatus, StoredBatch
+from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.workflow.model import FailurePolicy, StoredWorkflow, WorkflowStatus
 
 FAILED = "another job of its workflow failed, and the failure policy is fail_fast"
@@ -81,6 +82,7 @@ def fail(database: Database, jobs: Sequence[str], now: datetime, error: str) -> 
     """Fails jobs that have not started, because of others."""
     for part in chunks(jobs, database.key_chunk):
         database.run("job.dependencies.fail", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
+        events.ended(database, part, now)
 
 
 def _fail_waiting(database: Database, now: datetime, error: str, **of: str) -> list[str]:

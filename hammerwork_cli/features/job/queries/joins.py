@@ -8,6 +8,8 @@ from datetime import datetime
 from hammerwork_cli.core.values import FAILED_SPELLINGS, UNSUCCESSFUL, WAITING_SPELLINGS, status_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.queries import groups
 from hammerwork_cli.features.tree.queries import joins
 
@@ -92,7 +94,7 @@ def _waiting(database: Database, ids: Sequence[str]) -> list[str]:
     return [str(job) for (job,) in database.rows("tree.release.lock_waiting", ids=database.ids(sorted(ids)))]
 
 
-def reopened(database: Database, jobs: Iterable[tuple[str | None, str]]) -> list[str]:
+def reopened(database: Database, jobs: Iterable[tuple[str | None, str]], now: datetime) -> list[str]:
     """Counts jobs that had ended and run again, and lets their joins wait again. Needs a transaction.
 
     Returns the joins that wait again.
@@ -111,5 +113,6 @@ def reopened(database: Database, jobs: Iterable[tuple[str | None, str]]) -> list
         words = {"failed": FAILED_SPELLINGS, "pending": WAITING_SPELLINGS}
         if found := [str(job) for (job,) in database.rows("job.dependencies.to_await_again", ids=part, **words)]:
             database.run("job.dependencies.await_again", ids=found)
+            events.jobs(database, EventType.JOB_RETRIED, found, now)
             waiting += found
     return waiting

@@ -22,6 +22,8 @@ from hammerwork_cli.core.values import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.queries import ahead
 from hammerwork_cli.features.job.queries.dependencies import Following, compare_joins, fail_next
 from hammerwork_cli.features.migration import queries as migrations
@@ -295,10 +297,13 @@ class Doctor:
         last = [job for job in jobs if job.attempts >= job.max_attempts]
         coming = rescue.next_runs(self.database, last, self.now)
         dead = rescue.without(last, coming.values())
+        rescue.write_events(self.database, last, self._lost_error, self.now)
         done = self._run("spawn.doctor.fix_lost", ids=again) if again else 0
+        events.jobs(self.database, EventType.JOB_RETRIED, again, self.now)
         done += sum(self._run("spawn.doctor.fix_lost_recurring", ids=some, at=at) for at, some in coming.items())
         if dead:
             done += self._run("spawn.doctor.fix_lost_last_attempt", ids=dead)
+            events.ended(self.database, dead, self.now)
             if "rust_3" in self.database.tags:  # whose reaper does the same at once; elsewhere a later pass does
                 finish.update_dependents(self.database, (), dead, self.now, FinishReport())
         return done
@@ -402,7 +407,9 @@ class Doctor:
             status = statuses.get(parent, "in the archive")
             if parent not in statuses or status in FAILURES:
                 error = f"It depends on job {parent}, which is {status}."
-                failed += self._change("spawn.doctor.fail", jobs, error=error)
+                these = self._change("spawn.doctor.fail", jobs, error=error)
+                events.ended(self.database, these, self.now)
+                failed += these
         following = Following(parents=list(failed) if to_the_end else ())
         while following.unfinished:
             following = fail_next(self.database, following, self.now, "A job it depends on failed.")

@@ -13,6 +13,8 @@ from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.values import JobPriority, JobStatus, Timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries.cron import occurrence_of
 from hammerwork_cli.features.job.queries.encryption import encrypted_text, sealed_text
@@ -173,6 +175,7 @@ def claim(
         for part in chunks([row[0] for row in chosen], database.key_chunk):
             ids = database.ids(part)
             database.run("worker.claim.claim", ids=ids, token=token.token, worker=worker, now=started, lease=lease)
+            events.jobs(database, EventType.JOB_STARTED, part, started)
         if spawning and (again := [row[0] for row in chosen if row[_COLUMNS]]):
             for part in chunks(again, database.key_chunk):
                 ids = database.ids(part)

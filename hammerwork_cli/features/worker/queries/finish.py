@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.values import JobStatus, cancellation, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import AttemptOutcome, PastAttempt
 from hammerwork_cli.features.job.queries import attempts, dependencies, groups, joins, limits, notifications
 from hammerwork_cli.features.tree.queries import release
@@ -164,6 +166,7 @@ def _complete(
             now,
         )
         completed += mine
+    events.jobs(database, EventType.JOB_COMPLETED, completed, now)
     return completed
 
 
@@ -248,6 +251,7 @@ def _write_others(
                 incomplete.append(_past(attempt, now))
             if attempt.end in FINAL and attempt.at is None:
                 marks.add(attempt.job.ancestry, failed=True)
+            _write_event(database, attempt, now)
         elif not was_written(database, attempt, now):
             report.lost.add(attempt.job.id)
             continue
@@ -259,6 +263,20 @@ def _write_others(
             cancelled.append(attempt.job.id)
     attempts.record(database, incomplete)
     return dead, cancelled
+
+
+def _write_event(database: Database, attempt: EndedAttempt, now: datetime) -> None:
+    """Writes what has happened to a job that did not simply complete."""
+    job = attempt.job.id
+    if attempt.end == AttemptEnd.RETRY:
+        events.jobs(database, EventType.JOB_RETRIED, [job], now)
+    elif attempt.end == AttemptEnd.COMPLETED:
+        events.jobs(database, EventType.JOB_COMPLETED, [job], now)
+    elif attempt.end in FINAL and attempt.at is None:
+        events.ended(database, [job], now)
+    elif attempt.end in FINAL:
+        due, queue = attempt.job.next_run_at, attempt.job.queue_name
+        events.run_failed(database, job, now, due_at=due, reason=attempt.error, queue=queue)
 
 
 def _past(attempt: EndedAttempt, now: datetime) -> PastAttempt:

@@ -13,6 +13,8 @@ from hammerwork_cli.core.values import RUNNING_SPELLINGS, Timestamp, rfc3339, ti
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.queue.models.counts import WorkerCounts, read_counts
 from hammerwork_cli.features.tree.progress import JobProgress, parse, stored
 from hammerwork_cli.features.worker.model import LeasedJob, RegisteredWorker, RunningJob
@@ -256,6 +258,10 @@ def rescue(database: Database, lost: Heartbeat, now: datetime) -> tuple[int, int
         if lost.beats is not None and not database.run("worker.registry.mark_lost", **known):
             return None
         job_counts = rescue_queries.return_lost(database, lost.id, lost.name, now)
+        if lost.beats is not None:
+            back, dead = job_counts
+            data = {"id": lost.id, "name": lost.name, "jobs_retried": back, "jobs_dead": dead}
+            events.happened(database, EventType.WORKER_LOST, lost.id, now, data)
         database.run("worker.requests.give_back", worker=lost.id, ids=None)
         return job_counts
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from hammerwork_cli.core.clock import latest
 from hammerwork_cli.core.values import Timestamp, timestamp
 from hammerwork_cli.database import Database
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import AttemptOutcome, PastAttempt
 from hammerwork_cli.features.job.queries import attempts, limits
 from hammerwork_cli.features.job.queries.cron import next_due
@@ -79,13 +81,16 @@ def _return_lost(database: Database, worker: str, name: str, now: datetime) -> t
     back = [job.id for job in jobs if job.attempts < job.max_attempts]
     if back:
         database.run("worker.rescue.retry", ids=database.ids(back), worker=worker, error=error)
+        events.jobs(database, EventType.JOB_RETRIED, back, now)
     last = [job for job in jobs if job.attempts >= job.max_attempts]
+    write_events(database, last, error, now)
     coming = next_runs(database, last, now)
     for at, ids in coming.items():
         database.run("worker.rescue.schedule_next_run", ids=database.ids(ids), worker=worker, error=error, at=at)
     dead = without(last, coming.values())
     if dead:
         database.run("worker.rescue.discard", ids=database.ids(dead), worker=worker, error=error, now=now)
+        events.ended(database, dead, now)
         finish.update_dependents(database, (), dead, now, FinishReport())
     return len(jobs) - len(dead), len(dead)
 
@@ -124,6 +129,13 @@ def record(database: Database, jobs: Iterable[Lost], error: str, now: datetime) 
         for job in jobs
     ]
     attempts.record(database, lost)
+
+
+def write_events(database: Database, jobs: Iterable[Lost], error: str, now: datetime) -> None:
+    """Writes that the last attempts of recurring jobs were lost, in the transaction of the rescue."""
+    for job in jobs:
+        if job.recurring:
+            events.run_failed(database, job.id, now, due_at=job.next_run_at, reason=error)
 
 
 def next_runs(database: Database, jobs: Iterable[Lost], now: datetime) -> dict[datetime, list[str]]:

@@ -13,6 +13,8 @@ from hammerwork_cli.core.values import WAITING, JobStatus, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError, JobNotFoundError, LastingConflictError, RefusedValueError
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue, groups, joins, limits, notifications, unique
 from hammerwork_cli.features.job.queries.dependencies import (
@@ -116,6 +118,8 @@ def _complete_parent(database: Database, attempt: EndedAttempt, now: datetime) -
         changed = finish.set_completed(database, claim, [attempt], now)
         if changed and attempt.result is not None:
             finish.store_results(database, claim, [attempt], now)
+    if changed:
+        events.jobs(database, EventType.JOB_COMPLETED, [attempt.job.id], now)
     return bool(changed)
 
 
@@ -366,6 +370,7 @@ def _adopt(database: Database, job: LockedJob, spawner: str, child: NewJob, pare
         return False
     parents = enqueue.stored_ids(database, (parent, *others))
     database.run("worker.spawn.adopt", id=job.id, parents=parents, state=state, ancestry=child.ancestry, now=now)
+    events.jobs(database, EventType.JOB_RETRIED, [job.id], now)
     rerun(database, [job.workflow])
     tree_joins.count(database, Counter(tree_joins.marks(child.ancestry)))
     following = Following(parents=[job.id])

@@ -143,7 +143,7 @@ class Scheduler(UpkeepThread):
         self._aside[schedule.id] = time.monotonic() + AGAIN
         log.error("Schedule %s could not enqueue its job: %s", schedule.name, error)
         with suppress(RetryableError):
-            ticks.fail(database, schedule, str(error))
+            ticks.fail(database, schedule, str(error), self.clock.now())
 
     def _tidy(self, database: Database) -> None:
         """Takes the duty that shows that some worker enqueues jobs of schedules, and forgets old runs every hour."""

@@ -1,0 +1,287 @@
+"""Writes events in the transaction of the change, for the webhooks and streams that want them.
+
+For a webhook an event becomes a job of the queue of deliveries, for a stream a row that its sender takes. The ids
+follow from what happened, so that an event is written once, however often somebody notices it. Where nobody wants
+events, a change costs one comparison: a connection reads every :data:`SECONDS` who does.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID, uuid5
+
+from hammerwork_cli.core.values import JobPriority, Timestamp, rfc3339, timestamp
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.event.model import DELIVERIES, OF_STATUS, Event, EventJob, EventType, event_id
+from hammerwork_cli.features.event.shapes import JOB
+
+READERS = "event.readers"
+SECONDS = 5.0
+"""Time after which a connection notices that somebody wants other events."""
+ROWS_PER_STATEMENT = 500
+FINAL = (EventType.JOB_FAILED, EventType.JOB_DEAD, EventType.JOB_TIMED_OUT, EventType.JOB_CANCELLED)
+_OF_STATUS: dict[str, EventType] = {str(status): event for status, event in OF_STATUS.items() if event in FINAL}
+MOST_MISSED = 10_000
+"""Failures that one look for those of other programs reads."""
+SPARE_SECONDS = 30
+"""Time that a delivery has beside the exchange with the receiver."""
+
+
+class Reader(NamedTuple):
+    """A webhook or a stream that is enabled, in the order of the statement's columns."""
+
+    kind: str  # webhook or stream
+    id: str
+    name: str
+    events: frozenset[str]
+    queues: frozenset[str]  # empty: all
+    priorities: frozenset[str]  # empty: all
+    include_payload: bool
+    since: datetime | None  # earlier events are none of its business
+    timeout_seconds: int | None = None
+    max_retries: int | None = None
+    partitioning: str | None = None
+
+    def wants(self, event: Event) -> bool:
+        """Whether an event of one of its types fits its filters. What has to do with no queue fits."""
+        return (not self.queues or event.queue is None or event.queue in self.queues) and (
+            not self.priorities or event.priority is None or event.priority in self.priorities
+        )
+
+
+Readers = Mapping[str, Sequence[Reader]]
+"""Event type -> who wants it."""
+NOBODY: Readers = {}
+
+
+def readers(database: Database) -> Readers:
+    """Who wants events."""
+    return database.remembered(READERS, SECONDS, lambda: _read(database))
+
+
+def _read(database: Database) -> Readers:
+    if not database.is_current:
+        return NOBODY
+    found: dict[str, list[Reader]] = defaultdict(list)
+    for kind, reader, name, events, queues, priorities, payload, since, *rest in database.rows("event.readers"):
+        one = Reader(
+            kind,
+            str(reader),
+            name.decode() if isinstance(name, (bytes, bytearray)) else name,
+            frozenset(json.loads(events)),
+            frozenset(json.loads(queues)),
+            frozenset(json.loads(priorities)),
+            bool(payload),
+            timestamp(since),
+            *rest,
+        )
+        for event in one.events:
+            found[event].append(one)
+    return found
+
+
+def jobs(database: Database, event: EventType, ids: Sequence[str], at: datetime | None = None) -> None:
+    """Writes that the same happened to some jobs. Needs the transaction of the change, and comes after it.
+
+    Args:
+        at: when it happened; by default, when each was created.
+    """
+    if ids and event in readers(database):
+        _write_jobs(database, ids, at, lambda _: event)
+
+
+def ended(database: Database, ids: Sequence[str], at: datetime) -> None:
+    """Writes that some jobs have failed for good or were cancelled, as their status says. Needs the transaction."""
+    if ids and wants_failures(database):
+        _write_jobs(database, ids, at, lambda job: _OF_STATUS.get(job.status))
+
+
+def wants_failures(database: Database) -> bool:
+    """Whether anybody wants to know of jobs that fail for good."""
+    wanted = readers(database)
+    return bool(wanted) and any(event in wanted for event in FINAL)
+
+
+def _write_jobs(
+    database: Database,
+    ids: Sequence[str],
+    at: datetime | None,
+    type_of: Callable[[EventJob], EventType | None],
+    *,
+    late: bool = False,
+) -> None:
+    wanted = readers(database)
+    payloads = any(reader.include_payload for some in wanted.values() for reader in some)
+    for part in chunks(ids, ROWS_PER_STATEMENT):
+        events = []
+        for job in _jobs(database, part, payloads=payloads):
+            event, when = type_of(job), at or timestamp(job.created_at)
+            if event is not None and event in wanted and when is not None and job.queue != DELIVERIES:
+                events.append(of_job(event, job, when))
+        write(database, events, late=late)
+
+
+def _jobs(database: Database, ids: Sequence[str], *, payloads: bool) -> Iterator[EventJob]:
+    for job, *rest in database.rows("event.jobs", ids=database.ids(ids), payloads=payloads):
+        found = EventJob(str(job), *rest)
+        yield found._replace(
+            batch_id=found.batch_id and str(found.batch_id), workflow_id=found.workflow_id and str(found.workflow_id)
+        )
+
+
+def of_job(event: EventType, job: EventJob, at: datetime) -> Event:
+    """What happened to a job."""
+    return Event(
+        event_id(event, job.id, at),
+        event,
+        at,
+        JOB.record(job),
+        queue=job.queue,
+        priority=job.priority,
+        job_id=job.id,
+        root_id=job.root_id or job.id,
+    )
+
+
+def run_failed(
+    database: Database, job: str, at: datetime, *, due_at: Timestamp, reason: str | None, queue: str | None = None
+) -> None:
+    """Writes that a run of a recurring job failed for good. Needs the transaction of the change."""
+    data = cron_data(job_id=job, queue=queue, due_at=due_at, reason=reason)
+    happened(database, EventType.CRON_FAILED, job, at, data, queue=queue)
+
+
+def cron_data(
+    *,
+    schedule: str | None = None,
+    job_id: str | None = None,
+    queue: str | None = None,
+    due_at: Timestamp = None,
+    reason: str | None = None,
+) -> dict[str, str | None]:
+    """The data of ``cron.*``, about a schedule or a recurring job."""
+    return {"schedule": schedule, "job_id": job_id, "queue": queue, "due_at": rfc3339(due_at), "reason": reason}
+
+
+def happened(
+    database: Database,
+    event: EventType,
+    subject: str,
+    at: datetime,
+    data: Mapping[str, Any],
+    *,
+    queue: str | None = None,
+) -> None:
+    """Writes what happened to something else than a job. Needs the transaction of the change."""
+    if event in readers(database):
+        write(database, [Event(event_id(event, subject, at), event, at, data, queue=queue)])
+
+
+def write(database: Database, events: Sequence[Event], *, late: bool = False) -> None:
+    """Writes events for everybody who wants them. Needs the transaction of the change.
+
+    Args:
+        late: whether they were noticed afterwards. Those from before a webhook or a stream began are left out then.
+    """
+    wanted = readers(database)
+    deliveries: list[tuple[Any, ...]] = []
+    rows: list[tuple[Any, ...]] = []
+    for event in events:
+        for reader in wanted.get(event.type, ()):
+            if not reader.wants(event) or (late and reader.since is not None and event.at < reader.since):
+                continue
+            if reader.kind == "webhook":
+                deliveries.append(_delivery(database, reader, event))
+            else:
+                rows.append(_row(database, reader, event))
+    for part in database.parts(deliveries, ROWS_PER_STATEMENT, _weight):
+        database.run("event.deliver", rows=part)
+    for part in database.parts(rows, ROWS_PER_STATEMENT, _weight):
+        database.run("event.stream", rows=part)
+    if deliveries:
+        database.notify([DELIVERIES])
+
+
+def _weight(row: tuple[Any, ...]) -> int:
+    return sum(2 * len(value) + 40 for value in row if isinstance(value, str))
+
+
+def delivery_id(webhook: str, event: str) -> str:
+    """The id of the job that delivers an event to a webhook."""
+    return str(uuid5(UUID(webhook), event))
+
+
+def _record(reader: Reader, event: Event) -> dict[str, Any]:
+    record = event.record()
+    if not reader.include_payload:
+        record["data"].pop("payload", None)
+    return record
+
+
+def _delivery(database: Database, reader: Reader, event: Event) -> tuple[Any, ...]:
+    payload = {"webhook": reader.id, "name": reader.name, "event": _record(reader, event)}
+    nobody = database.ids(()) if database.dialect == "postgresql" else "[]"
+    return (
+        delivery_id(reader.id, event.id),
+        DELIVERIES,
+        database.json(payload),
+        "Pending",
+        int(JobPriority.NORMAL),
+        0,
+        (reader.max_retries or 0) + 1,
+        (reader.timeout_seconds or 0) + SPARE_SECONDS,
+        event.at,
+        event.at,
+        nobody,
+        nobody,
+        "none",
+    )
+
+
+def _row(database: Database, reader: Reader, event: Event) -> tuple[Any, ...]:
+    return (reader.id, event.id, key_of(reader.partitioning, event), database.json(_record(reader, event)), event.at)
+
+
+def key_of(partitioning: str | None, event: Event) -> str | None:
+    """The key within which a stream keeps the order of events; ``None`` if it keeps none."""
+    return {
+        "job_id": event.job_id or event.id,
+        "queue_name": event.queue,
+        "priority": event.priority,
+        "event_type": str(event.type),
+        "root_id": event.root_id or event.id,
+    }.get(partitioning or "")
+
+
+def write_missed(
+    database: Database, since: datetime, latest: datetime, known: Container[tuple[str, datetime]]
+) -> set[tuple[str, datetime]]:
+    """Writes the final failures that nobody has written, such as those of Rust workers. The others stay as they are.
+
+    Args:
+        since: looks at jobs that failed then or later.
+        latest: the latest time that a right clock can have stored.
+        known: failures that an earlier look has found.
+
+    Returns:
+        Jobs that failed, with the times.
+    """
+    if not wants_failures(database):
+        return set()
+    found: dict[datetime, list[str]] = defaultdict(list)
+    for statement in ("event.failures", "event.time_outs"):
+        for job, stored in database.rows(statement, since=since, latest=latest, limit=MOST_MISSED):
+            at = timestamp(stored)
+            if at is not None:
+                found[at].append(str(job))
+    for at, ids in found.items():
+        new = [job for job in ids if (job, at) not in known]
+        if new:
+            database.transaction(
+                partial(_write_jobs, database, new, at, lambda job: _OF_STATUS.get(job.status), late=True)
+            )
+    return {(job, at) for at, ids in found.items() for job in ids}

@@ -1,0 +1,198 @@
+"""Reads and writes webhooks, and what became of their deliveries."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.values import FAILED_SPELLINGS, Counts, status_of, timestamp
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError, DuplicateError, NotFoundError
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import DELIVERIES, EventType
+from hammerwork_cli.features.webhook.model import Delivery, Webhook, WebhookBody
+from hammerwork_cli.view.text import cut
+
+GIVEN_UP_AFTER = timedelta(days=5)
+"""Time without a success after which a webhook that always fails is disabled."""
+LONGEST_ANSWER = 1000
+
+
+def listed(database: Database) -> list[Webhook]:
+    """The webhooks by name."""
+    if not database.has_own_tables():
+        return []
+    return [_read(row) for row in database.rows("webhook.list", name=None, id=None)]
+
+
+def named(database: Database, name: str) -> Webhook:
+    """The webhook with a name, or with an id.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = [one for one in listed(database) if name in {one.name, one.id}]
+    if not found:
+        raise NotFoundError(f"There is no webhook {name[:60]!r}.", hint="To list them: hammerwork webhook list")
+    return found[0]
+
+
+def by_id(database: Database, webhook: str) -> Webhook | None:
+    """The webhook with an id, unless somebody has removed it."""
+    row = database.row("webhook.list", name=None, id=webhook)
+    return _read(row) if row else None
+
+
+def add(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None:
+    """Adds a webhook.
+
+    Raises:
+        ConflictError: there is one of this name.
+    """
+    _write(database, "webhook.add", webhook, by=by, now=now, enabled=True)
+
+
+def update(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None:
+    """Writes what somebody says of a webhook that exists.
+
+    Raises:
+        ConflictError: another one has its name.
+    """
+    secrets = {"old_secret": webhook.old_secret, "old_until": timestamp(webhook.old_until)}
+    _write(database, "webhook.update", webhook, by=by, now=now, **secrets)
+
+
+def _write(database: Database, statement: str, webhook: Webhook, *, by: str, now: datetime, **more: Any) -> None:
+    values = {
+        "id": webhook.id,
+        "name": webhook.name,
+        "url": webhook.url,
+        "method": webhook.method,
+        "events": json.dumps([str(event) for event in webhook.events]),
+        "queues": database.json(list(webhook.queues)),
+        "priorities": json.dumps(list(webhook.priorities)),
+        "headers": database.json(dict(webhook.headers)),
+        "auth": database.json(dict(webhook.auth)),
+        "secret": webhook.secret,
+        "body": str(webhook.body),
+        "template": webhook.template,
+        "include_payload": webhook.include_payload,
+        "allow_private": webhook.allow_private,
+        "insecure": webhook.insecure,
+        "timeout_seconds": webhook.timeout_seconds,
+        "max_retries": webhook.max_retries,
+        "by": by[:LONGEST_NAME],
+        "now": now,
+    }
+    try:
+        database.transaction(lambda: database.run(statement, **values, **more))
+    except DuplicateError:
+        raise ConflictError(
+            f"There is a webhook {webhook.name[:60]!r} already.",
+            hint=f"Change it: hammerwork webhook update {webhook.name[:60]}",
+        ) from None
+    database.forget(events.READERS)
+
+
+def switch(
+    database: Database, webhook: Webhook, *, enabled: bool, by: str, now: datetime, reason: str | None = None
+) -> bool:
+    """Enables or disables a webhook; returns whether that changed it."""
+    values = {"id": webhook.id, "enabled": enabled, "now": now, "by": by[:LONGEST_NAME]}
+    if enabled:
+        changed = database.transaction(lambda: database.run("webhook.enable", **values))
+    else:
+        reason = database.message(reason)
+        changed = database.transaction(lambda: database.run("webhook.disable", reason=reason, **values))
+    database.forget(events.READERS)
+    return bool(changed)
+
+
+def remove(database: Database, webhook: Webhook) -> bool:
+    """Removes a webhook; returns whether it was there. Its deliveries stay, and end as Cancelled."""
+    removed = bool(database.transaction(lambda: database.run("webhook.remove", id=webhook.id)))
+    database.forget(events.READERS)
+    return removed
+
+
+def note_success(database: Database, webhook: Webhook, answer: str, now: datetime) -> None:
+    """Notes a delivery."""
+    text = database.message(cut(answer, LONGEST_ANSWER))
+    database.transaction(lambda: database.run("webhook.succeeded", id=webhook.id, answer=text, now=now))
+
+
+def note_failure(
+    database: Database, webhook: Webhook, answer: str, now: datetime, *, given_up: bool, gone: bool = False
+) -> None:
+    """Notes an attempt that failed; disables a webhook that is gone, or that has failed for too long.
+
+    Args:
+        given_up: whether the delivery will not be tried again.
+        gone: whether the receiver wants no deliveries any more.
+    """
+    text, since = database.message(cut(answer, LONGEST_ANSWER)), timestamp(webhook.failing_since)
+    reason = None
+    if gone:
+        reason = "The receiver answered 410 Gone: it wants no deliveries any more."
+    elif since is not None and now - since > GIVEN_UP_AFTER:
+        reason = f"No delivery has succeeded for {GIVEN_UP_AFTER.days} days. The last answer: {text}"
+
+    def work() -> None:
+        database.run("webhook.did_not", id=webhook.id, answer=text, now=now, given_up=int(given_up))
+        if reason is not None:
+            switch(database, webhook, enabled=False, by="hammerwork", now=now, reason=reason)
+
+    database.transaction(work)
+
+
+def deliveries(
+    database: Database, webhook: Webhook, *, failed: bool = False, since: datetime | None = None, limit: int
+) -> list[Delivery]:
+    """The newest deliveries of a webhook, as far as their jobs are there.
+
+    Args:
+        failed: only those that were given up.
+    """
+    rows = database.rows(
+        "webhook.deliveries",
+        queue=DELIVERIES,
+        webhook=webhook.id,
+        since=since,
+        failed=FAILED_SPELLINGS if failed else (),
+        limit=limit,
+    )
+    return [Delivery.of(*row) for row in rows]
+
+
+def counts(database: Database, since: datetime | None = None) -> dict[str, Counts]:
+    """Webhook id -> its deliveries by status, as far as their jobs are there."""
+    found: dict[str, Counts] = {}
+    for webhook, status, jobs in database.rows("webhook.counts", queue=DELIVERIES, since=since):
+        if webhook is not None:
+            found.setdefault(str(webhook), Counts()).add(status_of(status), int(jobs))
+    return found
+
+
+def _read(row: Sequence[Any]) -> Webhook:
+    found = Webhook._make(row)
+    name: Any = found.name
+    return found._replace(
+        id=str(found.id),
+        name=name.decode() if isinstance(name, (bytes, bytearray)) else name,
+        events=tuple(EventType(word) for word in json.loads(str(found.events)) if word in set(EventType)),
+        queues=tuple(json.loads(str(found.queues))),
+        priorities=tuple(json.loads(str(found.priorities))),
+        headers=_mapping(found.headers),
+        auth=_mapping(found.auth),
+        body=WebhookBody(found.body),
+        include_payload=bool(found.include_payload),
+        allow_private=bool(found.allow_private),
+        insecure=bool(found.insecure),
+        enabled=bool(found.enabled),
+    )
+
+
+def _mapping(stored: Any) -> Mapping[str, str]:
+    found = json.loads(stored)
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,84 @@
+-- Webhooks.
+
+-- name: columns
+-- The columns of webhook.model.Webhook, in order.
+w.id, w.name, w.url, w.method, w.events, w.queues, w.priorities, w.headers, w.auth, w.secret, w.old_secret, w.old_until, w.body,
+w.template, w.include_payload, w.allow_private, w.insecure, w.timeout_seconds, w.max_retries, w.enabled, w.disabled_reason,
+w.enabled_at, w.delivered, w.failed, w.failing_since, w.last_success_at, w.last_failure_at, w.last_answer, w.created_at,
+w.updated_at, w.updated_by
+
+-- name: list
+-- Lists the webhooks by name, or reads one.
+SELECT {columns} FROM hammerwork_webhooks w
+/* if :name */ WHERE {exactly w.name} = :name
+/* if :id */ WHERE w.id = :id
+ORDER BY w.name
+
+-- name: add
+-- Adds a webhook.
+INSERT INTO hammerwork_webhooks (id, name, url, method, events, queues, priorities, headers, auth, secret, body, template,
+include_payload, allow_private, insecure, timeout_seconds, max_retries, enabled, enabled_at, delivered, failed, created_at,
+updated_at, updated_by)
+VALUES (:id, :name, :url, :method, :events, :queues, :priorities, :headers, :auth, :secret, :body, :template, :include_payload,
+:allow_private, :insecure, :timeout_seconds, :max_retries, :enabled, :now, 0, 0, :now, :now, :by)
+
+-- name: update
+-- Changes what somebody says of a webhook.
+UPDATE hammerwork_webhooks SET name = :name, url = :url, method = :method, events = :events, queues = :queues,
+priorities = :priorities, headers = :headers, auth = :auth, secret = :secret, old_secret = :old_secret, old_until = :old_until,
+body = :body, template = :template, include_payload = :include_payload, allow_private = :allow_private, insecure = :insecure,
+timeout_seconds = :timeout_seconds, max_retries = :max_retries, updated_at = :now, updated_by = :by
+WHERE id = :id
+
+-- name: enable
+-- Lets a webhook deliver the events from now on.
+UPDATE hammerwork_webhooks SET enabled = :enabled, disabled_reason = NULL, enabled_at = :now, failing_since = NULL,
+updated_at = :now, updated_by = :by
+WHERE id = :id AND enabled <> :enabled
+
+-- name: disable
+-- Lets a webhook deliver no further events.
+UPDATE hammerwork_webhooks SET enabled = :enabled, disabled_reason = :reason, updated_at = :now, updated_by = :by
+WHERE id = :id AND enabled <> :enabled
+
+-- name: remove
+-- Removes a webhook.
+DELETE FROM hammerwork_webhooks WHERE id = :id
+
+-- name: succeeded
+-- Notes a delivery.
+UPDATE hammerwork_webhooks SET delivered = delivered + 1, failing_since = NULL, last_success_at = :now, last_answer = :answer
+WHERE id = :id
+
+-- name: did_not
+-- Notes an attempt that failed, and the last one of a delivery, too.
+UPDATE hammerwork_webhooks SET failed = failed + :given_up, failing_since = COALESCE(failing_since, :now),
+last_failure_at = :now, last_answer = :answer
+WHERE id = :id
+
+-- name: deliveries
+-- Lists the newest deliveries of a webhook.
+SELECT j.id, {status j}, j.attempts, j.max_attempts, j.created_at, COALESCE(j.completed_at, j.failed_at, j.timed_out_at, j.started_at),
+j.scheduled_at, j.payload, j.result_data, j.error_message
+FROM hammerwork_jobs j
+WHERE {same j.queue_name :queue} AND {webhook_of} = :webhook
+/* if :since */ AND j.created_at >= :since
+/* if :failed */ AND j.status IN (:failed)
+ORDER BY j.created_at DESC, j.id DESC LIMIT :limit
+
+-- name: counts
+-- Counts the deliveries of each webhook by status, since a time.
+SELECT {webhook_of}, {status j}, COUNT(*) FROM hammerwork_jobs j
+WHERE {same j.queue_name :queue}
+/* if :since */ AND j.created_at >= :since
+GROUP BY 1, 2
+
+-- name: webhook_of [postgresql]
+-- The webhook of delivery j.
+j.payload ->> 'webhook'
+
+-- name: webhook_of [mysql]
+JSON_UNQUOTE(JSON_EXTRACT(j.payload, '$.webhook'))
+
+-- name: webhook_of [sqlite]
+j.payload ->> '$.webhook'
