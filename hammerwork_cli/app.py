@@ -48,6 +48,9 @@ TASKS = {
         ),
         "archive": "Archive and restore jobs; set how long jobs are kept.",
     },
+    "Tell others": {
+        "webhook": "Tell other programs of events by HTTP: of dead jobs, of trees that have ended.",
+    },
     "Run": {
         "worker": "Run a worker; list, stop and restart all of them.",
         "web": "Serve the REST API and the live page.",

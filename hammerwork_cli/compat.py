@@ -45,6 +45,7 @@ REPLACED: Mapping[str, str] = {
 """Verb that works as ever, with its own options and output, and is not shown -> what to write instead."""
 OPTIONS: Mapping[str, Mapping[str, str]] = {
     "": {"-n": "--queue", "-Q": "--queue", "--queue-name": "--queue", "--confirm": "--yes"},
+    "webhook": {"--queues": "--queue", "--priorities": "--priority"},
     "queue": {"-d": "--database-url"},
     "batch enqueue": {"--jobs": "--file", "--batch-size": "--progress-every"},
     "job cancel": {"--all-pending": "--all"},
@@ -54,6 +55,8 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
     "monitor logs": {"--lines": "--limit", "--tail": "--follow"},
     "spawn monitor": {"--until": "--exit-on"},
     "worker start": {"--workers": "--concurrency"},
+    "webhook add": {"-n": "--name"},
+    "webhook update": {"-n": "--name"},
     "workflow create": {"-n": "--name", "--jobs-file": "--file"},
 }
 """Verb, group, or nothing for all verbs -> alias -> option; for verbs that have the option, and none by that name."""
@@ -108,10 +111,6 @@ _VERBOSE = (
 ABSENT_EVERYWHERE: Mapping[str, tuple[str, str]] = {"-q": QUIET, "-v": _VERBOSE, "--verbose": _VERBOSE}
 """Options of every command of hammerwork (Rust) -> the message, and the hint what to use instead."""
 ABSENT: Mapping[str, tuple[str, str]] = {
-    "webhook": (
-        "There are no webhooks yet: nothing posts to a URL, and webhooks.json is not read.",
-        "Let a handler post: hammerwork spawn on-end JOB --on-complete QUEUE enqueues its job at the end of a tree.",
-    ),
     "encryption": (
         "There is no audit of keys: hammerwork-cli writes nothing to the table hammerwork_key_audit_log.",
         "Read what hammerwork (Rust) wrote there with SQL: "

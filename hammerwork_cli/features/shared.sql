@@ -77,6 +77,17 @@ $1 IN ($2)
 -- name: one_of [mysql]
 ($1 IN ($2) AND CAST(CONVERT($1 USING utf8mb4) AS BINARY) IN ($2))
 
+-- name: readable
+-- {readable column}: a text for comparisons. The connection of an application may have a character set that lacks some of
+-- its characters, or one that its library does not know of; bytes are not converted.
+$1
+
+-- name: readable [borrowed postgresql]
+convert_to(CAST($1 AS text), 'UTF8')
+
+-- name: readable [borrowed mysql]
+CAST(CONVERT($1 USING utf8mb4) AS BINARY)
+
 -- name: one_more
 -- {one_more column}: one more than a count. At the end of its integer it stays, or its row would stop all others.
 CASE WHEN $1 < 2147483647 THEN $1 + 1 WHEN $1 IS NULL THEN 1 ELSE 2147483647 END

@@ -147,6 +147,11 @@ def of_job(event: EventType, job: EventJob, at: datetime) -> Event:
     )
 
 
+def about(database: Database, event: EventType, job: str, at: datetime, *, payload: bool) -> Event:
+    """An event about a job that exists, for a test: nothing is written."""
+    return of_job(event, next(iter(_jobs(database, [job], payloads=payload))), at)
+
+
 def run_failed(
     database: Database, job: str, at: datetime, *, due_at: Timestamp, reason: str | None, queue: str | None = None
 ) -> None:

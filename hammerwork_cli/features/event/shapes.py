@@ -1,8 +1,28 @@
 """What events say, as JSON: from these follow their schema and the reference."""
 
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any, NamedTuple
+
 from hammerwork_cli.features.event.model import EventJob, EventType
 from hammerwork_cli.view import key
-from hammerwork_cli.view.shape import Shape
+from hammerwork_cli.view.shape import Key, Shape
+
+
+class Ended(NamedTuple):
+    """A tree, a batch or a workflow that has ended."""
+
+    id: str
+    queue: str | None  # of the root of a tree
+    jobs: int
+    completed: int
+    failed: int
+
+
+def _read(keys: Mapping[str, Key]) -> Shape[Mapping[str, Any]]:
+    """A shape of what is JSON already."""
+    return Shape({name: one._replace(get=itemgetter(name), convert=None) for name, one in keys.items()})
+
 
 JOB = Shape[EventJob](
     {
@@ -28,11 +48,66 @@ JOB = Shape[EventJob](
     }
 )
 """The data of ``job.*``."""
-EVENT = Shape[object](
+_COUNTS = {
+    "jobs": key.count(),
+    "completed": key.count(),
+    "failed": key.count("Failed for good, or cancelled"),
+}
+TREE = Shape[Ended]({"id": key.job_id("The root"), "queue": key.null_or(key.text("Queue of the root")), **_COUNTS})
+"""The data of ``tree.*``."""
+BATCH = Shape[Ended]({"id": key.uuid("The batch"), **_COUNTS})
+"""The data of ``batch.ended``."""
+WORKFLOW = Shape[Ended]({"id": key.uuid("The workflow"), **_COUNTS})
+"""The data of ``workflow.ended``."""
+CRON = _read(
+    {
+        "schedule": key.null_or(key.text("Name of the schedule; null for a recurring job")),
+        "job_id": key.null_or(key.job_id("The recurring job; null for a schedule")),
+        "queue": key.null_or(key.text()),
+        "due_at": key.null_or(key.instant()),
+        "reason": key.null_or(key.text("Why there was no run, or why it failed")),
+    }
+)
+"""The data of ``cron.*``."""
+WORKER = _read(
+    {
+        "id": key.uuid(),
+        "name": key.text(),
+        "jobs_retried": key.count("Jobs that may run again"),
+        "jobs_dead": key.count("Jobs that had no attempt left"),
+    }
+)
+"""The data of ``worker.lost``."""
+QUEUE = _read(
+    {
+        "queue": key.text("* stands for all queues"),
+        "paused_by": key.text(),
+        "reason": key.null_or(key.text()),
+    }
+)
+"""The data of ``queue.paused``."""
+_SHAPES: Mapping[str, Shape[Any]] = {
+    "job": JOB,
+    "tree": TREE,
+    "batch": BATCH,
+    "workflow": WORKFLOW,
+    "cron": CRON,
+    "worker": WORKER,
+    "queue": QUEUE,
+}
+
+
+def data_of(event: EventType) -> Shape[Any]:
+    """The shape of the data of a type of event."""
+    return _SHAPES[event.partition(".")[0]]
+
+
+EVENT = _read(
     {
         "id": key.uuid("The same at every repetition"),
         "type": key.text("What happened", *EventType),
         "timestamp": key.instant("When it happened"),
-        "data": key.anything("What it happened to"),
+        "data": Key({"anyOf": [shape.schema for shape in _SHAPES.values()], "description": "What it happened to"}),
     }
 )
+"""An event, as it is stored and sent."""

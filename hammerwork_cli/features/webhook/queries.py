@@ -23,7 +23,7 @@ def listed(database: Database) -> list[Webhook]:
     """The webhooks by name."""
     if not database.has_own_tables():
         return []
-    return [_read(row) for row in database.rows("webhook.list", name=None, id=None)]
+    return [_read(row) for row in database.rows("webhook.list", id=None)]
 
 
 def named(database: Database, name: str) -> Webhook:
@@ -40,7 +40,7 @@ def named(database: Database, name: str) -> Webhook:
 
 def by_id(database: Database, webhook: str) -> Webhook | None:
     """The webhook with an id, unless somebody has removed it."""
-    row = database.row("webhook.list", name=None, id=webhook)
+    row = database.row("webhook.list", id=webhook)
     return _read(row) if row else None
 
 
@@ -50,7 +50,7 @@ def add(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None
     Raises:
         ConflictError: there is one of this name.
     """
-    _write(database, "webhook.add", webhook, by=by, now=now, enabled=True)
+    _write(database, "webhook.add", webhook, by=by, now=now)
 
 
 def update(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None:
@@ -99,7 +99,7 @@ def switch(
     database: Database, webhook: Webhook, *, enabled: bool, by: str, now: datetime, reason: str | None = None
 ) -> bool:
     """Enables or disables a webhook; returns whether that changed it."""
-    values = {"id": webhook.id, "enabled": enabled, "now": now, "by": by[:LONGEST_NAME]}
+    values = {"id": webhook.id, "now": now, "by": by[:LONGEST_NAME]}
     if enabled:
         changed = database.transaction(lambda: database.run("webhook.enable", **values))
     else:

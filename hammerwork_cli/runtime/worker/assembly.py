@@ -16,6 +16,7 @@ from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.host.memory import memory
 from hammerwork_cli.runtime.worker.claimer import Claimer
 from hammerwork_cli.runtime.worker.context import WorkerContext
+from hammerwork_cli.runtime.worker.deliveries import Deliverer, MakeSibling
 from hammerwork_cli.runtime.worker.finisher_thread import FinisherThread
 from hammerwork_cli.runtime.worker.health_file import HealthFile
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread
@@ -52,8 +53,12 @@ class WorkerComponents:
     report: Callable[[], HeartbeatReport]  # returns the state of the worker, for a heartbeat
 
 
-def assemble(context: WorkerContext) -> WorkerComponents:
-    """Builds the parts of a worker; none of them does anything yet."""
+def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
+    """Builds the parts of a worker; none of them does anything yet.
+
+    Args:
+        sibling: makes a worker that delivers events.
+    """
     options, connections, isolation = context.options, context.connections, context.isolation
     clock, lease, stop, progress = context.clock, context.lease, context.stop, context.progress
     database = driver(connections.url)
@@ -120,7 +125,7 @@ def assemble(context: WorkerContext) -> WorkerComponents:
     )
     threads: tuple[TurnThread, ...] = (keeper, heartbeat)
     if endings is not None:
-        threads = (endings, Scheduler(context), *threads)
+        threads = (endings, Scheduler(context), Deliverer(context, sibling), *threads)
     if options.retention and not options.drain:
         threads = (Retention(context), *threads)
     if database.has_notifications:

@@ -474,7 +474,8 @@ class Worker(Translated):
                 *(registration, self._options, self._handlers, isolation, connections, clock, lease),
                 stop=self._stop,
                 progress=self._progress,
-            )
+            ),
+            self._sibling,
         )
         with suppress(LimitReachedError):  # others have locked them: the next worker that starts forgets them
             main.run(registry.forget_ended, patience=0)
@@ -491,6 +492,20 @@ class Worker(Translated):
         with suppress(HammerworkError):
             main.run(self._look_for_namesakes, patience=0)
         return parts
+
+    def _sibling(self, handlers: Handlers, *, concurrency: int, name: str, grace: float) -> "Worker":
+        return Worker(
+            self._url,
+            handlers,
+            concurrency=concurrency,
+            name=name,
+            grace=grace,
+            poll_interval=self._options.poll_interval,
+            lease=self._options.lease,
+            upkeep=False,
+            sweep=False,
+            retention=False,
+        )
 
     def _declare_limits(self, database: Database) -> None:
         """Writes the limits of the application, and leaves alone those of others."""

@@ -48,17 +48,6 @@ VALUES :rows
 j.depends_on, j.priority, j.scheduled_at, j.dependency_status, {readable j.queue_name},
 j.max_attempts, j.timeout_seconds, {readable j.trace_id}, {readable j.correlation_id}, j.cron_schedule, j.timezone, {is_encrypted}
 
--- name: readable
--- {readable column}: a text for comparisons. The connection of an application may have a character set that lacks some of
--- its characters, or one that its library does not know of; bytes are not converted.
-$1
-
--- name: readable [borrowed postgresql]
-convert_to(CAST($1 AS text), 'UTF8')
-
--- name: readable [borrowed mysql]
-CAST(CONVERT($1 USING utf8mb4) AS BINARY)
-
 -- name: stored
 -- Reads jobs as they were enqueued.
 SELECT j.id, j.status, {readable j.payload}, {enqueued} FROM hammerwork_jobs j WHERE j.id {among}

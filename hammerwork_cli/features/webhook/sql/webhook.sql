@@ -10,7 +10,6 @@ w.updated_at, w.updated_by
 -- name: list
 -- Lists the webhooks by name, or reads one.
 SELECT {columns} FROM hammerwork_webhooks w
-/* if :name */ WHERE {exactly w.name} = :name
 /* if :id */ WHERE w.id = :id
 ORDER BY w.name
 
@@ -20,7 +19,7 @@ INSERT INTO hammerwork_webhooks (id, name, url, method, events, queues, prioriti
 include_payload, allow_private, insecure, timeout_seconds, max_retries, enabled, enabled_at, delivered, failed, created_at,
 updated_at, updated_by)
 VALUES (:id, :name, :url, :method, :events, :queues, :priorities, :headers, :auth, :secret, :body, :template, :include_payload,
-:allow_private, :insecure, :timeout_seconds, :max_retries, :enabled, :now, 0, 0, :now, :now, :by)
+:allow_private, :insecure, :timeout_seconds, :max_retries, TRUE, :now, 0, 0, :now, :now, :by)
 
 -- name: update
 -- Changes what somebody says of a webhook.
@@ -32,14 +31,14 @@ WHERE id = :id
 
 -- name: enable
 -- Lets a webhook deliver the events from now on.
-UPDATE hammerwork_webhooks SET enabled = :enabled, disabled_reason = NULL, enabled_at = :now, failing_since = NULL,
+UPDATE hammerwork_webhooks SET enabled = TRUE, disabled_reason = NULL, enabled_at = :now, failing_since = NULL,
 updated_at = :now, updated_by = :by
-WHERE id = :id AND enabled <> :enabled
+WHERE id = :id AND NOT enabled
 
 -- name: disable
 -- Lets a webhook deliver no further events.
-UPDATE hammerwork_webhooks SET enabled = :enabled, disabled_reason = :reason, updated_at = :now, updated_by = :by
-WHERE id = :id AND enabled <> :enabled
+UPDATE hammerwork_webhooks SET enabled = FALSE, disabled_reason = :reason, updated_at = :now, updated_by = :by
+WHERE id = :id AND enabled
 
 -- name: remove
 -- Removes a webhook.

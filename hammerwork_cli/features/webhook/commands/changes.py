@@ -1,0 +1,443 @@
+"""The verbs of ``hammerwork webhook`` that change webhooks, or deliver again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli import disk
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import expand_option_groups
+from hammerwork_cli.cli.options import Format, FormatOption, ReasonOption, YesOption, since_option, start_of
+from hammerwork_cli.core.input import names
+from hammerwork_cli.core.input.reading import duration_of
+from hammerwork_cli.core.values import FAILURES, JobStatus
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import NotFoundError, UsageError
+from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
+from hammerwork_cli.features.archive.queries import policies
+from hammerwork_cli.features.callbacks.commands import note_upkeep
+from hammerwork_cli.features.event.model import DELIVERIES, EventType, event_types
+from hammerwork_cli.features.job.commands import options as read
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import changes
+from hammerwork_cli.features.job.queries.changes import RetryJobs
+from hammerwork_cli.features.job.queries.selections import ByIds
+from hammerwork_cli.features.webhook import queries, views
+from hammerwork_cli.features.webhook.commands.arguments import (
+    EventsOption,
+    NameArgument,
+    NamedOption,
+    QueuesOption,
+    required,
+)
+from hammerwork_cli.features.webhook.model import Webhook, WebhookBody
+from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.queries import limits
+from hammerwork_cli.runtime.delivery.webhooks import secrets
+from hammerwork_cli.runtime.delivery.webhooks.sending import validate
+from hammerwork_cli.runtime.delivery.webhooks.taking_over import taken_over
+from hammerwork_cli.view.text import plural, visible
+
+DEFAULT_EVENTS = (
+    EventType.JOB_DEAD,
+    EventType.JOB_TIMED_OUT,
+    EventType.JOB_FAILED,
+    EventType.CRON_MISSED,
+    EventType.CRON_FAILED,
+)
+"""What needs a person."""
+AT_ONCE = 4
+"""Deliveries to a webhook that are made at once, unless somebody sets another limit: one that hangs stops no others."""
+KEPT = timedelta(days=7)
+"""How long deliveries are kept, unless somebody sets another policy."""
+MOST_REPLAYED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What somebody says of a webhook; nothing of what is not given."""
+
+    method: Annotated[
+        str | None, typer.Option("-m", "--method", metavar="METHOD", help="POST, PUT or PATCH. [default: POST]")
+    ] = None
+    events: EventsOption = None
+    queue: QueuesOption = None
+    priority: read.PriorityOption = None
+    header: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--header", metavar="NAME=VALUE", help="Send this header too (repeatable); a value may be env:NAME."
+        ),
+    ] = None
+    headers: Annotated[list[str] | None, typer.Option("--headers", metavar="NAME=VALUE", hidden=True)] = None
+    auth_token: Annotated[
+        str | None, typer.Option("--auth-token", metavar="SECRET", help="Bearer token: env:NAME, @FILE, or -.")
+    ] = None
+    basic_auth: Annotated[
+        str | None,
+        typer.Option(
+            "--basic-auth", metavar="SECRET", help="USER:PASSWORD for HTTP basic authentication, as a secret."
+        ),
+    ] = None
+    api_key_header: Annotated[
+        str | None, typer.Option("--api-key-header", metavar="NAME", help="Header for --api-key. [default: X-API-Key]")
+    ] = None
+    api_key: Annotated[
+        str | None,
+        typer.Option("--api-key", metavar="SECRET", help="A key to send in a header: env:NAME, @FILE, or -."),
+    ] = None
+    body: Annotated[WebhookBody | None, typer.Option("--body", help="What requests hold. [default: standard]")] = None
+    template: Annotated[
+        str | None,
+        typer.Option("--template", metavar="JSON", help='JSON to send instead: {"text": "{{type}}"}, @FILE, or -.'),
+    ] = None
+    include_payload: Annotated[
+        bool | None,
+        typer.Option("--include-payload/--no-include-payload", help="Send the payloads of jobs. [default: no]"),
+    ] = None
+    allow_private: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-private/--no-allow-private", help="Reach private and loopback addresses too. [default: no]"
+        ),
+    ] = None
+    insecure: Annotated[
+        bool | None, typer.Option("--insecure/--no-insecure", help="Allow http: beyond this machine. [default: no]")
+    ] = None
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="DURATION", help="Time for a request. [default: 30s]")
+    ] = None
+    max_retries: Annotated[
+        int | None,
+        typer.Option("--max-retries", metavar="N", min=0, max=50, help="Retries, over about 20 hours. [default: 8]"),
+    ] = None
+
+    def applied(self, webhook: Webhook) -> Webhook:
+        """The webhook with these settings."""
+        given: dict[str, Any] = {
+            "method": self.method and self.method.upper(),
+            "events": None if self.events is None else event_types(self.events),
+            "queues": None if self.queue is None else tuple(self.queue),
+            "priorities": None if self.priority is None else tuple(one.word for one in read.priorities(self.priority)),
+            "headers": self._headers(),
+            "auth": self._auth(),
+            "body": self.body,
+            "template": None if self.template is None else read.text_from(self.template),
+            "include_payload": self.include_payload,
+            "allow_private": self.allow_private,
+            "insecure": self.insecure,
+            "timeout_seconds": None if self.timeout is None else round(duration_of(self.timeout).total_seconds()),
+            "max_retries": self.max_retries,
+        }
+        return webhook._replace(**{name: value for name, value in given.items() if value is not None})
+
+    def _headers(self) -> dict[str, str] | None:
+        lines = [*(self.header or ()), *names.split(self.headers or ())]
+        found: dict[str, str] = {}
+        for line in lines:
+            name, equals, value = line.partition("=")
+            if not equals:
+                raise UsageError(f"The header {name[:40]!r} has no value.", hint="Write NAME=VALUE.")
+            found[name.strip()] = secrets.given(value.strip()) if value.startswith("@") else value.strip()
+        return found if lines else None
+
+    def _auth(self) -> dict[str, str] | None:
+        ways = [way for way in (self.auth_token, self.basic_auth, self.api_key) if way is not None]
+        if len(ways) > 1:
+            raise UsageError("A webhook has one of --auth-token, --basic-auth and --api-key.")
+        if self.auth_token is not None:
+            return {"bearer": secrets.given(self.auth_token)}
+        if self.basic_auth is not None:
+            return {"basic": secrets.given(self.basic_auth)}
+        if self.api_key is not None:
+            return {"header": self.api_key_header or "X-API-Key", "key": secrets.given(self.api_key)}
+        if self.api_key_header is not None:
+            raise UsageError("--api-key-header needs --api-key.")
+        return None
+
+
+UrlOption = typer.Option("--url", metavar="URL", help="Where to send: https://example.com/hook.")
+SecretOption = Annotated[
+    str | None,
+    typer.Option("--secret", metavar="SECRET", help="Signs requests: env:NAME, @FILE, or -. [default: a new one]"),
+]
+
+
+@expand_option_groups
+def add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the webhook.")],
+    url: Annotated[str, UrlOption],
+    secret: SecretOption = None,
+    form: FormatOption = Format.TABLE,
+    *,
+    settings: Settings,
+) -> None:
+    """
+    Without --events, it gets what needs a person: dead, timed_out, failed, cron.missed and cron.failed. Requests are
+    signed as Standard Webhooks says, with a secret that is printed once, or the one of --secret. Secrets written as
+    env:NAME are read where workers deliver. Requests reach public addresses by https: unless you allow more.
+
+    \b
+    Examples:
+      hammerwork webhook add --name chat --url https://chat.example/hook --events dead,failed
+      hammerwork webhook add --name shop --url https://shop.example/done --events tree.completed --queue import
+      hammerwork webhook add --name page --url https://page.example/v2 --auth-token env:PAGE_TOKEN
+    """
+    context: Context = ctx.obj
+    is_new = secret is None
+    webhook = settings.applied(
+        Webhook(
+            new_id(),
+            _name(name),
+            url,
+            events=DEFAULT_EVENTS,
+            secret=secrets.new_secret() if secret is None else secrets.given(secret),
+        )
+    )
+    validate(webhook)
+    _add(context, webhook)
+    context.answer(views.WEBHOOK.record(webhook), form, lambda: [webhook.id])
+    if is_new:
+        context.note(f"Its secret, which is not shown again: {webhook.secret}")
+
+
+def _add(context: Context, webhook: Webhook) -> None:
+    database = context.database(changes=True)
+    now = context.now(database)
+    context.confirm_profile()
+    queries.add(database, webhook, by=context.operator, now=now)
+    _prepare(context, database)
+    if EventType.JOB_COMPLETED in webhook.events and not webhook.queues:
+        context.note("A delivery costs as much as a job, and this one follows each job. To name queues: --queue QUEUE")
+    note_upkeep(context, database, now, "deliveries of webhooks")
+
+
+def _prepare(context: Context, database: Database) -> None:
+    """Limits deliveries to one webhook at once, and lets them be deleted after a while, unless somebody has decided."""
+    now = context.now(database)
+    if not limits.listed(database, [DELIVERIES]):
+        limits.set_limit(database, QueueLimit.of(DELIVERIES, AT_ONCE, per="webhook"), by="hammerwork", now=now)
+    if not policies.all_policies(database, [DELIVERIES]):
+        kept = Policy(DELIVERIES, PolicyAction.DELETE, Ages(KEPT, KEPT, KEPT, KEPT))._replace(by_tree=False)
+        policies.put(database, kept, by="hammerwork", now=now)
+
+
+@expand_option_groups
+def update(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    new_name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
+    url: Annotated[str | None, UrlOption] = None,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+    *,
+    settings: Settings,
+) -> None:
+    """
+    For another secret: `webhook rotate-secret`.
+
+    \b
+    Examples:
+      hammerwork webhook update chat --events dead,failed,timed_out
+      hammerwork webhook update chat --url https://chat.example/other
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    old = queries.named(database, required(name, named))
+    webhook = settings.applied(old._replace(name=_name(new_name or old.name), url=url or old.url))
+    validate(webhook)
+    if webhook == old:
+        raise UsageError("Nothing was given that changes the webhook.", hint="See: hammerwork webhook update --help")
+    context.confirm_profile()
+    queries.update(database, webhook, by=context.operator, now=context.now(database))
+    _answer(context, database, webhook, form, "Changed")
+
+
+def rotate_secret(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    secret: SecretOption = None,
+    keep_old: Annotated[
+        str, typer.Option("--keep-old", metavar="DURATION", help="Time for which the old secret signs too.")
+    ] = "24h",
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    Requests have two signatures meanwhile, so that the receiver can change its secret at any time.
+
+    \b
+    Examples:
+      hammerwork webhook rotate-secret chat
+      hammerwork webhook rotate-secret chat --secret env:CHAT_SECRET --keep-old 1h
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    old, now = queries.named(database, required(name, named)), context.now(database)
+    new = secrets.new_secret() if secret is None else secrets.given(secret)
+    webhook = old._replace(secret=new, old_secret=old.secret, old_until=now + duration_of(keep_old))
+    validate(webhook)
+    context.confirm_profile()
+    queries.update(database, webhook, by=context.operator, now=now)
+    record = {**views.WEBHOOK.record(webhook), **({"secret": new} if secret is None else {})}
+    context.answer(record, form, lambda: [new if secret is None else views.masked(new)])
+
+
+def enable(
+    ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+) -> None:
+    """
+    Events that happened while it was disabled are not delivered.
+
+    \b
+    Examples:
+      hammerwork webhook enable chat
+    """
+    _switch(ctx.obj, required(name, named), form, enabled=True)
+
+
+def disable(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    reason: ReasonOption = None,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    What is not delivered yet waits until it is enabled.
+
+    \b
+    Examples:
+      hammerwork webhook disable chat --reason "the chat moves"
+    """
+    _switch(ctx.obj, required(name, named), form, enabled=False, reason=reason)
+
+
+def _switch(context: Context, name: str, form: Format, *, enabled: bool, reason: str | None = None) -> None:
+    database = context.database(changes=True)
+    webhook = queries.named(database, name)
+    context.confirm_profile()
+    now = context.now(database)
+    changed = queries.switch(database, webhook, enabled=enabled, by=context.operator, now=now, reason=reason)
+    done = "Enabled" if enabled else "Disabled"
+    _answer(context, database, webhook, form, done if changed else f"Already {done.lower()}:")
+
+
+def _answer(context: Context, database: Database, webhook: Webhook, form: Format, done: str) -> None:
+    found = queries.by_id(database, webhook.id)
+    if found is None:
+        raise NotFoundError("Somebody else has removed the webhook.")
+    context.answer(views.WEBHOOK.record(found), form, lambda: [f"{done} {visible(found.name)}."])
+
+
+def remove(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    yes: YesOption = False,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    Its deliveries stay in the queue hammerwork-webhooks until retention deletes them.
+
+    \b
+    Examples:
+      hammerwork webhook remove chat --yes
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    webhook = queries.named(database, required(name, named))
+    context.confirm(f"Remove the webhook {visible(webhook.name)}?", yes=yes, form=form, plan=[webhook.name])
+    context.confirm_profile()
+    if not queries.remove(database, webhook):
+        raise NotFoundError("Somebody else has removed the webhook.")
+    context.answer(views.WEBHOOK.record(webhook), form, lambda: [f"Removed {visible(webhook.name)}."])
+
+
+def replay(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    since: Annotated[str, since_option("Deliveries of events")] = "24h",
+    every: Annotated[bool, typer.Option("--all", help="Also what was delivered, not only what was given up.")] = False,
+    only: Annotated[str | None, typer.Option("--only", metavar="STATUS", hidden=True)] = None,
+    yes: YesOption = False,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    The receiver gets the same webhook-id as before. Deliveries that retention has deleted are gone.
+
+    \b
+    Examples:
+      hammerwork webhook replay chat --since 2h
+      hammerwork webhook replay chat --since 2h --all --yes
+    """
+    context: Context = ctx.obj
+    if only not in {None, "failed", "all"}:
+        raise UsageError("--only is failed or all.")
+    whole = every or only == "all"
+    database = context.database(changes=True)
+    now = context.now(database)
+    webhook, start = queries.named(database, required(name, named)), start_of(now, since)
+    found = queries.deliveries(database, webhook, failed=not whole, since=start, limit=MOST_REPLAYED)
+    ids = [one.job_id for one in found if one.status in {*FAILURES, JobStatus.CANCELLED, JobStatus.COMPLETED}]
+    if ids:
+        question = f"Deliver {plural(len(ids), 'event')} to {visible(webhook.name)} again?"
+        context.confirm(question, yes=yes, form=form, plan=ids[:100])
+    context.confirm_profile()
+    retry = RetryJobs(now, force=whole, cancelled=True)
+    changed = changes.run(database, ByIds(ids), retry).changed if ids else 0
+    answer = views.REPLAYED.record({"webhook": webhook.name, "deliveries": changed})
+    context.answer(answer, form, lambda: [f"{plural(changed, 'event')} will be delivered again."])
+
+
+def import_(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="webhooks.json of version 3; - for stdin.")],
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    A webhook whose name exists is left alone. Nothing is added if one cannot be.
+
+    \b
+    Examples:
+      hammerwork webhook import ~/.config/hammerwork/webhooks.json
+    """
+    context: Context = ctx.obj
+    found = taken_over(disk.text(file))
+    database = context.database(changes=True)
+    now, known = context.now(database), {one.name for one in queries.listed(database)}
+    new = [one for one in found.webhooks if one.name not in known]
+    for one in new:
+        validate(one)
+    context.confirm_profile()
+
+    def write() -> None:
+        for one in new:
+            queries.add(database, one, by=context.operator, now=now)
+
+    database.transaction(write)
+    if new:
+        _prepare(context, database)
+    for line in found.notes:
+        context.note(line)
+    _show_added(context, new, form)
+
+
+def _show_added(context: Context, added: Sequence[Webhook], form: Format) -> None:
+    if form is Format.TABLE:
+        context.text(f"Added {visible(one.name)}." for one in added)
+    else:
+        context.data(map(views.WEBHOOK.record, added), form, views.WEBHOOK.columns)
+
+
+def _name(name: str) -> str:
+    text = name.strip()
+    if not text or len(text) > 255 or any(ord(letter) < 32 for letter in text):
+        raise UsageError("A webhook needs a name of 1 to 255 characters.")
+    return text

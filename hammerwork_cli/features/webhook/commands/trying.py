@@ -1,0 +1,103 @@
+"""``hammerwork webhook test`` and ``verify``: for authors of receivers."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli import disk
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption, one_name
+from hammerwork_cli.core.input.reading import duration_of
+from hammerwork_cli.errors import AnswerIsNoError, UsageError
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import event_types
+from hammerwork_cli.features.event.samples import sample
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries.listing import resolve
+from hammerwork_cli.features.webhook import queries, views
+from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, required
+from hammerwork_cli.features.webhook.views import Exchange
+from hammerwork_cli.runtime.delivery.webhooks import secrets, signature
+from hammerwork_cli.runtime.delivery.webhooks.sending import send
+
+
+def try_(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    event_type: Annotated[str, typer.Option("--event-type", metavar="EVENT", help="Type of the event.")] = "completed",
+    job: Annotated[
+        str | None, typer.Option("--job-id", metavar="JOB", help="An event about this job. [default: an example]")
+    ] = None,
+    queue: Annotated[
+        str, typer.Option("-q", "--queue", metavar="QUEUE", callback=one_name, help="Queue of the example.")
+    ] = "test",
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    The webhook may be disabled, and its filters do not matter. Secrets with env: are read here. Exit code 1 unless the
+    receiver answers with 2xx.
+
+    \b
+    Examples:
+      hammerwork webhook test chat
+      hammerwork webhook test chat --event-type dead --job-id 0d7c21a4
+    """
+    context: Context = ctx.obj
+    (event,) = event_types([event_type])
+    database = context.database()
+    webhook, now = queries.named(database, required(name, named)), context.now(database)
+    if job is None:
+        record = sample(event, now, queue=queue).record()
+    else:
+        record = events.about(database, event, resolve(database, job), now, payload=webhook.include_payload).record()
+    answer = send(webhook, record, delivery_id=new_id(), now=now)
+    shown = Exchange(
+        webhook.name,
+        record,
+        answer.status,
+        answer.error or answer.text,
+        answer.seconds,
+        answer.request_headers,
+        answer.request_body,
+    )
+    context.answer(views.TEST.record(shown), form, lambda: views.exchange_text(shown))
+    if answer.status is None or not 200 <= answer.status < 300:
+        raise AnswerIsNoError(f"The receiver did not accept it: {answer.error or f'it answered {answer.status}'}")
+
+
+def verify(
+    ctx: typer.Context,
+    secret: Annotated[
+        str, typer.Option("--secret", metavar="SECRET", help="Secret of the webhook: env:NAME, @FILE, or -.")
+    ],
+    headers: Annotated[
+        str, typer.Option("--headers", metavar="FILE", help="Headers of the request: JSON, or a line for each.")
+    ],
+    body: Annotated[str, typer.Option("--body", metavar="FILE", help="Body of the request, as it came; - for stdin.")],
+    tolerance: Annotated[
+        str, typer.Option("--tolerance", metavar="DURATION", help="Largest age of the request.")
+    ] = "5m",
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    Needs no database. Exit code 1, and what is wrong, if the signature does not fit.
+
+    \b
+    Examples:
+      hammerwork webhook verify --secret env:HOOK_SECRET --headers headers.txt --body body.json
+    """
+    context: Context = ctx.obj
+    oldest: timedelta = duration_of(tolerance)
+    known: dict[str, Any] = signature.headers_of(disk.text(headers))
+    key = secrets.resolved(secrets.given(secret))
+    signature.verify(known, _bytes(body), key, context.now(), oldest)
+    context.answer(views.CHECKED.record({"valid": True}), form, lambda: ["The signature is valid."])
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return disk.read(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error

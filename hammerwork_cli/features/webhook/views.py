@@ -1,0 +1,259 @@
+"""Webhooks and their deliveries: shapes, tables and sentences for people. None of them shows a secret."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from hammerwork_cli.core.values import Counts, Timestamp, timestamp
+from hammerwork_cli.features.webhook.model import Delivery, Webhook
+from hammerwork_cli.view import key
+from hammerwork_cli.view.json import Record
+from hammerwork_cli.view.shape import Shape
+from hammerwork_cli.view.table import Column, column
+from hammerwork_cli.view.text import age, brief_age, count, first_line, instant, plural, short_id, visible
+
+MASK = "***"
+_VARIABLE = "env:"
+
+
+def masked(secret: str) -> str:
+    """A secret as it may be shown: the name of a variable is none."""
+    return secret if secret.startswith(_VARIABLE) else MASK
+
+
+def origin(url: str) -> str:
+    """The scheme and the host of a URL. Its path may be a secret, as with chats."""
+    try:
+        found = urlsplit(url)
+        return f"{found.scheme}://{found.hostname}{f':{found.port}' if found.port else ''}"
+    except ValueError:
+        return MASK
+
+
+def _auth(webhook: Webhook) -> Record | None:
+    if not webhook.auth:
+        return None
+    return {name: value if name == "header" else masked(value) for name, value in webhook.auth.items()}
+
+
+WEBHOOK = Shape[Webhook](
+    {
+        "id": key.uuid(),
+        "name": key.text(),
+        "url": key.text(),
+        "method": key.text("", "POST", "PUT", "PATCH"),
+        "events": key.list_of(key.text(), "Types of events").of(lambda one: [str(event) for event in one.events]),
+        "queues": key.list_of(key.text(), "Events of these queues; empty: of all").of(lambda one: list(one.queues)),
+        "priorities": key.list_of(key.text(), "Empty: events of jobs of all priorities").of(
+            lambda one: list(one.priorities)
+        ),
+        "headers": key.anything("Further headers, without their values").of(
+            lambda one: {name: masked(value) for name, value in one.headers.items()}
+        ),
+        "auth": key.null_or(key.anything("How it proves who it is, without secrets")).of(_auth),
+        "signed": key.flag("Whether requests are signed").of(lambda one: one.secret is not None),
+        "secret": key.null_or(key.text("Where the secret is; *** if it is stored")).of(
+            lambda one: None if one.secret is None else masked(one.secret)
+        ),
+        "old_secret_until": key.null_or(key.instant("Until then, the former secret signs too")).of("old_until"),
+        "body": key.text("", "standard", "cloudevents", "original").of(lambda one: str(one.body)),
+        "template": key.null_or(key.stored_json("What requests hold in place of the body")),
+        "include_payload": key.flag(),
+        "allow_private": key.flag("Whether it may reach addresses that are not public"),
+        "insecure": key.flag("Whether http: is allowed"),
+        "timeout_seconds": key.count(),
+        "max_retries": key.count(),
+        "enabled": key.flag(),
+        "disabled_reason": key.null_or(key.text()),
+        "delivered": key.count("Deliveries so far"),
+        "failed": key.count("Deliveries that were given up"),
+        "failing_since": key.null_or(key.instant("The first failed attempt since the last success")),
+        "last_success_at": key.null_or(key.instant()),
+        "last_failure_at": key.null_or(key.instant()),
+        "last_answer": key.null_or(key.text("The last answer, or why there is none")),
+        "created_at": key.null_or(key.instant()),
+        "updated_at": key.null_or(key.instant()),
+        "updated_by": key.null_or(key.text()),
+    }
+)
+DELIVERY = Shape[Delivery](
+    {
+        "job_id": key.job_id("The job that delivers; its id is the id that the receiver gets"),
+        "type": key.null_or(key.text("Type of the event")).of("event_type"),
+        "status": key.status(),
+        "attempts": key.count(),
+        "answered_at": key.null_or(key.instant("End of the last attempt")),
+        "answer": key.null_or(key.text("Beginning of the answer, or why there is none")),
+        "http_status": key.null_or(key.count("Of the answer to a delivery that succeeded")),
+        "max_attempts": key.count(),
+        "created_at": key.null_or(key.instant()),
+        "due_at": key.null_or(key.instant("When it is tried next, if it is")),
+        "event": key.anything("The event"),
+    },
+    columns=("job_id", "type", "status", "attempts", "answered_at", "answer", "http_status", "created_at"),
+)
+
+
+class WebhookStats(NamedTuple):
+    """The deliveries of a webhook whose events happened since a time."""
+
+    webhook: Webhook
+    counts: Counts
+
+
+STATS = Shape[WebhookStats](
+    {
+        "name": key.text().of("webhook.name"),
+        "enabled": key.flag().of("webhook.enabled"),
+        "deliveries": key.count("Of the time that was asked for").of("counts.total"),
+        "delivered": key.count().of(lambda one: one.counts.of("Completed")),
+        "open": key.count("Not delivered yet").of("counts.open"),
+        "given_up": key.count().of("counts.unsuccessful"),
+        "all_delivered": key.count("Since the webhook was added").of("webhook.delivered"),
+        "all_failed": key.count("Since the webhook was added").of("webhook.failed"),
+        "failing_since": key.null_or(key.instant()).of("webhook.failing_since"),
+    }
+)
+STATS_COLUMNS: Sequence[Column[WebhookStats]] = (
+    Column("webhook", lambda one: one.webhook.name, cuts=True),
+    Column("deliveries", lambda one: count(one.counts.total), "right"),
+    Column("delivered", lambda one: count(one.counts.of("Completed")), "right"),
+    Column("open", lambda one: count(one.counts.open), "right"),
+    Column("given up", lambda one: count(one.counts.unsuccessful), "right"),
+    Column("failing since (UTC)", lambda one: instant(one.webhook.failing_since), optional=True),
+)
+
+
+class Exchange(NamedTuple):
+    """What a request for a test sent and got."""
+
+    webhook: str
+    event: Mapping[str, Any]
+    status: int | None
+    answer: str | None
+    seconds: float
+    request_headers: Mapping[str, str]
+    request_body: str
+
+
+TEST = Shape[Exchange](
+    {
+        "webhook": key.text(),
+        "event": key.anything("The event that was sent"),
+        "status": key.null_or(key.count("HTTP status of the answer")),
+        "answer": key.null_or(key.text("Beginning of the answer, or why there is none")),
+        "seconds": key.number("Length of the exchange", 3),
+        "request_headers": key.anything("Without secrets"),
+        "request_body": key.text(),
+    }
+)
+REPLAYED = Shape[Mapping[str, Any]](
+    {
+        "webhook": key.text().of(lambda one: one["webhook"]),
+        "deliveries": key.count("To be made again").of(lambda one: one["deliveries"]),
+    }
+)
+CHECKED = Shape[Mapping[str, Any]]({"valid": key.flag().of(lambda one: one["valid"])})
+
+
+def columns(now: datetime, *, detailed: bool) -> Sequence[Column[Webhook]]:
+    """The columns of a table of webhooks."""
+    more: Sequence[Column[Webhook]] = (
+        Column("queues", lambda one: ", ".join(one.queues) or "all", cuts=True, drop_order=4),
+        Column("body", lambda one: "template" if one.template else str(one.body), drop_order=5),
+        Column("retries", lambda one: str(one.max_retries), "right", drop_order=6),
+    )
+    return (
+        Column("webhook", lambda one: one.name, cuts=True),
+        Column("receiver", lambda one: origin(one.url), cuts=True, drop_order=2),
+        Column("events", lambda one: _events(one), cuts=True, drop_order=1),
+        *(more if detailed else ()),
+        Column("delivered", lambda one: count(one.delivered), "right", drop_order=3),
+        Column("failed", lambda one: count(one.failed), "right"),
+        Column("note", lambda one: _note(one, now), cuts=True),
+    )
+
+
+def _events(webhook: Webhook) -> str:
+    return ", ".join(str(event).removeprefix("job.") for event in webhook.events)
+
+
+def _note(webhook: Webhook, now: datetime) -> str | None:
+    if not webhook.enabled:
+        return f"disabled: {first_line(webhook.disabled_reason)}" if webhook.disabled_reason else "disabled"
+    if webhook.failing_since is not None:
+        return f"failing for {brief_age(webhook.failing_since, now)}: {first_line(webhook.last_answer or '')}"
+    return None
+
+
+def text(webhook: Webhook) -> Iterator[str]:
+    """Yields everything about a webhook, for people."""
+    rows: list[tuple[str, str | None]] = [
+        ("webhook", webhook.name),
+        ("id", webhook.id),
+        ("url", f"{webhook.method} {webhook.url}"),
+        ("events", ", ".join(map(str, webhook.events))),
+        ("queues", ", ".join(webhook.queues) or "all"),
+        ("priorities", ", ".join(webhook.priorities) or "all"),
+        ("headers", ", ".join(f"{name}: {masked(value)}" for name, value in webhook.headers.items()) or None),
+        ("auth", ", ".join(f"{name} {value}" for name, value in (_auth(webhook) or {}).items()) or None),
+        ("secret", "none: requests are not signed" if webhook.secret is None else masked(webhook.secret)),
+        ("old secret", f"signs too, until {_when(webhook.old_until)}" if webhook.old_until else None),
+        ("body", "a template" if webhook.template else str(webhook.body)),
+        ("template", webhook.template),
+        ("payload", "included" if webhook.include_payload else None),
+        ("network", _network(webhook)),
+        ("timeout", f"{webhook.timeout_seconds} s, {plural(webhook.max_retries, 'retry', 'retries')}"),
+        ("deliveries", f"{count(webhook.delivered)} succeeded, {count(webhook.failed)} given up"),
+        ("last success", _when(webhook.last_success_at)),
+        ("last failure", _when(webhook.last_failure_at)),
+        ("last answer", webhook.last_answer and first_line(webhook.last_answer)),
+        ("failing since", _when(webhook.failing_since)),
+        ("state", "enabled" if webhook.enabled else f"disabled: {webhook.disabled_reason or 'by hand'}"),
+        ("changed", f"{instant(webhook.updated_at)} UTC by {webhook.updated_by}"),
+    ]
+    for name, value in rows:
+        if value:
+            yield f"{name:<15}{visible(value)}"
+
+
+def _when(at: Timestamp) -> str | None:
+    return None if at is None else f"{instant(at)} UTC"
+
+
+def _network(webhook: Webhook) -> str | None:
+    allowed = (("http:", webhook.insecure), ("private addresses", webhook.allow_private))
+    return ", ".join(what for what, is_allowed in allowed if is_allowed) or None
+
+
+def delivery_columns(now: datetime) -> Sequence[Column[Delivery]]:
+    """The columns of a table of deliveries."""
+    return (
+        Column("job", lambda one: short_id(one.job_id)),
+        Column("event", lambda one: one.event_type, cuts=True),
+        column(DELIVERY, "status", is_status=True),
+        Column("attempts", lambda one: f"{one.attempts}/{one.max_attempts}", "right", narrow_header="tries"),
+        Column("created", lambda one: age(one.created_at, now), "right", drop_order=1),
+        Column("answer", lambda one: _answer(one, now), cuts=True),
+    )
+
+
+def _answer(delivery: Delivery, now: datetime) -> str | None:
+    said = first_line(delivery.answer) if delivery.answer else None
+    code = str(delivery.http_status) if delivery.http_status else None
+    due = timestamp(delivery.due_at)
+    again = f"again in {brief_age(now, due)}" if delivery.status == "Retrying" and due and due > now else None
+    return "; ".join(filter(None, (again, " ".join(filter(None, (code, said)))))) or None
+
+
+def exchange_text(answer: Exchange) -> Iterator[str]:
+    """Yields the request and the answer of a test."""
+    for name, value in answer.request_headers.items():
+        yield f"> {visible(name)}: {visible(value)}"
+    if answer.request_body:
+        yield f"> {visible(answer.request_body)}"
+    code = "no answer" if answer.status is None else str(answer.status)
+    yield f"< {code} after {answer.seconds:.2f} s"
+    if answer.answer:
+        yield from (f"< {visible(line)}" for line in answer.answer.splitlines()[:20])

@@ -1,0 +1,163 @@
+"""Delivers events to webhooks: a worker of its own, beside one that does upkeep.
+
+Deliveries are jobs, but their receivers may hang: a worker of their own takes no slot from the application. It starts
+once there is a webhook.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from hammerwork_cli.core.clock import latest
+from hammerwork_cli.database import Database
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import DELIVERIES
+from hammerwork_cli.features.webhook import queries as webhooks
+from hammerwork_cli.features.webhook.model import Webhook
+from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.outcomes import Cancel, Discard, Retry, Snooze
+from hammerwork_cli.runtime.api.spawn import SpawnContext
+from hammerwork_cli.runtime.delivery.webhooks.sending import DeliveryAnswer, send
+from hammerwork_cli.runtime.delivery.webhooks.verdicts import Verdict, backoff, verdict
+from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
+from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
+from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
+
+CONCURRENCY = 16
+"""Deliveries that a worker makes at once."""
+GRACE = 5.0
+"""Seconds that deliveries have to finish when the worker stops."""
+DISABLED_PAUSE = timedelta(minutes=10)
+"""Time after which a delivery looks again whether its webhook is enabled."""
+WINDOW = timedelta(minutes=10)
+"""How far back failures are looked for that other programs have written."""
+BETWEEN_LOOKS = 10.0
+"""Seconds between two such looks."""
+log = logging.getLogger("hammerwork")
+
+
+class Sibling(Protocol):
+    """A worker that runs beside another one."""
+
+    def run(self) -> Any: ...
+
+    def stop(self, *, now: bool = False) -> None: ...
+
+
+class MakeSibling(Protocol):
+    """Makes a worker of the same database, which runs other handlers and does no upkeep."""
+
+    def __call__(self, handlers: Handlers, *, concurrency: int, name: str, grace: float) -> Sibling: ...
+
+
+def handlers() -> Handlers:
+    """The handler of deliveries."""
+    found = Handlers()
+    found.register_job(DELIVERIES, deliver)
+    return found
+
+
+def deliver(job: Job, context: SpawnContext) -> dict[str, Any]:
+    """Delivers an event to a webhook."""
+    payload = job.payload
+    webhook = context.queue._run(lambda database: webhooks.by_id(database, payload["webhook"]))
+    if webhook is None:
+        raise Cancel("The webhook was removed.")
+    if not webhook.enabled:
+        raise Snooze(DISABLED_PAUSE)
+    answer = send(webhook, payload["event"], delivery_id=job.id, now=datetime.now(UTC))
+    found = verdict(answer)
+    if found is Verdict.DELIVERED:
+        text = _said(answer)
+        context.queue._run(lambda database: webhooks.note_success(database, webhook, text, database.now()))
+        return {"status": answer.status, "answer": answer.text}
+    if found is Verdict.RETRY and job.attempts < job.max_attempts:
+        _note_failure(context, webhook, answer, given_up=False)
+        raise Retry(backoff(job.attempts, answer.retry_after), _said(answer))
+    _note_failure(context, webhook, answer, given_up=True, gone=found is Verdict.GONE)
+    raise Discard(_said(answer))
+
+
+def _note_failure(
+    context: SpawnContext, webhook: Webhook, answer: DeliveryAnswer, *, given_up: bool, gone: bool = False
+) -> None:
+    def note(database: Database) -> None:
+        webhooks.note_failure(database, webhook, _said(answer), database.now(), given_up=given_up, gone=gone)
+
+    context.queue._run(note)
+
+
+def _said(answer: DeliveryAnswer) -> str:
+    """The answer in a line, without secrets."""
+    return answer.error or f"{answer.status} {answer.text}".strip()
+
+
+class Deliverer(TurnThread):
+    """Lets a worker beside this one deliver events, once there is a webhook, and finds failures that nobody has told.
+
+    Args:
+        sibling: makes that worker.
+    """
+
+    def __init__(self, context: WorkerContext, sibling: MakeSibling) -> None:
+        super().__init__("deliverer", context.connections.for_thread(LOCK_SECONDS_OF_UPKEEP))
+        self._sibling, self._name, self._clock = sibling, context.registration.name, context.clock
+        # This thread alone uses the rest.
+        self._worker: Sibling | None = None
+        self._running: threading.Thread | None = None
+        self._known: set[tuple[str, Any]] = set()
+        self._next_look = 0.0
+
+    def tasks(self) -> Mapping[str, Task]:
+        """Starts the worker that delivers, and looks for failures of other programs."""
+        return {
+            "Delivering events": lambda: self.connections.run(self._begin, patience=0),
+            "Looking for failures of other programs": lambda: self.connections.run(self._look, patience=0),
+        }
+
+    def pause(self, began: float, turn: Turn) -> float:
+        """A few seconds."""
+        del began, turn
+        return LONGEST_PAUSE
+
+    def end(self) -> None:
+        """Lets deliveries finish, too."""
+        super().end()
+        if self._worker is not None:
+            self._worker.stop()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits for the deliveries, too."""
+        super().join(timeout)
+        if self._running is not None and self._worker is not None:
+            self._running.join(timeout)
+            self._worker.stop(now=True)
+
+    def _begin(self, database: Database) -> None:
+        if self._running is not None and self._running.is_alive():
+            return
+        if not any(reader.kind == "webhook" for some in events.readers(database).values() for reader in some):
+            return
+        self._worker = self._sibling(handlers(), concurrency=CONCURRENCY, name=f"{self._name}-webhooks", grace=GRACE)
+        if self.stopped.is_set():
+            return
+        self._running = threading.Thread(
+            target=self._run, args=(self._worker,), name="hammerwork-webhooks", daemon=True
+        )
+        self._running.start()
+
+    def _run(self, worker: Sibling) -> None:
+        try:
+            worker.run()
+        except Exception as error:  # noqa: BLE001  the next turn starts another one
+            log.error("Deliveries of webhooks stopped and start again: %s", error)
+
+    def _look(self, database: Database) -> None:
+        if time.monotonic() < self._next_look or (now := self._clock.trusted_now()) is None:
+            return
+        self._next_look = time.monotonic() + BETWEEN_LOOKS
+        self._known = events.write_missed(database, now - WINDOW, latest(now), self._known)
