@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.payloads import same_json
 from hammerwork_cli.core.values import Counts, JobStatus, Timestamp
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.new_job import NewCallback, new_id
 from hammerwork_cli.features.job.options import JOB_OPTIONS, wanted_job
 
 ENDED_KEY = "_ended"
 """The key of a payload that says what has ended."""
+_TYPE = "_event"
+_ANNOUNCES = f'{{"{_TYPE}": '
 CALLBACK_OPTIONS = [option.name for option in JOB_OPTIONS if option.callbacks]
 """Options that a job of a callback may have."""
 
@@ -59,6 +62,23 @@ def new_callback(event: CallbackEvent, options: Mapping[str, Any]) -> NewCallbac
     return NewCallback(event, json.dumps(given, ensure_ascii=False), new_id(), plaintext_meant)
 
 
+def announcing(event: EventType, *, queue: str | None = None, priority: str | None = None) -> NewCallback:
+    """A callback that writes an event in place of a job.
+
+    Args:
+        queue: that of the root of a tree.
+        priority: its word.
+    """
+    when = CallbackEvent.SUCCESS if event is EventType.TREE_COMPLETED else CallbackEvent.COMPLETE
+    about = json.dumps({_TYPE: str(event), "queue": queue, "priority": priority}, ensure_ascii=False)
+    return NewCallback(when, about, new_id(), plaintext_meant=True)
+
+
+def announces(callback: NewCallback) -> bool:
+    """Whether a callback writes an event in place of a job."""
+    return callback.job.startswith(_ANNOUNCES)
+
+
 class Callback(NamedTuple):
     """A callback, in the order of the statement's columns."""
 
@@ -72,6 +92,14 @@ class Callback(NamedTuple):
     ended_at: Timestamp  # when a worker first saw that all jobs had ended; only of one that goes on watching then
     created_at: Timestamp
     changed_at: Timestamp
+
+    @property
+    def announced(self) -> Mapping[str, Any] | None:
+        """What event it writes in place of a job, and about what; ``None`` if it enqueues a job."""
+        if not self.stored_job.startswith(_ANNOUNCES):
+            return None
+        found: dict[str, Any] = json.loads(self.stored_job)
+        return {**found, "type": EventType(found[_TYPE])}
 
     @property
     def queue(self) -> str:

@@ -8,10 +8,11 @@ from hammerwork_cli.features.callbacks.model import Callback, Subject
 
 
 def callbacks_of(database: Database, subject: Subject, subject_id: str) -> list[Callback]:
-    """The callbacks of a tree, a batch or a workflow."""
+    """The callbacks of a tree, a batch or a workflow that enqueue jobs."""
     if not database.is_current:
         return []
-    return [read_callback(row) for row in database.rows("callbacks.of_subject", subject=str(subject), id=subject_id)]
+    rows = database.rows("callbacks.of_subject", subject=str(subject), id=subject_id)
+    return [found for row in rows if (found := read_callback(row)).announced is None]
 
 
 def read_callback(row: Sequence[Any]) -> Callback:

@@ -46,10 +46,10 @@ class Reader(NamedTuple):
     max_retries: int | None = None
     partitioning: str | None = None
 
-    def wants(self, event: Event) -> bool:
-        """Whether an event of one of its types fits its filters. What has to do with no queue fits."""
-        return (not self.queues or event.queue is None or event.queue in self.queues) and (
-            not self.priorities or event.priority is None or event.priority in self.priorities
+    def fits(self, queue: str | None, priority: str | None) -> bool:
+        """Whether events about a queue and a priority pass its filters. What has to do with none passes."""
+        return (not self.queues or queue is None or queue in self.queues) and (
+            not self.priorities or priority is None or priority in self.priorities
         )
 
 
@@ -82,6 +82,17 @@ def _read(database: Database) -> Readers:
         for event in one.events:
             found[event].append(one)
     return found
+
+
+def wanted(database: Database, types: Sequence[EventType]) -> list[EventType]:
+    """Those of some types of events that anybody wants."""
+    known = readers(database)
+    return [event for event in types if event in known] if known else []
+
+
+def is_wanted(database: Database, event: EventType, *, queue: str, priority: str) -> bool:
+    """Whether anybody wants events of a type about jobs of a queue and a priority. Nobody wants those of deliveries."""
+    return queue != DELIVERIES and any(reader.fits(queue, priority) for reader in readers(database).get(event, ()))
 
 
 def jobs(database: Database, event: EventType, ids: Sequence[str], at: datetime | None = None) -> None:
@@ -180,10 +191,11 @@ def happened(
     data: Mapping[str, Any],
     *,
     queue: str | None = None,
+    priority: str | None = None,
 ) -> None:
     """Writes what happened to something else than a job. Needs the transaction of the change."""
     if event in readers(database):
-        write(database, [Event(event_id(event, subject, at), event, at, data, queue=queue)])
+        write(database, [Event(event_id(event, subject, at), event, at, data, queue=queue, priority=priority)])
 
 
 def write(database: Database, events: Sequence[Event], *, late: bool = False) -> None:
@@ -197,7 +209,9 @@ def write(database: Database, events: Sequence[Event], *, late: bool = False) ->
     rows: list[tuple[Any, ...]] = []
     for event in events:
         for reader in wanted.get(event.type, ()):
-            if not reader.wants(event) or (late and reader.since is not None and event.at < reader.since):
+            if not reader.fits(event.queue, event.priority) or (
+                late and reader.since is not None and event.at < reader.since
+            ):
                 continue
             if reader.kind == "webhook":
                 deliveries.append(_delivery(database, reader, event))

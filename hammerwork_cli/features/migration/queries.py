@@ -92,6 +92,9 @@ TABLES = (  # in the order in which they are dropped
     "hammerwork_limit_starts",
     "hammerwork_joins",
     "hammerwork_progress",
+    "hammerwork_webhooks",
+    "hammerwork_streams",
+    "hammerwork_stream_events",
 )
 
 MIGRATIONS = (

@@ -12,13 +12,16 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.clock import latest
-from hammerwork_cli.core.values import FINISHED, Counts, status_of, timestamp
+from hammerwork_cli.core.values import FINISHED, Counts, JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, NotFoundError, RetryableError
 from hammerwork_cli.features.batch.queries import listing
 from hammerwork_cli.features.callbacks.model import Callback, CallbackEvent, CallbackState, Subject
 from hammerwork_cli.features.callbacks.queries import callbacks_of, read_callback
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
+from hammerwork_cli.features.event.shapes import Ended, data_of
 from hammerwork_cli.features.job.models.new_job import NewCallback
 from hammerwork_cli.features.job.options import wanted_job
 from hammerwork_cli.features.job.queries import enqueue, groups, notifications
@@ -244,6 +247,8 @@ def fire(database: Database, callback: Callback, counts: Counts, now: datetime) 
 
     Raises RefusedValueError if the database refuses the job.
     """
+    if callback.announced is not None:
+        return database.transaction(lambda: _announce(database, callback, counts, now))
     job = wanted_job(callback.options(counts)).made(now)
     job.id, job.plaintext_meant = callback.id, True
 
@@ -255,6 +260,19 @@ def fire(database: Database, callback: Callback, counts: Counts, now: datetime) 
         return True
 
     return database.transaction(work)
+
+
+def _announce(database: Database, callback: Callback, counts: Counts, now: datetime) -> bool:
+    """Writes the event of a callback, unless another worker has."""
+    about = callback.announced or {}
+    if not _closed(database, callback, CallbackState.FIRED, now):
+        return False
+    event, queue = about["type"], about["queue"]
+    ended = Ended(callback.subject_id, queue, counts.total, counts.of(JobStatus.COMPLETED), counts.unsuccessful)
+    if event is not EventType.TREE_FAILED or ended.failed:
+        data = data_of(event).record(ended)
+        events.happened(database, event, ended.id, now, data, queue=queue, priority=about["priority"])
+    return True
 
 
 def _taken(database: Database, callback: Callback, now: datetime) -> Callback | None:

@@ -13,6 +13,7 @@ from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.features.batch.queries.callbacks import delete_with_callbacks
 from hammerwork_cli.features.callbacks.model import Subject
 from hammerwork_cli.features.callbacks.queries import callbacks_of
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import EnqueuedJob
 from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
 from hammerwork_cli.features.job.queries import enqueue as enqueueing
@@ -55,13 +56,14 @@ def enqueue(
         if not database.run_once("batch.enqueue.insert", **row):
             _compare(database, batch, len(ours), callbacks)
             return {}
-        if callbacks:
+        every = (*callbacks, *enqueueing.announced(database, EventType.BATCH_ENDED, ours))
+        if every:
             enqueueing.count_for(database, batch.id, ours, below=False)
         placed = enqueueing.many(database, ours)
         for job in placed.values():
             if not job.created:
                 raise LastingConflictError(f"The job {job.id} already exists, outside of this batch.")
-        enqueueing.add_callbacks(database, Subject.BATCH, batch.id, callbacks, now, jobs=len(ours))
+        enqueueing.add_callbacks(database, Subject.BATCH, batch.id, every, now, jobs=len(ours))
         notifications.notify(database, {job.queue for job in ours})
         return placed
 

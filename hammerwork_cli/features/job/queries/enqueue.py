@@ -17,7 +17,7 @@ from hammerwork_cli.errors import (
     RefusedValueError,
     RetryableError,
 )
-from hammerwork_cli.features.callbacks.model import CallbackState, Subject
+from hammerwork_cli.features.callbacks.model import CallbackState, Subject, announces, announcing
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import EnqueuedJob
@@ -39,6 +39,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
 
     def work() -> int:
         refuse_plaintext(database, jobs)  # before its own encrypted ones are there
+        _announce_trees(database, jobs)
         _count_for_own(database, jobs)
         written = 0
         for start in range(0, len(jobs), ROWS_PER_STATEMENT):
@@ -226,6 +227,7 @@ def insert_new(database: Database, job: NewJob) -> bool:
 def _insert_or_find(database: Database, job: NewJob) -> ExistingJob | None:
     """Inserts a job; if its id exists, returns that job instead."""
     refuse_plaintext(database, [job])
+    _announce_trees(database, [job])
     _count_for_own(database, [job])
     rows, columns = _rows(database, [job])
     if database.run_once("job.enqueue.insert_once", rows=rows, **columns):
@@ -294,6 +296,27 @@ def _rows(database: Database, jobs: Sequence[NewJob]) -> tuple[list[tuple[Any, .
     return [_row(database, job, nobody, **columns) for job in jobs], columns
 
 
+def _announce_trees(database: Database, jobs: Iterable[NewJob]) -> None:
+    """Adds callbacks that write events at the end of trees, for those who want them, to the roots of new trees."""
+    for event in events.wanted(database, (EventType.TREE_COMPLETED, EventType.TREE_FAILED)):
+        for job in jobs:
+            is_root = not (job.depends_on or job.recurring or Ancestry.parse(job.ancestry))
+            about = {"queue": job.queue, "priority": job.priority.word}
+            if is_root and events.is_wanted(database, event, **about):
+                new = announcing(event, **about)
+                if not any(one.job == new.job for one in job.callbacks):  # the transaction may run again
+                    job.callbacks = (*job.callbacks, new)
+
+
+def announced(database: Database, event: EventType, jobs: Iterable[NewJob]) -> list[NewCallback]:
+    """The callback that writes an event at the end of a batch or a workflow of jobs, if somebody wants it.
+
+    One with a recurring job never ends.
+    """
+    wanted = events.wanted(database, (event,))
+    return [] if any(job.recurring for job in jobs) else list(map(announcing, wanted))
+
+
 def _add_callbacks(database: Database, jobs: Sequence[NewJob]) -> None:
     for job in jobs:
         if job.callbacks:
@@ -359,6 +382,8 @@ def check_callbacks(database: Database, callbacks: Sequence[NewCallback], now: d
     Raises ConflictError: see :func:`refuse_plaintext`. Raises RefusedValueError if the database cannot store one.
     """
     for one in callbacks:
+        if announces(one):
+            continue
         job = wanted_job(json.loads(one.job)).made(now)
         job.plaintext_meant = one.plaintext_meant
         limits.check(database, job)

@@ -9,6 +9,7 @@ from hammerwork_cli.errors import LastingConflictError, UsageError
 from hammerwork_cli.features.batch.queries.callbacks import delete_with_callbacks
 from hammerwork_cli.features.batch.queries.enqueue import compare_callbacks, compare_rows
 from hammerwork_cli.features.callbacks.model import Subject
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import EnqueuedJob
 from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
 from hammerwork_cli.features.job.queries import enqueue as enqueueing
@@ -50,13 +51,14 @@ def create(
         if not database.run_once("workflow.create.insert", **row, total=len(jobs), metadata=workflow.metadata):
             exists(database, workflow, jobs, callbacks)
             return Created(created=False, jobs={})
-        if callbacks:
+        every = (*callbacks, *enqueueing.announced(database, EventType.WORKFLOW_ENDED, jobs))
+        if every:
             enqueueing.count_for(database, workflow.id, jobs)
         placed = enqueueing.many(database, jobs)
         for job in placed.values():
             if not job.created:
                 raise LastingConflictError(f"The job {job.id} already exists, outside of this workflow.")
-        enqueueing.add_callbacks(database, Subject.WORKFLOW, workflow.id, callbacks, now, jobs=len(jobs))
+        enqueueing.add_callbacks(database, Subject.WORKFLOW, workflow.id, every, now, jobs=len(jobs))
         notifications.notify(database, {job.queue for job in jobs})
         return Created(created=True, jobs=placed)
 
