@@ -50,6 +50,7 @@ TASKS = {
     },
     "Tell others": {
         "webhook": "Tell other programs of events by HTTP: of dead jobs, of trees that have ended.",
+        "streaming": "Send events to Kafka, Kinesis, Pub/Sub or a program.",
     },
     "Run": {
         "worker": "Run a worker; list, stop and restart all of them.",

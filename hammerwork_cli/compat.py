@@ -36,6 +36,10 @@ REPLACED: Mapping[str, str] = {
     "queue clear": "job delete --queue QUEUE",
     "queue health": "monitor health --queue QUEUE",
     "queue paused": "queue list --paused",
+    "streaming health": "monitor health",
+    "streaming stats": "streaming list",
+    "streaming toggle": "streaming enable NAME, or disable NAME",
+    "webhook toggle": "webhook enable NAME, or disable NAME",
     "workflow cancel": "job cancel --workflow WORKFLOW",
     "workflow delete": "job delete --workflow WORKFLOW",
     "workflow dependencies": "spawn lineage JOB",
@@ -55,6 +59,9 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
     "monitor logs": {"--lines": "--limit", "--tail": "--follow"},
     "spawn monitor": {"--until": "--exit-on"},
     "worker start": {"--workers": "--concurrency"},
+    "streaming": {"--queues": "--queue", "--priorities": "--priority"},
+    "streaming add": {"-n": "--name"},
+    "streaming update": {"-n": "--name"},
     "webhook add": {"-n": "--name"},
     "webhook update": {"-n": "--name"},
     "workflow create": {"-n": "--name", "--jobs-file": "--file"},
@@ -115,10 +122,6 @@ ABSENT: Mapping[str, tuple[str, str]] = {
         "There is no audit of keys: hammerwork-cli writes nothing to the table hammerwork_key_audit_log.",
         "Read what hammerwork (Rust) wrote there with SQL: "
         "SELECT * FROM hammerwork_key_audit_log WHERE key_id = '...' ORDER BY timestamp DESC LIMIT 100",
-    ),
-    "streaming": (
-        "There are no streams: nothing sends events to Kafka, Kinesis or Pub/Sub.",
-        "Read events as JSON lines: hammerwork monitor logs --follow --format jsonl",
     ),
     "worker start --timeout": (
         "A worker has no timeout for its jobs.",

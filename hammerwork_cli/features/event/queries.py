@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
-from hammerwork_cli.core.values import JobPriority, Timestamp, rfc3339, timestamp
+from hammerwork_cli.core.values import JobPriority, JobStatus, Timestamp, rfc3339, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.event.model import DELIVERIES, OF_STATUS, Event, EventJob, EventType, event_id
@@ -53,6 +53,13 @@ class Reader(NamedTuple):
         )
 
 
+class Streamed:
+    """How often this process has written events for streams: their sender need not wait for its next look."""
+
+    count = 0
+
+
+streamed = Streamed()
 Readers = Mapping[str, Sequence[Reader]]
 """Event type -> who wants it."""
 NOBODY: Readers = {}
@@ -163,6 +170,21 @@ def about(database: Database, event: EventType, job: str, at: datetime, *, paylo
     return of_job(event, next(iter(_jobs(database, [job], payloads=payload))), at)
 
 
+def stream_ends(database: Database, reader: Reader, ids: Sequence[str]) -> int:
+    """Adds how jobs have ended to a stream, unless it waits there; returns how many the stream wants."""
+    rows = []
+    for job in _jobs(database, ids, payloads=reader.include_payload):
+        event, at = OF_STATUS.get(JobStatus(job.status)), timestamp(job.ended_at)
+        if event in reader.events and at is not None and job.queue != DELIVERIES:
+            found = of_job(event, job, at)
+            if reader.fits(found.queue, found.priority):
+                rows.append(_row(database, reader, found))
+    for part in database.parts(rows, ROWS_PER_STATEMENT, _weight):
+        database.run("event.stream", rows=part)
+    streamed.count += bool(rows)
+    return len(rows)
+
+
 def run_failed(
     database: Database, job: str, at: datetime, *, due_at: Timestamp, reason: str | None, queue: str | None = None
 ) -> None:
@@ -223,6 +245,7 @@ def write(database: Database, events: Sequence[Event], *, late: bool = False) ->
         database.run("event.stream", rows=part)
     if deliveries:
         database.notify([DELIVERIES])
+    streamed.count += bool(rows)
 
 
 def _weight(row: tuple[Any, ...]) -> int:

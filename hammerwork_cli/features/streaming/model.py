@@ -1,11 +1,17 @@
 """Streams as they are stored."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from hammerwork_cli.core.values import Timestamp
+from hammerwork_cli.core.values import Timestamp, timestamp
 from hammerwork_cli.features.event.model import EventType
+
+NEARLY_FULL = 0.8
+"""The part of its largest backlog above which a stream is not well."""
+LATE = timedelta(minutes=5)
+"""Age of the first event that waits above which a stream is not well."""
 
 
 class Backend(StrEnum):
@@ -61,3 +67,32 @@ class Stream(NamedTuple):
     created_at: Timestamp = None
     updated_at: Timestamp = None
     updated_by: str | None = None
+
+
+class StreamState(NamedTuple):
+    """A stream, and the events of it that wait."""
+
+    stream: Stream
+    backlog: int
+    oldest_at: Timestamp
+    now: datetime
+
+    @property
+    def oldest_seconds(self) -> float | None:
+        """Age of the first event that waits."""
+        oldest = timestamp(self.oldest_at)
+        return max((self.now - oldest).total_seconds(), 0.0) if oldest else None
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with it, in a sentence."""
+        stream, oldest = self.stream, self.oldest_seconds
+        if not stream.enabled:
+            return None
+        if stream.failing_since is not None:
+            return f"Events cannot be sent: {stream.last_error}"
+        if self.backlog >= NEARLY_FULL * stream.max_backlog:
+            return f"{self.backlog:,} events wait, of at most {stream.max_backlog:,}."
+        if oldest is not None and oldest > LATE.total_seconds():
+            return f"{self.backlog:,} events wait, and no worker sends them."
+        return None

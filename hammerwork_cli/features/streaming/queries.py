@@ -1,0 +1,257 @@
+"""Reads and writes streams, and the events that wait to be sent."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.values import FAILED_SPELLINGS, JobStatus, spellings, timestamp
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.statements import Names
+from hammerwork_cli.errors import ConflictError, DuplicateError, NotFoundError
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventType
+from hammerwork_cli.features.streaming.model import Backend, Partitioning, Stream, StreamFormat, StreamState
+from hammerwork_cli.view.text import cut
+
+PAGE = 500
+_ENDS = (
+    ("completed_at", spellings([JobStatus.COMPLETED])),
+    ("failed_at", FAILED_SPELLINGS),
+    ("timed_out_at", spellings([JobStatus.TIMED_OUT])),
+)
+"""Column of an end, and the statuses that have it."""
+KEPT = timedelta(minutes=20)
+"""How long a sent failure is kept: workers look back for half of that for those that nobody has written."""
+LONGEST_ERROR = 1000
+_NOTICED_LATER = frozenset(map(str, events.FINAL))
+
+
+class Waiting(NamedTuple):
+    """An event that waits to be sent."""
+
+    id: int
+    key: str | None
+    record: dict[str, Any]
+    at: datetime
+
+
+def listed(database: Database) -> list[Stream]:
+    """The streams by name."""
+    if not database.has_own_tables():
+        return []
+    return [_read(row) for row in database.rows("streaming.list", id=None)]
+
+
+def to_send(database: Database) -> list[Stream]:
+    """The streams that are enabled and have events to send."""
+    return [_read(row) for row in database.rows("streaming.to_send")]
+
+
+def named(database: Database, name: str) -> Stream:
+    """The stream with a name, or with an id.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = [one for one in listed(database) if name in {one.name, one.id}]
+    if not found:
+        raise NotFoundError(f"There is no stream {name[:60]!r}.", hint="To list them: hammerwork streaming list")
+    return found[0]
+
+
+def by_id(database: Database, stream: str) -> Stream | None:
+    """The stream with an id, unless somebody has removed it."""
+    row = database.row("streaming.list", id=stream)
+    return _read(row) if row else None
+
+
+def add(database: Database, stream: Stream, *, by: str, now: datetime) -> None:
+    """Adds a stream.
+
+    Raises:
+        ConflictError: there is one of this name.
+    """
+    _write(database, "streaming.add", stream, by=by, now=now, backend=str(stream.backend))
+
+
+def update(database: Database, stream: Stream, *, by: str, now: datetime) -> None:
+    """Writes what somebody says of a stream that exists.
+
+    Raises:
+        ConflictError: another one has its name.
+    """
+    _write(database, "streaming.update", stream, by=by, now=now)
+
+
+def _write(database: Database, statement: str, stream: Stream, *, by: str, now: datetime, **more: Any) -> None:
+    values = {
+        "id": stream.id,
+        "name": stream.name,
+        "target": database.json(dict(stream.target)),
+        "events": json.dumps([str(event) for event in stream.events]),
+        "queues": database.json(list(stream.queues)),
+        "priorities": json.dumps(list(stream.priorities)),
+        "partitioning": str(stream.partitioning),
+        "format": str(stream.format),
+        "include_payload": stream.include_payload,
+        "buffer_size": stream.buffer_size,
+        "buffer_seconds": stream.buffer_seconds,
+        "max_backlog": stream.max_backlog,
+        "by": by[:LONGEST_NAME],
+        "now": now,
+    }
+    try:
+        database.transaction(lambda: database.run(statement, **values, **more))
+    except DuplicateError:
+        raise ConflictError(
+            f"There is a stream {stream.name[:60]!r} already.",
+            hint=f"Change it: hammerwork streaming update {stream.name[:60]}",
+        ) from None
+    database.forget(events.READERS)
+
+
+def switch(
+    database: Database, stream: Stream, *, enabled: bool, by: str, now: datetime, reason: str | None = None
+) -> bool:
+    """Enables or disables a stream; returns whether that changed it. Events that wait stay."""
+    values = {"id": stream.id, "now": now, "by": by[:LONGEST_NAME]}
+    if enabled:
+        changed = database.transaction(lambda: database.run("streaming.enable", **values))
+    else:
+        reason = database.message(reason)
+        changed = database.transaction(lambda: database.run("streaming.disable", reason=reason, **values))
+    database.forget(events.READERS)
+    return bool(changed)
+
+
+def remove(database: Database, stream: Stream) -> bool:
+    """Removes a stream with the events that wait; returns whether it was there."""
+
+    def work() -> bool:
+        removed = bool(database.run("streaming.remove", id=stream.id))
+        database.run("streaming.remove_events", id=stream.id)
+        return removed
+
+    removed = database.transaction(work)
+    database.forget(events.READERS)
+    return removed
+
+
+def unsent(database: Database, stream: Stream, limit: int) -> list[Waiting]:
+    """The next events of a stream, in their order."""
+    rows = database.rows("streaming.unsent", id=stream.id, limit=limit)
+    return [Waiting(int(one), key, json.loads(body), timestamp(at) or datetime.min) for one, key, body, at in rows]
+
+
+def note_sent(database: Database, stream: Stream, sent: Sequence[Waiting], now: datetime) -> None:
+    """Forgets events that the backend has acknowledged. Needs no transaction, and may run again."""
+    kept = [one.id for one in sent if one.record.get("type") in _NOTICED_LATER]
+    gone = [one.id for one in sent if one.record.get("type") not in _NOTICED_LATER]
+
+    def work() -> None:
+        for part in _parts(database, gone):
+            database.run("streaming.has_sent", ids=part)
+        for part in _parts(database, kept):
+            database.run("streaming.keep_sent", ids=part, now=now)
+        if kept:
+            database.run("streaming.forget_sent", id=stream.id, before=now - KEPT)
+        database.run("streaming.count_sent", id=stream.id, events=len(sent), now=now)
+
+    if sent:
+        database.transaction(work)
+
+
+def note_failure(database: Database, stream: Stream, error: str, now: datetime) -> None:
+    """Notes that events could not be sent."""
+    text = database.message(cut(error, LONGEST_ERROR))
+    database.transaction(lambda: database.run("streaming.count_failed", id=stream.id, error=text, now=now))
+
+
+def drop(database: Database, stream: Stream, refused: Sequence[Waiting], error: str) -> None:
+    """Drops events that the backend never takes."""
+    text = database.message(cut(error, LONGEST_ERROR))
+
+    def work() -> None:
+        for part in _parts(database, [one.id for one in refused]):
+            database.run("streaming.has_sent", ids=part)
+        database.run("streaming.count_dropped", id=stream.id, events=len(refused), error=text)
+
+    database.transaction(work)
+
+
+def trim(database: Database, stream: Stream) -> int:
+    """Drops the newest events above the largest backlog, and returns their number."""
+    row = database.row("streaming.last_within", id=stream.id, most=stream.max_backlog)
+    if row is None:
+        return 0
+    error = f"The backlog has more than {stream.max_backlog:,} events: newer ones were dropped."
+
+    def work() -> int:
+        dropped = database.run("streaming.drop", id=stream.id, after=row[0])
+        database.run("streaming.count_dropped", id=stream.id, events=dropped, error=error)
+        return dropped
+
+    return database.transaction(work)
+
+
+def state(database: Database, stream: Stream, now: datetime) -> StreamState:
+    """A stream with the events that wait."""
+    ((waiting, oldest),) = database.rows("streaming.backlog", id=stream.id)
+    return StreamState(stream, int(waiting), oldest, now)
+
+
+def replay(database: Database, stream: Stream, since: datetime, now: datetime) -> int:
+    """Adds the ends of jobs since a time to a stream again, as far as their jobs are there; returns how many it wants.
+
+    Raises:
+        ConflictError: the stream is disabled.
+    """
+    known = (reader for some in events.readers(database).values() for reader in some)
+    reader = next((reader for reader in known if reader.id == stream.id), None)
+    if reader is None:
+        raise ConflictError("A disabled stream sends nothing.", hint=f"hammerwork streaming enable {stream.name[:60]}")
+    # What was sent and is kept for a while would pass for sent.
+    database.transaction(lambda: database.run("streaming.forget_sent", id=stream.id, before=now + KEPT))
+    added = 0
+    for ended, statuses in _ENDS:
+        for ids in _ended(database, ended, statuses, since):
+            added += database.transaction(partial(events.stream_ends, database, reader, ids))
+    return added
+
+
+def _ended(database: Database, ended: str, statuses: Sequence[str], since: datetime) -> Iterator[list[str]]:
+    after: str | None = None
+    while True:
+        values = {"ended": Names((ended,)), "statuses": statuses, "since": since, "after": after}
+        rows = database.rows("streaming.ended", **values, limit=PAGE)
+        if rows:
+            yield [str(job) for job, _ in rows]
+        if len(rows) < PAGE:
+            return
+        after, since = str(rows[-1][0]), timestamp(rows[-1][1]) or since
+
+
+def _parts(database: Database, ids: Sequence[int]) -> Sequence[Sequence[int]]:
+    size = database.key_chunk
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+def _read(row: Sequence[Any]) -> Stream:
+    found = Stream._make(row)
+    name: Any = found.name
+    return found._replace(
+        id=str(found.id),
+        name=name.decode() if isinstance(name, (bytes, bytearray)) else name,
+        backend=Backend(found.backend),
+        target=json.loads(str(found.target)),
+        events=tuple(EventType(word) for word in json.loads(str(found.events)) if word in set(EventType)),
+        queues=tuple(json.loads(str(found.queues))),
+        priorities=tuple(json.loads(str(found.priorities))),
+        partitioning=Partitioning(found.partitioning),
+        format=StreamFormat(found.format),
+        include_payload=bool(found.include_payload),
+        enabled=bool(found.enabled),
+    )

@@ -25,6 +25,7 @@ from hammerwork_cli.runtime.worker.listener import Listener
 from hammerwork_cli.runtime.worker.requests import RequestClaimer
 from hammerwork_cli.runtime.worker.retention import Retention
 from hammerwork_cli.runtime.worker.rounds import Rounds
+from hammerwork_cli.runtime.worker.streams import StreamSenders
 from hammerwork_cli.runtime.worker.turns import TurnThread
 from hammerwork_cli.runtime.worker.upkeep.endings import Endings
 from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
@@ -125,7 +126,7 @@ def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
     )
     threads: tuple[TurnThread, ...] = (keeper, heartbeat)
     if endings is not None:
-        threads = (endings, Scheduler(context), Deliverer(context, sibling), *threads)
+        threads = (endings, Scheduler(context), Deliverer(context, sibling), StreamSenders(context), *threads)
     if options.retention and not options.drain:
         threads = (Retention(context), *threads)
     if database.has_notifications:

@@ -318,6 +318,21 @@ def disable(
     _switch(ctx.obj, required(name, named), form, enabled=False, reason=reason)
 
 
+def toggle(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    wanted: Annotated[bool, typer.Option("--enable/--disable", help="Enable it, or disable it.")] = False,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    \b
+    Examples:
+      hammerwork webhook toggle chat --enable
+    """
+    _switch(ctx.obj, required(name, named), form, enabled=wanted)
+
+
 def _switch(context: Context, name: str, form: Format, *, enabled: bool, reason: str | None = None) -> None:
     database = context.database(changes=True)
     webhook = queries.named(database, name)

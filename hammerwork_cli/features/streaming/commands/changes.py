@@ -1,0 +1,348 @@
+"""The verbs of ``hammerwork streaming`` that change streams, or send again."""
+
+import shlex
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import expand_option_groups
+from hammerwork_cli.cli.options import (
+    Format,
+    FormatOption,
+    ReasonOption,
+    YesOption,
+    several_names,
+    since_option,
+    start_of,
+)
+from hammerwork_cli.core.input.reading import duration_of
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import NotFoundError, UsageError
+from hammerwork_cli.features.callbacks.commands import note_upkeep
+from hammerwork_cli.features.event.model import EventType, event_types
+from hammerwork_cli.features.job.commands import options as read
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.streaming import queries, views
+from hammerwork_cli.features.streaming.commands.arguments import NameArgument, NamedOption, required
+from hammerwork_cli.features.streaming.model import Backend, Partitioning, Stream
+from hammerwork_cli.runtime.delivery.streams.backends import open_backend
+from hammerwork_cli.runtime.delivery.streams.targets import format_of, validate
+from hammerwork_cli.view.text import plural, visible
+
+
+def _target(name: str, help_: str, metavar: str = "NAME") -> Any:
+    return typer.Option(f"--{name}", metavar=metavar, help=help_)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What somebody says of a stream; nothing of what is not given."""
+
+    events: Annotated[
+        list[str] | None,
+        typer.Option("--events", metavar="EVENTS", callback=several_names, help="Types of events. [default: all]"),
+    ] = None
+    queue: Annotated[
+        list[str] | None,
+        typer.Option("-q", "--queue", metavar="QUEUE", callback=several_names, help="Only events of these queues."),
+    ] = None
+    priority: read.PriorityOption = None
+    partitioning: Annotated[
+        Partitioning | None,
+        typer.Option("--partitioning", help="Key of an event, within which the order is kept. [default: job_id]"),
+    ] = None
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", metavar="FORMAT", help="json or cloudevents. [default: json]")
+    ] = None
+    include_payload: Annotated[
+        bool | None,
+        typer.Option("--include-payload/--no-include-payload", help="Send the payloads of jobs. [default: no]"),
+    ] = None
+    buffer_size: Annotated[
+        int | None,
+        typer.Option("--buffer-size", metavar="N", min=1, max=500, help="Events to send together. [default: 500]"),
+    ] = None
+    buffer_time: Annotated[
+        str | None,
+        typer.Option("--buffer-time", metavar="DURATION", help="How long to wait for so many. [default: 0s]"),
+    ] = None
+    max_backlog: Annotated[
+        int | None,
+        typer.Option("--max-backlog", metavar="N", min=1, help="Events that may wait. [default: 1000000]"),
+    ] = None
+    kafka_brokers: Annotated[str | None, _target("kafka-brokers", "Kafka: HOST:PORT,HOST:PORT.", "HOSTS")] = None
+    kafka_topic: Annotated[str | None, _target("kafka-topic", "Kafka: the topic.")] = None
+    kafka_config: Annotated[
+        list[str] | None,
+        _target("kafka-config", "Kafka: a property of librdkafka (repeatable); a secret is env:NAME.", "KEY=VALUE"),
+    ] = None
+    kinesis_region: Annotated[str | None, _target("kinesis-region", "Kinesis: the region.")] = None
+    kinesis_stream: Annotated[str | None, _target("kinesis-stream", "Kinesis: the stream.")] = None
+    kinesis_endpoint: Annotated[str | None, _target("kinesis-endpoint", "Kinesis: another endpoint.", "URL")] = None
+    kinesis_access_key: Annotated[str | None, _target("kinesis-access-key", "Kinesis: env:NAME.", "SECRET")] = None
+    kinesis_secret_key: Annotated[str | None, _target("kinesis-secret-key", "Kinesis: env:NAME.", "SECRET")] = None
+    pubsub_project: Annotated[str | None, _target("pubsub-project", "Pub/Sub: the project.")] = None
+    pubsub_topic: Annotated[str | None, _target("pubsub-topic", "Pub/Sub: the topic.")] = None
+    pubsub_key_file: Annotated[str | None, _target("pubsub-key-file", "Pub/Sub: a service account.", "FILE")] = None
+    pubsub_endpoint: Annotated[str | None, _target("pubsub-endpoint", "Pub/Sub: another endpoint.", "HOST")] = None
+    command: Annotated[
+        str | None,
+        _target("command", "A program that reads a JSON line for each event and answers ok.", "COMMAND"),
+    ] = None
+
+    def applied(self, stream: Stream) -> Stream:
+        """The stream with these settings.
+
+        Raises:
+            UsageError: one is of another backend, or not valid.
+        """
+        given: dict[str, Any] = {
+            "events": None if self.events is None else event_types(self.events),
+            "queues": None if self.queue is None else tuple(self.queue),
+            "priorities": None if self.priority is None else tuple(one.word for one in read.priorities(self.priority)),
+            "partitioning": self.partitioning,
+            "format": None if self.encoding is None else format_of(self.encoding),
+            "include_payload": self.include_payload,
+            "buffer_size": self.buffer_size,
+            "buffer_seconds": None if self.buffer_time is None else duration_of(self.buffer_time).total_seconds(),
+            "max_backlog": self.max_backlog,
+        }
+        target = {**stream.target, **self._target(stream.backend)}
+        return stream._replace(target=target, **{name: value for name, value in given.items() if value is not None})
+
+    def _target(self, backend: Backend) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for one in Backend:
+            prefix = f"{one}_"
+            names = [name for name in self.__dataclass_fields__ if name.startswith(prefix)]
+            for name in names:
+                if (value := getattr(self, name)) is None:
+                    continue
+                if one is not backend:
+                    raise UsageError(f"--{name.replace('_', '-')} is for a stream into {one}, not {backend}.")
+                found[name.removeprefix(prefix)] = _properties(value) if name == "kafka_config" else value
+        if self.command is not None:
+            if backend is not Backend.COMMAND:
+                raise UsageError(f"--command is for a stream into a program, not {backend}.")
+            found["command"] = _words(self.command)
+        return found
+
+
+def _properties(lines: list[str]) -> dict[str, str]:
+    found = {}
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if not equals:
+            raise UsageError(f"The property {name[:40]!r} has no value.", hint="Write KEY=VALUE.")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"The command cannot be read: {error}.") from error
+
+
+@expand_option_groups
+def add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the stream.")],
+    backend: Annotated[Backend, typer.Option("-b", "--backend", help="Where events go.")],
+    no_test: Annotated[bool, typer.Option("--no-test", help="Do not ask the backend whether it takes events.")] = False,
+    form: FormatOption = Format.TABLE,
+    *,
+    settings: Settings,
+) -> None:
+    """
+    An event is written in the transaction of the change, and waits in the database until the backend has acknowledged
+    it: at least once, and in order for each key. Secrets are named as env:NAME, and read where workers send. The
+    libraries of Kafka, Kinesis and Pub/Sub are extras: pip install 'hammerwork-cli[kafka]'.
+
+    \b
+    Examples:
+      hammerwork streaming add --name lake --backend kafka --kafka-brokers kafka:9092 --kafka-topic job-events
+      hammerwork streaming add --name nats --backend command --command 'python3 to_nats.py jobs' --events completed,dead
+    """
+    context: Context = ctx.obj
+    stream = settings.applied(Stream(new_id(), _name(name), backend, events=tuple(EventType)))
+    validate(stream)
+    if not no_test:
+        _check(stream)
+    database = context.database(changes=True)
+    now = context.now(database)
+    context.confirm_profile()
+    queries.add(database, stream, by=context.operator, now=now)
+    note_upkeep(context, database, now, "events of streams")
+    context.answer(
+        views.STREAM.record(queries.state(database, queries.named(database, stream.id), now)),
+        form,
+        lambda: [stream.id],
+    )
+
+
+def _check(stream: Stream) -> None:
+    backend = open_backend(stream)
+    try:
+        backend.check()
+    finally:
+        backend.close()
+
+
+@expand_option_groups
+def update(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    new_name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
+    no_test: Annotated[bool, typer.Option("--no-test", help="Do not ask the backend whether it takes events.")] = False,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+    *,
+    settings: Settings,
+) -> None:
+    """
+    Events that wait go where the changed stream says.
+
+    \b
+    Examples:
+      hammerwork streaming update lake --events completed,dead
+      hammerwork streaming update lake --kafka-topic other
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    old = queries.named(database, required(name, named))
+    stream = settings.applied(old._replace(name=_name(new_name or old.name)))
+    if stream == old:
+        raise UsageError("Nothing was given that changes the stream.", hint="See: hammerwork streaming update --help")
+    validate(stream)
+    if stream.target != old.target and not no_test:
+        _check(stream)
+    context.confirm_profile()
+    queries.update(database, stream, by=context.operator, now=context.now(database))
+    _answer(context, database, stream, form, "Changed")
+
+
+def enable(
+    ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+) -> None:
+    """
+    Events that happened while it was disabled are not sent; those that waited are.
+
+    \b
+    Examples:
+      hammerwork streaming enable lake
+    """
+    _switch(ctx.obj, required(name, named), form, enabled=True)
+
+
+def disable(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    reason: ReasonOption = None,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    Events that wait are sent once it is enabled.
+
+    \b
+    Examples:
+      hammerwork streaming disable lake --reason "the cluster moves"
+    """
+    _switch(ctx.obj, required(name, named), form, enabled=False, reason=reason)
+
+
+def toggle(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    wanted: Annotated[bool, typer.Option("--enable/--disable", help="Enable it, or disable it.")] = False,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    \b
+    Examples:
+      hammerwork streaming toggle lake --enable
+    """
+    _switch(ctx.obj, required(name, named), form, enabled=wanted)
+
+
+def _switch(context: Context, name: str, form: Format, *, enabled: bool, reason: str | None = None) -> None:
+    database = context.database(changes=True)
+    stream = queries.named(database, name)
+    context.confirm_profile()
+    now = context.now(database)
+    changed = queries.switch(database, stream, enabled=enabled, by=context.operator, now=now, reason=reason)
+    done = "Enabled" if enabled else "Disabled"
+    _answer(context, database, stream, form, done if changed else f"Already {done.lower()}:")
+
+
+def _answer(context: Context, database: Database, stream: Stream, form: Format, done: str) -> None:
+    found = queries.by_id(database, stream.id)
+    if found is None:
+        raise NotFoundError("Somebody else has removed the stream.")
+    record = views.STREAM.record(queries.state(database, found, context.now(database)))
+    context.answer(record, form, lambda: [f"{done} {visible(found.name)}."])
+
+
+def remove(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    yes: YesOption = False,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    \b
+    Examples:
+      hammerwork streaming remove lake --yes
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    stream = queries.named(database, required(name, named))
+    state = queries.state(database, stream, context.now(database))
+    waits = f" and {plural(state.backlog, 'event')} that {'waits' if state.backlog == 1 else 'wait'}"
+    question = f"Remove the stream {visible(stream.name)}{waits if state.backlog else ''}?"
+    context.confirm(question, yes=yes, form=form, plan=[stream.name])
+    context.confirm_profile()
+    if not queries.remove(database, stream):
+        raise NotFoundError("Somebody else has removed the stream.")
+    context.answer(views.STREAM.record(state), form, lambda: [f"Removed {visible(stream.name)}."])
+
+
+def replay(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    since: Annotated[str, since_option("Ends of jobs")] = "24h",
+    yes: YesOption = False,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    Sends how jobs have ended, as far as the stream wants it and the jobs are not archived or deleted. The ids of these
+    events are those of before.
+
+    \b
+    Examples:
+      hammerwork streaming replay lake --since 2h
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    now = context.now(database)
+    stream, start = queries.named(database, required(name, named)), start_of(now, since)
+    question = f"Send the ends of jobs since {start:%Y-%m-%d %H:%M} UTC to {visible(stream.name)} again?"
+    context.confirm(question, yes=yes, form=form, plan=[stream.name])
+    context.confirm_profile()
+    added = queries.replay(database, stream, start, now)
+    record = views.REPLAYED.record({"stream": stream.name, "events": added})
+    context.answer(record, form, lambda: [f"{plural(added, 'event')} will be sent again."])
+
+
+def _name(name: str) -> str:
+    text = name.strip()
+    if not text or len(text) > 255 or any(ord(letter) < 32 for letter in text):
+        raise UsageError("A stream needs a name of 1 to 255 characters.")
+    return text

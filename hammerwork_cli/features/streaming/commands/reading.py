@@ -1,0 +1,122 @@
+"""``hammerwork streaming list``, ``show``, ``test`` and ``health``."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption, one_name
+from hammerwork_cli.errors import AnswerIsNoError
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import event_types
+from hammerwork_cli.features.event.samples import sample
+from hammerwork_cli.features.job.queries.listing import resolve
+from hammerwork_cli.features.streaming import queries, views
+from hammerwork_cli.features.streaming.commands.arguments import NameArgument, NamedOption, required
+from hammerwork_cli.features.streaming.views import SentTest
+from hammerwork_cli.runtime.delivery.streams.backends import open_backend
+from hammerwork_cli.runtime.delivery.streams.messages import encode
+
+
+def list_(
+    ctx: typer.Context,
+    detailed: Annotated[bool, typer.Option("-d", "--detailed", help="Show more columns.")] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    \b
+    Examples:
+      hammerwork streaming list
+      hammerwork streaming list --format json | jq '.[] | select(.backlog > 1000)'
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    now = context.now(database)
+    context.show(
+        [queries.state(database, one, now) for one in queries.listed(database)],
+        form,
+        columns=views.columns(detailed=detailed),
+        shape=views.STREAM,
+        empty="There is no stream. To add one: hammerwork streaming add",
+    )
+
+
+def show(
+    ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+) -> None:
+    """
+    \b
+    Examples:
+      hammerwork streaming show lake
+      hammerwork streaming show lake --format json | jq '.backlog, .oldest_seconds'
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    found = queries.state(database, queries.named(database, required(name, named)), context.now(database))
+    context.answer(views.STREAM.record(found), form, lambda: views.text(found))
+
+
+def try_(
+    ctx: typer.Context,
+    name: NameArgument = None,
+    event_type: Annotated[str, typer.Option("--event-type", metavar="EVENT", help="Type of the event.")] = "completed",
+    job: Annotated[
+        str | None, typer.Option("--job-id", metavar="JOB", help="An event about this job. [default: an example]")
+    ] = None,
+    queue: Annotated[
+        str, typer.Option("-q", "--queue", metavar="QUEUE", callback=one_name, help="Queue of the example.")
+    ] = "test",
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    The stream may be disabled, and its filters do not matter. Secrets with env: are read here. Exit code 1 unless the
+    backend acknowledges the event.
+
+    \b
+    Examples:
+      hammerwork streaming test lake
+      hammerwork streaming test lake --event-type dead --job-id 0d7c21a4
+    """
+    context: Context = ctx.obj
+    (event_name,) = event_types([event_type])
+    database = context.database()
+    stream, now = queries.named(database, required(name, named)), context.now(database)
+    if job is None:
+        event = sample(event_name, now, queue=queue)
+    else:
+        event = events.about(database, event_name, resolve(database, job), now, payload=stream.include_payload)
+    record, key = event.record(), events.key_of(str(stream.partitioning), event)
+    began = time.monotonic()
+    backend = open_backend(stream)
+    try:
+        backend.send([encode(stream, record, key)])
+    finally:
+        backend.close()
+    sent = SentTest(stream.name, record, key, time.monotonic() - began)
+    context.answer(views.TEST.record(sent), form, lambda: views.sent_lines(sent))
+
+
+def health(
+    ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+) -> None:
+    """
+    \b
+    Examples:
+      hammerwork streaming health && echo fine
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    now = context.now(database)
+    chosen = queries.listed(database) if not (name or named) else [queries.named(database, required(name, named))]
+    states = [queries.state(database, one, now) for one in chosen]
+    context.show(
+        states,
+        form,
+        columns=views.columns(detailed=False),
+        shape=views.STREAM,
+        empty="There is no stream.",
+    )
+    if bad := [f"{state.stream.name}: {state.problem}" for state in states if state.problem]:
+        raise AnswerIsNoError(" ".join(bad))

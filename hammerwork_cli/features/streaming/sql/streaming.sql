@@ -1,0 +1,103 @@
+-- Streams, and the events that wait to be sent.
+
+-- name: columns
+-- The columns of streaming.model.Stream, in order.
+s.id, s.name, s.backend, s.target, s.events, s.queues, s.priorities, s.partitioning, s.format, s.include_payload, s.buffer_size,
+s.buffer_seconds, s.max_backlog, s.enabled, s.disabled_reason, s.enabled_at, s.sent, s.failed, s.dropped, s.failing_since,
+s.last_sent_at, s.last_error, s.created_at, s.updated_at, s.updated_by
+
+-- name: list
+-- Lists the streams by name, or reads one.
+SELECT {columns} FROM hammerwork_streams s
+/* if :id */ WHERE s.id = :id
+ORDER BY s.name
+
+-- name: to_send
+-- Lists the streams that are enabled and have events to send.
+SELECT {columns} FROM hammerwork_streams s
+WHERE s.enabled AND EXISTS (SELECT 1 FROM hammerwork_stream_events e WHERE e.stream_id = s.id AND e.sent_at IS NULL)
+ORDER BY s.name
+
+-- name: add
+-- Adds a stream.
+INSERT INTO hammerwork_streams (id, name, backend, target, events, queues, priorities, partitioning, format, include_payload,
+buffer_size, buffer_seconds, max_backlog, enabled, enabled_at, sent, failed, dropped, created_at, updated_at, updated_by)
+VALUES (:id, :name, :backend, :target, :events, :queues, :priorities, :partitioning, :format, :include_payload, :buffer_size,
+:buffer_seconds, :max_backlog, TRUE, :now, 0, 0, 0, :now, :now, :by)
+
+-- name: update
+-- Changes what somebody says of a stream.
+UPDATE hammerwork_streams SET name = :name, target = :target, events = :events, queues = :queues, priorities = :priorities,
+partitioning = :partitioning, format = :format, include_payload = :include_payload, buffer_size = :buffer_size,
+buffer_seconds = :buffer_seconds, max_backlog = :max_backlog, updated_at = :now, updated_by = :by
+WHERE id = :id
+
+-- name: enable
+-- Lets a stream take the events from now on.
+UPDATE hammerwork_streams SET enabled = TRUE, disabled_reason = NULL, enabled_at = :now, failing_since = NULL,
+updated_at = :now, updated_by = :by
+WHERE id = :id AND NOT enabled
+
+-- name: disable
+-- Lets a stream take and send no further events.
+UPDATE hammerwork_streams SET enabled = FALSE, disabled_reason = :reason, updated_at = :now, updated_by = :by
+WHERE id = :id AND enabled
+
+-- name: remove
+-- Removes a stream.
+DELETE FROM hammerwork_streams WHERE id = :id
+
+-- name: remove_events
+-- Removes events of a stream that is no more.
+DELETE FROM hammerwork_stream_events WHERE stream_id = :id
+
+-- name: unsent
+-- Reads the next events of a stream.
+SELECT e.id, e.event_key, e.body, e.created_at FROM hammerwork_stream_events e
+WHERE e.stream_id = :id AND e.sent_at IS NULL
+ORDER BY e.id LIMIT :limit
+
+-- name: has_sent
+-- Deletes events that were sent.
+DELETE FROM hammerwork_stream_events WHERE id IN (:ids)
+
+-- name: keep_sent
+-- Keeps events that were sent for a while, so that nobody adds them again.
+UPDATE hammerwork_stream_events SET sent_at = :now WHERE id IN (:ids)
+
+-- name: forget_sent
+-- Deletes events that were sent long ago.
+DELETE FROM hammerwork_stream_events WHERE stream_id = :id AND sent_at < :before
+
+-- name: count_sent
+-- Notes that events of a stream were sent.
+UPDATE hammerwork_streams SET sent = sent + :events, failing_since = NULL, last_error = NULL, last_sent_at = :now WHERE id = :id
+
+-- name: count_failed
+-- Notes that events of a stream could not be sent.
+UPDATE hammerwork_streams SET failed = failed + 1, failing_since = COALESCE(failing_since, :now), last_error = :error
+WHERE id = :id
+
+-- name: count_dropped
+-- Notes that events of a stream were dropped.
+UPDATE hammerwork_streams SET dropped = dropped + :events, last_error = :error WHERE id = :id
+
+-- name: backlog
+-- Counts the events of a stream that wait, and reads when the first one happened.
+SELECT COUNT(*), MIN(e.created_at) FROM hammerwork_stream_events e WHERE e.stream_id = :id AND e.sent_at IS NULL
+
+-- name: last_within
+-- Reads the last event that a backlog has room for.
+SELECT e.id FROM hammerwork_stream_events e WHERE e.stream_id = :id AND e.sent_at IS NULL
+ORDER BY e.id LIMIT 1 OFFSET :most
+
+-- name: drop
+-- Drops the events that a backlog has no room for.
+DELETE FROM hammerwork_stream_events WHERE stream_id = :id AND sent_at IS NULL AND id >= :after
+
+-- name: ended
+-- Lists the next jobs that ended since a time, by the column of that time.
+SELECT j.id, j.:ended FROM hammerwork_jobs j
+WHERE j.:ended >= :since AND j.status IN (:statuses)
+/* if :after */ AND (j.:ended > :since OR j.id > :after)
+ORDER BY j.:ended, j.id LIMIT :limit

@@ -1,0 +1,201 @@
+"""Sends the events of streams. One worker at a time sends those of a stream, in their order."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import TypeVar
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import HammerworkError, UsageError
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.features.streaming.model import Stream
+from hammerwork_cli.features.streaming.queries import Waiting
+from hammerwork_cli.features.worker.queries import duties
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.delivery.streams.backends import TIMEOUT_SECONDS, OpenBackend, open_backend
+from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError, StreamError
+from hammerwork_cli.runtime.delivery.streams.messages import encode
+from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
+from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
+from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
+from hammerwork_cli.view.text import plural
+
+LEASE_SECONDS = 2 * TIMEOUT_SECONDS + 30
+"""For how long a worker sends the events of a stream before others may: longer than it can wait for the backend."""
+SOON = 0.2
+"""Seconds until the next look while there are events."""
+BUSY_SECONDS = 5.0
+"""Seconds without events after which the looks become rare."""
+FIRST_PAUSE, LONGEST_FAILURE_PAUSE = 1.0, 30.0
+"""Seconds before a failed stream is tried again."""
+log = logging.getLogger("hammerwork")
+Result = TypeVar("Result")
+
+
+def duty_of(stream: Stream) -> str:
+    """The duty to send the events of a stream."""
+    return f"stream {stream.id}"
+
+
+class StreamSender(threading.Thread):
+    """Sends the events of one stream until there are none, the worker stops, or another one has the duty."""
+
+    def __init__(self, stream: Stream, worker: str, clock: ServerClock, connections: Connections) -> None:
+        super().__init__(name=f"hammerwork-stream-{stream.name[:40]}", daemon=True)
+        self.stream, self.worker, self.clock, self.connections = stream, worker, clock, connections
+        self.stopped = threading.Event()
+        self._failures = 0
+        self._idle_since = time.monotonic()
+
+    def run(self) -> None:
+        """Sends what there is, again and again. Whatever fails is noted, and tried again."""
+        backend: OpenBackend | None = None
+        try:
+            backend = open_backend(self.stream)
+            while not self.stopped.is_set():
+                pause = self._turn(backend)
+                if pause is None:
+                    return
+                self.stopped.wait(pause)
+        except Exception as error:  # noqa: BLE001  the next look starts another one
+            self._fail(error)
+        finally:
+            if backend is not None:
+                backend.close()
+            self._try(lambda database: duties.give_up(database, duty_of(self.stream), self.worker))
+
+    def _turn(self, backend: OpenBackend) -> float | None:
+        """Sends the next events; returns the seconds until the next turn, ``None`` if there is nothing to do."""
+        until = self.clock.now() + timedelta(seconds=LEASE_SECONDS)
+        if not self._run(lambda database: duties.keep(database, duty_of(self.stream), self.worker, until=until)):
+            return None
+        kept_until = time.monotonic() + LEASE_SECONDS
+        present = self._run(lambda database: streams.by_id(database, self.stream.id))
+        if present is None or not present.enabled or present.updated_at != self.stream.updated_at:
+            return None  # the next look begins anew
+        found = self._run(lambda database: streams.unsent(database, self.stream, self.stream.buffer_size))
+        if not found:
+            return None if time.monotonic() - self._idle_since > BUSY_SECONDS else SOON
+        self._idle_since = time.monotonic()
+        if len(found) < self.stream.buffer_size and self.stream.buffer_seconds:
+            waited = (self.clock.now() - found[0].at).total_seconds()
+            if waited < self.stream.buffer_seconds:
+                return min(self.stream.buffer_seconds - waited, LONGEST_PAUSE)
+        if kept_until - time.monotonic() < TIMEOUT_SECONDS:
+            return 0.0  # another worker might begin meanwhile
+        return self._send(backend, found)
+
+    def _send(self, backend: OpenBackend, found: list[Waiting]) -> float:
+        try:
+            backend.send([encode(self.stream, one.record, one.key) for one in found])
+        except EventTooLargeError as error:
+            refused, said = [found[position] for position in error.positions], f"{error.message} It was dropped."
+            self._run(lambda database: streams.drop(database, self.stream, refused, said))
+            log.error("Stream %s: %s", self.stream.name, said)
+            return 0.0
+        except StreamError as error:
+            sent = [found[position] for position in sorted(error.acknowledged)]
+            self._run(lambda database: streams.note_sent(database, self.stream, sent, self.clock.now()))
+            self._fail(error)
+            return min(FIRST_PAUSE * 2 ** min(self._failures - 1, 10), LONGEST_FAILURE_PAUSE)
+        self._run(lambda database: streams.note_sent(database, self.stream, found, self.clock.now()))
+        if self._failures:
+            log.info("Stream %s: events are sent again.", self.stream.name)
+        self._failures = 0
+        return 0.0 if len(found) == self.stream.buffer_size else SOON
+
+    def _fail(self, error: Exception) -> None:
+        said = error.message if isinstance(error, HammerworkError) else f"{type(error).__name__}: {error}"
+        self._failures += 1
+        level = logging.WARNING if self._failures == 1 else logging.DEBUG
+        log.log(level, "Stream %s: events could not be sent, and wait: %s", self.stream.name, said)
+
+        def note(database: Database) -> None:
+            streams.note_failure(database, self.stream, said, self.clock.now())
+            if dropped := streams.trim(database, self.stream):
+                log.error("Stream %s: %s dropped: the backlog is full.", self.stream.name, plural(dropped, "event"))
+
+        self._try(note)
+
+    def _run(self, unit: Callable[[Database], Result]) -> Result:
+        return self.connections.run(unit, over=self.stopped.is_set)
+
+    def _try(self, unit: Callable[[Database], object]) -> None:
+        with suppress(HammerworkError):
+            self.connections.run(unit, patience=0)
+
+
+class StreamSenders(TurnThread):
+    """Starts a thread for each stream that has events to send, unless another worker sends them."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        super().__init__("streams", context.connections.for_thread(LOCK_SECONDS_OF_UPKEEP))
+        self._worker, self._clock = context.registration.id, context.clock
+        self._for_sender = lambda: context.connections.for_thread(LOCK_SECONDS_OF_UPKEEP)
+        # This thread alone uses the rest.
+        self._senders: dict[str, StreamSender] = {}
+        self._connections: dict[str, Connections] = {}
+        self._written = 0
+        self._left: set[str] = set()
+
+    def tasks(self) -> Mapping[str, Task]:
+        """Looks for streams that have events to send."""
+        return {"Sending events": lambda: self.connections.run(self._look, patience=0)}
+
+    def pause(self, began: float, turn: Turn) -> float:
+        """A few seconds, unless this process writes events meanwhile."""
+        del began, turn
+        return LONGEST_PAUSE
+
+    def rest(self, seconds: float) -> None:
+        """Waits until the next turn, or until somebody in this process has written events for streams."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.stopped.wait(SOON):
+            if events.streamed.count != self._written:
+                self._written = events.streamed.count
+                return
+
+    def end(self) -> None:
+        """Ends the senders, too."""
+        super().end()
+        for sender in list(self._senders.values()):
+            sender.stopped.set()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits for the senders, too."""
+        super().join(timeout)
+        for sender in list(self._senders.values()):
+            sender.join(timeout)
+
+    def _look(self, database: Database) -> None:
+        self._senders = {stream: sender for stream, sender in self._senders.items() if sender.is_alive()}
+        if not any(reader.kind == "stream" for some in events.readers(database).values() for reader in some):
+            return
+        due = duties.times(database)
+        for stream in streams.to_send(database):
+            if stream.id in self._senders or self.stopped.is_set() or not self._can_send(stream):
+                continue
+            length = timedelta(seconds=LEASE_SECONDS)
+            now = self._clock.now()
+            if duties.take_due(database, duty_of(stream), self._worker, due, now=now, length=length):
+                connections = self._connections.setdefault(stream.id, self._for_sender())
+                self._senders[stream.id] = StreamSender(stream, self._worker, self._clock, connections)
+                self._senders[stream.id].start()
+
+    def _can_send(self, stream: Stream) -> bool:
+        """Whether this worker has the library for a stream. Another one may have it."""
+        try:
+            open_backend(stream).close()
+        except UsageError as error:
+            if stream.id not in self._left:
+                self._left.add(stream.id)
+                log.warning("Stream %s is left to other workers: %s %s", stream.name, error.message, error.hint or "")
+            return False
+        except HammerworkError:
+            return True  # the sender notes it
+        return True
