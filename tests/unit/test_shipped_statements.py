@@ -181,6 +181,7 @@ BY_AGE = {
     "cron.schedules.forget_ahead": "ServerClock.trusted_now; such rows have no job",
     "cron.schedules.forget_runs": "UpkeepThread._takes_history",
     "job.attempts.forget_surplus": "no clock: a number of attempts is kept",
+    "streaming.forget_sent": "a clock that is ahead lets a failure that was sent be sent once more, which is allowed",
     "worker.limits.forget": "the server's clock, which wrote these times, while the limit is locked",
     "worker.registry.forget": "worker.registry.long_ended: the start of another worker",
     "worker.spawn.forget_earlier_operations": "no clock: a number of operations is kept",

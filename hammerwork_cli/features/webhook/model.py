@@ -61,6 +61,7 @@ class Webhook(NamedTuple):
         """Shows no secret: tracebacks and logs have it."""
         return f"Webhook(id={self.id!r}, name={self.name!r})"
 
+
 class Delivery(NamedTuple):
     """The delivery of an event to a webhook: a job."""
 

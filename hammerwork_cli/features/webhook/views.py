@@ -98,30 +98,30 @@ DELIVERY = Shape[Delivery](
 class WebhookStats(NamedTuple):
     """The deliveries of a webhook whose events happened since a time."""
 
-    webhook: Webhook
+    hook: Webhook
     counts: Counts
 
 
 STATS = Shape[WebhookStats](
     {
-        "name": key.text().of("webhook.name"),
-        "enabled": key.flag().of("webhook.enabled"),
+        "name": key.text().of("hook.name"),
+        "enabled": key.flag().of("hook.enabled"),
         "deliveries": key.count("Of the time that was asked for").of("counts.total"),
         "delivered": key.count().of(lambda one: one.counts.of("Completed")),
         "open": key.count("Not delivered yet").of("counts.open"),
         "given_up": key.count().of("counts.unsuccessful"),
-        "all_delivered": key.count("Since the webhook was added").of("webhook.delivered"),
-        "all_failed": key.count("Since the webhook was added").of("webhook.failed"),
-        "failing_since": key.null_or(key.instant()).of("webhook.failing_since"),
+        "all_delivered": key.count("Since the webhook was added").of("hook.delivered"),
+        "all_failed": key.count("Since the webhook was added").of("hook.failed"),
+        "failing_since": key.null_or(key.instant()).of("hook.failing_since"),
     }
 )
 STATS_COLUMNS: Sequence[Column[WebhookStats]] = (
-    Column("webhook", lambda one: one.webhook.name, cuts=True),
+    Column("webhook", lambda one: one.hook.name, cuts=True),
     Column("deliveries", lambda one: count(one.counts.total), "right"),
     Column("delivered", lambda one: count(one.counts.of("Completed")), "right"),
     Column("open", lambda one: count(one.counts.open), "right"),
     Column("given up", lambda one: count(one.counts.unsuccessful), "right"),
-    Column("failing since (UTC)", lambda one: instant(one.webhook.failing_since), optional=True),
+    Column("failing since (UTC)", lambda one: instant(one.hook.failing_since), optional=True),
 )
 
 

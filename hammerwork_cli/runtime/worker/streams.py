@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from hammerwork_cli.database import Database
@@ -102,7 +103,7 @@ class StreamSender(threading.Thread):
             sent = [found[position] for position in sorted(error.acknowledged)]
             self._run(lambda database: streams.note_sent(database, self.stream, sent, self.clock.now()))
             self._fail(error)
-            return min(FIRST_PAUSE * 2 ** min(self._failures - 1, 10), LONGEST_FAILURE_PAUSE)
+            return min(FIRST_PAUSE * float(2 ** min(self._failures - 1, 10)), LONGEST_FAILURE_PAUSE)
         self._run(lambda database: streams.note_sent(database, self.stream, found, self.clock.now()))
         if self._failures:
             log.info("Stream %s: events are sent again.", self.stream.name)
@@ -136,7 +137,7 @@ class StreamSenders(TurnThread):
     def __init__(self, context: WorkerContext) -> None:
         super().__init__("streams", context.connections.for_thread(LOCK_SECONDS_OF_UPKEEP))
         self._worker, self._clock = context.registration.id, context.clock
-        self._for_sender = lambda: context.connections.for_thread(LOCK_SECONDS_OF_UPKEEP)
+        self._for_sender: Callable[[], Connections] = partial(context.connections.for_thread, LOCK_SECONDS_OF_UPKEEP)
         # This thread alone uses the rest.
         self._senders: dict[str, StreamSender] = {}
         self._connections: dict[str, Connections] = {}

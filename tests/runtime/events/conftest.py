@@ -63,6 +63,10 @@ def forget_readers(database: Database) -> None:
     database.forget(events.READERS)
 
 
+ENDS = ("tree.completed", "tree.failed", "batch.ended", "workflow.ended")
+
+
 @pytest.fixture
 def listening(stage: Stage) -> Listening:
-    return Listening(stage)
+    """All events but for the ends of trees, batches and workflows."""
+    return Listening(stage, ENDS)

@@ -1,6 +1,7 @@
 """Events are written in the transaction of the change, exactly once, by whoever makes it."""
 
 import contextlib
+import time
 from datetime import timedelta
 from functools import partial
 
@@ -21,7 +22,7 @@ from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
-from tests.runtime.events.conftest import Listening
+from tests.runtime.events.conftest import ENDS, Listening
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
 ENQUEUED, STARTED, COMPLETED = "job.enqueued", "job.started", "job.completed"
@@ -74,12 +75,12 @@ def test_each_end_of_an_attempt_has_its_event(stage: Stage, app: Handlers, liste
 
 
 def test_a_job_that_takes_too_long_has_timed_out(lite: Stage, app: Handlers) -> None:
-    listening = Listening(lite)
+    listening = Listening(lite, ENDS)
 
     @app.job("slow", timeout=timedelta(milliseconds=50))
     def slow(_: Job, context: SpawnContext) -> None:
         while not context.cancelled:
-            context.wait(0.01) if hasattr(context, "wait") else None
+            time.sleep(0.01)
 
     (job,) = lite.enqueue(Job("slow"))
     lite.work(app)
@@ -107,8 +108,8 @@ def test_dependents_of_a_failed_job_fail_with_an_event_each(stage: Stage, app: H
     app.register_job("first", give_up)
     app.register_job("then", lambda _: None)
     first = Job("first")
-    then = Job("then").with_dependencies(first.id)
-    last = Job("then").with_dependencies(then.id)
+    then = Job("then").depends_on(first.id)
+    last = Job("then").depends_on(then.id)
     stage.enqueue(first, then, last)
     stage.work(app)
     assert [listening.types(one.id)[-1] for one in (first, then, last)] == ["job.dead", "job.failed", "job.failed"]

@@ -60,7 +60,7 @@ WHERE id = :id
 SELECT j.id, {status j}, j.attempts, j.max_attempts, j.created_at, COALESCE(j.completed_at, j.failed_at, j.timed_out_at, j.started_at),
 j.scheduled_at, j.payload, j.result_data, j.error_message
 FROM hammerwork_jobs j
-WHERE {same j.queue_name :queue} AND {webhook_of} = :webhook
+WHERE {same j.queue_name :queue} AND :webhook = {webhook_of}
 /* if :since */ AND j.created_at >= :since
 /* if :failed */ AND j.status IN (:failed)
 ORDER BY j.created_at DESC, j.id DESC LIMIT :limit

@@ -69,7 +69,7 @@ def _check_path(path: str, fields: Fields) -> None:
         if not below:
             problem, hint = "leads into a text or number", f"Write {{{{event.{steps[0]}}}}}."
         elif below is not True and (steps[1] not in below or steps[2:]):
-            problem, hint = "names no field", f"event.{steps[0]} has: {', '.join(sorted(below))}."
+            problem, hint = "names no field", f"The field {steps[0]} has: {', '.join(sorted(below))}."
     if problem:
         raise UsageError(f"{{{{{path:.80}}}}} in the template {problem}.", hint=hint)
 
