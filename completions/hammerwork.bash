@@ -9,7 +9,7 @@ _hammerwork_look() {
     commands="" options="" takes=" " arguments=""
     case $1 in
         '')
-            commands='spawn monitor job queue cron batch workflow archive worker web demo migration config backup maintenance completion schema'
+            commands='spawn monitor job queue cron batch workflow archive webhook streaming worker web demo migration config backup maintenance completion schema'
             options='--version --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
@@ -314,6 +314,124 @@ _hammerwork_look() {
         'archive remove-policy')
             options='--queue --all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'webhook')
+            commands='list show add update rotate-secret enable disable remove deliveries replay stats test verify import'
+            options='--help'
+            ;;
+        'webhook list')
+            options='--detailed --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'webhook show')
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'webhook add')
+            options='--name --url --secret --format --method --events --queue --priority --header --auth-token --basic-auth --api-key-header --api-key --body --template --include-payload --no-include-payload --allow-private --no-allow-private --insecure --no-insecure --timeout --max-retries --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --name= --url=:urls --secret= --format=table,json,jsonl,csv,tsv -m= --method= --events= -q=:queue_lists --queue=:queue_lists -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --header= --auth-token= --basic-auth= --api-key-header= --api-key= --body=standard,cloudevents,original --template=:json --timeout= --max-retries= -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'webhook update')
+            options='--name --url --format --method --events --queue --priority --header --auth-token --basic-auth --api-key-header --api-key --body --template --include-payload --no-include-payload --allow-private --no-allow-private --insecure --no-insecure --timeout --max-retries --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --name= --url=:urls --format=table,json,jsonl,csv,tsv -m= --method= --events= -q=:queue_lists --queue=:queue_lists -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --header= --auth-token= --basic-auth= --api-key-header= --api-key= --body=standard,cloudevents,original --template=:json --timeout= --max-retries= -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'webhook rotate-secret')
+            options='--secret --keep-old --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --secret= --keep-old= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'webhook enable')
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'webhook disable')
+            options='--reason --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'webhook remove')
+            options='--yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'webhook deliveries')
+            options='--failed --since --limit --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'webhook replay')
+            options='--since --all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'webhook stats')
+            options='--since --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'webhook test')
+            options='--event-type --job-id --queue --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --event-type= --job-id=:jobs -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'webhook verify')
+            options='--secret --headers --body --tolerance --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --secret= --headers=:files --body=:files --tolerance= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'webhook import')
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments=':files'
+            ;;
+        'streaming')
+            commands='list show add update enable disable remove replay test'
+            options='--help'
+            ;;
+        'streaming list')
+            options='--detailed --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'streaming show')
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'streaming add')
+            options='--name --backend --no-test --format --events --queue --priority --partitioning --encoding --include-payload --no-include-payload --buffer-size --buffer-time --max-backlog --kafka-brokers --kafka-topic --kafka-config --kinesis-region --kinesis-stream --kinesis-endpoint --kinesis-access-key --kinesis-secret-key --pubsub-project --pubsub-topic --pubsub-key-file --pubsub-endpoint --command --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --name= -b=kafka,kinesis,pubsub,command --backend=kafka,kinesis,pubsub,command --format=table,json,jsonl,csv,tsv --events= -q=:queue_lists --queue=:queue_lists -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --partitioning=none,job_id,queue_name,priority,event_type,root_id --encoding= --buffer-size= --buffer-time= --max-backlog= --kafka-brokers= --kafka-topic= --kafka-config= --kinesis-region= --kinesis-stream= --kinesis-endpoint=:urls --kinesis-access-key= --kinesis-secret-key= --pubsub-project= --pubsub-topic= --pubsub-key-file=:files --pubsub-endpoint= --command= -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'streaming update')
+            options='--name --no-test --format --events --queue --priority --partitioning --encoding --include-payload --no-include-payload --buffer-size --buffer-time --max-backlog --kafka-brokers --kafka-topic --kafka-config --kinesis-region --kinesis-stream --kinesis-endpoint --kinesis-access-key --kinesis-secret-key --pubsub-project --pubsub-topic --pubsub-key-file --pubsub-endpoint --command --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --name= --format=table,json,jsonl,csv,tsv --events= -q=:queue_lists --queue=:queue_lists -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --partitioning=none,job_id,queue_name,priority,event_type,root_id --encoding= --buffer-size= --buffer-time= --max-backlog= --kafka-brokers= --kafka-topic= --kafka-config= --kinesis-region= --kinesis-stream= --kinesis-endpoint=:urls --kinesis-access-key= --kinesis-secret-key= --pubsub-project= --pubsub-topic= --pubsub-key-file=:files --pubsub-endpoint= --command= -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'streaming enable')
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'streaming disable')
+            options='--reason --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'streaming remove')
+            options='--yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'streaming replay')
+            options='--since --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'streaming test')
+            options='--event-type --job-id --queue --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --event-type= --job-id=:jobs -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
             ;;
         'worker')
             commands='start list status stop restart'
