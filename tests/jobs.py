@@ -57,8 +57,9 @@ def statuses(url: str) -> dict[int, str]:
     return {int(str(job)[:8], 16): status for job, status in rows(url)}
 
 
-def move_to_archive(url: str, number: int, payload: bytes) -> None:
-    """Leaves a job in the archive table only, with this payload."""
+def move_to_archive(url: str, number: int | str, payload: bytes) -> None:
+    """Leaves a job, by its number or its id, in the archive table only, with this payload."""
+    job = identity(number) if isinstance(number, int) else number
     with contextlib.closing(connect(url)) as database:
         packed = {"postgresql": f"'\\x{payload.hex()}'", "mysql": f"0x{payload.hex()}", "sqlite": f"x'{payload.hex()}'"}
         truth = "1" if database.dialect == "sqlite" else "TRUE"
@@ -66,6 +67,6 @@ def move_to_archive(url: str, number: int, payload: bytes) -> None:
             "INSERT INTO hammerwork_jobs_archive (id, queue_name, payload, payload_compressed, status, created_at,"
             " scheduled_at, completed_at, archival_reason, archived_by)"
             f" SELECT id, queue_name, {packed[database.dialect]}, {truth}, status, created_at, scheduled_at,"
-            f" completed_at, 'Manual', 'ada' FROM hammerwork_jobs WHERE id = '{identity(number)}'"
+            f" completed_at, 'Manual', 'ada' FROM hammerwork_jobs WHERE id = '{job}'"
         )
-        database.script(f"DELETE FROM hammerwork_jobs WHERE id = '{identity(number)}'")
+        database.script(f"DELETE FROM hammerwork_jobs WHERE id = '{job}'")

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import NoneType
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
-from psycopg.abc import Loader
+from psycopg.abc import Dumper, Loader
+from psycopg.adapt import AdaptersMap
 from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.array import ListDumper
@@ -41,6 +42,35 @@ def _doubled(text: str) -> str:
     return text.replace("\\", "\\\\").replace("'", "''")
 
 
+def _adapters(text: type[Dumper]) -> AdaptersMap:
+    adapters = AdaptersMap(psycopg.adapters)
+    adapters.register_dumper(str, text)
+    for kind, dumper in ((int, IntDumper), (bool, BoolDumper), (list, ListDumper), (bytes, BytesDumper)):
+        adapters.register_dumper(kind, dumper)
+    adapters.register_dumper(NoneType, NoneDumper)
+    for name, loader in _LOADERS.items():
+        adapters.register_loader(name, loader)
+    adapters.register_loader(adapters.types["uuid"].array_oid, TextLoader)
+    return adapters
+
+
+class _Cursor(psycopg.ClientCursor[Row]):
+    """Not the connection's own kind: its rows may be anything, and a pooler may not know its prepared statements.
+
+    Its adapters are made once, since each job that is enqueued has a cursor of its own.
+    """
+
+    _ours: ClassVar[AdaptersMap] = _adapters(StrDumperUnknown)
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        return self._ours
+
+
+class _EscapingCursor(_Cursor):
+    _ours = _adapters(_EscapedStrDumper)
+
+
 class BorrowedPostgres(Borrowed, PostgresDatabase):
     """A ``psycopg.Connection``, whatever its cursors, row factory, adapters, encoding and settings are."""
 
@@ -63,17 +93,8 @@ class BorrowedPostgres(Borrowed, PostgresDatabase):
         return bool(self._connection.info.encoding == UTF8)
 
     def _new_cursor(self) -> "psycopg.Cursor[Row]":
-        # Not the connection's own kind: its rows may be anything, and a pooler may not know its prepared statements.
-        cursor: psycopg.Cursor[Row] = psycopg.ClientCursor(self._connection, row_factory=tuple_row)
-        adapters = cursor.adapters
-        adapters.register_dumper(str, StrDumperUnknown if self._is_utf8 else _EscapedStrDumper)
-        for kind, dumper in ((int, IntDumper), (bool, BoolDumper), (list, ListDumper), (bytes, BytesDumper)):
-            adapters.register_dumper(kind, dumper)
-        adapters.register_dumper(NoneType, NoneDumper)
-        for name, loader in _LOADERS.items():
-            adapters.register_loader(name, loader)
-        adapters.register_loader(adapters.types["uuid"].array_oid, TextLoader)
-        return cursor
+        kind = _Cursor if self._is_utf8 else _EscapingCursor
+        return kind(self._connection, row_factory=tuple_row)
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
         del buffered

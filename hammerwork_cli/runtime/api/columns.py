@@ -77,5 +77,7 @@ READERS: dict[str, Callable[["Claimed"], Any]] = {
     "unique": lambda _: None,
     "created": lambda _: None,
     "result": _result,
+    "_own_id": lambda _: "",
+    "_join": lambda _: None,
 }
 """Attribute of a job -> its value in the row of a claimed one."""

@@ -5,7 +5,8 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from datetime import datetime, timedelta
 from functools import partial, wraps
 from inspect import iscoroutinefunction
@@ -62,7 +63,15 @@ def _callbacks(given: object) -> tuple[NewCallback, ...]:
     return tuple(fields.an(one, NewCallback, _WANTED_CALLBACKS) for one in many)
 
 
+def replace(job: "AnyJob", **changes: Any) -> "AnyJob":
+    """A changed copy of a job, which takes over an id that nobody else knows."""
+    new = replaced(job, **changes)
+    new._own_id, job._own_id = job._own_id, ""
+    return new
+
+
 Parameters = ParamSpec("Parameters")
+AnyJob = TypeVar("AnyJob", bound="Job[Any]")
 Result = TypeVar("Result")
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
@@ -105,8 +114,9 @@ _NEVER_NONE = {"id", "dependencies", "callbacks"}
 class _Rowed(Generic[Payload]):
     """Keeps the row of a claimed job. Each column is parsed when it is first read."""
 
-    __slots__ = ("_row",)
+    __slots__ = ("_own_id", "_row")
     _row: "Claimed"
+    _own_id: str  # the id that was made for it, until others may know it
     _instead_of_json = "Spawn it with context.spawn or from a spawn handler, or enqueue it and give its id."
 
 
@@ -205,7 +215,8 @@ class Job(_Rowed[Payload]):
     result: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.id = full_id(self.id) if self.id else new_id()
+        self._own_id = "" if self.id else new_id()  # type: ignore[misc]  # the base class has the slot
+        self.id = self._own_id or full_id(self.id)
         if self.queue is not None:
             fields.queue(self.queue)
         if _settings(self) != _USUAL or type(self.max_attempts) is not int:
@@ -240,6 +251,12 @@ class Job(_Rowed[Payload]):
             value = read(self._row)
             setattr(self, name, value)
             return value
+
+    def __getstate__(self) -> object:
+        # Of a copy, and of a job in another process.
+        state: Any = super(Job, self).__getstate__()
+        others, slots = state
+        return others, {**slots, "_own_id": ""}
 
     def __eq__(self, other: object) -> bool:
         return self.id == other.id if isinstance(other, Job) else NotImplemented
@@ -447,7 +464,7 @@ class Job(_Rowed[Payload]):
     def _encrypted(self, **changes: Any) -> Self:
         from hammerwork_cli.core.encryption import Encryption
 
-        return replace(self, encryption=replace(self.encryption or Encryption(), **changes))
+        return replace(self, encryption=replaced(self.encryption or Encryption(), **changes))
 
     def with_callbacks(
         self, *, on_complete: "Job | None" = None, on_success: "Job | None" = None, on_failure: "Job | None" = None
@@ -513,14 +530,18 @@ class Job(_Rowed[Payload]):
         if isinstance(self.payload, dict) and CONFIG_KEY in self.payload:
             check_names(self.payload[CONFIG_KEY])
         usual = self.queue, json_text(self.payload), now
+        is_new = self._own_id == self.id
+        self._own_id = ""  # type: ignore[misc]  # the base class has the slot
         if _rare(self) == _NOTHING:
-            return NewJob.of(
+            new = NewJob.of(
                 *usual,
                 id=self.id,
                 priority=self.priority,
                 max_attempts=self.max_attempts,
                 depends_on=self.dependencies,
             )
+            new.is_new = is_new
+            return new
         if self.callbacks and self.recurring:
             raise UsageError("A recurring job never ends, so it cannot have callbacks.")
         if self.timeout is not None and self.timeout.microseconds:
@@ -553,6 +574,7 @@ class Job(_Rowed[Payload]):
             encryption=self.encryption,
             unique=self.unique,
         )
+        new.is_new = is_new
         new.callbacks = tuple(one._replace(id=new_id()) for one in self.callbacks)  # jobs may share callbacks
         return new
 

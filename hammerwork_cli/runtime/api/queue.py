@@ -189,8 +189,8 @@ class Queue(Translated):
         tries: list[NewJob] = []
 
         def unit(database: Database) -> _Placed:
-            tries.append(tries[0] if tries else job._new_job(self._now(database)))
-            return _Placed.of(database, {job.id: _write_one(database, tries[0])})
+            tries.append(replace(tries[0], is_new=False) if tries else job._new_job(self._now(database)))
+            return _Placed.of(database, {job.id: _write_one(database, tries[-1])})
 
         placed: _Placed = write(unit)
         return placed.job(job, tries[0] if len(tries) > 1 else None)
@@ -217,11 +217,11 @@ class Queue(Translated):
 
         def unit(database: Database) -> _Placed:
             if tries:
-                tries.append(tries[0])
+                tries.append([replace(new, is_new=False) for new in tries[0]])
             else:
                 now = self._now(database)
                 tries.append([job._new_job(now) for job in many])
-            placed = enqueue.many(database, tries[0])
+            placed = enqueue.many(database, tries[-1])
             notifications.notify(database, {job.queue for job in tries[0]})
             return _Placed.of(database, placed)
 
@@ -741,7 +741,8 @@ def id_of(job: JobId) -> str:
 def _write_one(database: Database, job: NewJob) -> EnqueuedJob:
     def work() -> EnqueuedJob:
         placed = enqueue.once(database, job)
-        notifications.notify(database, [job.queue])
+        if not (placed.created and "borrowed" in database.tags):  # its insert does so
+            notifications.notify(database, [job.queue])
         return placed
 
     return database.transaction(work)

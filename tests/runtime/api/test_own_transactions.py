@@ -1,6 +1,7 @@
 """Enqueueing in a transaction of the application: by its connection, by one of the queue, or by a statement."""
 
 import asyncio
+import pickle
 import re
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -42,6 +44,7 @@ from hammerwork_cli import (
     statement,
 )
 from hammerwork_cli.database import connect
+from hammerwork_cli.features.job.models.new_job import new_id
 from tests import callers
 from tests.callers import Caller, calling
 from tests.conftest import all_databases
@@ -518,6 +521,83 @@ def test_a_job_that_another_transaction_wrote_after_the_snapshot_is_found(caller
     with pytest.raises(RetryableError, match="Another transaction has enqueued one of the jobs"):
         queue.enqueue_many([another, Job("mail")], connection=caller.connection)
     caller.rollback()
+
+
+# What it costs.
+
+
+def statements(caller: Caller, send: Callable[[], object]) -> int:
+    """How many statements the server gets of the connection meanwhile, by the driver or by the server itself."""
+    connection: Any = caller.connection
+    if caller.dialect == "sqlite":
+        texts: list[str] = []
+        connection.set_trace_callback(texts.append)
+        send()
+        connection.set_trace_callback(None)
+        return len([text for text in texts if not text.startswith("PRAGMA")])  # no program answers these
+    if caller.dialect == "postgres":
+        with TemporaryFile() as trace:
+            connection.pgconn.trace(trace.fileno())
+            send()
+            connection.pgconn.untrace()
+            trace.seek(0)
+            sent = [line.split("\t")[3] for line in trace.read().decode().splitlines() if "\tF\t" in line]
+        return sent.count("Query") + sent.count("Parse")
+
+    def asked() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW SESSION STATUS LIKE 'Questions'")
+            return int(cursor.fetchall()[0][1])
+
+    before = asked()
+    send()
+    return asked() - before - 1
+
+
+@each(callers.DRIVERS)
+def test_a_new_job_takes_one_statement_and_is_looked_for_only_if_its_id_may_be_known(
+    caller: Caller, queue: Queue
+) -> None:
+    caller.execute("INSERT INTO orders VALUES (0)")
+    caller.enqueue(queue, Job("mail"))  # and whatever happens once
+
+    def counted(*jobs: Job) -> list[int]:
+        return [statements(caller, lambda job=job: caller.enqueue(queue, job)) for job in jobs]  # type: ignore[misc]
+
+    job = Job("mail", WORDS)
+    assert counted(Job("mail"), Job("mail").with_priority("high").with_delay(SECOND), job) == [1, 1, 1]
+    named, sent = Job("mail"), pickle.loads(pickle.dumps(Job("mail")))  # noqa: S301  its own
+    named.id = new_id()
+    assert counted(Job("mail", id=new_id()), named, copy(Job("mail")), sent) == [3] * 4
+    many = [Job("mail") for _ in range(3)]
+    assert statements(caller, lambda: queue.enqueue_many(many, connection=caller.connection)) == 1 + (
+        caller.dialect == "postgres"  # which wakes workers
+    )
+    caller.commit()
+    assert queue.get(job).payload == WORDS
+
+
+@all_databases
+def test_a_new_job_takes_one_statement_in_a_transaction_of_the_queue(queue: Queue, dialect: str) -> None:
+    with queue.transaction() as tx:
+        tx.enqueue(Job("mail"))  # and whatever happens once
+        before = tx._database.executed
+        tx.enqueue(Job("mail"))
+        assert tx._database.executed == before + 1
+        tx.enqueue_many([Job("mail"), Job("mail").with_timeout(SECOND)])
+        assert tx._database.executed == before + 2
+
+
+@all_databases
+def test_a_job_is_new_only_once(queue: Queue, dialect: str) -> None:
+    first = Job("mail", 1)
+    second = first.with_max_attempts(3)  # the same job
+    with Queue(queue.url.raw) as other:
+        assert other.enqueue(second).created
+        move_to_archive(queue.url.raw, first.id, b"1")
+        for job in (second, first, second.with_max_attempts(3), copy(first)):
+            assert queue.enqueue(job).created is False
+            assert queue.enqueue_many([job])[0].created is False
 
 
 # A transaction on a connection of the queue.

@@ -84,6 +84,19 @@ def test_the_same_job_spawned_by_many_of_a_tree_is_there_once(stage: Stage, app:
     assert len(stage.rows("id", "queue_name = 'fetch'")) == 3
 
 
+@pytest.mark.sqlite
+def test_a_job_that_was_read_is_not_written_again(lite: Stage, app: Handlers) -> None:
+    (known,) = lite.enqueue(Job("noop", {"page": 1}))
+
+    @app.job("live")
+    def live(job: Job, context: SpawnContext) -> bool | None:
+        return context.spawn(context.queue.get(known)).created
+
+    (parent,) = lite.enqueue(Job("live", {}))
+    lite.work(app)
+    assert (lite.status(known, parent), lite.one(parent, "result_data")) == (["Completed", "Completed"], "false")
+
+
 def test_a_late_child_with_the_id_of_another_job_is_refused_by_name(stage: Stage, app: Handlers) -> None:
     (there,) = stage.enqueue(Job("elsewhere", {}))
 

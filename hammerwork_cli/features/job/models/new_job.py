@@ -101,6 +101,8 @@ class NewJob:
     unique: "Unique | None" = None  # what keeps it from being written beside another job
     # What to do at the end of the tree below it.
     callbacks: tuple[NewCallback, ...] = field(default=(), compare=False)  # each making of a row has ids of its own
+    # Nobody else knows its id, so that no look for it is needed before it is written.
+    is_new: bool = field(default=False, compare=False)
     # Somebody has said so, or the payload is stored in plaintext already.
     plaintext_meant: bool = field(default=False, compare=False)
 
@@ -126,7 +128,7 @@ class NewJob:
             rare: see :class:`OptionalFields`; ``None`` is a default too.
         """
         new = cls(queue, payload, now, now, id or new_id())
-        new.max_attempts = max_attempts
+        new.max_attempts, new.is_new = max_attempts, id is None
         if priority is not None:
             new.priority = priority
         if depends_on:

@@ -68,8 +68,11 @@ def many(database: Database, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
             raise LastingConflictError(f"Two different jobs have the id {job.id}.")
     _refuse_circles(by_id.values())
 
+    unknown = {job.id for job in by_id.values() if job.is_new}
+
     def work() -> dict[str, EnqueuedJob]:
-        known = stored(database, list(by_id))
+        known = stored(database, [one for one in by_id if one not in unknown])
+        unknown.clear()  # another try looks for all
         for job, row in known.items():
             # In place of a parent that was not written, it may depend on the holder of its key.
             may_differ = any(by_id[one].unique for one in by_id[job].depends_on if one in by_id)
@@ -199,7 +202,7 @@ def once(database: Database, job: NewJob) -> EnqueuedJob:
 
 
 def _once(database: Database, job: NewJob) -> EnqueuedJob:
-    row = stored(database, [job.id]).get(job.id)
+    row = None if job.is_new else stored(database, [job.id]).get(job.id)
     if row is None:
         held = unique.hold(database, [job])
         if held:
@@ -225,12 +228,13 @@ def insert_new(database: Database, job: NewJob) -> bool:
 
 
 def _insert_or_find(database: Database, job: NewJob) -> ExistingJob | None:
-    """Inserts a job; if its id exists, returns that job instead."""
+    """Inserts a job; if its id exists, returns that job instead. In a transaction of an application, wakes workers."""
     refuse_plaintext(database, [job])
     _announce_trees(database, [job])
     _count_for_own(database, [job])
     rows, columns = _rows(database, [job])
-    if database.run_once("job.enqueue.insert_once", rows=rows, **columns):
+    statement = "job.enqueue.insert_and_notify" if "borrowed" in database.tags else "job.enqueue.insert_once"
+    if database.run_once(statement, rows=rows, **columns):
         _add_callbacks(database, [job])
         reopen(database, [job.workflow_id])
         events.jobs(database, EventType.JOB_ENQUEUED, [job.id])

@@ -10,7 +10,7 @@
 {unless_it_exists hammerwork_jobs}
 
 -- name: insert_and_notify
--- The same in one statement, which also wakes workers: for programs that send it themselves.
+-- The same in one statement, which also wakes workers once it is committed: for transactions of applications.
 {new_rows}
 {unless_it_exists hammerwork_jobs}
 
@@ -19,7 +19,7 @@ WITH written AS (
 {new_rows}
 {unless_it_exists hammerwork_jobs}
 RETURNING queue_name)
-SELECT pg_notify('hammerwork', queue_name) FROM written
+SELECT CASE WHEN pg_notification_queue_usage() < 0.9 THEN pg_notify('hammerwork', queue_name) END FROM written
 
 -- name: new_rows
 -- The rows of new jobs. Arrays are never NULL, which hammerwork (Rust) cannot read.
