@@ -90,7 +90,7 @@ def test_a_job_that_was_read_is_not_written_again(lite: Stage, app: Handlers) ->
 
     @app.job("live")
     def live(job: Job, context: SpawnContext) -> bool | None:
-        return context.spawn(context.queue.get(known)).created
+        return context.spawn(context.queue.get(known), key="known").created
 
     (parent,) = lite.enqueue(Job("live", {}))
     lite.work(app)
