@@ -37,6 +37,7 @@ FAULTS = {
     "frozen_backends": (15, "of processes of the server that serve workers (PostgreSQL), or of the server (MariaDB)"),
     "clock_steps": (15, "of servers and workers, forward and back by more than a lease"),
     "wrong_clocks": (15, "of servers and workers, forward and back by a day or by years, for a moment"),
+    "away": (5, "of those who get events, and deaths of the receiver"),
     "full_notify": (10, "times, for longer than a lease, that the queue of notifications is full (PostgreSQL)"),
 }
 """What else happens: one for so many kills."""
@@ -50,6 +51,7 @@ COUNTED = (
     "swallows",
     "swallowed",
     "frozen_backends",
+    "away",
 )
 DATABASES = ("sqlite", "postgres", "mysql")
 KILLS_A_RUN = 25
@@ -190,7 +192,7 @@ def _tell(what: str, outcome: Outcome) -> None:
         f" {outcome.outages} outages, {outcome.forgets} forgets ({outcome.forgotten} changes),"
         f" {outcome.swallows} swallows ({outcome.swallowed} connections), {outcome.frozen_backends} frozen backends,"
         f" {outcome.clock_steps} clock steps, {outcome.wrong_clocks} wrong clocks,"
-        f" {outcome.full_notify} full queues of notifications,"
+        f" {outcome.full_notify} full queues of notifications, {outcome.away} times away,"
         f" {found.jobs:,} jobs, {found.runs:,} runs of handlers,"
         f" {outcome.slowest_heartbeat:.1f} s the slowest heartbeat, {len(found.problems)} problems,"
         f" {outcome.seconds:.0f} s",

@@ -13,14 +13,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chaos import duties, plan
+from chaos import duties, events, plan
 from chaos.plan import Planned, Watched
 from chaos.rust import QUEUE
+from chaos.sink import STREAMED
 from hammerwork_cli.cached import cached
 from hammerwork_cli.core.payloads import unpacked
 from hammerwork_cli.core.values import id_list
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.url import DatabaseUrl
+from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.worker.queries.finish import TAKEN
 from hammerwork_cli.features.worker.queries.spawn import MOST_SPAWNS
 from tests.rust3.runs import REAPED
@@ -38,10 +40,10 @@ LIVE, ARCHIVED, DELETED = "live", "archived", "deleted"
 """Where a job is."""
 _PLACES = {
     LIVE: "SELECT id, queue_name, status, payload, depends_on, dependency_status, result_data, attempts, max_attempts,"
-    " cron_schedule IS NOT NULL, claimed_by FROM hammerwork_jobs",
+    f" cron_schedule IS NOT NULL, claimed_by FROM hammerwork_jobs WHERE queue_name <> '{DELIVERIES}'",
     ARCHIVED: "SELECT id, queue_name, status, payload, depends_on, dependency_status, result, attempts, max_attempts"
-    " FROM hammerwork_jobs_archive",
-    DELETED: "SELECT * FROM chaos_deleted",
+    f" FROM hammerwork_jobs_archive WHERE queue_name <> '{DELIVERIES}'",
+    DELETED: f"SELECT * FROM chaos_deleted WHERE queue_name <> '{DELIVERIES}'",
 }
 
 
@@ -110,6 +112,7 @@ _UNFINISHED = (
     # The success of what has failed is waited for, because somebody may retry it.
     "hammerwork_watches WHERE state = 'open' AND (event <> 'success' OR ended_at IS NULL)",
     "hammerwork_workflows WHERE status = 'running'",
+    "hammerwork_stream_events WHERE sent_at IS NULL",
 )
 
 
@@ -229,7 +232,7 @@ class _Checking:
         watched: Iterable[Watched] = (),
         forgot: bool = False,
     ) -> None:
-        self.database, self.forgot = database, forgot
+        self.database, self.forgot, self.folder = database, forgot, effects.parent
         self.runs = duties.runs(database)
         self.roots = [*roots, *(run.planned for run in self.runs if run.outcome == "enqueued")]
         self.watched = list(watched)
@@ -255,7 +258,19 @@ class _Checking:
         self._limits()
         self._joins()
         self._uniques()
+        self._events()
         return self.found
+
+    def _events(self) -> None:
+        """What happened was told, in its order, and nothing else."""
+        if not (self.folder / STREAMED).exists():
+            return
+        reaped = self.database.query(f"SELECT id FROM hammerwork_jobs WHERE {_REAPED}")
+        exempt = {row.id for row in self.rows if row.kind == "shared"} | {str(job) for (job,) in reaped}
+        ends = {row.id: row.status for row in self.rows if not row.recurring}
+        changes = [(job, became) for job, _, became, _ in self._changes]
+        for word, text in events.check(self.folder, ends, changes, exempt, forgot=self.forgot):
+            getattr(self.found, word).append(text)
 
     @cached
     def occurrences(self) -> Mapping[str, set[str]]:

@@ -42,11 +42,13 @@ EXTRAS = (
     "limits",
     "joins",
     "unique",
+    "events",
 )
 """What a run may leave out: jobs that cannot succeed, workers whose handlers run in processes of their own and the jobs
 that end such a process, handlers that fork, a program that works like a Rust worker, batches, trees and workflows
 whose end enqueues a job, schedules that are due every second, policies that archive or delete trees at once, a queue
-with a limit, jobs that run after all others of their parents, and jobs of which one at a time holds a key."""
+with a limit, jobs that run after all others of their parents, jobs of which one at a time holds a key, and a stream and
+a webhook."""
 DEEPEST = 2
 STREAM_EVERY = 4
 """Waves."""

@@ -10,13 +10,14 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from chaos import checking, duties, handlers, plan
+from chaos import checking, duties, events, handlers, plan
 from chaos.checking import Findings
 from chaos.clocks import Clock
 from chaos.crew import LOOK, WORKERS, Crew, fates, freezes
 from chaos.notices import full_notify_queue
 from chaos.plan import Planned, Watched
 from chaos.servers import CLOCK, CRASH, FORGETFUL, FREEZE, HALT, START, THAW, Server
+from chaos.sink import AWAY
 from chaos.watching import Watch
 from hammerwork_cli import Queue
 from hammerwork_cli.database import DatabaseUrl, connect
@@ -57,6 +58,7 @@ class Outcome:
         swallows: all open connections of the workers delivered nothing any more, and new ones worked.
         swallowed: those connections.
         frozen_backends: processes of the server stood still, or the whole server, and went on.
+        away: those who get events were away, and the receiver was killed.
         unanswered: step -> how many connections were lost there.
         slowest_heartbeat: seconds between two heartbeats of a worker that was well.
         findings: what the check found.
@@ -75,6 +77,7 @@ class Outcome:
     swallows: int = 0
     swallowed: int = 0
     frozen_backends: int = 0
+    away: int = 0
     unanswered: Counter[str] = field(default_factory=Counter)
     slowest_heartbeat: float = 0.0
     findings: Findings = field(default_factory=Findings)
@@ -95,6 +98,7 @@ class Size(NamedTuple):
         full_notify: times that the queue of notifications is full.
         swallows: of all open connections of the workers.
         frozen_backends: of processes of the server, or of the whole server, for up to some leases.
+        away: times that those who get events are away, and the receiver is killed.
         stream: children of a generator.
         extras: some of :data:`chaos.plan.EXTRAS`.
     """
@@ -109,6 +113,7 @@ class Size(NamedTuple):
     full_notify: int = 0
     swallows: int = 0
     frozen_backends: int = 0
+    away: int = 0
     stream: int = 20
     extras: frozenset[str] = frozenset()
 
@@ -157,6 +162,7 @@ class Run:
         self.lease = LEASES[dialect]
         ways = [way.url(url) for url in urls] if way else urls
         self.crew = Crew(self.url, ways, folder, coming, self.drawn, self.lease, size.extras, clock)
+        self.receiver = events.Receiver(folder)
         self.watch = Watch(self.url, None if dialect == "sqlite" else LATE_LEASES * self.lease)
         self._faults = self._deck()
         self._number_of_faults = len(self._faults)
@@ -166,6 +172,8 @@ class Run:
         began, outcome = time.monotonic(), self.outcome
         self._put_clock(0)
         duties.begin(self.url, self.size.extras)
+        if "events" in self.size.extras:
+            events.begin(self.url, self.folder, self.receiver)
         self._enqueue()
         try:
             self.crew.begin()
@@ -183,6 +191,7 @@ class Run:
         finally:
             self.crew.kill()
             self.watch.close()
+            self.receiver.kill()
         self.problems += duties.second_run(self.url, timedelta(seconds=max(WRONG) if self.outcome.wrong_clocks else 0))
         outcome.kills, outcome.freezes = self.crew.kills, self.crew.freezes
         outcome.slowest_heartbeat = self.watch.slowest
@@ -253,6 +262,7 @@ class Run:
             *[self._fill_notify] * size.full_notify,
             *[self._swallow] * size.swallows,
             *[self._freeze_backends] * size.frozen_backends,
+            *[self._send_away] * (size.away if "events" in size.extras else 0),
         ]
         self.drawn.shuffle(deck)
         return deck
@@ -329,6 +339,16 @@ class Run:
         self.outcome.swallowed += swallowed
         self.outcome.swallows += 1
         self._go_on(self.drawn.uniform(0, 2) * self.lease)
+
+    def _send_away(self) -> None:
+        """The receiver of the webhook and the program of the stream refuse everything, and the receiver dies."""
+        (self.folder / AWAY).touch()
+        self._go_on(self.drawn.uniform(0.2, 1) * self.lease)
+        self.receiver.kill()
+        self._go_on(self.drawn.uniform(0.2, 1) * self.lease)
+        self.receiver.begin()
+        (self.folder / AWAY).unlink()
+        self.outcome.away += 1
 
     def _freeze_backends(self) -> None:
         """Processes of the server stand still, with locks or without, and do later what they had been asked for."""

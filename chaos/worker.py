@@ -32,7 +32,9 @@ from hammerwork_cli.features.worker import model as worker_models
 from hammerwork_cli.features.worker.queries import claim, finish, registry, spawn
 from hammerwork_cli.features.workflow.queries import endings
 from hammerwork_cli.runtime import clock
+from hammerwork_cli.runtime.delivery.webhooks import verdicts
 from hammerwork_cli.runtime.execution.executor import Executor
+from hammerwork_cli.runtime.worker import deliveries, streams
 from hammerwork_cli.runtime.worker import retention as retention_thread
 
 ANY_MOMENT = "any moment"
@@ -113,6 +115,9 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None, *, isolated: b
     end_with_parent()
     _watch(fate or Fate(ANY_MOMENT), folder)
     # Whoever takes a callback or the policies and dies keeps nobody waiting for minutes, nor does a slow count.
+    verdicts.FIRST_PAUSE, verdicts.LONGEST_PAUSE = timedelta(seconds=0.2), timedelta(seconds=2)
+    deliveries.BETWEEN_LOOKS, streams.LONGEST_FAILURE_PAUSE, streams.LEASE_SECONDS = 1.0, 1.0, 2 * lease + 3
+    setattr(streams, "TIMEOUT_SECONDS", 1.0)  # noqa: B010  what it imports
     callbacks.LEASE = callbacks.LONGEST = retention_thread.LEASE = timedelta(seconds=2 * lease)
     schedules.DUTY_SECONDS, clock.STEADY_SECONDS, clock.PROVEN_SECONDS = 2 * lease, 5 * lease, 2 * lease
     # Version 3 of hammerwork (Rust) is to wait for some leases, not for minutes.

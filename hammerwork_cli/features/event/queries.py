@@ -239,6 +239,9 @@ def write(database: Database, events: Sequence[Event], *, late: bool = False) ->
                 deliveries.append(_delivery(database, reader, event))
             else:
                 rows.append(_row(database, reader, event))
+    if late:
+        archived = _archived(database, [row[0] for row in deliveries])
+        deliveries = [row for row in deliveries if row[0] not in archived]
     for part in database.parts(deliveries, ROWS_PER_STATEMENT, _weight):
         database.run("event.deliver", rows=part)
     for part in database.parts(rows, ROWS_PER_STATEMENT, _weight):
@@ -246,6 +249,15 @@ def write(database: Database, events: Sequence[Event], *, late: bool = False) ->
     if deliveries:
         database.notify([DELIVERIES])
     streamed.count += bool(rows)
+
+
+def _archived(database: Database, deliveries: Sequence[str]) -> set[str]:
+    """Those of some deliveries that are in the archive: they were made."""
+    return {
+        str(job)
+        for part in chunks(deliveries, database.key_chunk)
+        for (job,) in database.rows("event.archived", ids=part)
+    }
 
 
 def _weight(row: tuple[Any, ...]) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from hammerwork_cli.core.clock import EPOCH
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import FAILED_SPELLINGS, Counts, status_of, timestamp
 from hammerwork_cli.database import Database
@@ -125,25 +126,34 @@ def note_success(database: Database, webhook: Webhook, answer: str, now: datetim
 def note_failure(
     database: Database, webhook: Webhook, answer: str, now: datetime, *, given_up: bool, gone: bool = False
 ) -> None:
-    """Notes an attempt that failed; disables a webhook that is gone, or that has failed for too long.
+    """Notes an attempt that failed; disables a webhook that is gone.
 
     Args:
         given_up: whether the delivery will not be tried again.
         gone: whether the receiver wants no deliveries any more.
     """
-    text, since = database.message(cut(answer, LONGEST_ANSWER)), timestamp(webhook.failing_since)
-    reason = None
-    if gone:
-        reason = "The receiver answered 410 Gone: it wants no deliveries any more."
-    elif since is not None and now - since > GIVEN_UP_AFTER:
-        reason = f"No delivery has succeeded for {GIVEN_UP_AFTER.days} days. The last answer: {text}"
+    text = database.message(cut(answer, LONGEST_ANSWER))
 
     def work() -> None:
         database.run("webhook.did_not", id=webhook.id, answer=text, now=now, given_up=int(given_up))
-        if reason is not None:
+        if gone:
+            reason = "The receiver answered 410 Gone: it wants no deliveries any more."
             switch(database, webhook, enabled=False, by="hammerwork", now=now, reason=reason)
 
     database.transaction(work)
+
+
+def disable_failing(database: Database, now: datetime) -> list[Webhook]:
+    """Disables the webhooks that have failed for too long, and returns them.
+
+    Args:
+        now: by a clock that is not ahead: by that, all have.
+    """
+    found = [_read(row) for row in database.rows("webhook.failing", earliest=EPOCH, before=now - GIVEN_UP_AFTER)]
+    for one in found:
+        reason = f"No delivery has succeeded for {GIVEN_UP_AFTER.days} days. The last answer: {one.last_answer}"
+        switch(database, one, enabled=False, by="hammerwork", now=now, reason=reason)
+    return found
 
 
 def deliveries(

@@ -17,6 +17,7 @@ from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.webhook.model import Webhook
+from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.outcomes import Cancel, Discard, Retry, Snooze
@@ -35,6 +36,7 @@ DISABLED_PAUSE = timedelta(minutes=10)
 """Time after which a delivery looks again whether its webhook is enabled."""
 WINDOW = timedelta(minutes=10)
 """How far back failures are looked for that other programs have written."""
+DUTY = "missed events"
 BETWEEN_LOOKS = 10.0
 """Seconds between two such looks."""
 log = logging.getLogger("hammerwork")
@@ -105,7 +107,8 @@ class Deliverer(TurnThread):
 
     def __init__(self, context: WorkerContext, sibling: MakeSibling) -> None:
         super().__init__("deliverer", context.connections.for_thread(LOCK_SECONDS_OF_UPKEEP))
-        self._sibling, self._name, self._clock = sibling, context.registration.name, context.clock
+        self._sibling, self._clock = sibling, context.clock
+        self._name, self._id = context.registration.name, context.registration.id
         # This thread alone uses the rest.
         self._worker: Sibling | None = None
         self._running: threading.Thread | None = None
@@ -160,4 +163,11 @@ class Deliverer(TurnThread):
         if time.monotonic() < self._next_look or (now := self._clock.trusted_now()) is None:
             return
         self._next_look = time.monotonic() + BETWEEN_LOOKS
-        self._known = events.write_missed(database, now - WINDOW, latest(now), self._known)
+        if self._running is not None and (proven := self._clock.proven_now()) is not None:
+            for webhook in webhooks.disable_failing(database, proven):
+                log.error("The webhook %s is disabled: no delivery has succeeded for days.", webhook.name)
+        if not events.wants_failures(database):
+            return
+        length = timedelta(seconds=BETWEEN_LOOKS)
+        if duties.take_due(database, DUTY, self._id, duties.times(database), now=now, length=length):
+            self._known = events.write_missed(database, now - WINDOW, latest(now), self._known)

@@ -26,7 +26,7 @@ from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
 from hammerwork_cli.view.text import plural
 
-LEASE_SECONDS = 2 * TIMEOUT_SECONDS + 30
+LEASE_SECONDS = TIMEOUT_SECONDS + 15
 """For how long a worker sends the events of a stream before others may: longer than it can wait for the backend."""
 SOON = 0.2
 """Seconds until the next look while there are events."""

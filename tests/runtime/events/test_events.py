@@ -246,6 +246,19 @@ def test_a_failure_that_another_program_wrote_is_found_once_under_the_same_id(
     assert len(listening.records()) == 3  # the stream wants cancelled jobs, too
 
 
+def test_a_delivery_that_was_archived_is_not_made_again(stage: Stage, listening: Listening) -> None:
+    listening.add_webhook("dead")
+    at = stage.database.now()
+    Rows(stage.database).job(status="Dead", failed_at=at, attempts=3)
+    look = partial(events.write_missed, stage.database, at - timedelta(minutes=10), at + timedelta(minutes=1))
+    look(set())
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Completed' WHERE queue_name = 'hammerwork-webhooks'")
+    (made,) = [str(job) for (job,) in stage.rows("id", "queue_name = 'hammerwork-webhooks'")]
+    change(stage, Archive(Archival(at, ArchivalReason.MANUAL, "ada")), made)
+    look(set())
+    assert listening.deliveries() == []
+
+
 def test_a_failure_of_our_own_is_not_found_again(stage: Stage, app: Handlers, listening: Listening) -> None:
     def give_up(_: Job) -> None:
         raise Discard("no")

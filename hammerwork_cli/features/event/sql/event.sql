@@ -24,6 +24,10 @@ scheduled_at, depends_on, dependents, dependency_status)
 VALUES :rows
 {unless_it_exists hammerwork_jobs}
 
+-- name: archived
+-- Lists those of some jobs that are in the archive.
+SELECT j.id FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
+
 -- name: stream
 -- Adds events to streams, unless somebody else has noticed the same ones.
 INSERT INTO hammerwork_stream_events (stream_id, event_id, event_key, body, created_at)

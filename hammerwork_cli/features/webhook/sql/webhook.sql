@@ -55,6 +55,11 @@ UPDATE hammerwork_webhooks SET failed = failed + :given_up, failing_since = COAL
 last_failure_at = :now, last_answer = :answer
 WHERE id = :id
 
+-- name: failing
+-- Lists enabled webhooks that have failed since a time; not by a clock that was wrong by years.
+SELECT {columns} FROM hammerwork_webhooks w
+WHERE w.enabled AND w.failing_since >= :earliest AND w.failing_since < :before
+
 -- name: deliveries
 -- Lists the newest deliveries of a webhook.
 SELECT j.id, {status j}, j.attempts, j.max_attempts, j.created_at, COALESCE(j.completed_at, j.failed_at, j.timed_out_at, j.started_at),
