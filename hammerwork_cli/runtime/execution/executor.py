@@ -353,26 +353,25 @@ class Executor:
     ) -> tuple[Operation, Children]:
         """Calls the spawn handler. Each step may change the job and the configuration that it gets."""
         parent = self._parent(attempt, config)
-        parent.check_depth()
-        root = parent.place.root
         in_own_context(attempt.job, self._validate, attempt, found, config)
         context = self._context(attempt, Job._of(attempt.job), config, result)
-        children = in_own_context(attempt.job, self._drained, attempt, found, context, began, root)
+        children = in_own_context(attempt.job, self._drained, attempt, found, context, began, parent)
         return Operation(new_id(), parent.spawner, found.name, config, began, len(children)), children
 
     def _drained(
-        self, attempt: Attempt, found: FoundHandler, context: SpawnContext, began: datetime, root: str
+        self, attempt: Attempt, found: FoundHandler, context: SpawnContext, began: datetime, parent: Parent
     ) -> Children:
+        root = parent.place.root
         produced = produced_by(found.handler, context)
-        job, config = Job._of(attempt.job), context.config
+        job, config, also = Job._of(attempt.job), context.config, (self._priorities, parent.check_depth)
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             attempt.awaits = produced
             children: Children = self.loop.result(
-                drain_async(job, config, produced, began, root, self._priorities), attempt.deadline, attempt, produced
+                drain_async(job, config, produced, began, root, *also), attempt.deadline, attempt, produced
             )
             attempt.awaits = None
             return children
-        return drain(job, config, produced, began, root, self._priorities)
+        return drain(job, config, produced, began, root, *also)
 
     def _validate(self, attempt: Attempt, found: FoundHandler, config: SpawnConfig) -> None:
         try:

@@ -12,6 +12,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -132,15 +133,17 @@ class Rehearser:
         return below
 
     def _check_next(self, found: Rehearsal, number: int, parents: list[tuple[Claimed, Ancestry]]) -> None:
-        """Says which jobs of the last generation could not spawn, because the tree is as deep as it may be."""
+        """Says which jobs of the last generation would spawn although the tree is as deep as it may be."""
         for job, place in parents:
             step = SpawnStep(self._handlers, self._queue, self._now, job, place, None, self._resources)
-            try:
-                step.prepare()
-            except SpawnLimitError as error:
-                found.fail(number, job.queue_name, error.code, error.message, error.hint)
-            except HammerworkError:
-                pass  # this generation is not rehearsed
+            with suppress(HammerworkError):  # this generation is not rehearsed
+                if step.prepare() is None:
+                    continue
+                try:
+                    step.check_depth()
+                except SpawnLimitError as error:
+                    if step.would_spawn():
+                        found.fail(number, job.queue_name, error.code, error.message, error.hint)
 
     def _late_children(self, found: Rehearsal, number: int, step: "SpawnStep") -> list[NewJob]:
         """The children that a parent would spawn at its end; none if it would fail, which ``found`` records."""
@@ -287,6 +290,14 @@ class SpawnStep:
             raise SpawnLimitError("max_spawn_count", allowed, total, self.place.root)
         return children
 
+    def would_spawn(self) -> bool:
+        """Whether it would spawn a child where it may not."""
+        try:
+            self.run(1).close()
+        except SpawnLimitError:
+            return True
+        return False
+
     def check_descendants(self, total: int) -> None:
         """Refuses more jobs below the root than the tree may have.
 
@@ -300,6 +311,10 @@ class SpawnStep:
     @property
     def room(self) -> int | None:
         """How many more children it may have, as far as its own limit says."""
+        try:
+            self.check_depth()
+        except SpawnLimitError:
+            return 0
         allowed = self.config.max_spawn_count
         return None if allowed is None else max(allowed - len(self.early), 0)
 
@@ -307,7 +322,7 @@ class SpawnStep:
         """Finds the spawn handler and the place of the job; ``None`` if it has none.
 
         Raises:
-            SpawnError: it has no valid configuration, names an unknown handler, or is as deep as its tree may be.
+            SpawnError: it has no valid configuration, or names an unknown handler.
         """
         given = config_of(Job._of(self.job))
         found = self._handlers._spawn_handler(Job._of(self.job), given)
@@ -315,11 +330,21 @@ class SpawnStep:
             return None
         self.config = given or self._handlers._default_config(self.job.queue_name) or SpawnConfig()
         self.handler = found
-        spawner = Spawner.of(self.job, self._bare_place, self.config)
-        self.place = spawner.ancestry
-        with named_limits():
-            spawner.check_depth()
+        self.place = self._spawner.ancestry
         return found
+
+    @property
+    def _spawner(self) -> Spawner:
+        return Spawner.of(self.job, self._bare_place, self.config)
+
+    def check_depth(self) -> None:
+        """Refuses to spawn where the tree is as deep as it may be.
+
+        Raises:
+            SpawnLimitError: the children would be too deep.
+        """
+        with named_limits():
+            self._spawner.check_depth()
 
     def _validate(self, found: FoundHandler) -> None:
         try:
@@ -339,13 +364,13 @@ class SpawnStep:
             _is_over=self.look,
         )
         produced = produced_by(found.handler, context)
-        parent, root, priorities = Job._of(self.job), self.place.root, self._handlers._priorities
+        parent, root, also = Job._of(self.job), self.place.root, (self._handlers._priorities, self.check_depth)
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             children: Children = result_of(
-                drain_async(parent, config, self._at_most_async(produced, most), self._now, root, priorities)
+                drain_async(parent, config, self._at_most_async(produced, most), self._now, root, *also)
             )
             return children
-        return drain(parent, config, self._at_most(produced, most), self._now, root, priorities)
+        return drain(parent, config, self._at_most(produced, most), self._now, root, *also)
 
     def _is_wanted(self, most: int) -> bool:
         if self.produced >= most:
@@ -383,6 +408,7 @@ class SpawnStep:
     def spawn(self, job: Job, *, key: str | None = None) -> Job:
         """Collects a child by key: ``context.spawn``."""
         key = check_spawn(job, key)
+        self.check_depth()
         unlimited = replace(self.config, max_spawn_count=None, spawn_delay=None)
         with drain(Job._of(self.job), unlimited, [job], self._now, priorities=self._handlers._priorities) as children:
             new = next(iter(children.batches()))[0]

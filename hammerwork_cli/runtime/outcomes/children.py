@@ -7,7 +7,17 @@ that writes them calls no handler and can be retried.
 import json
 import pickle
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
@@ -199,10 +209,16 @@ class Drain:
     """Completes and keeps the jobs that a handler produces; :func:`drain` and :func:`drain_async` feed it."""
 
     def __init__(
-        self, parent: Job, config: SpawnConfig, now: datetime, root: str | None, priorities: Mapping[str, JobPriority]
+        self,
+        parent: Job,
+        config: SpawnConfig,
+        now: datetime,
+        root: str | None,
+        priorities: Mapping[str, JobPriority],
+        admit: Callable[[], None] | None,
     ) -> None:
         self.children = Children(parent.id)
-        self._config, self._now = config, now
+        self._config, self._now, self._admit = config, now, admit
         self._queue = parent.queue if config.inherit_queue else None
         self._root = root or parent.id
         self._inherited = _inherited(parent, config)
@@ -214,7 +230,7 @@ class Drain:
         """Completes, checks and keeps one child.
 
         Raises:
-            SpawnLimitError: it is one too many.
+            SpawnLimitError: it is one too many, or may not be there at all.
             SpawnFailedError: it is not a job, or a job that cannot be written.
         """
         number, most = self.children.count, self._config.max_spawn_count
@@ -222,6 +238,8 @@ class Drain:
             raise UnwritableError(
                 f"The spawn handler produced {_a(produced)} as child {number + 1}, not a Job. {NOTHING_SPAWNED}"
             )
+        if number == 0 and self._admit is not None:
+            self._admit()
         if most is not None and number >= most:
             raise SpawnLimitError("max_spawn_count", most, number + 1, self._root)
         self.children.add(self._complete(produced, number))
@@ -299,6 +317,7 @@ def drain(
     now: datetime,
     root: str | None = None,
     priorities: Mapping[str, JobPriority] = NO_PRIORITIES,
+    admit: Callable[[], None] | None = None,
 ) -> Children:
     """Reads all children that a sync handler produced.
 
@@ -307,12 +326,13 @@ def drain(
         now: when they are written.
         root: id of the root of the tree, for errors.
         priorities: of children without their own, by queue; others inherit it.
+        admit: refuses the first child if there may be none.
 
     Raises:
-        SpawnLimitError: more than ``max_spawn_count``; the handler does not go on.
+        SpawnLimitError: more than ``max_spawn_count``, or ``admit`` refused; the handler does not go on.
         SpawnFailedError: the handler raised, or produced a value that cannot be written.
     """
-    draining = Drain(parent, config, now, root, priorities)
+    draining = Drain(parent, config, now, root, priorities, admit)
     with _failing(draining.children):
         draining.add_all(produced)
         return draining.finish()
@@ -325,6 +345,7 @@ async def drain_async(
     now: datetime,
     root: str | None = None,
     priorities: Mapping[str, JobPriority] = NO_PRIORITIES,
+    admit: Callable[[], None] | None = None,
 ) -> Children:
     """Reads all children that an async handler produces: see :func:`drain`.
 
@@ -333,8 +354,9 @@ async def drain_async(
         now: when they are written.
         root: id of the root of the tree, for errors.
         priorities: see :func:`drain`.
+        admit: see :func:`drain`.
     """
-    draining = Drain(parent, config, now, root, priorities)
+    draining = Drain(parent, config, now, root, priorities, admit)
     with _failing(draining.children):
         if isinstance(produced, Awaitable):
             produced = await produced

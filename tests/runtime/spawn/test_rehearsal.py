@@ -196,6 +196,16 @@ def test_levels_go_on_below_with_the_place_and_limits_of_each_job() -> None:
     assert rehearse(folders, Job("folder"), levels=31).failures == []
 
 
+@pytest.mark.parametrize("levels", [2, 3, 9])
+def test_a_job_at_the_deepest_level_that_would_spawn_nothing_is_no_failure(levels: int) -> None:
+    @spawning("folder")
+    def folders(context: SpawnContext) -> list[Job]:
+        return [] if context.room == 0 else [Job("folder")]
+
+    found = rehearse(folders, Job("folder").with_spawn_config(SpawnConfig(max_depth=2)), levels=levels)
+    assert (found.children, found.failures) == (2, [])
+
+
 def test_children_by_key_are_counted_once_and_with_the_others() -> None:
     @spawning("video")
     def parts(context: SpawnContext) -> list[Job]:

@@ -1,5 +1,6 @@
 """Limits hold for the whole tree, on every database: whoever sets them, for early and late children."""
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -442,6 +443,34 @@ def test_a_handler_knows_how_many_more_children_it_may_have(stage: Stage, app: H
         "3": [None, None, None],
         "child": [None, 1, None, 0],
     }
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("kind", ["generator", "coroutine"])
+def test_a_job_at_the_deepest_level_fails_only_if_it_would_spawn(lite: Stage, app: Handlers, kind: str) -> None:
+    ends: list[str] = []
+
+    def folders(context: SpawnContext) -> Iterator[Job]:
+        files = context.parent_job.payload["files"]
+        ends.append(f"{context.depth} {context.room}")
+        try:
+            for number in range(files):
+                yield Job("folder", {"files": number}, max_attempts=1)
+        finally:
+            ends.append("closed")
+
+    async def listed(context: SpawnContext) -> list[Job]:
+        return list(folders(context))
+
+    app.register_job("folder", lambda job: job.payload["files"])
+    app.spawn("folder")(folders if kind == "generator" else listed)
+    (root,) = lite.enqueue(Job("folder", {"files": 2}).with_spawn_config(SpawnConfig(max_depth=1)))
+    lite.work(app, concurrency=1)
+    found = dict(lite.children(root, "payload, status"))
+    assert {json.loads(payload)["files"]: status for payload, status in found.items()} == {0: "Completed", 1: "Dead"}
+    assert ends == ["0 100", "closed", "1 0", "closed", "1 0", "closed"]
+    (error,) = lite.database.query("SELECT error_message FROM hammerwork_jobs WHERE status = 'Dead'")[0]
+    assert "max_depth allows 1 generation below the root, and this would be 2" in error
 
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])
