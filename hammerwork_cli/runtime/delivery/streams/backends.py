@@ -57,12 +57,18 @@ def open_backend(stream: Stream, *, timeout: float = TIMEOUT_SECONDS) -> OpenBac
                 from hammerwork_cli.runtime.delivery.streams.kafka import KafkaBackend
 
                 return KafkaBackend(stream, timeout)
+            case Backend.KINESIS:
+                from hammerwork_cli.runtime.delivery.streams.kinesis import KinesisBackend
+
+                return KinesisBackend(stream, timeout)
+            case Backend.PUBSUB:
+                from hammerwork_cli.runtime.delivery.streams.pubsub import PubsubBackend
+
+                return PubsubBackend(stream, timeout)
             case Backend.COMMAND:
                 from hammerwork_cli.runtime.delivery.streams.command import CommandBackend
 
                 return CommandBackend(stream, timeout)
-            case _:
-                raise NotImplementedError
 
 
 @contextmanager

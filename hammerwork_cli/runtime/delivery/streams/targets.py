@@ -201,7 +201,7 @@ def _check_config(config: Any) -> None:
         return
     if not isinstance(config, Mapping):
         raise UsageError(
-            "The config of a stream into Kafka is no object.", hint="Give properties: --kafka-config KEY=VALUE"
+            "The config of a stream into Kafka is not an object.", hint="Give properties: --kafka-config KEY=VALUE"
         )
     for name, value in config.items():
         if name not in CONFIG:
