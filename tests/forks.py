@@ -50,15 +50,23 @@ class Fork:
         words: what follows the name of the program.
         env: its whole environment.
         cwd: its folder.
-        input: all that it can read.
+        input: all that it can read: a text, or an open file.
+        before: statements that it runs before it is the program.
     """
 
-    def __init__(self, words: Sequence[str], env: Mapping[str, str], cwd: Path, input: str = "") -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        env: Mapping[str, str],
+        cwd: Path,
+        input: str | IO[bytes] = "",
+        before: str = "",
+    ) -> None:
         output, errors, status = os.pipe(), os.pipe(), os.pipe()
         given = [_readable(input), *(pipe[1] for pipe in (output, errors, status))]
         with _ordering:
             orders, _, _ = _origin()
-            socket.send_fds(orders, [marshal.dumps((list(words), dict(env), str(cwd)))], given)
+            socket.send_fds(orders, [marshal.dumps((list(words), dict(env), str(cwd), before))], given)
             self.pid = int(orders.recv(32))
         for descriptor in given:
             os.close(descriptor)
@@ -113,8 +121,10 @@ class Fork:
         self.wait()
 
 
-def _readable(text: str) -> int:
-    """A file without a name that holds a text."""
+def _readable(text: str | IO[bytes]) -> int:
+    """A file without a name that holds a text, or the file that is given."""
+    if not isinstance(text, str):
+        return os.dup(text.fileno())
     descriptor = os.memfd_create("input")
     os.write(descriptor, text.encode())
     os.lseek(descriptor, 0, os.SEEK_SET)
@@ -126,11 +136,15 @@ def as_fork(folder: Path, program: Path) -> None:
 
     What it starts is a fork, which gets the signals that it gets, and ends with it.
     """
-    _, address, _ = _origin()
     written = folder / "hammerwork"
-    client = shlex.join([sys.executable, "-IS", str(ROOT / "tests" / "fork_client.py"), address, str(program)])
-    written.write_text(f'#!/bin/sh\nexec {client} "$@"\n', encoding="utf-8")
+    written.write_text(f'#!/bin/sh\nexec {fork_command(program)} "$@"\n', encoding="utf-8")
     written.chmod(0o755)
+
+
+def fork_command(program: Path) -> str:
+    """What a shell runs in the place of the installed program."""
+    _, address, _ = _origin()
+    return shlex.join([sys.executable, "-IS", str(ROOT / "tests" / "fork_client.py"), address, str(program)])
 
 
 @cache
@@ -220,7 +234,7 @@ class _Origin:
             return 0
         pid = os.fork()
         if not pid:
-            _become(*marshal.loads(order), *given[:3])  # noqa: S302  our own order
+            _become(given[:3], *marshal.loads(order))  # noqa: S302  our own order
         for descriptor in given[:3]:
             os.close(descriptor)
         self._ends[pid] = given[3]
@@ -235,20 +249,20 @@ def _user_of(client: socket.socket) -> int:
     return int(credentials.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size))[1])
 
 
-def _become(words: list[str], env: dict[str, str], cwd: str, given_input: int, output: int, errors: int) -> None:
+def _become(streams: Sequence[int], words: list[str], env: dict[str, str], cwd: str, before: str = "") -> None:
     """Is the program, as if it had been started so."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.dup2(given_input, 0)
-        os.dup2(output, 1)
-        os.dup2(errors, 2)
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(env)
         sys.argv[1:] = words
+        exec(before)  # noqa: S102  our own order
         from hammerwork_cli.__main__ import main
 
         main()
