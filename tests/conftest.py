@@ -98,11 +98,12 @@ loop of Playwright stays in its thread, where no other could run.
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mixes the files of waiting tests evenly with the others, and begins with the longest tests.
+    """Mixes the files of waiting tests evenly with the others, and the longest tests with the first of them.
 
     Processes that share the tests begin at equal distances from each other. So some of them wait while others compute,
-    all the time; more processes would only get in each other's way on two cores. Each begins with its part of the
-    longest tests: everybody would wait for one that began last.
+    all the time; more processes would only get in each other's way on two cores. Each has its part of the longest tests
+    in the first half of its tests: everybody would wait for one that began last, and nobody would compute while each
+    waits in one.
     """
     kinds: tuple[list[list[pytest.Item]], ...] = ([], [])
     for path, tests in groupby(_needed(items), key=lambda item: item.path):
@@ -114,8 +115,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     processes = getattr(config, "workerinput", {}).get("workercount", 1)
     items.clear()
     for number in range(processes):
-        share, first = (len(mixed) - len(items)) // (processes - number), longest[number::processes]
-        items += [*first, *islice(others, max(0, share - len(first)))]
+        share, long = (len(mixed) - len(items)) // (processes - number), longest[number::processes]
+        short = list(islice(others, max(0, share - len(long))))
+        distance = len(short) / 2 / max(1, len(long))
+        ordered = [(distance * (place + number / processes), item) for place, item in enumerate(long)]
+        items += [item for _, item in sorted([*ordered, *enumerate(short)], key=itemgetter(0))]
 
 
 def _needed(items: list[pytest.Item]) -> Iterator[pytest.Item]:

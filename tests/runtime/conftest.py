@@ -11,9 +11,12 @@ from hammerwork_cli.core.values import id_list, timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.worker import listener
 from tests.rust3 import outcomes
 
 PATIENCE = 30.0
+# On PostgreSQL, each worker of a test would take as long to end as it listens between two looks at whether to stop.
+listener.LISTEN_SECONDS = 0.05
 
 
 def until(is_so: Callable[[], Any]) -> None:
