@@ -4,6 +4,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import groupby, product
@@ -197,11 +198,16 @@ def test_of_each_deletion_by_age_it_is_known_who_asks_whether_the_clock_is_right
 # The names in the code.
 
 PACKAGE = statements.FOLDER.parent
-TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 BLOCKS = {f"{subject}.{head['name']}" for subject, text in SHIPPED.items() for head in statements.NAME.finditer(text)}
 FRAGMENTS = fragments()
 OF_A_SUBJECT = re.compile(rf"(?:{'|'.join(map(re.escape, SHIPPED))})\.")
 GROUPS = ("tree", "job", "worker", "queue", "spawn", "batch", "cron", "monitor", "backup", "maintenance", "archive")
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """The modules of the package."""
+    return {path.relative_to(PACKAGE): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def named_in(tree: ast.AST) -> set[str]:
@@ -211,19 +217,19 @@ def named_in(tree: ast.AST) -> set[str]:
 
 
 def test_every_statement_that_the_code_names_is_shipped():
-    named = {name for tree in TREES.values() for name in named_in(tree)}
+    named = {name for tree in trees().values() for name in named_in(tree)}
     assert "shared.schema" in named
     assert named - BLOCKS - {"migration.rows_in_"} == set()
 
 
 def test_the_code_names_each_statement_in_full_so_that_a_search_finds_it_and_no_fragment():
-    named = {name for tree in TREES.values() for name in named_in(tree)}
+    named = {name for tree in trees().values() for name in named_in(tree)}
     assert named & BLOCKS == BLOCKS - FRAGMENTS
 
 
 def test_no_name_of_a_statement_is_composed():
     composed = []
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in ast.walk(tree):
             match node:
                 case (
@@ -236,11 +242,12 @@ def test_no_name_of_a_statement_is_composed():
 
 
 def test_a_query_uses_the_statements_of_its_own_subject_or_of_one_below():
-    above = {}
-    for path in (path for path in TREES if path.parts[0] == "queries"):
-        own = path.with_suffix("").parts[1]
+    above, modules = {}, [path for path in trees() if "queries" in path.parts]
+    assert modules
+    for path in modules:
+        own = path.parts[path.parts.index("queries") - 1]
         below = GROUPS[: GROUPS.index(own)] if own in GROUPS else ()
-        used = {name.partition(".")[0] for name in named_in(TREES[path])}
+        used = {name.partition(".")[0] for name in named_in(trees()[path])}
         above |= {str(path): used - {own, *below}} if used - {own, *below} else {}
     assert above == {}
 
