@@ -77,22 +77,38 @@ wheel: $(VENV)/installed
 		{ echo "[project.urls] in pyproject.toml has no $$name: docs/develop/releasing.md says what to add"; exit 1; }; done
 	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
 
-# Starts what CI does not run whole, each in its shortest form, so that a broken target is seen.
+# Starts what CI does not run whole, each in its shortest form, so that a broken target is seen. Beside chaos, which watches
+# how late a heartbeat is, one of the others runs at a time.
 FAULTS := $(foreach fault,freezes restarts outages forgets swallows frozen-backends clock-steps wrong-clocks full-notify,--$(fault) 1)
-smoke:
-	$(MAKE) bench ARGS="--jobs 300 --databases postgres --parts trees workers --runs 1"
-	$(MAKE) bench ARGS="--jobs 300 --databases mysql --parts lists duties --runs 1"
-	$(MAKE) chaos ARGS="--kills 8 $(FAULTS) --stream 120 --seed 5"
-	$(MAKE) liveness ARGS="--steps 300"
-	$(MAKE) siege SIEGE_SECONDS=1 ARGS="-k 'half_open or schemathesis'"
-	$(MAKE) mutants ARGS=--list
-	$(MAKE) coverage ARGS="tests/unit/timeline"
-	$(MAKE) test-lowest ARGS="tests/unit/timeline"
-	$(MAKE) pictures ARGS=build/pictures
-	$(MAKE) lock LOCKS=build
-	$(MAKE) image ARGS=--if-possible
+SMOKES := $(addprefix smoke-,chaos image lowest bench-lists bench-trees siege pictures coverage lock liveness mutants)
+.PHONY: $(SMOKES)
+smoke: $(VENV)/installed $(VENV)/test-tools
+	$(MAKE) --jobs 2 --output-sync=target $(SMOKES)
 	$(MAKE) completions reference
 	git diff --exit-code --stat -- completions docs/reference hammerwork_cli/web/static/client.d.ts
+
+smoke-chaos:
+	$(MAKE) chaos ARGS="--kills 8 $(FAULTS) --stream 120 --seed 5"
+smoke-image:
+	$(MAKE) image ARGS=--if-possible
+smoke-lowest: build/lowest/installed
+	$(MAKE) test-lowest ARGS="tests/unit/timeline"
+smoke-bench-lists:
+	$(MAKE) bench ARGS="--jobs 300 --databases mysql --parts lists duties --runs 1"
+smoke-bench-trees:
+	$(MAKE) bench ARGS="--jobs 300 --databases postgres --parts trees workers --runs 1"
+smoke-siege:
+	$(MAKE) siege SIEGE_SECONDS=1 ARGS="-k half_open"
+smoke-pictures:
+	$(MAKE) pictures ARGS=build/pictures
+smoke-coverage:
+	$(MAKE) coverage ARGS="tests/unit/timeline"
+smoke-lock: build/tools/bin/uv
+	$(MAKE) lock LOCKS=build
+smoke-liveness:
+	$(MAKE) liveness ARGS="--steps 300"
+smoke-mutants:
+	$(MAKE) mutants ARGS=--list
 
 # Pins the dependencies with their hashes, for every platform: for users, and for developers (make LOCKED=1 in a fresh clone).
 PIN := build/tools/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header pyproject.toml
