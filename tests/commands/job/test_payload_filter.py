@@ -10,7 +10,7 @@ import pytest
 
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.features.job.commands import options
-from tests.conftest import Outcome, all_databases
+from tests.conftest import Outcome, all_databases, one_case_on_servers
 from tests.jobs import CLOCK, identity, job, statuses, write
 
 Run = Callable[..., Outcome]
@@ -99,6 +99,7 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.mark.parametrize("change", ["retry", "cancel", "delete"])
 @all_databases
+@one_case_on_servers
 def test_stdin_may_list_many_jobs_which_are_changed_in_large_parts(
     run: Run, migrated_url: str, typed: Callable[[str], None], change: str
 ) -> None:

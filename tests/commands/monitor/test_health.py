@@ -18,6 +18,7 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database, connect
+from hammerwork_cli.database.drivers import sqlite
 from hammerwork_cli.features.monitor.models.health import USUAL_LIMITS, CheckName
 from hammerwork_cli.features.monitor.queries import health
 from tests.conftest import ROOT, all_databases, eventually, unavailable
@@ -508,7 +509,8 @@ def test_a_database_that_does_not_answer_is_critical_and_its_password_unseen(run
 
 
 @all_databases
-def test_a_server_that_takes_no_writes_is_critical(run: Run, rows: Rows) -> None:
+def test_a_server_that_takes_no_writes_is_critical(run: Run, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 1)
     database = rows.database
     worker(rows)
     if database.dialect == "sqlite":

@@ -359,8 +359,13 @@ def test_sigquit_ends_a_worker_at_once(start: Start, url: str, tmp_path: Path) -
     assert attempts(url) == [("Pending", 0)]
 
 
-@pytest.mark.parametrize("dialect", [kind for kind in KINDS if kind != "sqlite"])
-@pytest.mark.parametrize("signals", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGQUIT]])
+@pytest.mark.parametrize(
+    ("dialect", "signals"),
+    [
+        pytest.param("postgres", [signal.SIGTERM, signal.SIGTERM], marks=pytest.mark.postgres),
+        pytest.param("mysql", [signal.SIGQUIT], marks=pytest.mark.mysql),
+    ],
+)
 def test_a_worker_whose_threads_wait_for_dead_connections_ends_all_the_same(
     start: Start, new_database: Callable[..., str], dialect: str, signals: list[signal.Signals]
 ) -> None:

@@ -341,8 +341,6 @@ def test_a_first_signal_lets_what_runs_end(
         pytest.param("sqlite", signal.SIGTERM, signal.SIGTERM, 143),
         pytest.param("sqlite", signal.SIGINT, signal.SIGINT, 130),
         pytest.param("sqlite", signal.SIGTERM, signal.SIGINT, 130),
-        pytest.param("postgres", signal.SIGTERM, signal.SIGTERM, 143, marks=pytest.mark.postgres),
-        pytest.param("mysql", signal.SIGTERM, signal.SIGTERM, 143, marks=pytest.mark.mysql),
     ],
 )
 def test_a_second_signal_gives_the_jobs_back_and_ends_now_with_an_exit_code_of_its_own(

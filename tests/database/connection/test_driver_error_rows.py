@@ -13,6 +13,7 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SENTENCES, SQLITE, ErrorMeaning, by_prefix, error_for
+from hammerwork_cli.database.drivers import sqlite
 from hammerwork_cli.errors import HammerworkError, UnreachableError
 from hammerwork_cli.runtime.faults import Fault
 from tests.conftest import unavailable
@@ -272,7 +273,10 @@ def test_each_row_of_sqlite_means_what_it_should(sqlite_url: str, code: str) -> 
 
 
 @pytest.mark.sqlite
-def test_a_file_of_sqlite_that_another_writes_has_changed_or_was_moved(sqlite_url: str, tmp_path: Path) -> None:
+def test_a_file_of_sqlite_that_another_writes_has_changed_or_was_moved(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 1)
     with contextlib.closing(connect(sqlite_url)) as database, contextlib.closing(connect(sqlite_url)) as other:
         for one in (database, other):
             one._connection.execute("PRAGMA busy_timeout = 20")

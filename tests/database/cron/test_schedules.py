@@ -21,7 +21,7 @@ from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.queries import changes as job_changes
 from hammerwork_cli.features.job.queries import spawn_requests
 from hammerwork_cli.features.job.queries.selections import ByIds
-from tests.conftest import Outcome
+from tests.conftest import Outcome, one_case_on_servers
 from tests.jobs import execute
 from tests.rows import START, Rows
 
@@ -166,6 +166,7 @@ def test_due_times_without_a_worker_run_once_or_as_the_schedule_says(database: D
     assert again(database, last).due == START + 1901 * MINUTE
 
 
+@one_case_on_servers
 @pytest.mark.parametrize("gap", [3_600, 90 * 86_400])
 def test_a_change_records_every_due_time_of_a_gap_and_a_backfill_takes_its_own_from_it(
     run: Callable[..., Outcome], database: Database, migrated_url: str, gap: int

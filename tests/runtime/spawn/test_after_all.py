@@ -15,7 +15,7 @@ from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.testing import run as rehearse
-from tests.conftest import Outcome
+from tests.conftest import Outcome, one_case_on_servers
 from tests.runtime.conftest import Stage
 
 
@@ -71,7 +71,7 @@ def change(stage: Stage, jobs: list[str], made: changes.Change) -> None:
 # When it runs.
 
 
-@pytest.mark.parametrize("children", [0, 1, 700])
+@pytest.mark.parametrize("children", [0, 1, 120])
 def test_it_runs_once_when_all_children_have_ended_under_a_worker_that_drains(
     stage: Stage, app: Handlers, children: int
 ) -> None:
@@ -184,6 +184,7 @@ def test_jobs_that_depend_on_it_and_another_join_are_not_waited_for(stage: Stage
     assert order.index("first") < order.index("then") < order.index("last")
 
 
+@one_case_on_servers
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_a_retried_parent_finds_it(stage: Stage, isolation: str) -> None:
     worker = Worker(

@@ -112,7 +112,7 @@ def test_a_coroutine_that_runs_out_of_time_is_cancelled_and_frees_its_slot_even_
         raise TimeoutError("its own")
 
     second, own_ones = timedelta(seconds=1), [Job("own", max_attempts=1).with_timeout(timedelta(hours=1))]
-    late = [Job("slow", "stubborn").with_timeout(second), *(Job("slow", "a").with_timeout(second) for _ in range(20))]
+    late = [Job("slow", "stubborn").with_timeout(second), *(Job("slow", "a").with_timeout(second) for _ in range(5))]
     again = [Job("fails").with_timeout(timedelta(hours=1)) for _ in range(5)]
     lite.enqueue(*late, *again, *own_ones)
     lite.work(app, concurrency=3)
@@ -121,7 +121,7 @@ def test_a_coroutine_that_runs_out_of_time_is_cancelled_and_frees_its_slot_even_
     # A coroutine that ends before its timeout is written gets the second sentence.
     said = {"It did not end within 1 s.", "It took too long and was cancelled."}
     assert {lite.one(job, "error_message").partition("\n")[0] for job in late} <= said
-    until(lambda: sorted(cleaned) == ["a"] * 20 + ["stubborn"])  # the worker may end before the last one notices
+    until(lambda: sorted(cleaned) == ["a"] * 5 + ["stubborn"])  # the worker may end before the last one notices
     assert [lite.one(job, "status, attempts") for job in again] == [("Completed", 2)] * 5
     assert lite.status(*own_ones) == ["Dead"]
     assert lite.one(own_ones[0], "error_message").startswith("TimeoutError: its own")

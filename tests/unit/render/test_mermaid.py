@@ -57,7 +57,7 @@ LARGE: dict[str, Callable[[], SpawnTree]] = {
     "fan out": lambda: trees.fan_out(1200, lambda number: "Dead" if number % 3 == 0 else "Completed"),
     "10,000 wide": lambda: trees.fan_out(10_000),
     "1,000 deep": lambda: trees.chain(1000, "Dead"),
-    "110,101 jobs": trees.large,
+    "11,011 jobs": lambda: trees.large(files=10),
     "names": lambda: many_names(3000),
     "few names": lambda: many_names(450),
     "roots": lambda: many_roots(2000),

@@ -139,11 +139,11 @@ def diamond(status: str = "Pending") -> SpawnTree:
     return growing.tree()
 
 
-def large() -> SpawnTree:
-    """110,101 jobs in four levels, every 997th chunk dead."""
+def large(files: int = 100) -> SpawnTree:
+    """110,101 jobs in four levels, every 997th chunk dead; a tenth of that with a tenth of the files."""
     growing = Growing()
     root = growing.job("import", stored_config=CONFIG)
-    for _ in range(100):
+    for _ in range(files):
         file = growing.job("file", parents=[root], stored_config=CONFIG)
         for _ in range(10):
             part = growing.job("part", parents=[file], stored_config=CONFIG)

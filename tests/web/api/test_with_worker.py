@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.conftest import ROOT, all_databases
+from tests.conftest import ROOT
 from tests.web.api.servers import Server
 
 APPLICATION = "examples.configuration:app"
@@ -38,7 +38,6 @@ def working(url: str, environment: dict[str, str]) -> Iterator[None]:
         killer.cancel()
 
 
-@all_databases
 def test_a_job_that_was_posted_spawns_is_watched_and_spawns_again_when_asked(
     serve: Callable[..., Server], migrated_url: str, clean_environment: dict[str, str]
 ) -> None:

@@ -21,7 +21,7 @@ from tests import night as nights
 from tests import surroundings
 from tests.conftest import ROOT
 
-MANY = 100_000
+MANY = 20_000
 
 
 @dataclass(frozen=True)
