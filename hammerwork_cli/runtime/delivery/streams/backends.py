@@ -76,7 +76,8 @@ def _needed(backend: Backend) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
+        library = (error.name or "a library").partition(".")[0]
         raise UsageError(
-            f"A stream into {targets.TITLES[backend]} needs {error.name or 'a library'}, which is not installed.",
+            f"A stream into {targets.TITLES[backend]} needs {library}, which is not installed.",
             hint=f"Install it: pip install 'hammerwork-cli[{backend}]'",
         ) from error
