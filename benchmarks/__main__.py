@@ -10,13 +10,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import beside, bulk, duties, lists, live, startup, trees, workers
+from benchmarks import beside, bulk, duties, lists, live, startup, streams, trees, workers
 from benchmarks.loading import DIALECTS, add_indexes, databases, filled
 from benchmarks.measuring import FULL_SIZE, Result, table
 from benchmarks.workload import Workload
 from tests.databases import Databases
 
-PARTS = ("startup", "trees", "lists", "live", "bulk", "workers", "beside", "duties")
+PARTS = ("startup", "trees", "lists", "live", "bulk", "workers", "beside", "duties", "streams")
 
 
 def main() -> int:
@@ -50,6 +50,8 @@ def _arguments() -> argparse.Namespace:
 def _measure(makers: dict[str, Databases], sizes: Sequence[int], parts: Sequence[str], runs: int) -> Iterator[Result]:
     if "startup" in parts:
         yield from startup.measure(makers, runs)
+    if "streams" in parts:
+        yield from streams.measure(min(sizes), runs)
     for dialect, maker in makers.items():
         for size in sizes:
             yield from _on_one_table(maker, Workload(size), parts, runs)

@@ -15,6 +15,7 @@ MEASURED = {
     *("--version", "read the tree", "memory for each job of the tree", "spawn timeline, whole command"),
     *("queue stats", "spawn why of all failures", "job export: memory", "monitor health"),
     *("no-op coroutines, one worker process", f"spawn {int(JOBS):,} children atomically", "count the jobs of a batch"),
+    f"send {int(JOBS):,} events into Kafka",
 }
 """A measure of each part, of some several."""
 

@@ -10,6 +10,7 @@ from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError, LastingStreamError, StreamError
 from hammerwork_cli.runtime.delivery.streams.messages import encode
 from tests.kafka_cluster import Cluster
+from tests.runtime.delivery.streams import kafka_broker
 from tests.runtime.delivery.streams.batches import assert_in_order, batch, numbers, record, send_all, stream
 
 INVALID_RECORD, NOT_LEADER, TIMED_OUT, TOO_LARGE, TOO_FEW_REPLICAS = 87, 6, 7, 10, 19
@@ -173,3 +174,26 @@ def test_a_property_with_a_value_that_it_does_not_take_is_an_error_that_lasts(ka
     wrong = kafka._replace(target={**kafka.target, "config": {"compression.type": "tar"}})
     with pytest.raises(LastingStreamError, match='Invalid value "tar"'):
         opened(wrong).check()
+
+
+def test_a_wrong_password_is_an_error_that_lasts_at_once_and_is_not_printed(opened, monkeypatch):
+    monkeypatch.setenv("STREAM_PASSWORD", "s3cr3t")
+    with kafka_broker.Broker(kafka_broker.WRITE) as broker:
+        of = stream(Backend.KAFKA, kafka_broker.target(broker.port))
+        for call in (lambda backend: backend.check(), lambda backend: backend.send(batch(of, range(3)))):
+            began = time.monotonic()
+            with pytest.raises(LastingStreamError, match="Invalid username or password") as caught:
+                call(opened(of))
+            assert time.monotonic() - began < 5
+            assert caught.value.hint.startswith("Check security.protocol, sasl.mechanism, sasl.username")
+            assert "s3cr3t" not in f"{caught.value!r} {caught.value.hint}"
+
+
+def test_the_check_asks_whether_the_user_may_write(opened, monkeypatch):
+    monkeypatch.setenv("STREAM_PASSWORD", "right")
+    with kafka_broker.Broker(kafka_broker.DESCRIBE, kafka_broker.READ) as broker:
+        with pytest.raises(LastingStreamError, match="'events': Broker: Topic authorization failed") as caught:
+            opened(stream(Backend.KAFKA, kafka_broker.target(broker.port))).check()
+        assert caught.value.hint == "Allow the user to describe the topic and to write to it."
+    with kafka_broker.Broker(kafka_broker.DESCRIBE, kafka_broker.WRITE) as broker:
+        opened(stream(Backend.KAFKA, kafka_broker.target(broker.port))).check()
