@@ -18,7 +18,9 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 def text(database: Database, now: datetime) -> bytes:
     """Reads the figures of the database, and writes them in the text format."""
-    return "".join(f"{line}\n" for line in exposition(families(figures(database, now=now, health=True)))).encode()
+    return "".join(
+        f"{line}\n" for line in exposition(families(figures(database, now=now, for_prometheus=True)))
+    ).encode()
 
 
 class Metrics:

@@ -73,7 +73,7 @@ class StreamState(NamedTuple):
     """A stream, and the events of it that wait."""
 
     stream: Stream
-    backlog: int
+    backlog: int  # exact where one stream is asked for
     oldest_at: Timestamp
     now: datetime
 
@@ -84,15 +84,22 @@ class StreamState(NamedTuple):
         return max((self.now - oldest).total_seconds(), 0.0) if oldest else None
 
     @property
+    def is_nearly_full(self) -> bool:
+        """Whether events will be dropped soon, or are."""
+        return self.backlog >= NEARLY_FULL * self.stream.max_backlog
+
+    @property
     def problem(self) -> str | None:
         """What is wrong with it, in a sentence."""
         stream, oldest = self.stream, self.oldest_seconds
         if not stream.enabled:
             return None
+        if self.is_nearly_full:
+            dropped = f" {stream.dropped:,} were dropped." if stream.dropped else ""
+            why = f" {stream.last_error}" if stream.failing_since is not None else ""
+            return f"{self.backlog:,} events wait, of at most {stream.max_backlog:,}.{dropped}{why}"
         if stream.failing_since is not None:
             return f"Events cannot be sent: {stream.last_error}"
-        if self.backlog >= NEARLY_FULL * stream.max_backlog:
-            return f"{self.backlog:,} events wait, of at most {stream.max_backlog:,}."
         if oldest is not None and oldest > LATE.total_seconds():
             return f"{self.backlog:,} events wait, and no worker sends them."
         return None

@@ -26,6 +26,8 @@ _ENDS = (
 KEPT = timedelta(minutes=20)
 """How long a sent failure is kept: workers look back for half of that for those that nobody has written."""
 LONGEST_ERROR = 1000
+MOST_COUNTED = 10_000
+"""Events of a backlog that are counted where many ask for it."""
 _NOTICED_LATER = frozenset(map(str, events.FINAL))
 
 
@@ -201,6 +203,24 @@ def state(database: Database, stream: Stream, now: datetime) -> StreamState:
     """A stream with the events that wait."""
     ((waiting, oldest),) = database.rows("streaming.backlog", id=stream.id)
     return StreamState(stream, int(waiting), oldest, now)
+
+
+def states(database: Database, now: datetime) -> list[StreamState]:
+    """The streams by name, with the events that wait: of a stream with very many, their number is an estimate."""
+    found = listed(database)
+    waiting = dict(
+        database.rows_for_each("streaming.backlog_up_to", "stream", [one.id for one in found], limit=MOST_COUNTED)
+    )
+    return [_estimated(stream, now, *waiting[stream.id]) for stream in found]
+
+
+def _estimated(
+    stream: Stream, now: datetime, counted: Any, first: Any, last: Any, newest: Any, oldest: Any
+) -> StreamState:
+    backlog = int(counted)
+    if backlog >= MOST_COUNTED:  # streams share the ids: those counted tell how many of them are of this one
+        backlog = max(backlog, round(backlog * (newest - first + 1) / (last - first + 1)))
+    return StreamState(stream, backlog, oldest, now)
 
 
 def replay(database: Database, stream: Stream, since: datetime, now: datetime) -> int:

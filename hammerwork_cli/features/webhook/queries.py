@@ -18,6 +18,10 @@ from hammerwork_cli.view.text import cut
 GIVEN_UP_AFTER = timedelta(days=5)
 """Time without a success after which a webhook that always fails is disabled."""
 LONGEST_ANSWER = 1000
+MOST_COUNTED = 10_000
+"""Waiting deliveries that are counted, of all webhooks together."""
+DISABLED_BY = "hammerwork"
+"""Who has disabled a webhook if no person has."""
 
 
 def listed(database: Database) -> list[Webhook]:
@@ -138,7 +142,7 @@ def note_failure(
         database.run("webhook.did_not", id=webhook.id, answer=text, now=now, given_up=int(given_up))
         if gone:
             reason = "The receiver answered 410 Gone: it wants no deliveries any more."
-            switch(database, webhook, enabled=False, by="hammerwork", now=now, reason=reason)
+            switch(database, webhook, enabled=False, by=DISABLED_BY, now=now, reason=reason)
 
     database.transaction(work)
 
@@ -152,7 +156,7 @@ def disable_failing(database: Database, now: datetime) -> list[Webhook]:
     found = [_read(row) for row in database.rows("webhook.failing", earliest=EPOCH, before=now - GIVEN_UP_AFTER)]
     for one in found:
         reason = f"No delivery has succeeded for {GIVEN_UP_AFTER.days} days. The last answer: {one.last_answer}"
-        switch(database, one, enabled=False, by="hammerwork", now=now, reason=reason)
+        switch(database, one, enabled=False, by=DISABLED_BY, now=now, reason=reason)
     return found
 
 
@@ -173,6 +177,12 @@ def deliveries(
         limit=limit,
     )
     return [Delivery.of(*row) for row in rows]
+
+
+def waiting(database: Database) -> dict[str, int]:
+    """Webhook id -> its deliveries that wait for an attempt; of all webhooks, those due first are counted."""
+    rows = database.rows("webhook.waiting", queue=DELIVERIES, limit=MOST_COUNTED)
+    return {str(webhook): int(jobs) for webhook, jobs in rows if webhook is not None}
 
 
 def counts(database: Database, since: datetime | None = None) -> dict[str, Counts]:

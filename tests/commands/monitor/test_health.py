@@ -19,8 +19,14 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.drivers import sqlite
+from hammerwork_cli.features.event.model import DELIVERIES, EventType
+from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.monitor.models.health import USUAL_LIMITS, CheckName
 from hammerwork_cli.features.monitor.queries import health
+from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.features.streaming.model import Backend, Stream
+from hammerwork_cli.features.webhook import queries as webhooks
+from hammerwork_cli.features.webhook.model import Webhook
 from tests.conftest import ROOT, all_databases, eventually, unavailable
 from tests.rows import Rows
 from tests.servers import KINDS, PASSWORD, PrivateServer, ServerMissingError
@@ -491,7 +497,7 @@ def test_a_database_of_rust_workers_alone_is_checked(
     assert found["workers"]["value"] is None
     unknown = {name for name, check in found.items() if check["status"] == "unknown"}
     of_workers = {"workers", "lost_workers", "stalled_workers", "stopping_workers", "held_slots", "unserved_queues"}
-    of_workers |= {"unwritten_outcomes"}
+    of_workers |= {"unwritten_outcomes", "webhooks", "streams"}
     assert unknown == {*of_workers, "lost_jobs", "unclaimed_jobs", "upkeep", "overdue_schedules", "retention"}
     assert {found[name]["message"] for name in unknown} == {"not known without all migrations of hammerwork-cli"}
     assert {found[name]["hint"] for name in unknown} == {"hammerwork migration run"}
@@ -604,6 +610,122 @@ def test_it_reads_a_bounded_number_of_statements(rows: Rows) -> None:
     before = database.executed
     health.health(lambda: database, MonitorLimits(HealthLimits()), now=lambda database: database.now())
     assert database.executed - before <= 31
+
+
+# Webhooks and streams.
+
+
+def add_webhook(rows: Rows, name: str, **columns: Any) -> str:
+    """A webhook to which something happened."""
+    hook = Webhook(new_id(), name, "https://example.com/hook", events=(EventType.JOB_DEAD,))
+    webhooks.add(rows.database, hook, by="ada@laptop", now=ago(days=9))
+    change(rows, "hammerwork_webhooks", hook.id, columns)
+    return hook.id
+
+
+def add_stream(rows: Rows, name: str, events: int = 0, max_backlog: int = 1_000_000, **columns: Any) -> str:
+    """A stream with events that have waited for 10 minutes."""
+    values = {"target": {"command": ["true"]}, "events": (EventType.JOB_DEAD,), "max_backlog": max_backlog}
+    stream = Stream(new_id(), name, Backend.COMMAND, **values)
+    streams.add(rows.database, stream, by="ada@laptop", now=ago(days=9))
+    change(rows, "hammerwork_streams", stream.id, columns)
+    with rows.at_once():
+        for _ in range(events):
+            event = {"stream_id": stream.id, "event_id": new_id(), "body": "{}", "created_at": ago(minutes=10)}
+            rows.insert("hammerwork_stream_events", event)
+    return stream.id
+
+
+def change(rows: Rows, table: str, row: str, columns: dict[str, Any]) -> None:
+    for name, value in columns.items():
+        adapted = rows.database._adapt(value) if isinstance(value, datetime) else value
+        rows.run(f"UPDATE {table} SET {name} = ? WHERE id = ?", [adapted, row])
+
+
+def test_a_webhook_that_fails_for_an_hour_is_a_warning_with_the_last_answer(run: Run, rows: Rows) -> None:
+    worker(rows)
+    add_webhook(rows, "fine", delivered=9)
+    add_webhook(rows, "shortly", failing_since=ago(minutes=59), last_answer="503")
+    assert states(run, rows) == {}
+    add_webhook(rows, "chat", failing_since=ago(hours=3), last_answer="503 try\x1b[2J later\nagain")
+    add_webhook(rows, "shop", failing_since=ago(hours=30), last_answer="It did not answer within 30 s.")
+    found = checks(run, rows)["webhooks"]
+    assert (found["status"], found["value"], found["about"]) == ("warning", 2, ["shop", "chat"])
+    assert found["message"].startswith(
+        "shop: has failed for 1d 6h: It did not answer within 30 s; chat: has failed for"
+    )
+    assert found["message"].endswith("503 try\\x1b[2J later")
+    assert found["hint"] == "hammerwork webhook show shop"
+    assert run("monitor", "health", "--only", "webhooks", "--strict", url=url_of(rows.database)).exit_code == 1
+
+
+def test_a_webhook_that_hammerwork_disabled_is_critical_until_a_person_does_something(run: Run, rows: Rows) -> None:
+    worker(rows)
+    add_webhook(rows, "by hand", enabled=False, disabled_reason="the chat moves")
+    assert states(run, rows) == {}
+    gone = add_webhook(rows, "gone", failing_since=ago(days=6))
+    with contextlib.closing(connect(url_of(rows.database))) as other:
+        webhook = webhooks.named(other, "gone")
+        webhooks.note_failure(other, webhook, "404 not here", ago(), given_up=True)
+    done = run("monitor", "health", url=url_of(rows.database))
+    assert done.exit_code == 1
+    assert "gone: disabled: No delivery has succeeded for 5 days" in " ".join(done.stdout.split())
+    assert "hammerwork webhook show gone" in done.stdout
+    webhooks.switch(rows.database, webhooks.named(rows.database, gone), enabled=True, by="ada", now=ago())
+    assert states(run, rows) == {}
+
+
+def test_deliveries_that_nobody_makes_lead_to_a_worker_with_upkeep(run: Run, rows: Rows) -> None:
+    worker(rows)
+    ready(rows, DELIVERIES, minutes=5)
+    assert states(run, rows) == {}, "of a webhook that was removed"
+    add_webhook(rows, "chat")
+    found = checks(run, rows)
+    assert (found["webhooks"]["status"], found["webhooks"]["about"]) == ("warning", [DELIVERIES])
+    assert found["webhooks"]["message"].startswith("deliveries have been due for 5m 0")
+    assert found["webhooks"]["hint"] == "hammerwork worker start --upkeep-only"
+    assert found["unserved_queues"]["status"] == "healthy", "said once"
+    worker(rows, "render-1-webhooks", queues=(DELIVERIES,))
+    assert states(run, rows) == {}
+
+
+def test_a_stream_that_sends_nothing_is_a_warning_and_critical_before_it_drops_events(run: Run, rows: Rows) -> None:
+    worker(rows)
+    add_stream(rows, "idle")
+    add_stream(rows, "off", events=3, enabled=False)
+    assert states(run, rows) == {}
+    add_stream(rows, "lake", events=2)
+    add_stream(rows, "nats", failing_since=ago(minutes=2), last_error="The broker\x1b[2J is away.")
+    found = checks(run, rows)["streams"]
+    assert (found["status"], found["value"], found["about"]) == ("warning", 2, ["lake", "nats"])
+    assert found["message"] == (
+        "lake: 2 events wait, and no worker sends them; nats: Events cannot be sent: The broker\\x1b[2J is away"
+    )
+    assert found["hint"] == "hammerwork streaming show lake"
+    add_stream(rows, "full", events=8, max_backlog=10, failing_since=ago(days=2), last_error="Away.", dropped=7)
+    done = run("monitor", "health", "--only", "streams", url=url_of(rows.database))
+    assert done.exit_code == 1
+    assert "full: 8 events wait, of at most 10. 7 were dropped. Away; lake: " in " ".join(done.stdout.split())
+
+
+@all_databases
+def test_a_large_backlog_is_estimated_from_the_part_that_is_counted(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MOST_COUNTED", 40)
+    ids = [add_stream(rows, name) for name in ("all", "half", "few", "none")]
+    with rows.at_once():
+        for number in range(400):
+            stream = ids[2] if number < 39 else ids[number % 2]
+            event = {"stream_id": stream, "event_id": new_id(), "body": "{}", "created_at": ago(seconds=1000 - number)}
+            rows.insert("hammerwork_stream_events", event)
+    found = {one.stream.name: one for one in streams.states(rows.database, ago())}
+    exact = {name: streams.state(rows.database, one.stream, one.now) for name, one in found.items()}
+    for name in ("all", "half"):
+        assert abs(found[name].backlog - exact[name].backlog) <= 6, name
+    assert (found["few"].backlog, found["none"].backlog) == (39, 0)
+    assert {name: one.oldest_at for name, one in found.items()} == {name: one.oldest_at for name, one in exact.items()}
+    assert found["none"].oldest_seconds is None
 
 
 # One worker.

@@ -15,7 +15,13 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import changes
 from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.event.model import DELIVERIES, EventType
+from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.monitor.views import metrics as render
+from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.features.streaming.model import Backend, Stream
+from hammerwork_cli.features.webhook import queries as webhooks
+from hammerwork_cli.features.webhook.model import Webhook
 from hammerwork_cli.view.text import visible
 from hammerwork_cli.web import metrics as web
 from tests.conftest import all_databases
@@ -166,3 +172,51 @@ def test_a_period_that_is_none_is_refused(run: Run, url: str, period: str) -> No
     done = run("monitor", "metrics", "-t", period, "--format", "json", url=url, env=ENV)
     assert done.exit_code == 2
     assert json.loads(done.stderr)["error"]["code"] == "usage"
+
+
+EVENT_FAMILIES = ("hammerwork_webhook_", "hammerwork_stream_")
+
+
+@all_databases
+def test_webhooks_and_streams_are_measured_by_name(run: Run, url: str) -> None:
+    def found(*words: str) -> dict[str, dict[str, float]]:
+        text = run("monitor", "metrics", "--format", "prometheus", *words, url=url, env=ENV).stdout
+        return {
+            name: {next(iter(one.labels.values())): one.value for one in family}
+            for name, family in samples(text).items()
+            if name.startswith(EVENT_FAMILIES)
+        }
+
+    assert found() == {}
+    with contextlib.closing(connect(url)) as database:
+        rows, everything = Rows(database), tuple(EventType)
+        hooks = [Webhook(new_id(), name, "https://example.com/", events=everything) for name in ("chat", HOSTILE)]
+        for hook in hooks:
+            webhooks.add(database, hook, by="me", now=START)
+        for status in ("Pending", "Running", "Completed", "Dead"):
+            rows.job(queue=DELIVERIES, status=status, payload={"webhook": hooks[0].id, "event": {}})
+        rows.job(queue=DELIVERIES, status="Pending", payload={"no": "webhook"})
+        webhooks.note_success(database, hooks[0], "200", NOW)
+        webhooks.note_failure(database, hooks[1], "500", NOW, given_up=True)
+        target = {"command": ["true"]}
+        lakes = [Stream(new_id(), name, Backend.COMMAND, target, events=everything) for name in ("idle", "lake")]
+        for lake in lakes:
+            streams.add(database, lake, by="me", now=START)
+        for age in (20, 10):
+            at = NOW - timedelta(seconds=age)
+            event = {"stream_id": lakes[1].id, "event_id": new_id(), "body": '{"type": "job.dead"}', "created_at": at}
+            rows.insert("hammerwork_stream_events", event)
+        streams.note_sent(database, lakes[1], streams.unsent(database, lakes[1], 1), NOW)
+        streams.note_failure(database, lakes[1], "away", NOW)
+        streams.drop(database, lakes[0], [streams.Waiting(0, None, {}, NOW)], "too large")
+    assert found() == {
+        "hammerwork_webhook_delivered": {"chat": 1, visible(HOSTILE): 0},
+        "hammerwork_webhook_failed": {"chat": 0, visible(HOSTILE): 1},
+        "hammerwork_webhook_waiting_deliveries": {"chat": 1, visible(HOSTILE): 0},
+        "hammerwork_stream_backlog": {"idle": 0, "lake": 1},
+        "hammerwork_stream_oldest_seconds": {"idle": 0, "lake": 10},
+        "hammerwork_stream_sent": {"idle": 0, "lake": 1},
+        "hammerwork_stream_failed": {"idle": 0, "lake": 1},
+        "hammerwork_stream_dropped": {"idle": 1, "lake": 0},
+    }
+    assert found("--queue", "segment") == {}, "they are of no queue"

@@ -48,7 +48,9 @@ def metrics(
     window = now - start_of(now, since if period is None else period)
     for_prometheus = form is MetricsFormat.PROMETHEUS
     database = context.database()
-    found = figures(database, now=now, window=window, only=queue or (), ended=not for_prometheus, health=for_prometheus)
+    found = figures(
+        database, now=now, window=window, only=queue or (), ended=not for_prometheus, for_prometheus=for_prometheus
+    )
     if for_prometheus:
         context.lines(views.exposition(views.families(found)))
         return

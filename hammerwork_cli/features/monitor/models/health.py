@@ -36,6 +36,8 @@ class CheckName(StrEnum):
     FAILED = "failed"
     FAILURE_RATE = "failure_rate"
     RETENTION = "retention"
+    WEBHOOKS = "webhooks"
+    STREAMS = "streams"
     TIMES_IN_THE_FUTURE = "times_in_the_future"
 
 
@@ -77,6 +79,15 @@ USUAL_LIMITS = MonitorLimits(
 """Those of the commands without options, and of the web server."""
 
 
+class Trouble(NamedTuple):
+    """What is wrong with a webhook or a stream."""
+
+    name: str
+    what: str  # `disabled`, `failing`, `undelivered` (there is nobody who delivers), or `unsent` (a stream)
+    said: str | None = None  # why, in words that may be a receiver's
+    length: timedelta | None = None  # for how long
+
+
 class Check(NamedTuple):
     name: str  # a `CheckName`, or `worker` for the check of one worker
     status: Level
@@ -91,6 +102,7 @@ class Check(NamedTuple):
     unwritten: Unwritten | None = None  # the outcomes that the check is about, all together
     advice: str | None = None  # the next step, in words; `None` if there is none, or a command is better
     command: str | None = None  # the next step, if it is not the usual one
+    troubles: tuple["Trouble", ...] = ()  # of webhooks and streams, in the order of `about`
     # Objects that migrations which are recorded lack: `column hammerwork_jobs.claimed_at`.
     lacking: tuple[str, ...] = ()
 

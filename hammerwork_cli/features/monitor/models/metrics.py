@@ -9,6 +9,8 @@ from hammerwork_cli.features.monitor.models.health import HealthReport
 from hammerwork_cli.features.queue.models.counts import WorkerCounts
 from hammerwork_cli.features.queue.models.queue import QueueState
 from hammerwork_cli.features.spawn.models.spawn import SpawnStats
+from hammerwork_cli.features.streaming.model import StreamState
+from hammerwork_cli.features.webhook.model import Webhook
 
 
 class Figures(NamedTuple):
@@ -24,4 +26,7 @@ class Figures(NamedTuple):
     spawned: SpawnStats  # operations whose parents were created in the window
     # What workers have counted of their queues since their starts; those that ended in the last hour, too.
     counts: Sequence[WorkerCounts] = ()
+    webhooks: Sequence[Webhook] = ()
+    deliveries: Mapping[str, int] = {}  # webhook id -> its deliveries that wait for an attempt, up to a limit
+    streams: Sequence[StreamState] = ()
     health: HealthReport | None = None  # the checks of `monitor health`, if they were asked for

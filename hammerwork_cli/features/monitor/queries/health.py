@@ -11,6 +11,7 @@ from hammerwork_cli.core.values import WAITING_SPELLINGS, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import DatabaseError, MissingTablesError
 from hammerwork_cli.features.cron.queries import schedules, ticks
+from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.migration.model import MigrationState
 from hammerwork_cli.features.monitor.models.health import (
@@ -21,11 +22,14 @@ from hammerwork_cli.features.monitor.models.health import (
     MonitorLimits,
     ReadyJobs,
     RunningJobs,
+    Trouble,
 )
 from hammerwork_cli.features.monitor.queries import ping, times
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.models.counts import Unwritten
 from hammerwork_cli.features.queue.models.queue import EndedJobs, HealthLimits, Measure, Pauses
+from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.worker.model import RegisteredWorker
 from hammerwork_cli.features.worker.queries import registry
 
@@ -43,6 +47,8 @@ SET_CLOCK = "Set the clock of the server, or of the host of an SQLite file."
 DO_UPKEEP = "worker start --upkeep-only"
 RETENTION_FOR = timedelta(days=1)
 """A policy that no worker has carried out for so long is reported."""
+FAILING_FOR = timedelta(hours=1)
+"""A webhook that fails for so long is reported: a deploy of its receiver is over by then."""
 SLOW_ANSWER = timedelta(seconds=1)
 MOST_QUEUES = 500
 MOST_READY = 10_000
@@ -66,6 +72,8 @@ OF_WORKERS = frozenset(
         CheckName.UNSERVED_QUEUES,
         CheckName.OVERDUE_SCHEDULES,
         CheckName.RETENTION,
+        CheckName.WEBHOOKS,
+        CheckName.STREAMS,
     }
 )
 """Checks of what workers of hammerwork-cli write: of the tables of hammerwork (Rust) alone they say nothing."""
@@ -417,6 +425,7 @@ def _upkeep(reading: _HealthReading) -> Check:
 
 def _unserved(reading: _HealthReading) -> list[ReadyJobs]:
     served = {queue for worker in reading.serving for queue in worker.queue_names}
+    served.add(DELIVERIES)  # the check of webhooks says what to do about it
     found = [jobs for jobs in reading.ready if jobs.queue not in served]
     if found:
         found = [jobs for jobs in found if jobs.queue not in reading.served_by_rust]
@@ -535,6 +544,45 @@ def _retention(reading: _HealthReading) -> Check:
     return Check(CheckName.RETENTION, Level.WARNING if failing else Level.HEALTHY, len(failing), 0, failing)
 
 
+def _webhooks(reading: _HealthReading) -> Check:
+    """Webhooks that get nothing, and deliveries that nobody makes."""
+    found = webhooks.listed(reading.database)
+    off = [one for one in found if not one.enabled and one.updated_by == webhooks.DISABLED_BY]
+    troubles = [Trouble(one.name, "disabled", one.disabled_reason) for one in off]
+    failing = [(one, reading.age(timestamp(one.failing_since))) for one in found if one.enabled]
+    troubles += sorted(
+        (Trouble(one.name, "failing", one.last_answer, age) for one, age in failing if age and age > FAILING_FOR),
+        key=lambda trouble: trouble.length or FAILING_FOR,
+        reverse=True,
+    )
+    status = Level.CRITICAL if off else Level.WARNING if troubles else Level.HEALTHY
+    waited = _undelivered(reading) if any(one.enabled for one in found) else None
+    if waited is not None and waited > UNSERVED_FOR:
+        troubles.append(Trouble(DELIVERIES, "undelivered", length=waited))
+        status = max(status, Level.WARNING, key=lambda level: level.severity)
+    about = tuple(trouble.name for trouble in troubles)
+    return Check(CheckName.WEBHOOKS, status, len(about), 0, about, troubles=tuple(troubles))
+
+
+def _undelivered(reading: _HealthReading) -> timedelta | None:
+    """For how long deliveries have been due that nobody makes."""
+    if any(DELIVERIES in worker.queue_names for worker in reading.serving):
+        return None
+    return next((reading.age(jobs.since) for jobs in reading.ready if jobs.queue == DELIVERIES), None)
+
+
+def _streams(reading: _HealthReading) -> Check:
+    """Streams whose events are not sent, or will be dropped."""
+    states = [one for one in streams.states(reading.database, reading.now) if one.problem]
+    states.sort(key=lambda one: not one.is_nearly_full)
+    status = Level.WARNING if states else Level.HEALTHY
+    if states and states[0].is_nearly_full:
+        status = Level.CRITICAL
+    about = tuple(one.stream.name for one in states)
+    troubles = tuple(Trouble(one.stream.name, "unsent", one.problem) for one in states)
+    return Check(CheckName.STREAMS, status, len(about), 0, about, troubles=troubles)
+
+
 def _times_in_the_future(reading: _HealthReading) -> Check:
     """What a clock that was ahead has put off, until a worker that does upkeep corrects it.
 
@@ -570,5 +618,7 @@ _CHECKS: Mapping[CheckName, Callable[[_HealthReading], Check]] = {
     CheckName.FAILED: _failures,
     CheckName.FAILURE_RATE: _failure_rate,
     CheckName.RETENTION: _retention,
+    CheckName.WEBHOOKS: _webhooks,
+    CheckName.STREAMS: _streams,
     CheckName.TIMES_IN_THE_FUTURE: _times_in_the_future,
 }

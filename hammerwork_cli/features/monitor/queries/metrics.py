@@ -13,6 +13,8 @@ from hammerwork_cli.features.monitor.queries import health as checks
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.models.counts import WorkerCounts
 from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.worker.queries import registry
 
 WINDOW = timedelta(hours=1)
@@ -26,16 +28,18 @@ def figures(
     window: timedelta = WINDOW,
     only: Sequence[str] = (),
     ended: bool = False,
-    health: bool = False,
+    for_prometheus: bool = False,
 ) -> Figures:
     """Reads the figures.
 
     Args:
         window: how far back ended jobs and spawning are looked at.
         only: only these queues, the workers that serve them, and the parents in them; without any, all.
-        health: whether to make the checks of ``monitor health``, which are about all queues.
+        for_prometheus: whether to make the checks of ``monitor health``, which are about all queues, and to read
+            webhooks and streams, unless only some queues are asked for: they belong to none.
     """
     since = now - window
+    told = webhooks.listed(database) if for_prometheus and not only else []
     return Figures(
         now,
         window,
@@ -45,7 +49,10 @@ def figures(
         _schedules(database, now, only),
         operations.stats(database, since=since, recent=since, queues=only),
         _counts(database, now, only),
-        checks.report(database, USUAL_LIMITS, now=now) if health else None,
+        told,
+        webhooks.waiting(database) if told else {},
+        streams.states(database, now) if for_prometheus and not only else [],
+        checks.report(database, USUAL_LIMITS, now=now) if for_prometheus else None,
     )
 
 

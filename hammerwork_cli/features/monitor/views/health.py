@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 
-from hammerwork_cli.features.monitor.models.health import Check, CheckName, HealthReport, Level
+from hammerwork_cli.features.event.model import DELIVERIES
+from hammerwork_cli.features.monitor.models.health import Check, CheckName, HealthReport, Level, Trouble
 from hammerwork_cli.features.queue.models.queue import Measure
 from hammerwork_cli.features.worker.views import held_text, unwritten_text
 from hammerwork_cli.view import key
@@ -15,11 +16,13 @@ from hammerwork_cli.view.text import (
     NOTHING,
     count,
     duration,
+    first_line,
     instant,
     percent,
     plural,
     short_duration,
     short_id,
+    shorten,
     visible,
     wrapped,
 )
@@ -47,6 +50,8 @@ UNITS: Mapping[str, str] = {
     CheckName.FAILED: "jobs",
     CheckName.FAILURE_RATE: "rate",
     CheckName.RETENTION: "policies",
+    CheckName.WEBHOOKS: "webhooks",
+    CheckName.STREAMS: "streams",
     CheckName.TIMES_IN_THE_FUTURE: "times",
     "worker": "seconds",
     "rows": "rows",
@@ -58,6 +63,7 @@ UNITS: Mapping[str, str] = {
 COLOURS = {Level.HEALTHY: "green", Level.UNKNOWN: "dim", Level.WARNING: "yellow", Level.CRITICAL: "red"}
 _NAMED = 5
 _LINES = 20
+_LONGEST_TROUBLE = 200
 
 
 LEVEL = key.text("", *Level)._replace(typescript="HealthLevel")
@@ -70,7 +76,7 @@ CHECK_OUTCOME = Shape[Check](
         "unit": key.null_or(key.text("Unit of value and limit", *dict.fromkeys(UNITS.values()))).of(
             lambda check: UNITS.get(check.name)
         ),
-        "about": key.list_of(key.text(), "Queues, workers, migrations or jobs, the worst first"),
+        "about": key.list_of(key.text(), "Queues, workers, jobs, webhooks and so on, the worst first"),
         "message": key.text("A sentence for people; its words may change").of(lambda check: message(check)),
         "hint": key.null_or(
             key.step("The next step: a command, or a sentence after an error; null while it is healthy")
@@ -242,6 +248,22 @@ def _retention(check: Check) -> str:
     return f"failed, or not run for a day: {_names(check)}" if check.about else "no policy fails"
 
 
+def _troubles(otherwise: str) -> Callable[[Check], str]:
+    def tell(check: Check) -> str:
+        more = f"; {count(len(check.troubles) - _NAMED)} more" if len(check.troubles) > _NAMED else ""
+        return "; ".join(map(_trouble, check.troubles[:_NAMED])) + more if check.troubles else otherwise
+
+    return tell
+
+
+def _trouble(trouble: Trouble) -> str:
+    if trouble.what == "undelivered":
+        return f"deliveries have been due for {duration(trouble.length)}, and no worker makes them"
+    said = shorten(first_line(trouble.said or "no reason is stored").rstrip("."), _LONGEST_TROUBLE)
+    prefix = {"disabled": "disabled: ", "failing": f"has failed for {duration(trouble.length)}: "}.get(trouble.what, "")
+    return f"{trouble.name}: {prefix}{said}"
+
+
 def _times_in_the_future(check: Check) -> str:
     if check.advice is not None:
         return "the clock is behind: it shows a time in the past"
@@ -279,6 +301,8 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.FAILED: _within("{} failed in the last hour"),
     CheckName.FAILURE_RATE: _failure_rate,
     CheckName.RETENTION: _retention,
+    CheckName.WEBHOOKS: _troubles("none fails"),
+    CheckName.STREAMS: _troubles("none fails"),
     CheckName.TIMES_IN_THE_FUTURE: _times_in_the_future,
     "worker": _worker,
     "rows": _within("{} rows", otherwise="not counted"),
@@ -316,6 +340,12 @@ def _of_queue(command: str, otherwise: str) -> Callable[[str | None], str]:
     return lambda queue: command.format(queue) if queue else otherwise
 
 
+def _of_webhook(name: str | None) -> str:
+    if name == DELIVERIES:
+        return "worker start --upkeep-only"
+    return "webhook list" if name is None else f"webhook show {name}"
+
+
 _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.DATABASE: lambda _: "monitor health --tables",
     CheckName.MIGRATIONS: lambda _: "migration run",
@@ -340,6 +370,8 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.FAILED: _of_queue("spawn why --queue {} --since 1h", "spawn why --since 1h"),
     CheckName.FAILURE_RATE: _of_queue("spawn why --queue {} --since 1h", "spawn why --since 1h"),
     CheckName.RETENTION: lambda _: "archive policies",
+    CheckName.WEBHOOKS: _of_webhook,
+    CheckName.STREAMS: _of_queue("streaming show {}", "streaming list"),
     CheckName.TIMES_IN_THE_FUTURE: lambda first: (
         "spawn doctor --fix" if first and first.startswith("'jobs of ") else "worker start --upkeep-only"
     ),

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import add
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import JobStatus, timestamp
@@ -67,6 +68,8 @@ def families(figures: Figures) -> Iterator[Family]:
     if figures.health is not None:
         yield from _health(figures.health)
     yield from _scheduled(figures)
+    yield from _delivered(figures)
+    yield from _streamed(figures)
     yield from _spawned(figures)
 
 
@@ -197,6 +200,53 @@ def _scheduled(figures: Figures) -> Iterator[Family]:
     ):
         samples = [({"schedule": label}, value) for label, value in values.items()]
         yield Family(f"hammerwork_schedule_{name}_seconds", about, samples)
+
+
+def _delivered(figures: Figures) -> Iterator[Family]:
+    found = figures.webhooks
+    yield from _labelled(
+        "webhook",
+        [one.name for one in found],
+        [
+            ("delivered_total", "Deliveries to a webhook.", [one.delivered for one in found]),
+            ("failed_total", "Deliveries to a webhook that were given up.", [one.failed for one in found]),
+            (
+                "waiting_deliveries",
+                "Deliveries that wait for an attempt; of all webhooks, at most 10,000 are counted.",
+                [figures.deliveries.get(one.id, 0) for one in found],
+            ),
+        ],
+    )
+
+
+def _streamed(figures: Figures) -> Iterator[Family]:
+    found = figures.streams
+    yield from _labelled(
+        "stream",
+        [one.stream.name for one in found],
+        [
+            ("backlog", "Events that wait; an estimate above 10,000.", [one.backlog for one in found]),
+            ("oldest_seconds", "Age of the first event that waits.", [one.oldest_seconds or 0 for one in found]),
+            ("sent_total", "Events that the backend acknowledged.", [one.stream.sent for one in found]),
+            ("failed_total", "Attempts to send that failed.", [one.stream.failed for one in found]),
+            ("dropped_total", "Events that are lost.", [one.stream.dropped for one in found]),
+        ],
+    )
+
+
+def _labelled(
+    thing: str, names: Sequence[str], families: Sequence[tuple[str, str, Sequence[float]]]
+) -> Iterator[Family]:
+    """Families with a sample for each of some things by name; none where there are no things."""
+    for name, about, values in families if names else ():
+        together = max if name.endswith("_seconds") else add
+        samples: dict[str, float] = {}
+        for place, (one, value) in enumerate(zip(names, values, strict=True)):
+            label = visible(one) if place < MOST_QUEUES else OTHER_QUEUES
+            samples[label] = together(samples.get(label, 0), value)  # names that look alike share a label
+        kind = "counter" if name.endswith("_total") else "gauge"
+        sampled = [({thing: label}, value) for label, value in samples.items()]
+        yield Family(f"hammerwork_{thing}_{name}", about, sampled, kind)
 
 
 def _age(at: datetime | None, figures: Figures) -> float:

@@ -86,6 +86,16 @@ UPDATE hammerwork_streams SET dropped = dropped + :events, last_error = :error W
 -- Counts the events of a stream that wait, and reads when the first one happened.
 SELECT COUNT(*), MIN(e.created_at) FROM hammerwork_stream_events e WHERE e.stream_id = :id AND e.sent_at IS NULL
 
+-- name: backlog_up_to
+-- Counts the events of a stream that wait, up to a limit; reads the first, the last that was counted, and the last id of
+-- all, and when the first one happened. It reads the index alone, but for that time.
+SELECT c.events, c.first, c.last,
+(SELECT MAX(e.id) FROM hammerwork_stream_events e WHERE e.stream_id = :stream AND e.sent_at IS NULL),
+(SELECT e.created_at FROM hammerwork_stream_events e WHERE e.stream_id = :stream AND e.sent_at IS NULL ORDER BY e.id LIMIT 1)
+FROM (SELECT COUNT(*) AS events, MIN(x.id) AS first, MAX(x.id) AS last FROM (
+SELECT e.id FROM hammerwork_stream_events e WHERE e.stream_id = :stream AND e.sent_at IS NULL ORDER BY e.id LIMIT :limit
+) AS x) AS c
+
 -- name: last_within
 -- Reads the last event that a backlog has room for.
 SELECT e.id FROM hammerwork_stream_events e WHERE e.stream_id = :id AND e.sent_at IS NULL

@@ -77,6 +77,13 @@ WHERE {same j.queue_name :queue}
 /* if :since */ AND j.created_at >= :since
 GROUP BY 1, 2
 
+-- name: waiting
+-- Counts the deliveries of each webhook that wait for an attempt, up to a limit for all together.
+SELECT x.webhook, COUNT(*) FROM (SELECT {webhook_of} AS webhook FROM hammerwork_jobs j
+WHERE {same j.queue_name :queue} AND j.status = 'Pending' AND j.dependency_status = 'none' AND {enabled}
+ORDER BY j.scheduled_at LIMIT :limit) AS x
+GROUP BY x.webhook
+
 -- name: webhook_of [postgresql]
 -- The webhook of delivery j.
 j.payload ->> 'webhook'
