@@ -321,6 +321,10 @@ CASE WHEN j.claimed_by IS NULL OR NOT {still_claimed} THEN 1 ELSE 0 END
 -- These read an index alone, which has the id of each job. Few jobs have a schedule, and they are looked up once.
 j.id NOT IN (SELECT s.id FROM hammerwork_jobs s WHERE s.cron_schedule IS NOT NULL AND NOT s.recurring)
 
+-- name: is_ready
+-- Whether a worker may claim job j, if it is due: in the words of the partial indexes.
+j.status = 'Pending' AND j.dependency_status IN ('none', 'satisfied') AND {counted_enabled}
+
 -- name: server_now [postgresql]
 -- The server's clock.
 clock_timestamp()

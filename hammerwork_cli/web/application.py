@@ -22,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hammerwork_cli.core.input.documents import json_of
+from hammerwork_cli.core.values import Migrated
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.archive import endpoints as archive
@@ -31,8 +32,10 @@ from hammerwork_cli.features.job.endpoints import changing, reading
 from hammerwork_cli.features.monitor.queries import ping
 from hammerwork_cli.features.queue import endpoints as queues
 from hammerwork_cli.features.spawn import endpoints as spawning
+from hammerwork_cli.features.streaming import endpoints as streams
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.views import json as json_views
+from hammerwork_cli.features.webhook import endpoints as webhooks
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.workflow import endpoints as workflows
 from hammerwork_cli.view import json, key
@@ -45,6 +48,7 @@ from hammerwork_cli.web.endpoints.openapi import openapi
 from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE, Parameter, check, read_path, read_query
 from hammerwork_cli.web.events import MOST_WATCHERS, EventStream, Hub
 from hammerwork_cli.web.guard import LARGEST_BODY, RequestGuard, announced_size, body_of
+from hammerwork_cli.web.outside import Outside
 from hammerwork_cli.web.problems import RequestError, bug, is_internal, problem, status_of
 from hammerwork_cli.web.protocol import most_connections
 from hammerwork_cli.web.sending import PIECE, LargeAnswer, Transit
@@ -60,6 +64,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *workflows.ENDPOINTS,
     *queues.ENDPOINTS,
     *schedules.ENDPOINTS,
+    *webhooks.ENDPOINTS,
+    *streams.ENDPOINTS,
     *changing.ENDPOINTS,
 )
 EVENTS = Endpoint(
@@ -114,6 +120,7 @@ class Server:
         self._own_figures: Shared[bytes] = Shared(0)
         self._liveness: Shared[int] = Shared(0)
         self._transit = Transit()
+        self._outside = Outside()
         self.hub = Hub(
             connections.ask,
             most=min(MOST_WATCHERS, most_connections() // 2),
@@ -221,7 +228,10 @@ class Server:
             answer = await shared.ask((endpoint.path, json.document(values)), find)
             return self._response(answer, endpoint, request)
         try:
-            return self._response(await find(), endpoint, request)
+            answer = await find()
+            if answer.later is not None:
+                answer = await self._outside.ask(partial(self._finished, answer.later))
+            return self._response(answer, endpoint, request)
         finally:
             if endpoint.changes:
                 self._forget()
@@ -242,9 +252,15 @@ class Server:
             database.check_current()
         now = self.now(database if endpoint.changes else None)
         answer = endpoint.handler(Call(database, values, body, now, self.settings, self.operator))
+        return answer if answer.later is not None else self._written(answer, database.migrated)
+
+    def _finished(self, later: Callable[[], Answer]) -> Answer:
+        return self._written(later(), Migrated.ALL)
+
+    def _written(self, answer: Answer, migrated: Migrated) -> Answer:
         if answer.chunks is not None:
             return answer
-        record = with_steps(answer.record, database.migrated)
+        record = with_steps(answer.record, migrated)
         record = redaction.hidden(record) if self.settings.redact else record
         return replace(answer, record=None, text=json.document(record).encode())
 

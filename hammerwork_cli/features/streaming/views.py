@@ -7,9 +7,12 @@ from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.streaming.model import Stream, StreamState
 from hammerwork_cli.view import key
+from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column
 from hammerwork_cli.view.text import brief_age, count, duration, first_line, instant, visible
+
+MASK = "***"
 
 
 def _of(name: str) -> str:
@@ -58,6 +61,19 @@ STREAM = Shape[StreamState](
 )
 
 
+_PUBLIC = frozenset({"brokers", "topic", "region", "stream", "project"})
+
+
+def _public_target(state: StreamState) -> Record:
+    return {name: value if name in _PUBLIC else MASK for name, value in state.stream.target.items()}
+
+
+PUBLIC = Shape[StreamState](
+    {**STREAM.parts, "target": key.anything("Where it goes; what may hold a secret is ***").of(_public_target)}
+)
+"""A stream for those who may not see its secrets: clients of the web server."""
+
+
 class SentTest(NamedTuple):
     """An event that was sent for a test."""
 
@@ -73,6 +89,26 @@ TEST = Shape[SentTest](
         "event": key.anything("The event that was sent"),
         "key": key.null_or(key.text("By the partitioning of the stream")),
         "seconds": key.number("Until the backend had acknowledged it", 3),
+    }
+)
+
+
+class Tried(NamedTuple):
+    """What a test by HTTP tells."""
+
+    stream: str
+    event: Mapping[str, Any]
+    key: str | None
+    error: str | None
+    seconds: float
+
+
+TRIED = Shape[Tried](
+    {
+        **TEST.without("seconds"),
+        "accepted": key.flag("Whether the backend has acknowledged the event").of(lambda one: one.error is None),
+        "error": key.null_or(key.text("Why it has not")),
+        "seconds": key.number("", 3),
     }
 )
 REPLAYED = Shape[Mapping[str, Any]](

@@ -108,7 +108,8 @@ class Delivery(NamedTuple):
 
     @property
     def event_type(self) -> str | None:
-        return self.event.get("type")
+        found = self.event.get("type")
+        return found if found in set(EventType) else None
 
 
 def _object(stored: Any) -> dict[str, Any]:

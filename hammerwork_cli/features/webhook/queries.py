@@ -7,17 +7,21 @@ from typing import Any
 
 from hammerwork_cli.core.clock import EPOCH
 from hammerwork_cli.core.input.limits import LONGEST_NAME
-from hammerwork_cli.core.values import FAILED_SPELLINGS, Counts, status_of, timestamp
+from hammerwork_cli.core.values import FAILED_SPELLINGS, FINISHED, Counts, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, DuplicateError, NotFoundError
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import DELIVERIES, EventType
+from hammerwork_cli.features.job.queries import changes
+from hammerwork_cli.features.job.queries.changes import RetryJobs
+from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.webhook.model import Delivery, Webhook, WebhookBody
 from hammerwork_cli.view.text import cut
 
 GIVEN_UP_AFTER = timedelta(days=5)
 """Time without a success after which a webhook that always fails is disabled."""
 LONGEST_ANSWER = 1000
+MOST_REPLAYED = 100_000
 MOST_COUNTED = 10_000
 """Waiting deliveries that are counted, of all webhooks together."""
 DISABLED_BY = "hammerwork"
@@ -177,6 +181,23 @@ def deliveries(
         limit=limit,
     )
     return [Delivery.of(*row) for row in rows]
+
+
+def replayable(database: Database, webhook: Webhook, *, whole: bool, since: datetime | None) -> list[str]:
+    """The deliveries of events since a time that can be made again, as far as their jobs are there.
+
+    Args:
+        whole: also those that succeeded, not only those that were given up.
+    """
+    found = deliveries(database, webhook, failed=not whole, since=since, limit=MOST_REPLAYED)
+    return [one.job_id for one in found if one.status in FINISHED]
+
+
+def replay(database: Database, jobs: Sequence[str], *, whole: bool, now: datetime) -> int:
+    """Makes deliveries again; returns how many."""
+    if not jobs:
+        return 0
+    return changes.run(database, ByIds(list(jobs)), RetryJobs(now, force=whole, cancelled=True)).changed
 
 
 def waiting(database: Database) -> dict[str, int]:

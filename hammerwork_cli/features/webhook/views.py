@@ -77,6 +77,17 @@ WEBHOOK = Shape[Webhook](
         "updated_by": key.null_or(key.text()),
     }
 )
+PUBLIC = Shape[Webhook](
+    {
+        **WEBHOOK.without("secret", "template"),
+        "url": key.text("Without its path, which may be a secret").of(lambda one: origin(one.url)),
+        "headers": key.list_of(key.text(), "Names of further headers").of(lambda one: list(one.headers)),
+        "auth": key.null_or(key.text("How it proves who it is", "bearer", "basic", "header")).of(
+            lambda one: next((word for word in ("bearer", "basic", "header") if word in one.auth), None)
+        ),
+    }
+)
+"""A webhook for those who may not see its secrets: clients of the web server."""
 DELIVERY = Shape[Delivery](
     {
         "job_id": key.job_id("The job that delivers; its id is the id that the receiver gets"),
@@ -146,6 +157,32 @@ TEST = Shape[Exchange](
         "seconds": key.number("Length of the exchange", 3),
         "request_headers": key.anything("Without secrets"),
         "request_body": key.text(),
+    }
+)
+
+
+class Tried(NamedTuple):
+    """What a test by HTTP tells: neither what was sent, which is signed, nor the text of the answer."""
+
+    webhook: str
+    event: Mapping[str, Any]
+    http_status: int | None
+    error: str | None
+    seconds: float
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.http_status is not None and 200 <= self.http_status < 300
+
+
+TRIED = Shape[Tried](
+    {
+        "webhook": key.text(),
+        "event": key.anything("The event that was sent"),
+        "accepted": key.flag("Whether the receiver answered with 2xx").of("is_accepted"),
+        "http_status": key.null_or(key.count("Of the answer")),
+        "error": key.null_or(key.text("Why there is no answer")),
+        "seconds": key.number("Length of the exchange", 3),
     }
 )
 REPLAYED = Shape[Mapping[str, Any]](

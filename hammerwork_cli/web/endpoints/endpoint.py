@@ -42,9 +42,10 @@ class Answer:
         text: JSON text of the record.
         size: approximate bytes of memory that the source of the chunks takes.
         status: HTTP status, if it is not the endpoint's.
+        later: makes the answer instead, after the connection was given back: it waits for others.
     """
 
-    record: Any
+    record: Any = None
     cursor: str | None = None
     media_type: str = JSON
     chunks: Iterable[str] | None = None
@@ -52,6 +53,7 @@ class Answer:
     size: int = 0
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    later: "Callable[[], Answer] | None" = None
 
 
 Handler = Callable[[Call], Answer]

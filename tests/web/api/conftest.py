@@ -7,9 +7,20 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.database import connect
+from hammerwork_cli.features.event.model import DELIVERIES, EventType
+from hammerwork_cli.features.event.samples import sample
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.features.streaming.model import Backend, Stream
+from hammerwork_cli.features.webhook import queries as webhooks
+from hammerwork_cli.features.webhook.model import Webhook
 from tests.commands.test_contract import ENVIRONMENT, Asked, fill
 from tests.conftest import EACH_DIALECT
+from tests.rows import Rows
 from tests.web.api.servers import Server, serving
+
+SECRET = "s3cret-of-the-receiver"
 
 
 @pytest.fixture
@@ -33,6 +44,34 @@ def empty_url(new_database: Callable[..., str]) -> str:
 def dialect(request: pytest.FixtureRequest) -> str:
     """``sqlite``; with ``@all_databases`` each in turn, as in ``tests/commands``."""
     return str(request.param)
+
+
+def event_readers(database_url: str, /, **values: Any) -> dict[str, str]:
+    """Adds a webhook and a stream that have secrets everywhere, and a delivery; returns their names.
+
+    Args:
+        values: of the webhook.
+    """
+    with contextlib.closing(connect(database_url)) as database:
+        now, everything = database.now(), tuple(EventType)
+        secrets: dict[str, Any] = {
+            "url": f"https://chat.example:8443/{SECRET}?token={SECRET}",
+            "headers": {"x-place": SECRET},
+            "auth": {"bearer": SECRET},
+            "secret": SECRET,
+            "template": f'{{"text": "{SECRET}"}}',
+            "disabled_reason": SECRET,
+        }
+        hook = Webhook(new_id(), "the chat", events=everything, **{**secrets, **values})
+        webhooks.add(database, hook, by=f"{SECRET}@laptop", now=now)
+        config = {"sasl.username": SECRET, "sasl.password": "env:KAFKA_PASSWORD"}
+        target = {"brokers": "kafka:9092", "topic": "job-events", "config": config}
+        stream = Stream(new_id(), "the lake", Backend.KAFKA, target, events=everything)
+        streams.add(database, stream, by=f"{SECRET}@laptop", now=now)
+        delivery = {"webhook": hook.id, "event": sample(EventType.JOB_DEAD, now).record()}
+        ended = {"attempts": 9, "max_attempts": 9, "failed_at": now, "error_message": "503 closed", "created_at": now}
+        Rows(database).job(queue=DELIVERIES, status="Dead", payload=delivery, **ended)
+    return {"webhook": hook.name, "stream": stream.name}
 
 
 everywhere = pytest.mark.parametrize("full", EACH_DIALECT, indirect=True)

@@ -17,6 +17,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.commands.test_contract import fill
 from tests.rows import Rows
+from tests.web.api.conftest import event_readers
 from tests.web.api.servers import Server
 
 pytestmark = pytest.mark.sqlite
@@ -67,6 +68,19 @@ ENDPOINTS = {
     "POST /api/schedules/{name}/trigger",
     "POST /api/schedules/{name}/enable",
     "POST /api/schedules/{name}/disable",
+    "GET /api/webhooks",
+    "GET /api/webhooks/{name}",
+    "GET /api/webhooks/{name}/deliveries",
+    "POST /api/webhooks/{name}/test",
+    "POST /api/webhooks/{name}/enable",
+    "POST /api/webhooks/{name}/disable",
+    "POST /api/webhooks/{name}/replay",
+    "GET /api/streams",
+    "GET /api/streams/{name}",
+    "POST /api/streams/{name}/test",
+    "POST /api/streams/{name}/enable",
+    "POST /api/streams/{name}/disable",
+    "POST /api/streams/{name}/replay",
     "GET /api/workers",
     "GET /api/about",
     "GET /api/events",
@@ -128,12 +142,13 @@ def test_answers_have_the_schemas_of_the_commands(document: Any) -> None:
 
 
 def test_answers_fit_their_schemas(serve: Callable[..., Server], empty_url: str) -> None:
-    names = fill(empty_url)
+    names = fill(empty_url) | event_readers(empty_url)
     server = serve(empty_url)
     document = server.json("/openapi.json")
     operation = server.json("/api/spawn/operations")[0]["parent_id"]
     values = {"id": operation, "name": server.json("/api/queues")[0]["queue"]}
     ids = {"archived": "/archive/", "batch": "/batches/", "workflow": "/workflows/", "schedule": "/schedules/"}
+    ids |= {"webhook": "/webhooks/", "stream": "/streams/"}
     checked = set()
     for name, described in operations(document).items():
         schema = described["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema")

@@ -407,10 +407,14 @@ def test_redact_hides_payloads_results_and_errors(serve: Serve, stocked: tuple[s
 
 HIDDEN_KEYS = {
     "about",
+    "answer",
+    "disabled_reason",
+    "headers",
     "hint",
     "hold_message",
     "message",
     "description",
+    "last_answer",
     "last_error",
     "archival_reason",
     "callbacks",
@@ -440,6 +444,7 @@ HIDDEN_KEYS = {
     "trace_id",
     "unique_key",
     "unwritten_error",
+    "url",
     "workflow_name",
     *(key for key in PERSONAL if key != "created_by"),  # of encryption keys, which no answer has
 }

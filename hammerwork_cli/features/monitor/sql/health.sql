@@ -10,10 +10,6 @@ SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'o
 -- As text, since newer servers have further words than OFF.
 SELECT CAST(@@GLOBAL.read_only AS CHAR) IN ('0', 'OFF') AND CAST(@@GLOBAL.innodb_read_only AS CHAR) IN ('0', 'OFF')
 
--- name: is_ready
--- Whether a worker may claim job j, if it is due: in the words of the partial indexes.
-j.status = 'Pending' AND j.dependency_status IN ('none', 'satisfied') AND {counted_enabled}
-
 -- name: queues_with_ready_jobs
 -- Lists the queues that have ready jobs, due or not: the first name, then the next one, and so on.
 WITH RECURSIVE names (name) AS (

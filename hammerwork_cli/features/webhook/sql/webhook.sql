@@ -80,7 +80,7 @@ GROUP BY 1, 2
 -- name: waiting
 -- Counts the deliveries of each webhook that wait for an attempt, up to a limit for all together.
 SELECT x.webhook, COUNT(*) FROM (SELECT {webhook_of} AS webhook FROM hammerwork_jobs j
-WHERE {same j.queue_name :queue} AND j.status = 'Pending' AND j.dependency_status = 'none' AND {enabled}
+WHERE {same j.queue_name :queue} AND {is_ready} AND j.dependency_status = 'none'
 ORDER BY j.scheduled_at LIMIT :limit) AS x
 GROUP BY x.webhook
 
