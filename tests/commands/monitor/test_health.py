@@ -665,8 +665,8 @@ def test_a_webhook_that_hammerwork_disabled_is_critical_until_a_person_does_some
     assert states(run, rows) == {}
     gone = add_webhook(rows, "gone", failing_since=ago(days=6))
     with contextlib.closing(connect(url_of(rows.database))) as other:
-        webhook = webhooks.named(other, "gone")
-        webhooks.note_failure(other, webhook, "404 not here", ago(), given_up=True)
+        webhooks.note_failure(other, webhooks.named(other, "gone"), "404 not here", ago(), given_up=True)
+        webhooks.disable_failing(other, ago())
     done = run("monitor", "health", url=url_of(rows.database))
     assert done.exit_code == 1
     assert "gone: disabled: No delivery has succeeded for 5 days" in " ".join(done.stdout.split())
