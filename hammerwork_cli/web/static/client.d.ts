@@ -617,6 +617,8 @@ export interface HealthCheck {
     | "failed"
     | "failure_rate"
     | "retention"
+    | "webhooks"
+    | "streams"
     | "times_in_the_future"
     | "worker"
     | "rows"
@@ -641,11 +643,13 @@ export interface HealthCheck {
     | "jobs"
     | "rate"
     | "policies"
+    | "webhooks"
+    | "streams"
     | "times"
     | "rows"
     | "indexes"
     | null;
-  /** Queues, workers, migrations or jobs, the worst first. */
+  /** Queues, workers, jobs, webhooks and so on, the worst first. */
   about: string[];
   /** A sentence for people; its words may change. */
   message: string;
