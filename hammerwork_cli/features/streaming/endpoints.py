@@ -9,7 +9,7 @@ from hammerwork_cli.features.event.model import Event
 from hammerwork_cli.features.job.endpoints.changing import REASON, body
 from hammerwork_cli.features.streaming import queries, views
 from hammerwork_cli.features.streaming.model import Backend, Stream
-from hammerwork_cli.features.streaming.views import Tried
+from hammerwork_cli.features.streaming.views import TriedStream
 from hammerwork_cli.features.webhook.endpoints import SINCE, TEST, TEST_SECONDS, event_of
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.messages import encode
@@ -58,7 +58,7 @@ def _tried(stream: Stream, event: Event) -> Answer:
             backend.close()
     except HammerworkError as error:
         problem = error.message
-    tried = Tried(stream.name, record, event_key, problem, time.monotonic() - began)
+    tried = TriedStream(stream.name, record, event_key, problem, time.monotonic() - began)
     return Answer(views.TRIED.record(tried))
 
 

@@ -93,7 +93,7 @@ TEST = Shape[SentTest](
 )
 
 
-class Tried(NamedTuple):
+class TriedStream(NamedTuple):
     """What a test by HTTP tells."""
 
     stream: str
@@ -103,7 +103,7 @@ class Tried(NamedTuple):
     seconds: float
 
 
-TRIED = Shape[Tried](
+TRIED = Shape[TriedStream](
     {
         **TEST.without("seconds"),
         "accepted": key.flag("Whether the backend has acknowledged the event").of(lambda one: one.error is None),

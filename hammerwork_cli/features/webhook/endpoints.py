@@ -13,7 +13,7 @@ from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries.listing import resolve
 from hammerwork_cli.features.webhook import queries, views
 from hammerwork_cli.features.webhook.model import Webhook
-from hammerwork_cli.features.webhook.views import Tried
+from hammerwork_cli.features.webhook.views import TriedWebhook
 from hammerwork_cli.runtime.delivery.webhooks.sending import send
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Key, Schema
@@ -61,7 +61,7 @@ def test(call: Call) -> Answer:
 def _tried(webhook: Webhook, event: Event, now: datetime) -> Answer:
     record = event.record()
     answer = send(webhook, record, delivery_id=new_id(), now=now)
-    return Answer(views.TRIED.record(Tried(webhook.name, record, answer.status, answer.error, answer.seconds)))
+    return Answer(views.TRIED.record(TriedWebhook(webhook.name, record, answer.status, answer.error, answer.seconds)))
 
 
 def event_of(call: Call, *, payload: bool) -> Event:

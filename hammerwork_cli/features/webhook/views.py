@@ -161,7 +161,7 @@ TEST = Shape[Exchange](
 )
 
 
-class Tried(NamedTuple):
+class TriedWebhook(NamedTuple):
     """What a test by HTTP tells: neither what was sent, which is signed, nor the text of the answer."""
 
     webhook: str
@@ -175,7 +175,7 @@ class Tried(NamedTuple):
         return self.http_status is not None and 200 <= self.http_status < 300
 
 
-TRIED = Shape[Tried](
+TRIED = Shape[TriedWebhook](
     {
         "webhook": key.text(),
         "event": key.anything("The event that was sent"),
