@@ -4,7 +4,8 @@ A script is a file of ``completions/source``, which knows its shell, with what t
 of the line ``# <commands>``. What a word completes to is told by its *kind*:
 
 - empty: nothing is known; ``a,b``: one of these words; ``+a,b``: several of them with commas between;
-- ``:queues``, ``:jobs``, ``:workers``: asked from the database (``hammerwork --complete-values``);
+- ``:queues``, ``:jobs``, ``:workers``, ``:webhooks``, ``:streams``: asked from the database
+  (``hammerwork --complete-values``);
 - ``:queue_lists``: several queues with commas between, as ``--queue`` takes them;
 - ``:profiles``: asked from the configuration file in the same way;
 - ``:files``, ``:folders``; ``:json``: ``@`` and a file; ``:urls``: how a database's URL begins, or ``@`` and a profile;
@@ -23,6 +24,7 @@ from typer.main import get_command
 from hammerwork_cli.app import app
 from hammerwork_cli.config import KEYS
 from hammerwork_cli.core.values import JobPriority, JobStatus
+from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.monitor.models.health import CheckName
 from hammerwork_cli.features.schema.views import SCHEMAS
 
@@ -30,11 +32,16 @@ FOLDER = Path(__file__).parent
 MARK = "# <commands>\n"
 
 STATUSES = ",".join(status.value.lower() for status in JobStatus)
+EVENTS = ",".join(event.removeprefix("job.") for event in EventType)
 PRIORITIES = ",".join(priority.word for priority in JobPriority)
 KINDS = {
     "QUEUE": ":queues",
     "JOB": ":jobs",
     "WORKER": ":workers",
+    "WEBHOOK": ":webhooks",
+    "STREAM": ":streams",
+    "EVENT": EVENTS,
+    "EVENTS": EVENTS,
     "PROFILE": ":profiles",
     "URL": ":urls",
     "FILE": ":files",

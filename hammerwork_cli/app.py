@@ -49,7 +49,7 @@ TASKS = {
         "archive": "Archive and restore jobs; set how long jobs are kept.",
     },
     "Tell others": {
-        "webhook": "Tell other programs of events by HTTP: of dead jobs, of trees that have ended.",
+        "webhook": "Post events, such as the death of a job, to other programs.",
         "streaming": "Send events to Kafka, Kinesis, Pub/Sub or a program.",
     },
     "Run": {

@@ -38,8 +38,8 @@ REPLACED: Mapping[str, str] = {
     "queue paused": "queue list --paused",
     "streaming health": "monitor health",
     "streaming stats": "streaming list",
-    "streaming toggle": "streaming enable NAME, or disable NAME",
-    "webhook toggle": "webhook enable NAME, or disable NAME",
+    "streaming toggle": "streaming enable STREAM",
+    "webhook toggle": "webhook enable WEBHOOK",
     "workflow cancel": "job cancel --workflow WORKFLOW",
     "workflow delete": "job delete --workflow WORKFLOW",
     "workflow dependencies": "spawn lineage JOB",
@@ -60,9 +60,13 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
     "spawn monitor": {"--until": "--exit-on"},
     "worker start": {"--workers": "--concurrency"},
     "streaming": {"--queues": "--queue", "--priorities": "--priority"},
+    "streaming list": {"-d": "--detailed"},
     "streaming add": {"-n": "--name"},
+    "streaming test": {"--job-id": "--job"},
     "streaming update": {"-n": "--name"},
+    "webhook list": {"-d": "--detailed"},
     "webhook add": {"-n": "--name"},
+    "webhook test": {"--job-id": "--job"},
     "webhook update": {"-n": "--name"},
     "workflow create": {"-n": "--name", "--jobs-file": "--file"},
 }
@@ -77,6 +81,7 @@ REPLACED_OPTIONS: Mapping[str, str] = {
     "--failed-after": "--older-than failed=30d",
     "--failed-after-days": "--older-than failed=30d",
     "--failed-since-hours": "--failed-since 2h",
+    "--headers": "--header",
     "--hours": "--since 24h",
     "--job-id": "JOB",
     "--keep-completed-days": "job purge --completed --older-than 30d",
@@ -86,11 +91,14 @@ REPLACED_OPTIONS: Mapping[str, str] = {
     "--offset": "--cursor CURSOR",
     "--older-than-days": "--older-than 30d",
     "--older-than-hours": "--until 2h",
+    "--only": "--all",
     "--period": "--since 24h",
     "--recent": "--since 1h",
     "--skip-existing": "--existing skip",
+    "--stream": "STREAM",
     "--timed-out-after": "--older-than timedout=30d",
     "--timed-out-after-days": "--older-than timedout=30d",
+    "--webhook": "WEBHOOK",
     "--worker-id": "WORKER",
 }
 """Hidden option that has a reader of its own -> what to write instead."""
@@ -110,6 +118,10 @@ _EXPORT = (
 QUIET = (
     "Here -q is short for --queue.",
     "To print no notes: --quiet",
+)
+_FORMAT = (
+    "Here --format is that of the answer. Events are not sent as avro, protobuf or msgpack: these need a registry.",
+    "Give the format of events so: --encoding json, or --encoding cloudevents",
 )
 _VERBOSE = (
     "There is no verbose mode: a command prints its answer, and notes to stderr.",
@@ -135,6 +147,12 @@ ABSENT: Mapping[str, tuple[str, str]] = {
         "A worker has no memory limit by that name.",
         "With --isolation process: --max-memory 512M (Celery counts KiB)",
     ),
+    "streaming add --format": _FORMAT,
+    "streaming update --format": _FORMAT,
+    "webhook add --url": (
+        "A webhook needs a URL.",
+        "Give it: --url https://example.org/hook (here -u names the database)",
+    ),
     "archive set-policy --batch-size": (
         "A policy has no batch size: workers choose it.",
         "For one run: hammerwork archive run --batch-size 1000",
@@ -145,7 +163,8 @@ ABSENT: Mapping[str, tuple[str, str]] = {
     "batch export --limit": _EXPORT,
     "batch export": _EXPORT,
 }
-"""Verb, with an option or without -> the message, and the hint what to use instead."""
+"""Verb, with an option that is absent, missing or has an absent value, or without -> the message, and the hint what to
+use instead."""
 
 
 def aliases(group: str, verb: str) -> dict[str, str]:

@@ -54,6 +54,12 @@ def _expression(text: str) -> None:
     Expression.of(text, None)
 
 
+def _events(text: str) -> None:
+    from hammerwork_cli.features.event.model import event_types
+
+    event_types(names.split([text]) or [""])
+
+
 def _id(text: str) -> None:
     if uuid_of(text) is None:
         raise UsageError(f"{text[:60]!r} is not a UUID.", hint="Write all of it, with hyphens; uuidgen makes one.")
@@ -74,6 +80,8 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "CRON": _expression,
     "CURSOR": _cursor,
     "DURATION": duration_of,
+    "EVENT": _events,
+    "EVENTS": _events,
     "JOBS": number_of,
     "KEY": keys_of,
     "N": number_of,

@@ -44,7 +44,8 @@ def print_values(kind: str = "", prefix: str = "", *_: str) -> None:
     """Prints the values that start with ``prefix``, and exits.
 
     Args:
-        kind: ``queues``, ``jobs`` or ``workers`` of the database, ``queue_lists`` for queues with commas between them;
+        kind: ``queues``, ``jobs``, ``workers``, ``webhooks`` or ``streams`` of the database, ``queue_lists`` for queues
+            with commas between them;
             ``profiles``, ``urls`` or ``keys`` for profiles in the configuration file.
         prefix: the text before the cursor.
     """
@@ -81,8 +82,8 @@ def _rows(kind: str, prefix: str, environ: Mapping[str, str]) -> Sequence[Row]:
         return _lists(prefix, environ)
     if kind == "queues":
         return _ask("completion.queues", environ, prefix=prefix, limit=MOST_NAMES, sample=SAMPLE)
-    if kind == "workers":
-        return _ask("completion.workers", environ, limit=MOST_NAMES)
+    if kind in {"workers", "webhooks", "streams"}:
+        return _ask(f"completion.{kind}", environ, limit=MOST_NAMES)
     if kind in _OF_PROFILES:
         profiles = _settings(environ).get("profiles", {})
         return [(form.format(name),) for name in profiles for form in _OF_PROFILES[kind]]

@@ -7,11 +7,11 @@ from pathlib import Path
 WEBHOOKS_VARIABLE = "HAMMERWORK_WEBHOOKS_FILE"
 WEBHOOKS_FILE = "webhooks.json"
 _KEY = "worker start --encryption-key env:NAME, or the setting encryption_keys"
-_POST = "callbacks whose handler posts: spawn on-end JOB --on-complete QUEUE"
+_IMPORT = "hammerwork webhook import"
 KEYS: Mapping[str, str] = {"encryption_config": _KEY}
 """Key of the configuration file -> what to use instead."""
 _VARIABLES: Mapping[str, str] = {
-    WEBHOOKS_VARIABLE: _POST,
+    WEBHOOKS_VARIABLE: _IMPORT,
     "HAMMERWORK_DATABASE_POOL_SIZE": "HAMMERWORK_POOL_SIZE",
     "HAMMERWORK_ENCRYPTION_ALGORITHM": "Job.with_encryption(algorithm)",
     "HAMMERWORK_ENCRYPTION_COMPRESSION": "smaller payloads: what is encrypted here is not compressed",
@@ -45,4 +45,4 @@ def webhooks(environ: Mapping[str, str], config: Path) -> Path | None:
     return None
 
 
-NO_WEBHOOKS = f"It keeps webhooks of hammerwork (Rust), to which nothing posts here. Use: {_POST}"
+NO_WEBHOOKS = f"It keeps webhooks of hammerwork (Rust), to which nothing posts here. Take them over: {_IMPORT}"

@@ -8,7 +8,7 @@ from hammerwork_cli.core.values import Migrated
 
 GROUPS = (
     *("spawn", "job", "queue", "cron", "batch", "workflow", "worker"),
-    *("monitor", "archive", "maintenance", "backup", "web", "migration"),
+    *("monitor", "webhook", "streaming", "archive", "maintenance", "backup", "web", "migration"),
 )
 """The groups whose commands open a database."""
 FIRST = "hammerwork migration run"
@@ -26,6 +26,8 @@ _READING: Mapping[str, str] = {
     "workflow": "dependencies graph list show wait",
     "worker": "list status",
     "monitor": "dashboard health logs metrics",
+    "webhook": "deliveries list show stats test verify",
+    "streaming": "health list show stats test",
     "archive": "get-policy list policies show stats",
     "maintenance": "check health sizes",
     "backup": "create list verify",
@@ -38,6 +40,8 @@ OURS = frozenset(
     {
         *("archive get-policy", "archive policies", "cron history", "cron list", "cron next", "cron show"),
         *("worker list", "worker status"),
+        *(f"webhook {verb}" for verb in ("deliveries", "list", "show", "stats", "test")),
+        *(f"streaming {verb}" for verb in ("health", "list", "show", "stats", "test")),
     }
 )
 """Those among them that a database with some of the migrations refuses: they read tables of hammerwork-cli alone."""

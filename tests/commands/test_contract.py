@@ -23,7 +23,7 @@ from hammerwork_cli.app import app
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.queries import enqueue
-from hammerwork_cli.features.schema.views import INPUTS, SCHEMAS, Schema, line_schema
+from hammerwork_cli.features.schema.views import INPUTS, SCHEMAS, SENT, Schema, line_schema
 from tests import night as nights
 from tests.conftest import EACH_DIALECT
 from tests.mermaid_parser import MermaidParser
@@ -33,6 +33,7 @@ Run = Callable[..., Any]
 NOW = START + timedelta(hours=1)
 NIGHTLY = Path(__file__).parent.parent / "data" / "nightly.toml"
 SCHEDULES = Path(__file__).parent.parent / "data" / "schedules.toml"
+WEBHOOKS = Path(__file__).parent.parent / "data" / "webhooks.json"
 ENVIRONMENT = {"HAMMERWORK_NOW": NOW.isoformat()}
 
 HOSTILE = "q\x1b[31m \u202e[red]\"'`$(x)\n\t,;|<b>&é🎬 =1+1"
@@ -172,6 +173,33 @@ CONTRACT = {
     "monitor logs": reads("", "--limit 1000", "--queue segment", "--job {lonely}", "--tree {root}"),
     "monitor metrics": reads("", "--since 7d --queue segment"),
     "web serve": changes("--help"),
+    "webhook list": reads("", "--detailed"),
+    "webhook show": reads("{webhook}"),
+    "webhook add": changes(),
+    "webhook update": changes(),
+    "webhook rotate-secret": changes(),
+    "webhook enable": changes(),
+    "webhook disable": changes(),
+    "webhook toggle": changes(),
+    "webhook remove": changes(),
+    "webhook deliveries": reads("{webhook}", "{webhook} --failed --limit 1", "{webhook} --since 1000h"),
+    "webhook replay": changes(),
+    "webhook stats": reads("", "{webhook} --since 1000h"),
+    "webhook test": reads("{webhook}", "{webhook} --event-type dead --job {lonely}", exit_codes=(1,)),
+    "webhook verify": changes(),
+    "webhook import": changes(),
+    "streaming list": reads("", "--detailed"),
+    "streaming show": reads("{stream}"),
+    "streaming add": changes(),
+    "streaming update": changes(),
+    "streaming enable": changes(),
+    "streaming disable": changes(),
+    "streaming toggle": changes(),
+    "streaming remove": changes(),
+    "streaming replay": changes(),
+    "streaming test": reads("{stream}", "{stream} --event-type dead --job {lonely}"),
+    "streaming stats": reads(""),
+    "streaming health": reads("", "{stream}", exit_codes=(0, 1)),
     "archive run": changes("--older-than 1m --dry-run", "--no-tree --older-than 1m --dry-run"),
     "archive list": reads("", "--limit 1", "--since 1000h --status completed"),
     "archive show": reads("{archived}"),
@@ -215,6 +243,7 @@ HERE = frozenset(
         "cron check",
         "backup list",
         "backup verify",
+        "webhook verify",
         "config show",
         "config get",
         "config reset",
@@ -259,7 +288,7 @@ def test_every_command_with_formats_has_a_schema() -> None:
     named = {path.replace(" ", "-") for path in LEAVES if {"json", "jsonl"} & {*formats(path)}}
     assert not named - SCHEMAS.keys(), f"add to features/schema/views.py: {sorted(named - SCHEMAS.keys())}"
     others = {name for says in CONTRACT.values() for name in (*says.schemas.values(), says.schema) if name}
-    stale = {name.removesuffix("-line") for name in SCHEMAS} - named - others - {"error"} - INPUTS
+    stale = {name.removesuffix("-line") for name in SCHEMAS} - named - others - {"error"} - INPUTS - SENT
     assert not stale, f"no command prints this: {sorted(stale)}"
     for schema in SCHEMAS.values():
         Draft202012Validator.check_schema(schema)
@@ -347,6 +376,7 @@ def fill(url: str) -> dict[str, str]:
         recurring = rows.job(queue="mail", status="Pending", next_run_at=NOW, **recurs)
         rows.job(queue=HOSTILE, status="Failed", **{**recurs, "cron_schedule": HOSTILE, "timezone": "x"})
         archived, batch, workflow = archive(rows), batches(rows), workflows(rows)
+        webhook, stream = webhooks(rows, lonely), streams(rows, lonely)
         top = {"subject": "tree", "subject_id": night[0].id, "check_at": START, "created_at": START}
         top |= {"id": night[0].id, "event": "complete", "job": '{"queue": "mail"}', "state": "fired"}
         rows.insert("hammerwork_watches", {**top, "changed_at": START})
@@ -371,6 +401,11 @@ def fill(url: str) -> dict[str, str]:
         "archived": archived,
         "batch": batch,
         "workflow": workflow,
+        "webhook": webhook,
+        "disabled_webhook": webhook[:-1] + "2",
+        "webhooks": str(WEBHOOKS),
+        "stream": stream,
+        "disabled_stream": stream[:-1] + "5",
     }
 
 
@@ -454,6 +489,67 @@ def schedules(rows: Rows, job: str) -> str:
         run = {"schedule_id": first, "due_at": START + timedelta(minutes=number), "kind": "scheduled"}
         told = {"job_id": job} if outcome == "enqueued" else {"reason": HOSTILE}
         rows.insert("hammerwork_schedule_runs", {**run, **told, "outcome": outcome, "created_at": START})
+    return first
+
+
+def webhooks(rows: Rows, job: str) -> str:
+    """Webhooks that nobody answers: one with deliveries, and one that always failed; the id of the first."""
+    first = "00000000-0000-4000-8000-00000000e0c1"
+    facts = {
+        "url": "http://127.0.0.1:1/hook",
+        "method": "POST",
+        "events": '["job.dead", "unheard.of"]',
+        "body": "standard",
+    }
+    facts |= {"queues": "[]", "priorities": "[]", "headers": '{"X-Key": "s3cret"}', "auth": '{"bearer": "s3cret"}'}
+    facts |= {
+        "include_payload": True,
+        "allow_private": True,
+        "insecure": False,
+        "timeout_seconds": 1,
+        "max_retries": 8,
+    }
+    facts |= {
+        "enabled": True,
+        "enabled_at": START,
+        "delivered": 3,
+        "failed": 1,
+        "created_at": START,
+        "updated_at": START,
+    }
+    failing = {"failing_since": START, "last_failure_at": START, "last_answer": ERROR[:1000], "updated_by": HOSTILE}
+    off = {"enabled": False, "disabled_reason": HOSTILE, "queues": json.dumps([HOSTILE]), "priorities": '["high"]'}
+    rows.insert("hammerwork_webhooks", {**facts, **failing, "id": first, "name": "chat", "secret": "s3cret"})
+    other = {"id": first[:-1] + "2", "name": HOSTILE, "secret": "env:KEY", "template": json.dumps(HOSTILE)}
+    rows.insert("hammerwork_webhooks", {**facts, **off, **other, "updated_by": "ops"})
+    event = {"id": first, "type": HOSTILE, "timestamp": "2026-01-01T00:00:00Z", "data": {"id": job}}
+    payload = {"webhook": first, "name": "chat", "event": event}
+    for status, more in (
+        ("Completed", {"result_data": json.dumps({"status": 204, "answer": HOSTILE}), "completed_at": NOW}),
+        ("Dead", {"error_message": ERROR, "failed_at": NOW}),
+        ("Retrying", {"error_message": "500", "scheduled_at": NOW + timedelta(minutes=5)}),
+        ("Pending", {}),
+    ):
+        tries = {"attempts": 0 if status == "Pending" else 2, "max_attempts": 9}
+        rows.job(queue="hammerwork-webhooks", status=status, payload=payload, **tries, **more)
+    return first
+
+
+def streams(rows: Rows, job: str) -> str:
+    """Streams: one into a program, with an event that waits, and one of another version; the id of the first."""
+    first = "00000000-0000-4000-8000-0000000057e4"
+    facts = {"events": '["job.dead", "unheard.of"]', "queues": "[]", "priorities": "[]", "partitioning": "job_id"}
+    facts |= {"format": "json", "include_payload": True, "buffer_size": 500, "buffer_seconds": 0.5, "max_backlog": 10}
+    facts |= {"enabled_at": START, "sent": 3, "failed": 1, "dropped": 1, "created_at": START, "updated_at": START}
+    answering = {"command": ["/bin/sh", "-c", "while read -r line; do echo ok; done"]}
+    one = {"id": first, "name": "lake", "backend": "command", "target": json.dumps(answering), "enabled": True}
+    rows.insert("hammerwork_streams", {**facts, **one, "last_error": ERROR, "updated_by": HOSTILE})
+    kafka = {"brokers": HOSTILE, "topic": HOSTILE, "config": {"sasl.password": "env:KEY"}}
+    other = {"id": first[:-1] + "5", "name": HOSTILE, "backend": "kafka", "target": json.dumps(kafka), "enabled": False}
+    rows.insert("hammerwork_streams", {**facts, **other, "disabled_reason": HOSTILE, "updated_by": "ops"})
+    event = {"id": job, "type": "job.dead", "timestamp": "2026-01-01T00:00:00Z", "data": {"id": job}}
+    waiting = {"stream_id": first, "event_key": HOSTILE, "body": json.dumps(event), "created_at": START}
+    rows.insert("hammerwork_stream_events", {**waiting, "event_id": job})
     return first
 
 
@@ -644,6 +740,33 @@ FAILING = {
     "worker restart": "nobody",
     "monitor health": "--only nothing",
     "monitor metrics": "--period 0s",
+    "webhook list": "more",
+    "webhook show": "nothing",
+    "webhook add": "--name new --url ftp://example.org",
+    "webhook update": "{webhook}",
+    "webhook rotate-secret": "nothing",
+    "webhook enable": "nothing",
+    "webhook disable": "nothing",
+    "webhook toggle": "nothing",
+    "webhook remove": "{webhook}",
+    "webhook deliveries": "nothing",
+    "webhook replay": "{webhook} --only some",
+    "webhook stats": "nothing",
+    "webhook test": "{webhook} --event-type nothing",
+    "webhook verify": "--secret s --headers /nowhere --body /nowhere",
+    "webhook import": "/nowhere",
+    "streaming list": "more",
+    "streaming show": "nothing",
+    "streaming add": "--name new --backend kafka",
+    "streaming update": "{stream}",
+    "streaming enable": "nothing",
+    "streaming disable": "nothing",
+    "streaming toggle": "nothing",
+    "streaming remove": "{stream}",
+    "streaming replay": "nothing",
+    "streaming test": "nothing",
+    "streaming stats": "more",
+    "streaming health": "nothing",
     "archive run": "--older-than 5",
     "archive list": "--cursor x",
     "archive show": "x",

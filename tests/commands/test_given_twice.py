@@ -41,6 +41,14 @@ ONE = {
     "monitor logs --tree": "one tree",
     "spawn wait --batch": "one end to wait for",
     "spawn wait --workflow": "one end to wait for",
+    "webhook test --queue": "the queue of one event",
+    "webhook test --job": "the job of one event",
+    "streaming test --queue": "the queue of one event",
+    "streaming test --job": "the job of one event",
+    "webhook add --api-key-header": "one header",
+    "webhook update --api-key-header": "one header",
+    "streaming add --kinesis-stream": "one target",
+    "streaming update --kinesis-stream": "one target",
 }
 """What names a thing and takes one."""
 ONE |= {
@@ -50,7 +58,10 @@ ONE |= {
         "operation-id": ("job enqueue", "spawn again"),
         "trace-id": ("job enqueue",),
         "correlation-id": ("job enqueue",),
-        "name": ("cron create", "cron convert", "worker start"),
+        "name": (
+            *("cron create", "cron convert", "worker start"),
+            *("webhook add", "webhook update", "streaming add", "streaming update"),
+        ),
         "source": ("cron apply",),
         "archived-by": ("archive run",),
         "spawn-handler": ("job enqueue", "cron create", "cron update"),
@@ -75,6 +86,12 @@ ELSEWHERE = {
     "job enqueue --inherit": "below",
     "job enqueue --unique-while": "below",
     "spawn again --inherit": "as job enqueue",
+    **{
+        f"{group} {verb} --{option}": f"tests/commands/{group}"
+        for group in ("webhook", "streaming")
+        for verb in ("add", "update")
+        for option in ("queue", "priority")
+    },
     **dict.fromkeys(
         (
             f"{path} --without-column"

@@ -71,6 +71,22 @@ CHANGES = {
     "worker restart": "{worker}",
     "web serve": "--port 0",
     "migration run": "--drop --yes",
+    "webhook add": "--name other --url https://example.org/hook",
+    "webhook update": "{webhook} --max-retries 3",
+    "webhook rotate-secret": "{webhook}",
+    "webhook enable": "{disabled_webhook}",
+    "webhook disable": "{webhook}",
+    "webhook toggle": "{webhook} --disable",
+    "webhook remove": "{webhook} --yes",
+    "webhook replay": "{webhook} --since 1000h --all --yes",
+    "webhook import": "{webhooks}",
+    "streaming add": "--name other --backend command --command cat --no-test",
+    "streaming update": "{stream} --max-backlog 7",
+    "streaming enable": "{disabled_stream}",
+    "streaming disable": "{stream}",
+    "streaming toggle": "{stream} --disable",
+    "streaming remove": "{stream} --yes",
+    "streaming replay": "{stream} --since 1000h --yes",
     "archive run": "--older-than 1m --yes",
     "archive restore": "{archived} --as-was",
     "archive purge": "--older-than 1m --yes",
@@ -92,7 +108,7 @@ UNSEEN = {"maintenance vacuum", "maintenance reindex"}
 """Commands that change the file and nothing in it."""
 LASTING = {"worker start", "web serve"}
 ELSEWHERE = {"config set", "config unset", "config reset", "config init", "demo"}
-ELSEWHERE |= {"backup create", "backup verify", "backup list"}
+ELSEWHERE |= {"backup create", "backup verify", "backup list", "webhook verify"}
 """Commands that change something else than the database."""
 
 

@@ -33,6 +33,11 @@ SAME = {
     "monitor dashboard --count 1": "spawn monitor --count 1",
     "queue clear mail --yes": "job delete --queue mail --yes",
     "queue clear segment --force --yes": "job delete --queue segment --force --yes",
+    "streaming stats --format json": "streaming list --format json",
+    "streaming toggle {stream} --disable": "streaming disable {stream}",
+    "streaming toggle {disabled_stream} --enable": "streaming enable {disabled_stream}",
+    "webhook toggle {webhook} --disable": "webhook disable {webhook}",
+    "webhook toggle {disabled_webhook} --enable": "webhook enable {disabled_webhook}",
     "workflow cancel {workflow} --reason why --yes": "job cancel --workflow {workflow} --reason why --yes",
     "workflow cancel {workflow} --dry-run --format json": "job cancel --workflow {workflow} --dry-run --format json",
     "workflow delete {workflow} --force --yes": "job delete --workflow {workflow} --force --yes",
@@ -50,6 +55,7 @@ OTHERWISE = {
     "maintenance dead-jobs": "asks in other words",
     "queue health": "a report for each queue instead of each check",
     "queue paused": "below",
+    "streaming health": "tests/commands/streaming",
 }
 
 
@@ -71,6 +77,7 @@ def rows(path: Path) -> list[list[Any]]:
     with contextlib.closing(sqlite3.connect(path)) as database:
         jobs = "SELECT id, status, attempts, error_message, dependency_status, batch_id FROM hammerwork_jobs"
         tables = (jobs, "SELECT id, status FROM hammerwork_batches", "SELECT id, status FROM hammerwork_workflows")
+        tables += ("SELECT id, enabled FROM hammerwork_webhooks", "SELECT id, enabled FROM hammerwork_streams")
         return [database.execute(f"{table} ORDER BY id").fetchall() for table in tables]
 
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from hammerwork_cli import Handlers
+from hammerwork_cli.app import main
+from hammerwork_cli.cli.context import Context
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.migration import queries as migrations
@@ -62,6 +64,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             recurring=True,
         )
         flow = {"id": identity(5), "name": "nightly", "status": "running", "created_at": "2026-11-24 12:00:00"}
+        for group, line in {
+            "webhook": "--name notify --url https://127.0.0.1:1/hook --allow-private",
+            "streaming": "--name events --backend command --no-test",
+        }.items():
+            command = ["--command", "sh -c 'while read -r line; do echo ok; done'"] if group == "streaming" else []
+            assert main([group, "add", *line.split(), *command], Context({"HAMMERWORK_DATABASE_URL": url})) == 0
         rows.insert("hammerwork_workflows", flow | {"failure_policy": "fail_fast", "metadata": "{}"})
     write(url, job(1), job(2, JobStatus.DEAD), job(4, JobStatus.COMPLETED))
     move_to_archive(url, 4, b"{}")

@@ -76,7 +76,7 @@ def is_refused(command: str, state: str) -> bool:
     path = " ".join(command.split()[:2])
     if path in CHANGES.keys() - {"migration run", "web serve"}:
         return CONTRACT[path].changes or bool(re.search(r"--(?:fix|on-complete)", command))
-    is_ours = path in LEAVES and path.startswith("cron ") and path != "cron check"
+    is_ours = path in LEAVES and path.startswith(("cron ", "webhook ", "streaming ")) and path not in HERE
     return state == "between" and (is_ours or command.startswith(OF_OUR_TABLES)) and not command.startswith(OF_JOBS)
 
 

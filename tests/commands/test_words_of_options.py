@@ -144,6 +144,9 @@ NEEDED = {
     "job delete": "--dry-run",
     "job retry": "--dry-run",
     "queue stats": "mail --detailed",
+    "streaming replay": "{stream} --yes",
+    "webhook deliveries": "{webhook}",
+    "webhook replay": "{webhook} --yes",
 }
 
 
@@ -178,6 +181,7 @@ def test_failed_means_the_same_jobs_in_every_command(
     assert every == {
         *("job list", "job export", "job retry", "job delete", "job purge"),
         *("spawn list", "cron list", "workflow list"),  # parents, schedules and workflows with such a job
+        "webhook deliveries",  # which are jobs
     }
 
     def statuses(path: str, *words: str) -> set[str]:

@@ -108,6 +108,33 @@ _DEFINED: dict[str, tuple[str, str]] = {
     "monitor-metrics": ("Figures of queues, workers and spawning", "monitor.metrics.METRICS"),
     "monitor-logs": ("Something that happened to a job", "monitor.logs.EVENT"),
     "monitor-dashboard": ("A snapshot of what happens", "spawn.monitor_lines.MONITOR"),
+    "webhook-list": ("Webhooks by name", "[webhook.WEBHOOK]"),
+    "webhook-show": ("A webhook", "webhook.WEBHOOK"),
+    "webhook-add": ("A webhook that was added", "webhook.WEBHOOK"),
+    "webhook-update": ("A webhook after a change", "webhook.WEBHOOK"),
+    "webhook-rotate-secret": ("A webhook with another secret", "webhook.WEBHOOK"),
+    "webhook-enable": ("A webhook after a change", "webhook.WEBHOOK"),
+    "webhook-disable": ("A webhook after a change", "webhook.WEBHOOK"),
+    "webhook-toggle": ("A webhook after a change", "webhook.WEBHOOK"),
+    "webhook-remove": ("A webhook that was removed", "webhook.WEBHOOK"),
+    "webhook-deliveries": ("Deliveries of a webhook, newest first", "[webhook.DELIVERY]"),
+    "webhook-replay": ("What is delivered again", "webhook.REPLAYED"),
+    "webhook-stats": ("Webhooks and how many deliveries they had", "[webhook.STATS]"),
+    "webhook-test": ("A request and its answer", "webhook.EXCHANGE"),
+    "webhook-verify": ("A signature that is valid", "webhook.VERIFIED"),
+    "webhook-import": ("Webhooks that were added", "[webhook.WEBHOOK]"),
+    "streaming-list": ("Streams by name", "[streaming.STREAM]"),
+    "streaming-show": ("A stream, and what waits", "streaming.STREAM"),
+    "streaming-add": ("A stream that was added", "streaming.STREAM"),
+    "streaming-update": ("A stream after a change", "streaming.STREAM"),
+    "streaming-enable": ("A stream after a change", "streaming.STREAM"),
+    "streaming-disable": ("A stream after a change", "streaming.STREAM"),
+    "streaming-toggle": ("A stream after a change", "streaming.STREAM"),
+    "streaming-remove": ("A stream that was removed", "streaming.STREAM"),
+    "streaming-replay": ("What is sent again", "streaming.REPLAYED"),
+    "streaming-test": ("An event that was sent", "streaming.SENT"),
+    "streaming-stats": ("Streams by name", "[streaming.STREAM]"),
+    "streaming-health": ("Streams by name", "[streaming.STREAM]"),
     "archive-run": ("The outcome of a change, or its plan", "job.changes.OUTCOME"),
     "archive-list": ("Archived jobs, most recently archived first", "[archive.ARCHIVED]"),
     "archive-show": ("Everything about an archived job", "job.details.JOB_DETAILS"),
@@ -145,12 +172,15 @@ _DEFINED: dict[str, tuple[str, str]] = {
     "config-get": ("A setting", "config.SETTING"),
     "config-path": ("The path of the configuration file", "config.CONFIG_PATH"),
     "schema": ("Schemas", "[schema.LISTED]"),
+    "event": ("An event, as webhooks and streams send it", "event.EVENT"),
     "error": ("An error on stderr, with --format json or jsonl", "schema.ERROR"),
 }
 """Name -> what it is, and where its shape is: feature, module of its views, name. In brackets: a list of these."""
 
 INPUTS = frozenset({"job-enqueue-file"})
 """The schemas of files that commands read."""
+SENT = frozenset({"event"})
+"""The schemas of what workers send."""
 ABOUT = {name: about for name, (about, _) in _DEFINED.items()}
 """What each schema is, by its name."""
 

@@ -101,5 +101,7 @@ class StreamState(NamedTuple):
         if stream.failing_since is not None:
             return f"Events cannot be sent: {stream.last_error}"
         if oldest is not None and oldest > LATE.total_seconds():
+            if self.backlog == 1:
+                return "1 event waits, and no worker sends it."
             return f"{self.backlog:,} events wait, and no worker sends them."
         return None

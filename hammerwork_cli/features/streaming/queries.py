@@ -110,7 +110,7 @@ def _write(database: Database, statement: str, stream: Stream, *, by: str, now: 
     except DuplicateError:
         raise ConflictError(
             f"There is a stream {stream.name[:60]!r} already.",
-            hint=f"Change it: hammerwork streaming update {stream.name[:60]}",
+            hint="Change it with: hammerwork streaming update STREAM",
         ) from None
     database.forget(events.READERS)
 
@@ -232,7 +232,9 @@ def replay(database: Database, stream: Stream, since: datetime, now: datetime) -
     known = (reader for some in events.readers(database).values() for reader in some)
     reader = next((reader for reader in known if reader.id == stream.id), None)
     if reader is None:
-        raise ConflictError("A disabled stream sends nothing.", hint=f"hammerwork streaming enable {stream.name[:60]}")
+        raise ConflictError(
+            "A disabled stream sends nothing.", hint="Enable it first: hammerwork streaming enable STREAM"
+        )
     # What was sent and is kept for a while would pass for sent.
     database.transaction(lambda: database.run("streaming.forget_sent", id=stream.id, before=now + KEPT))
     added = 0

@@ -83,7 +83,7 @@ class SentTest(NamedTuple):
     seconds: float
 
 
-TEST = Shape[SentTest](
+SENT = Shape[SentTest](
     {
         "stream": key.text(),
         "event": key.anything("The event that was sent"),
@@ -105,7 +105,7 @@ class TriedStream(NamedTuple):
 
 TRIED = Shape[TriedStream](
     {
-        **TEST.without("seconds"),
+        **SENT.without("seconds"),
         "accepted": key.flag("Whether the backend has acknowledged the event").of(lambda one: one.error is None),
         "error": key.null_or(key.text("Why it has not")),
         "seconds": key.number("", 3),
@@ -158,7 +158,7 @@ def _note(state: StreamState) -> str | None:
         return f"disabled: {first_line(stream.disabled_reason)}" if stream.disabled_reason else "disabled"
     if stream.failing_since is not None:
         return f"failing for {brief_age(stream.failing_since, state.now)}: {first_line(stream.last_error or '')}"
-    return None
+    return state.problem
 
 
 def text(state: StreamState) -> Iterator[str]:

@@ -59,7 +59,7 @@ def add(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None
     Raises:
         ConflictError: there is one of this name.
     """
-    _write(database, "webhook.add", webhook, by=by, now=now)
+    _write(database, "webhook.add", webhook, by=by, now=now, enabled=webhook.enabled)
 
 
 def update(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None:
@@ -99,7 +99,7 @@ def _write(database: Database, statement: str, webhook: Webhook, *, by: str, now
     except DuplicateError:
         raise ConflictError(
             f"There is a webhook {webhook.name[:60]!r} already.",
-            hint=f"Change it: hammerwork webhook update {webhook.name[:60]}",
+            hint="Change it with: hammerwork webhook update WEBHOOK",
         ) from None
     database.forget(events.READERS)
 

@@ -53,7 +53,7 @@ WEBHOOK = Shape[Webhook](
         ),
         "auth": key.null_or(key.anything("How it proves who it is, without secrets")).of(_auth),
         "signed": key.flag("Whether requests are signed").of(lambda one: one.secret is not None),
-        "secret": key.null_or(key.text("Where the secret is; *** if it is stored")).of(
+        "secret": key.null_or(key.text("env:NAME, or *** for a stored one; whole only from the verb that made it")).of(
             lambda one: None if one.secret is None else masked(one.secret)
         ),
         "old_secret_until": key.null_or(key.instant("Until then, the former secret signs too")).of("old_until"),
@@ -148,7 +148,7 @@ class Exchange(NamedTuple):
     request_body: str
 
 
-TEST = Shape[Exchange](
+EXCHANGE = Shape[Exchange](
     {
         "webhook": key.text(),
         "event": key.anything("The event that was sent"),
@@ -191,7 +191,7 @@ REPLAYED = Shape[Mapping[str, Any]](
         "deliveries": key.count("To be made again").of(lambda one: one["deliveries"]),
     }
 )
-CHECKED = Shape[Mapping[str, Any]]({"valid": key.flag().of(lambda one: one["valid"])})
+VERIFIED = Shape[Mapping[str, Any]]({"valid": key.flag().of(lambda one: one["valid"])})
 
 
 def columns(now: datetime, *, detailed: bool) -> Sequence[Column[Webhook]]:

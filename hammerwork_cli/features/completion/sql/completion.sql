@@ -82,3 +82,23 @@ SELECT w.name, w.state FROM hammerwork_workers w WHERE w.ended_at IS NULL ORDER 
 
 -- name: workers
 SELECT w.name, w.state FROM hammerwork_workers w WHERE w.ended_at IS NULL ORDER BY w.heartbeat_at DESC LIMIT :limit
+
+-- name: webhooks [sqlite]
+-- Lists the webhooks by name.
+SELECT w.name FROM hammerwork_webhooks w ORDER BY w.name LIMIT :limit
+
+-- name: webhooks
+SELECT w.name FROM hammerwork_webhooks w ORDER BY w.name LIMIT :limit
+
+-- name: webhooks [mysql]
+SELECT CONVERT(w.name USING utf8mb4) FROM hammerwork_webhooks w ORDER BY w.name LIMIT :limit
+
+-- name: streams [sqlite]
+-- Lists the streams by name.
+SELECT s.name FROM hammerwork_streams s ORDER BY s.name LIMIT :limit
+
+-- name: streams
+SELECT s.name FROM hammerwork_streams s ORDER BY s.name LIMIT :limit
+
+-- name: streams [mysql]
+SELECT CONVERT(s.name USING utf8mb4) FROM hammerwork_streams s ORDER BY s.name LIMIT :limit

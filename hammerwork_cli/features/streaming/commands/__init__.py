@@ -18,7 +18,7 @@ app = group(
         "remove": LateVerb(".changes:remove", "Remove a stream with the events that wait."),
         "replay": LateVerb(".changes:replay", "Send the last events of jobs again, by what the table of jobs says."),
         "test": LateVerb(".reading:try_", "Send an example now, from here, and wait for the acknowledgement."),
-        "stats": LateVerb(".reading:list_", "List streams with what they sent, and what waits."),
+        "stats": LateVerb(".reading:stats", "List streams with what they sent, and what waits."),
         "health": LateVerb(".reading:health", "Exit with 1 if a stream fails, or its backlog is old or nearly full."),
     },
 )

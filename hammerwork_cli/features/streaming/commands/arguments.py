@@ -6,8 +6,8 @@ import typer
 
 from hammerwork_cli.errors import UsageError
 
-NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="A stream's name or id.")]
-NamedOption = Annotated[str | None, typer.Option("-s", "--stream", metavar="NAME", hidden=True)]
+NameArgument = Annotated[str | None, typer.Argument(metavar="STREAM", help="A stream's name or id.")]
+NamedOption = Annotated[str | None, typer.Option("-s", "--stream", metavar="STREAM", hidden=True)]
 
 
 def required(name: str | None, named: str | None) -> str:

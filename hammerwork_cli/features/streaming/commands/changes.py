@@ -28,6 +28,7 @@ from hammerwork_cli.features.streaming import queries, views
 from hammerwork_cli.features.streaming.commands.arguments import NameArgument, NamedOption, required
 from hammerwork_cli.features.streaming.model import Backend, Partitioning, Stream
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
+from hammerwork_cli.runtime.delivery.streams.failures import StreamError
 from hammerwork_cli.runtime.delivery.streams.targets import format_of, validate
 from hammerwork_cli.view.text import plural, visible
 
@@ -54,7 +55,8 @@ class Settings:
         typer.Option("--partitioning", help="Key of an event, within which the order is kept. [default: job_id]"),
     ] = None
     encoding: Annotated[
-        str | None, typer.Option("--encoding", metavar="FORMAT", help="json or cloudevents. [default: json]")
+        str | None,
+        typer.Option("--encoding", metavar="FORMAT", help="Format of events: json or cloudevents. [default: json]"),
     ] = None
     include_payload: Annotated[
         bool | None,
@@ -73,30 +75,30 @@ class Settings:
         typer.Option("--max-backlog", metavar="N", min=1, help="Events that may wait. [default: 1000000]"),
     ] = None
     kafka_brokers: Annotated[str | None, _target("kafka-brokers", "Kafka: HOST:PORT,HOST:PORT.", "HOSTS")] = None
-    kafka_topic: Annotated[str | None, _target("kafka-topic", "Kafka: the topic.")] = None
+    kafka_topic: Annotated[str | None, _target("kafka-topic", "Kafka: the topic.", "TOPIC")] = None
     kafka_config: Annotated[
         list[str] | None,
-        _target("kafka-config", "Kafka: a property of librdkafka (repeatable); a secret is env:NAME.", "KEY=VALUE"),
+        _target("kafka-config", "Kafka: a property of librdkafka (repeatable).", "KEY=VALUE"),
     ] = None
-    kinesis_region: Annotated[str | None, _target("kinesis-region", "Kinesis: the region.")] = None
+    kinesis_region: Annotated[str | None, _target("kinesis-region", "Kinesis: the region.", "REGION")] = None
     kinesis_stream: Annotated[str | None, _target("kinesis-stream", "Kinesis: the stream.")] = None
     kinesis_endpoint: Annotated[str | None, _target("kinesis-endpoint", "Kinesis: another endpoint.", "URL")] = None
     kinesis_access_key: Annotated[str | None, _target("kinesis-access-key", "Kinesis: env:NAME.", "SECRET")] = None
     kinesis_secret_key: Annotated[str | None, _target("kinesis-secret-key", "Kinesis: env:NAME.", "SECRET")] = None
-    pubsub_project: Annotated[str | None, _target("pubsub-project", "Pub/Sub: the project.")] = None
-    pubsub_topic: Annotated[str | None, _target("pubsub-topic", "Pub/Sub: the topic.")] = None
+    pubsub_project: Annotated[str | None, _target("pubsub-project", "Pub/Sub: the project.", "PROJECT")] = None
+    pubsub_topic: Annotated[str | None, _target("pubsub-topic", "Pub/Sub: the topic.", "TOPIC")] = None
     pubsub_key_file: Annotated[str | None, _target("pubsub-key-file", "Pub/Sub: a service account.", "FILE")] = None
     pubsub_endpoint: Annotated[str | None, _target("pubsub-endpoint", "Pub/Sub: another endpoint.", "HOST")] = None
     command: Annotated[
         str | None,
-        _target("command", "A program that reads a JSON line for each event and answers ok.", "COMMAND"),
+        _target("command", "Command: program that answers each line of JSON with ok.", "COMMAND"),
     ] = None
 
-    def applied(self, stream: Stream) -> Stream:
-        """The stream with these settings.
+    def read(self) -> dict[str, Any]:
+        """Returns what is given, as fields of a stream, except where events go.
 
         Raises:
-            UsageError: one is of another backend, or not valid.
+            UsageError: something cannot be.
         """
         given: dict[str, Any] = {
             "events": None if self.events is None else event_types(self.events),
@@ -109,10 +111,14 @@ class Settings:
             "buffer_seconds": None if self.buffer_time is None else duration_of(self.buffer_time).total_seconds(),
             "max_backlog": self.max_backlog,
         }
-        target = {**stream.target, **self._target(stream.backend)}
-        return stream._replace(target=target, **{name: value for name, value in given.items() if value is not None})
+        return {name: value for name, value in given.items() if value is not None}
 
-    def _target(self, backend: Backend) -> dict[str, Any]:
+    def target(self, backend: Backend) -> dict[str, Any]:
+        """Returns what is given of where events go.
+
+        Raises:
+            UsageError: something is of another backend, or cannot be.
+        """
         found: dict[str, Any] = {}
         for one in Backend:
             prefix = f"{one}_"
@@ -153,9 +159,9 @@ def add(
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the stream.")],
     backend: Annotated[Backend, typer.Option("-b", "--backend", help="Where events go.")],
     no_test: Annotated[bool, typer.Option("--no-test", help="Do not ask the backend whether it takes events.")] = False,
-    form: FormatOption = Format.TABLE,
     *,
     settings: Settings,
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """
     An event is written in the transaction of the change, and waits in the database until the backend has acknowledged
@@ -168,7 +174,8 @@ def add(
       hammerwork streaming add --name nats --backend command --command 'python3 to_nats.py jobs' --events completed,dead
     """
     context: Context = ctx.obj
-    stream = settings.applied(Stream(new_id(), _name(name), backend, events=tuple(EventType)))
+    given = {"events": tuple(EventType), "target": settings.target(backend), **settings.read()}
+    stream = Stream(new_id(), _name(name), backend, **given)
     validate(stream)
     if not no_test:
         _check(stream)
@@ -185,11 +192,16 @@ def add(
 
 
 def _check(stream: Stream) -> None:
-    backend = open_backend(stream)
+    """Asks the backend whether it takes events: a stream that cannot work is not stored."""
     try:
-        backend.check()
-    finally:
-        backend.close()
+        backend = open_backend(stream)
+        try:
+            backend.check()
+        finally:
+            backend.close()
+    except StreamError as error:
+        error.hint = f"{error.hint or ''} To store the stream all the same: --no-test".strip()
+        raise
 
 
 @expand_option_groups
@@ -199,9 +211,9 @@ def update(
     new_name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Do not ask the backend whether it takes events.")] = False,
     named: NamedOption = None,
-    form: FormatOption = Format.TABLE,
     *,
     settings: Settings,
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """
     Events that wait go where the changed stream says.
@@ -212,11 +224,13 @@ def update(
       hammerwork streaming update lake --kafka-topic other
     """
     context: Context = ctx.obj
+    given = settings.read() | ({} if new_name is None else {"name": _name(new_name)})
     database = context.database(changes=True)
     old = queries.named(database, required(name, named))
-    stream = settings.applied(old._replace(name=_name(new_name or old.name)))
-    if stream == old:
-        raise UsageError("Nothing was given that changes the stream.", hint="See: hammerwork streaming update --help")
+    target = settings.target(old.backend)
+    if not given and not target:
+        raise UsageError("Nothing was given to change.", hint="See: hammerwork streaming update --help")
+    stream = old._replace(target={**old.target, **target}, **given)
     validate(stream)
     if stream.target != old.target and not no_test:
         _check(stream)
@@ -266,6 +280,7 @@ def toggle(
     \b
     Examples:
       hammerwork streaming toggle lake --enable
+      hammerwork streaming toggle lake --disable
     """
     _switch(ctx.obj, required(name, named), form, enabled=wanted)
 

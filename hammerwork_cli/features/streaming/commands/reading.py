@@ -14,6 +14,7 @@ from hammerwork_cli.features.event.samples import sample
 from hammerwork_cli.features.job.queries.listing import resolve
 from hammerwork_cli.features.streaming import queries, views
 from hammerwork_cli.features.streaming.commands.arguments import NameArgument, NamedOption, required
+from hammerwork_cli.features.streaming.model import StreamState
 from hammerwork_cli.features.streaming.views import SentTest
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.messages import encode
@@ -21,7 +22,7 @@ from hammerwork_cli.runtime.delivery.streams.messages import encode
 
 def list_(
     ctx: typer.Context,
-    detailed: Annotated[bool, typer.Option("-d", "--detailed", help="Show more columns.")] = False,
+    detailed: Annotated[bool, typer.Option("--detailed", help="Show more columns.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
@@ -30,16 +31,7 @@ def list_(
       hammerwork streaming list
       hammerwork streaming list --format json | jq '.[] | select(.backlog > 1000)'
     """
-    context: Context = ctx.obj
-    database = context.database()
-    now = context.now(database)
-    context.show(
-        [queries.state(database, one, now) for one in queries.listed(database)],
-        form,
-        columns=views.columns(detailed=detailed),
-        shape=views.STREAM,
-        empty="There is no stream. To add one: hammerwork streaming add",
-    )
+    _shown(ctx.obj, None, form, detailed=detailed)
 
 
 def show(
@@ -62,7 +54,7 @@ def try_(
     name: NameArgument = None,
     event_type: Annotated[str, typer.Option("--event-type", metavar="EVENT", help="Type of the event.")] = "completed",
     job: Annotated[
-        str | None, typer.Option("--job-id", metavar="JOB", help="An event about this job. [default: an example]")
+        str | None, typer.Option("--job", metavar="JOB", help="A job that the event is about. [default: an example]")
     ] = None,
     queue: Annotated[
         str, typer.Option("-q", "--queue", metavar="QUEUE", callback=one_name, help="Queue of the example.")
@@ -77,7 +69,7 @@ def try_(
     \b
     Examples:
       hammerwork streaming test lake
-      hammerwork streaming test lake --event-type dead --job-id 0d7c21a4
+      hammerwork streaming test lake --event-type dead --job 0d7c21a4
     """
     context: Context = ctx.obj
     (event_name,) = event_types([event_type])
@@ -95,7 +87,18 @@ def try_(
     finally:
         backend.close()
     sent = SentTest(stream.name, record, key, time.monotonic() - began)
-    context.answer(views.TEST.record(sent), form, lambda: views.sent_lines(sent))
+    context.answer(views.SENT.record(sent), form, lambda: views.sent_lines(sent))
+
+
+def stats(
+    ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+) -> None:
+    """
+    \b
+    Examples:
+      hammerwork streaming stats lake
+    """
+    _shown(ctx.obj, name or named, form)
 
 
 def health(
@@ -106,17 +109,17 @@ def health(
     Examples:
       hammerwork streaming health && echo fine
     """
-    context: Context = ctx.obj
-    database = context.database()
-    now = context.now(database)
-    chosen = queries.listed(database) if not (name or named) else [queries.named(database, required(name, named))]
-    states = [queries.state(database, one, now) for one in chosen]
-    context.show(
-        states,
-        form,
-        columns=views.columns(detailed=False),
-        shape=views.STREAM,
-        empty="There is no stream.",
-    )
+    states = _shown(ctx.obj, name or named, form)
     if bad := [f"{state.stream.name}: {state.problem}" for state in states if state.problem]:
         raise AnswerIsNoError(" ".join(bad))
+
+
+def _shown(context: Context, name: str | None, form: Format, *, detailed: bool = False) -> list[StreamState]:
+    """Shows one stream or all as a list, and returns them."""
+    database = context.database()
+    now = context.now(database)
+    chosen = queries.listed(database) if name is None else [queries.named(database, name)]
+    states = [queries.state(database, one, now) for one in chosen]
+    empty = "There is no stream. To add one: hammerwork streaming add"
+    context.show(states, form, columns=views.columns(detailed=detailed), shape=views.STREAM, empty=empty)
+    return states

@@ -7,12 +7,15 @@ import typer
 from hammerwork_cli.cli.options import several_names
 from hammerwork_cli.errors import UsageError
 
-NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="A webhook's name or id.")]
-NamedOption = Annotated[str | None, typer.Option("-w", "--webhook", metavar="NAME", hidden=True)]
+NameArgument = Annotated[str | None, typer.Argument(metavar="WEBHOOK", help="A webhook's name or id.")]
+NamedOption = Annotated[str | None, typer.Option("-w", "--webhook", metavar="WEBHOOK", hidden=True)]
 EventsOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--events", metavar="EVENTS", callback=several_names, help="Types of events: dead,failed,tree.failed."
+        "--events",
+        metavar="EVENTS",
+        callback=several_names,
+        help="Types of events: dead,failed,tree.failed.",
     ),
 ]
 QueuesOption = Annotated[

@@ -11,6 +11,7 @@ from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import Format, FormatOption, ReasonOption, YesOption, since_option, start_of
+from hammerwork_cli.config import elsewhere
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.core.values import FAILURES, JobStatus
@@ -37,9 +38,10 @@ from hammerwork_cli.features.webhook.commands.arguments import (
 from hammerwork_cli.features.webhook.model import Webhook, WebhookBody
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import limits
-from hammerwork_cli.runtime.delivery.webhooks import secrets
-from hammerwork_cli.runtime.delivery.webhooks.sending import validate
+from hammerwork_cli.runtime.delivery.webhooks import secrets, templates
+from hammerwork_cli.runtime.delivery.webhooks.sending import METHODS, validate
 from hammerwork_cli.runtime.delivery.webhooks.taking_over import taken_over
+from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.text import plural, visible
 
 DEFAULT_EVENTS = (
@@ -84,7 +86,10 @@ class Settings:
         ),
     ] = None
     api_key_header: Annotated[
-        str | None, typer.Option("--api-key-header", metavar="NAME", help="Header for --api-key. [default: X-API-Key]")
+        str | None,
+        typer.Option(
+            "--api-key-header", metavar="NAME", help="With --api-key: name of the header. [default: X-API-Key]"
+        ),
     ] = None
     api_key: Annotated[
         str | None,
@@ -93,7 +98,9 @@ class Settings:
     body: Annotated[WebhookBody | None, typer.Option("--body", help="What requests hold. [default: standard]")] = None
     template: Annotated[
         str | None,
-        typer.Option("--template", metavar="JSON", help='JSON to send instead: {"text": "{{type}}"}, @FILE, or -.'),
+        typer.Option(
+            "--template", metavar="JSON", help='JSON to send instead: {"text": "{{event.type}}"}, @FILE, or -.'
+        ),
     ] = None
     include_payload: Annotated[
         bool | None,
@@ -116,24 +123,28 @@ class Settings:
         typer.Option("--max-retries", metavar="N", min=0, max=50, help="Retries, over about 20 hours. [default: 8]"),
     ] = None
 
-    def applied(self, webhook: Webhook) -> Webhook:
-        """The webhook with these settings."""
+    def read(self) -> dict[str, Any]:
+        """Returns what is given, as fields of a webhook. Secrets are read from files and stdin now.
+
+        Raises:
+            UsageError: something cannot be.
+        """
         given: dict[str, Any] = {
-            "method": self.method and self.method.upper(),
+            "method": None if self.method is None else _method(self.method),
             "events": None if self.events is None else event_types(self.events),
             "queues": None if self.queue is None else tuple(self.queue),
             "priorities": None if self.priority is None else tuple(one.word for one in read.priorities(self.priority)),
             "headers": self._headers(),
             "auth": self._auth(),
             "body": self.body,
-            "template": None if self.template is None else read.text_from(self.template),
+            "template": None if self.template is None else _template(self.template),
             "include_payload": self.include_payload,
             "allow_private": self.allow_private,
             "insecure": self.insecure,
             "timeout_seconds": None if self.timeout is None else round(duration_of(self.timeout).total_seconds()),
             "max_retries": self.max_retries,
         }
-        return webhook._replace(**{name: value for name, value in given.items() if value is not None})
+        return {name: value for name, value in given.items() if value is not None}
 
     def _headers(self) -> dict[str, str] | None:
         lines = [*(self.header or ()), *names.split(self.headers or ())]
@@ -155,9 +166,19 @@ class Settings:
             return {"basic": secrets.given(self.basic_auth)}
         if self.api_key is not None:
             return {"header": self.api_key_header or "X-API-Key", "key": secrets.given(self.api_key)}
-        if self.api_key_header is not None:
-            raise UsageError("--api-key-header needs --api-key.")
         return None
+
+
+def _method(word: str) -> str:
+    if word.upper() not in METHODS:
+        raise UsageError(f"{word!r:.40} is not a method of webhooks.", hint=f"One of: {', '.join(METHODS)}.")
+    return word.upper()
+
+
+def _template(text: str) -> str:
+    template = read.text_from(text)
+    templates.parsed(template)
+    return template
 
 
 UrlOption = typer.Option("--url", metavar="URL", help="Where to send: https://example.com/hook.")
@@ -173,9 +194,9 @@ def add(
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the webhook.")],
     url: Annotated[str, UrlOption],
     secret: SecretOption = None,
-    form: FormatOption = Format.TABLE,
     *,
     settings: Settings,
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """
     Without --events, it gets what needs a person: dead, timed_out, failed, cron.missed and cron.failed. Requests are
@@ -189,25 +210,24 @@ def add(
       hammerwork webhook add --name page --url https://page.example/v2 --auth-token env:PAGE_TOKEN
     """
     context: Context = ctx.obj
-    is_new = secret is None
-    webhook = settings.applied(
-        Webhook(
-            new_id(),
-            _name(name),
-            url,
-            events=DEFAULT_EVENTS,
-            secret=secrets.new_secret() if secret is None else secrets.given(secret),
-        )
-    )
+    new_secret = secrets.new_secret() if secret is None else None
+    fields = {"events": DEFAULT_EVENTS, "secret": new_secret or secrets.given(secret or ""), **settings.read()}
+    webhook = Webhook(new_id(), _name(name), url, **fields)
     validate(webhook)
-    _add(context, webhook)
-    context.answer(views.WEBHOOK.record(webhook), form, lambda: [webhook.id])
-    if is_new:
-        context.note(f"Its secret, which is not shown again: {webhook.secret}")
-
-
-def _add(context: Context, webhook: Webhook) -> None:
     database = context.database(changes=True)
+    _add(context, database, webhook)
+    context.answer(_record(database, webhook, new_secret), form, lambda: [webhook.id])
+    if new_secret and form is Format.TABLE:
+        context.print_wrapped(f"Secret (not shown again): {new_secret}")
+
+
+def _record(database: Database, webhook: Webhook, new_secret: str | None) -> Record:
+    """The record of a webhook, with a secret that was just made: nobody else gets to know it."""
+    found = views.WEBHOOK.record(queries.by_id(database, webhook.id) or webhook)
+    return {**found, "secret": new_secret} if new_secret else found
+
+
+def _add(context: Context, database: Database, webhook: Webhook) -> None:
     now = context.now(database)
     context.confirm_profile()
     queries.add(database, webhook, by=context.operator, now=now)
@@ -234,9 +254,9 @@ def update(
     new_name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
     url: Annotated[str | None, UrlOption] = None,
     named: NamedOption = None,
-    form: FormatOption = Format.TABLE,
     *,
     settings: Settings,
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """
     For another secret: `webhook rotate-secret`.
@@ -247,12 +267,14 @@ def update(
       hammerwork webhook update chat --url https://chat.example/other
     """
     context: Context = ctx.obj
+    given = settings.read()
+    given |= {} if new_name is None else {"name": _name(new_name)}
+    given |= {} if url is None else {"url": url}
+    if not given:
+        raise UsageError("Nothing was given to change.", hint="See: hammerwork webhook update --help")
     database = context.database(changes=True)
-    old = queries.named(database, required(name, named))
-    webhook = settings.applied(old._replace(name=_name(new_name or old.name), url=url or old.url))
+    webhook = queries.named(database, required(name, named))._replace(**given)
     validate(webhook)
-    if webhook == old:
-        raise UsageError("Nothing was given that changes the webhook.", hint="See: hammerwork webhook update --help")
     context.confirm_profile()
     queries.update(database, webhook, by=context.operator, now=context.now(database))
     _answer(context, database, webhook, form, "Changed")
@@ -269,7 +291,8 @@ def rotate_secret(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Requests have two signatures meanwhile, so that the receiver can change its secret at any time.
+    Requests have two signatures meanwhile, so that the receiver can change its secret at any time. What you give
+    yourself with --secret is not printed.
 
     \b
     Examples:
@@ -277,15 +300,17 @@ def rotate_secret(
       hammerwork webhook rotate-secret chat --secret env:CHAT_SECRET --keep-old 1h
     """
     context: Context = ctx.obj
+    new_secret = secrets.new_secret() if secret is None else None
+    kept = duration_of(keep_old)
+    given = new_secret or secrets.given(secret or "")
     database = context.database(changes=True)
     old, now = queries.named(database, required(name, named)), context.now(database)
-    new = secrets.new_secret() if secret is None else secrets.given(secret)
-    webhook = old._replace(secret=new, old_secret=old.secret, old_until=now + duration_of(keep_old))
+    webhook = old._replace(secret=given, old_secret=old.secret, old_until=now + kept)
     validate(webhook)
     context.confirm_profile()
     queries.update(database, webhook, by=context.operator, now=now)
-    record = {**views.WEBHOOK.record(webhook), **({"secret": new} if secret is None else {})}
-    context.answer(record, form, lambda: [new if secret is None else views.masked(new)])
+    done = [new_secret or f"{visible(old.name)} signs with {views.masked(given)} from now on."]
+    context.answer(_record(database, webhook, new_secret), form, lambda: done)
 
 
 def enable(
@@ -329,6 +354,7 @@ def toggle(
     \b
     Examples:
       hammerwork webhook toggle chat --enable
+      hammerwork webhook toggle chat --disable
     """
     _switch(ctx.obj, required(name, named), form, enabled=wanted)
 
@@ -379,7 +405,7 @@ def replay(
     name: NameArgument = None,
     since: Annotated[str, since_option("Deliveries of events")] = "24h",
     every: Annotated[bool, typer.Option("--all", help="Also what was delivered, not only what was given up.")] = False,
-    only: Annotated[str | None, typer.Option("--only", metavar="STATUS", hidden=True)] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="HOW", hidden=True)] = None,
     yes: YesOption = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
@@ -394,7 +420,7 @@ def replay(
     """
     context: Context = ctx.obj
     if only not in {None, "failed", "all"}:
-        raise UsageError("--only is failed or all.")
+        raise UsageError("--only is failed or all.", hint="Everything: --all. What was given up: leave it out.")
     whole = every or only == "all"
     database = context.database(changes=True)
     now = context.now(database)
@@ -413,23 +439,27 @@ def replay(
 
 def import_(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="webhooks.json of version 3; - for stdin.")],
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", help="Its webhooks.json; - for stdin. [default: where it is]"),
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    A webhook whose name exists is left alone. Nothing is added if one cannot be.
+    They send the bodies and signatures of that version, so that receivers notice no difference. A webhook whose name
+    or id exists is left alone, and so is one that cannot be taken over: a note says why.
 
     \b
     Examples:
-      hammerwork webhook import ~/.config/hammerwork/webhooks.json
+      hammerwork webhook import
+      hammerwork webhook import old/webhooks.json
     """
     context: Context = ctx.obj
-    found = taken_over(disk.text(file))
+    found = taken_over(disk.text(file or _kept(context)))
     database = context.database(changes=True)
-    now, known = context.now(database), {one.name for one in queries.listed(database)}
-    new = [one for one in found.webhooks if one.name not in known]
-    for one in new:
-        validate(one)
+    now, listed = context.now(database), queries.listed(database)
+    known = {one.name for one in listed} | {one.id for one in listed}
+    new = [one for one in found.webhooks if known.isdisjoint({one.name, one.id})]
     context.confirm_profile()
 
     def write() -> None:
@@ -441,12 +471,24 @@ def import_(
         _prepare(context, database)
     for line in found.notes:
         context.note(line)
+    for one in found.webhooks:
+        if one not in new:
+            context.note(f"{one.name!r:.80} is there already, and was left alone.")
     _show_added(context, new, form)
+    if new:
+        note_upkeep(context, database, now, "deliveries of webhooks")
+
+
+def _kept(context: Context) -> str:
+    """The file in which version 3 keeps its webhooks."""
+    if (found := elsewhere.webhooks(context.environ, context.settings.path)) is None:
+        raise UsageError("There is no webhooks.json beside the configuration file.", hint="Name the file.")
+    return str(found)
 
 
 def _show_added(context: Context, added: Sequence[Webhook], form: Format) -> None:
     if form is Format.TABLE:
-        context.text(f"Added {visible(one.name)}." for one in added)
+        context.text([f"Added {visible(one.name)}." for one in added] or ["No webhook was added."])
     else:
         context.data(map(views.WEBHOOK.record, added), form, views.WEBHOOK.columns)
 

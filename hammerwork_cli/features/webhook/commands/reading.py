@@ -14,7 +14,7 @@ from hammerwork_cli.features.webhook.views import WebhookStats
 
 def list_(
     ctx: typer.Context,
-    detailed: Annotated[bool, typer.Option("-d", "--detailed", help="Show more columns.")] = False,
+    detailed: Annotated[bool, typer.Option("--detailed", help="Show more columns.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """

@@ -27,7 +27,7 @@ def try_(
     name: NameArgument = None,
     event_type: Annotated[str, typer.Option("--event-type", metavar="EVENT", help="Type of the event.")] = "completed",
     job: Annotated[
-        str | None, typer.Option("--job-id", metavar="JOB", help="An event about this job. [default: an example]")
+        str | None, typer.Option("--job", metavar="JOB", help="A job that the event is about. [default: an example]")
     ] = None,
     queue: Annotated[
         str, typer.Option("-q", "--queue", metavar="QUEUE", callback=one_name, help="Queue of the example.")
@@ -42,7 +42,7 @@ def try_(
     \b
     Examples:
       hammerwork webhook test chat
-      hammerwork webhook test chat --event-type dead --job-id 0d7c21a4
+      hammerwork webhook test chat --event-type dead --job 0d7c21a4
     """
     context: Context = ctx.obj
     (event,) = event_types([event_type])
@@ -62,9 +62,9 @@ def try_(
         answer.request_headers,
         answer.request_body,
     )
-    context.answer(views.TEST.record(shown), form, lambda: views.exchange_text(shown))
+    context.answer(views.EXCHANGE.record(shown), form, lambda: views.exchange_text(shown))
     if answer.status is None or not 200 <= answer.status < 300:
-        raise AnswerIsNoError(f"The receiver did not accept it: {answer.error or f'it answered {answer.status}'}")
+        raise AnswerIsNoError(f"The receiver did not accept it: {answer.error or f'it answered {answer.status}.'}")
 
 
 def verify(
@@ -82,7 +82,7 @@ def verify(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Needs no database. Exit code 1, and what is wrong, if the signature does not fit.
+    Needs no database. If the signature does not fit, an error says why, and the exit code is 1.
 
     \b
     Examples:
@@ -93,7 +93,7 @@ def verify(
     known: dict[str, Any] = signature.headers_of(disk.text(headers))
     key = secrets.resolved(secrets.given(secret))
     signature.verify(known, _bytes(body), key, context.now(), oldest)
-    context.answer(views.CHECKED.record({"valid": True}), form, lambda: ["The signature is valid."])
+    context.answer(views.VERIFIED.record({"valid": True}), form, lambda: ["The signature is valid."])
 
 
 def _bytes(path: str) -> bytes:

@@ -19,7 +19,7 @@ INSERT INTO hammerwork_webhooks (id, name, url, method, events, queues, prioriti
 include_payload, allow_private, insecure, timeout_seconds, max_retries, enabled, enabled_at, delivered, failed, created_at,
 updated_at, updated_by)
 VALUES (:id, :name, :url, :method, :events, :queues, :priorities, :headers, :auth, :secret, :body, :template, :include_payload,
-:allow_private, :insecure, :timeout_seconds, :max_retries, TRUE, :now, 0, 0, :now, :now, :by)
+:allow_private, :insecure, :timeout_seconds, :max_retries, :enabled, :now, 0, 0, :now, :now, :by)
 
 -- name: update
 -- Changes what somebody says of a webhook.

@@ -26,10 +26,15 @@ def check(template: str, fields: Fields) -> None:
     Raises:
         UsageError: it is no JSON or too large, it names what no event has, or a placeholder is in a key or has no end.
     """
-    _check(_parsed(template), fields)
+    _check(parsed(template), fields)
 
 
-def _parsed(template: str) -> Any:
+def parsed(template: str) -> Any:
+    """Returns the JSON that a template is.
+
+    Raises:
+        UsageError: it is no JSON or too large.
+    """
     if len(template) > LARGEST:
         raise UsageError(f"The template has more than {LARGEST:,} characters.")
     try:
@@ -83,7 +88,7 @@ def filled(template: str, event: Mapping[str, Any]) -> Any:
     Raises:
         UsageError: the template is no JSON or too large.
     """
-    return _filled(_parsed(template), event)
+    return _filled(parsed(template), event)
 
 
 def _filled(part: Any, event: Mapping[str, Any]) -> Any:

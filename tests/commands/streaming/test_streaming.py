@@ -1,0 +1,194 @@
+"""``streaming``: streams of events, from the command line."""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.core.values import JobStatus
+from tests.conftest import all_databases
+from tests.jobs import NOW, execute, identity, job, rows, write
+
+Run = Callable[..., Any]
+ANSWERS = "sh -c 'while read -r line; do echo ok; done'"
+SCRIPT_KEYS = {"backlog", "oldest_seconds", "sent", "failed", "enabled", "last_error"}
+ENV = {"HAMMERWORK_NOW": NOW.isoformat()}
+
+
+def add(run: Run, url: str, *words: str, name: str = "lake") -> str:
+    command = () if "--command" in words else ("--command", ANSWERS)
+    done = run("streaming", "add", "--name", name, "-b", "command", "--no-test", *command, *words, url=url)
+    assert done.exit_code == 0, done.stderr
+    found: str = done.stdout.strip()
+    return found
+
+
+def show(run: Run, url: str, name: str = "lake") -> dict[str, Any]:
+    found: dict[str, Any] = run("streaming", "show", name, "--format", "json", url=url, env=ENV).json
+    return found
+
+
+def wait(url: str, stream: str, number: int) -> None:
+    """Lets an event wait that happened so many minutes ago."""
+    at = (NOW - timedelta(minutes=number)).strftime("%Y-%m-%d %H:%M:%S.000000")
+    event = json.dumps({"id": identity(number), "type": "job.completed", "data": {}})
+    columns = "(stream_id, event_id, event_key, body, created_at)"
+    values = f"('{stream}', '{identity(number)}', 'k', '{event}', '{at}')"
+    execute(url, f"INSERT INTO hammerwork_stream_events {columns} VALUES {values}")
+
+
+def test_adding_prints_the_id_alone_and_every_event_is_wanted(run: Run, lite_url: str) -> None:
+    done = run("streaming", "add", "-n", "lake", "-b", "command", "--command", ANSWERS, url=lite_url)
+    assert (done.exit_code, len(done.stdout.strip())) == (0, 36)
+    assert "worker start --upkeep-only" in done.stderr
+    found = show(run, lite_url, done.stdout.strip())
+    assert found.keys() >= SCRIPT_KEYS
+    assert (found["name"], found["enabled"], found["backlog"], found["oldest_seconds"]) == ("lake", True, 0, None)
+    assert len(found["events"]) == 19
+    assert found["target"] == {"command": ["sh", "-c", "while read -r line; do echo ok; done"]}
+    shown = run("streaming", "show", "lake", url=lite_url).stdout
+    assert "events         all\n" in shown
+    assert "backlog        0 of at most 1,000,000\n" in shown
+
+
+def test_each_option_is_stored_and_may_be_changed(run: Run, lite_url: str) -> None:
+    words = "--kafka-brokers k1:9092,k2 --kafka-topic jobs --kafka-config sasl.password=env:KAFKA_PASSWORD"
+    words += " --kafka-config sasl.username=app --events dead,completed -q mail -r High --partitioning root_id"
+    words += " --encoding cloudevents --include-payload --buffer-size 7 --buffer-time 500ms --max-backlog 9"
+    done = run("streaming", "add", "--name", "lake", "-b", "kafka", "--no-test", *words.split(), url=lite_url)
+    assert done.exit_code == 0, done.stderr
+    found = show(run, lite_url)
+    assert found["target"] == {
+        "brokers": "k1:9092,k2",
+        "topic": "jobs",
+        "config": {"sasl.password": "env:KAFKA_PASSWORD", "sasl.username": "app"},
+    }
+    names = ("events", "queues", "priorities", "partitioning", "format", "buffer_size", "buffer_seconds", "max_backlog")
+    wanted = [["job.dead", "job.completed"], ["mail"], ["high"], "root_id", "cloudevents", 7, 0.5, 9]
+    assert [found[name] for name in names] == wanted
+    changed = run("streaming", "update", "lake", "--kafka-topic", "other", "--no-test", "--name", "sea", url=lite_url)
+    assert (changed.exit_code, changed.stdout) == (0, "Changed sea.\n")
+    after = show(run, lite_url, "sea")
+    assert after["target"] == {**found["target"], "topic": "other"}
+    assert after["queues"] == ["mail"]
+    assert run("streaming", "list", url=lite_url).stdout.split()[:2] == ["stream", "target"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        ("-n a -b kafka", "needs brokers. Give it: --kafka-brokers", 2),
+        ("-n a -b kafka --kafka-brokers a --kafka-topic b --kafka-config ssl.key.pem=x", "Name the variable", 2),
+        ("-n a -b kafka --kafka-brokers a --kafka-topic b --kafka-config x", "The property 'x' has no value.", 2),
+        ("-n a -b kafka --command cat", "--command is for a stream into a program, not kafka.", 2),
+        ("-n a -b command --command cat --kafka-topic b", "--kafka-topic is for a stream into kafka, not command.", 2),
+        ("-n a -b command --command cat --format avro", "--encoding json, or --encoding cloudevents", 2),
+        ("-n a -b command --command cat --encoding msgpack", "Use json or cloudevents.", 2),
+        ("-n a -b command --command cat --events nope", "There is no event 'nope'.", 2),
+        ("-n a -b command --command /nowhere/at-all", "--no-test", 1),
+        ("-n a -b command --command false", "To store the stream all the same: --no-test", 1),
+        ("-n lake -b command --command cat --no-test", "There is a stream 'lake' already.", 6),
+    ],
+)
+def test_what_cannot_work_is_refused_and_not_stored(run: Run, lite_url: str, words: str, said: str, code: int) -> None:
+    add(run, lite_url)
+    refused = run("streaming", "add", *words.split(), url=lite_url)
+    assert (refused.exit_code, refused.stdout) == (code, "")
+    assert said in " ".join(refused.stderr.split())
+    assert [one["name"] for one in run("streaming", "list", "--format", "json", url=lite_url).json] == ["lake"]
+
+
+def test_a_missing_library_is_named_with_its_extra(run: Run, lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
+    monkeypatch.delitem(sys.modules, "hammerwork_cli.runtime.delivery.streams.kafka", raising=False)
+    words = "-n a -b kafka --kafka-brokers localhost:1 --kafka-topic b"
+    refused = run("streaming", "add", *words.split(), url=lite_url)
+    assert (refused.exit_code, "pip install 'hammerwork-cli[kafka]'" in refused.stderr) == (2, True)
+    assert run("streaming", "list", "--format", "json", url=lite_url).json == []
+
+
+@all_databases
+def test_a_stream_is_disabled_enabled_and_removed_with_what_waits(run: Run, migrated_url: str) -> None:
+    stream = add(run, migrated_url, name="Lake é")
+    add(run, migrated_url, name="lake é")
+    wait(migrated_url, stream, 2)
+    wait(migrated_url, stream, 1)
+    found = show(run, migrated_url, stream)
+    assert (found["backlog"], found["oldest_seconds"]) == (2, 120)
+    assert run("streaming", "disable", stream, "--reason", "it moves", url=migrated_url).stdout == "Disabled Lake é.\n"
+    assert (show(run, migrated_url, stream)["disabled_reason"], show(run, migrated_url, "lake é")["enabled"]) == (
+        "it moves",
+        True,
+    )
+    refused = run("streaming", "replay", stream, "--yes", url=migrated_url)
+    assert (refused.exit_code, "hammerwork streaming enable STREAM" in refused.stderr) == (6, True)
+    assert run("streaming", "enable", stream, url=migrated_url).stdout == "Enabled Lake é.\n"
+    assert (
+        "Remove the stream Lake é and 2 events that wait?"
+        in run("streaming", "remove", stream, url=migrated_url).stderr
+    )
+    assert run("streaming", "remove", stream, "--yes", url=migrated_url).stdout == "Removed Lake é.\n"
+    assert [one["name"] for one in run("streaming", "list", "--format", "json", url=migrated_url).json] == ["lake é"]
+    assert run("streaming", "show", stream, url=migrated_url).exit_code == 5
+
+
+@all_databases
+def test_a_replay_adds_the_ends_of_jobs_that_the_stream_wants(run: Run, migrated_url: str) -> None:
+    stream = add(run, migrated_url, "--events", "dead,completed", "--queue", "mail")
+    done, dead, timed_out = JobStatus.COMPLETED, JobStatus.DEAD, JobStatus.TIMED_OUT
+    write(migrated_url, job(1, done), job(2, dead), job(3, done, "other"), job(4, timed_out), job(90, done), job(5))
+
+    def replay() -> str:
+        done = run("streaming", "replay", "lake", "--since", "1h", "--yes", url=migrated_url, env=ENV)
+        assert done.exit_code == 0, done.stderr
+        found: str = done.stdout
+        return found
+
+    assert replay() == replay() == "2 events will be sent again.\n"  # once: they wait already
+    assert show(run, migrated_url, stream)["backlog"] == 2
+    assert len(rows(migrated_url)) == 6
+
+
+def test_a_test_sends_an_event_and_waits_for_the_acknowledgement(run: Run, lite_url: str) -> None:
+    add(run, lite_url)
+    sent = run("streaming", "test", "lake", "--event-type", "tree.failed", url=lite_url)
+    assert (sent.exit_code, sent.stdout[:50]) == (0, "The backend acknowledged a tree.failed event with "[:50])
+    write(lite_url, job(5, JobStatus.DEAD))
+    about = run(
+        "streaming", "test", "lake", "--event-type", "dead", "--job", identity(5), "--format", "json", url=lite_url
+    )
+    assert (about.json["key"], about.json["event"]["data"]["error"]) == (identity(5), "broken 5")
+    assert show(run, lite_url)["sent"] == 0
+    add(run, lite_url, "--command", "sh -c 'while read -r line; do echo error no room; done'", name="full")
+    refused = run("streaming", "test", "full", url=lite_url)
+    assert (refused.exit_code, refused.stdout, "no room" in refused.stderr) == (1, "", True)
+
+
+def test_health_fails_for_a_stream_that_fails_waits_or_is_nearly_full(run: Run, lite_url: str) -> None:
+    stream = add(run, lite_url, "--max-backlog", "5")
+
+    def health() -> tuple[int, str]:
+        done = run("streaming", "health", "-s", "lake", url=lite_url, env=ENV)
+        return done.exit_code, done.stderr
+
+    assert health() == (0, "")
+    wait(lite_url, stream, 6)
+    assert health() == (1, "Error: lake: 1 event waits, and no worker sends it.\n")
+    for number in (1, 2, 3):
+        wait(lite_url, stream, number)
+    assert health() == (1, "Error: lake: 4 events wait, of at most 5.\n")
+    execute(lite_url, f"UPDATE hammerwork_streams SET failing_since = '{NOW:%Y-%m-%d %H:%M:%S}', last_error = 'gone'")
+    assert health() == (1, "Error: lake: Events cannot be sent: gone\n")
+    run("streaming", "disable", "lake", url=lite_url)
+    assert health() == (0, "")
+
+
+def test_lists_without_rows_and_unknown_streams_say_so(run: Run, lite_url: str) -> None:
+    assert "To add one: hammerwork streaming add" in run("streaming", "list", url=lite_url).stderr
+    for verb in ("show", "update", "enable", "disable", "remove", "test", "replay", "stats", "health"):
+        missing = run("streaming", verb, "nobody", url=lite_url)
+        assert (missing.exit_code, missing.stdout) == (5, ""), verb
+        assert missing.stderr == "Error: There is no stream 'nobody'.\n  To list them: hammerwork streaming list\n"

@@ -1,0 +1,363 @@
+"""``webhook``: receivers of events, from the command line."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.features.event.model import DELIVERIES
+from hammerwork_cli.features.webhook.queries import GIVEN_UP_AFTER
+from tests.commands.test_contract import WEBHOOKS
+from tests.conftest import all_databases
+from tests.jobs import NOW, execute, identity, job, rows, write
+from tests.runtime.delivery.webhooks.receivers import Receiving, answer
+
+Run = Callable[..., Any]
+URL = "https://chat.example/hook/path-of-secrets"
+WEBHOOK_KEYS = {
+    "id",
+    "name",
+    "url",
+    "events",
+    "secret",
+    "enabled",
+    "delivered",
+    "failed",
+    "failing_since",
+    "last_answer",
+}
+DELIVERY_KEYS = ["job_id", "type", "status", "attempts", "answered_at", "answer"]
+
+
+@pytest.fixture
+def receiving() -> Iterator[Callable[..., Receiving]]:
+    with ExitStack() as stack:
+        yield lambda *scripts: stack.enter_context(Receiving(*scripts))
+
+
+def add(run: Run, url: str, *words: str, name: str = "chat", to: str = URL) -> str:
+    done = run("webhook", "add", "--name", name, "--url", to, *words, url=url)
+    assert done.exit_code == 0, done.stderr
+    found: str = done.stdout.strip()
+    return found
+
+
+def show(run: Run, url: str, name: str = "chat") -> dict[str, Any]:
+    found: dict[str, Any] = run("webhook", "show", name, "--format", "json", url=url).json
+    return found
+
+
+def deliver(url: str, number: int, status: str = "Pending", *, webhook: str, **columns: Any) -> None:
+    """Inserts a delivery, as the writer of events does."""
+    payload = {"webhook": webhook, "name": "chat", "event": {"id": identity(number), "type": "job.dead", "data": {}}}
+    write(url, job(number, JobStatus(status), queue=DELIVERIES, payload=json.dumps(payload), max_attempts=9, **columns))
+
+
+# Adding and changing.
+
+
+def test_adding_prints_the_id_alone_and_the_secret_once(run: Run, lite_url: str) -> None:
+    done = run("webhook", "add", "--name", "chat", "--url", URL, url=lite_url)
+    assert done.exit_code == 0
+    found = show(run, lite_url, done.stdout.strip())
+    assert found.keys() >= WEBHOOK_KEYS
+    assert (found["name"], found["secret"], found["signed"]) == ("chat", "***", True)
+    assert found["events"] == ["job.dead", "job.timed_out", "job.failed", "cron.missed", "cron.failed"]
+    secret = done.stderr.partition("Secret (not shown again): ")[2].split()[0]
+    assert secret.startswith("whsec_")
+    assert "worker start --upkeep-only" in done.stderr
+    for words in ("list", "list --detailed", "show chat", "show chat --format json", "stats", "deliveries chat"):
+        shown = run("webhook", *words.split(), "--debug", url=lite_url)
+        assert secret.removeprefix("whsec_") not in shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize("words", [("--format", "json"), ("--quiet",)])
+def test_a_secret_that_was_made_is_printed_whatever_the_output(run: Run, lite_url: str, words: tuple[str, ...]) -> None:
+    done = run("webhook", "add", "--name", "chat", "--url", URL, *words, url=lite_url)
+    assert (done.stdout + done.stderr).count("whsec_") == 1
+    if "json" in words:
+        assert (done.json["created_at"] is not None, done.stderr) == (True, "")
+
+
+def test_each_option_is_stored(run: Run, lite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k3y\n")
+    words = "-m put --events DEAD,tree.failed -q mail,a -r high --header X-Team=ops,dev --header Accept=text/plain"
+    words += f" --api-key @{tmp_path / 'key'} --body cloudevents --include-payload --timeout 5s --max-retries 2"
+    add(run, lite_url, *words.split(), "--secret", "env:CHAT_SECRET")
+    found = show(run, lite_url)
+    assert {name: found[name] for name in ("method", "events", "queues", "priorities", "body", "secret")} == {
+        "method": "PUT",
+        "events": ["job.dead", "tree.failed"],
+        "queues": ["mail", "a"],
+        "priorities": ["high"],
+        "body": "cloudevents",
+        "secret": "env:CHAT_SECRET",
+    }
+    assert (found["timeout_seconds"], found["max_retries"], found["include_payload"]) == (5, 2, True)
+    assert found["headers"] == {"X-Team": "***", "Accept": "***"}
+    assert found["auth"] == {"header": "X-API-Key", "key": "***"}
+    changed = run("webhook", "update", "chat", "--no-include-payload", "--name", "talk", "--queue", "b", url=lite_url)
+    assert changed.stdout == "Changed talk.\n"
+    after = show(run, lite_url, "talk")
+    assert (after["queues"], after["include_payload"], after["events"]) == (["b"], False, found["events"])
+    assert after["updated_by"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        ("--name a --url https://h.example --events dead,nope", "There is no event 'nope'. One of: enqueued,", 2),
+        ("--name a --url https:///hook", "The URL has no host.", 2),
+        ("--name a --url ftp://h.example", "URL", 2),
+        ("--name a --url http://h.example/", "--insecure", 2),
+        ("--name a --url https://10.0.0.1/", "--allow-private", 2),
+        ("--name a -u https://h.example/", "--url https://example.org/hook (here -u names the database)", 2),
+        ("--name chat --url https://h.example", "There is a webhook 'chat' already.", 6),
+        ("--name a --url https://h.example --template {", "The template", 2),
+        ('--name a --url https://h.example --template {"a":"{{event.typo}}"}', "names no field", 2),
+        ("--name a --url https://h.example --secret whsec_!", "base64", 2),
+        ("--name a --url https://h.example --auth-token env:PGPASSWORD", "opens the database", 2),
+        ("--name a --url https://h.example --auth-token a --basic-auth b:c", "one of --auth-token", 2),
+        ("--name a --url https://h.example --header Host=x", "cannot set the header Host", 2),
+        ("--name a --url https://h.example --timeout 10m", "1 to 300 seconds", 2),
+    ],
+)
+def test_what_cannot_work_is_refused_and_not_stored(run: Run, lite_url: str, words: str, said: str, code: int) -> None:
+    add(run, lite_url)
+    refused = run("webhook", "add", *words.split(), url=lite_url)
+    assert (refused.exit_code, refused.stdout) == (code, "")
+    assert said in " ".join(refused.stderr.split())
+    assert len(refused.stderr.splitlines()) <= 3
+    assert [one["name"] for one in run("webhook", "list", "--format", "json", url=lite_url).json] == ["chat"]
+
+
+def test_the_queue_of_deliveries_gets_a_limit_and_a_policy_unless_it_has_them(run: Run, lite_url: str) -> None:
+    add(run, lite_url)
+
+    def of_queue(*words: str) -> Any:
+        return run(*words, "--format", "json", url=lite_url).json[0]
+
+    limit = of_queue("queue", "limit", DELIVERIES)
+    assert (limit["concurrency"], limit["per"]) == (4, "webhook")
+    assert of_queue("archive", "policies", "--queue", DELIVERIES)["action"] == "delete"
+    assert run("queue", "limit", DELIVERIES, "--concurrency", "2", url=lite_url).exit_code == 0
+    add(run, lite_url, name="other")
+    assert of_queue("queue", "limit", DELIVERIES)["concurrency"] == 2
+
+
+def test_a_webhook_for_each_job_is_noted(run: Run, lite_url: str) -> None:
+    noted = run("webhook", "add", "--name", "a", "--url", URL, "--events", "completed", url=lite_url)
+    assert "A delivery costs as much as a job" in noted.stderr
+    words = ("--events", "completed", "--queue", "mail")
+    assert "costs" not in run("webhook", "add", "--name", "b", "--url", URL, *words, url=lite_url).stderr
+
+
+def test_nothing_to_change_or_somebody_unknown_is_an_error(run: Run, lite_url: str) -> None:
+    add(run, lite_url)
+    assert run("webhook", "update", "chat", url=lite_url).exit_code == 2
+    for words in ("show", "update --max-retries 1", "rotate-secret", "enable", "disable", "remove --yes", "deliveries"):
+        verb, *more = words.split()
+        missing = run("webhook", verb, "nobody", *more, url=lite_url)
+        assert (missing.exit_code, missing.stdout) == (5, "")
+        assert missing.stderr == "Error: There is no webhook 'nobody'.\n  To list them: hammerwork webhook list\n"
+        assert run("webhook", verb, *more, url=lite_url).exit_code == 2
+    assert run("webhook", "show", "-w", "chat", url=lite_url).exit_code == 0
+    assert run("webhook", "show", "chat", "-w", "other", url=lite_url).exit_code == 2
+
+
+@all_databases
+def test_a_webhook_is_disabled_enabled_and_removed_by_name_or_id(run: Run, migrated_url: str) -> None:
+    webhook = add(run, migrated_url, name="Chat é")
+    add(run, migrated_url, name="chat é")
+    assert run("webhook", "disable", "Chat é", "--reason", "it moves", url=migrated_url).stdout == "Disabled Chat é.\n"
+    assert show(run, migrated_url, webhook)["disabled_reason"] == "it moves"
+    assert show(run, migrated_url, "chat é")["enabled"]
+    assert run("webhook", "disable", webhook, url=migrated_url).stdout == "Already disabled: Chat é.\n"
+    assert run("webhook", "enable", webhook, url=migrated_url).stdout == "Enabled Chat é.\n"
+    assert run("webhook", "remove", webhook, url=migrated_url).exit_code == 2
+    assert run("webhook", "remove", webhook, "--yes", url=migrated_url).stdout == "Removed Chat é.\n"
+    assert [one["name"] for one in run("webhook", "list", "--format", "json", url=migrated_url).json] == ["chat é"]
+
+
+@all_databases
+def test_both_secrets_sign_while_a_secret_is_changed(
+    run: Run, migrated_url: str, receiving: Any, tmp_path: Path
+) -> None:
+    receiver = receiving(answer())
+    add(run, migrated_url, "--secret", "old-secret", "--allow-private", to=receiver.url)
+    rotated = run("webhook", "rotate-secret", "chat", "--keep-old", "1h", url=migrated_url)
+    new = rotated.stdout.strip()
+    assert new.startswith("whsec_")
+    assert run("webhook", "test", "chat", "--event-type", "dead", url=migrated_url).exit_code == 0
+    arrived = receiver.arrived[-1]
+    (tmp_path / "body").write_bytes(arrived.body)
+    (tmp_path / "headers").write_text("\n".join(f"{name}: {value}" for name, value in arrived.headers.items()))
+    files = ("--headers", str(tmp_path / "headers"), "--body", str(tmp_path / "body"))
+    for secret in ("old-secret", new):
+        assert run("webhook", "verify", "--secret", secret, *files).stdout == "The signature is valid.\n"
+    wrong = run("webhook", "verify", "--secret", "another", *files)
+    assert (wrong.exit_code, "another body, id or timestamp, or by another secret" in wrong.stderr) == (1, True)
+    given = run("webhook", "rotate-secret", "chat", "--secret", "given-secret", "--keep-old", "0s", url=migrated_url)
+    assert (given.exit_code, "given-secret" in given.stdout) == (0, False)
+
+
+# Deliveries.
+
+
+@all_databases
+def test_deliveries_are_listed_counted_and_made_again(run: Run, migrated_url: str) -> None:
+    webhook, other = add(run, migrated_url), add(run, migrated_url, name="other")
+    result = {"result_data": json.dumps({"status": 204, "answer": "thanks"})}
+    deliver(migrated_url, 1, "Completed", webhook=webhook)
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET result_data = '{json.dumps(json.loads(result['result_data']))}'")
+    deliver(migrated_url, 2, "Dead", webhook=webhook)
+    deliver(migrated_url, 3, webhook=webhook)
+    deliver(migrated_url, 4, "Dead", webhook=other)
+    env = {"HAMMERWORK_NOW": (NOW + timedelta(minutes=1)).isoformat()}
+
+    def ask(*words: str) -> Any:
+        return run("webhook", *words, "--format", "json", url=migrated_url, env=env).json
+
+    found = ask("deliveries", "chat")
+    assert [(one["job_id"], one["status"]) for one in found] == [
+        (identity(1), "Completed"),
+        (identity(2), "Dead"),
+        (identity(3), "Pending"),
+    ]
+    assert list(found[0])[:6] == DELIVERY_KEYS
+    assert (found[0]["type"], found[0]["answer"], found[0]["http_status"]) == ("job.dead", "thanks", 204)
+    assert (found[1]["answer"], found[1]["attempts"], found[2]["answered_at"]) == ("broken 2", 3, None)
+    assert [one["job_id"] for one in ask("deliveries", "chat", "--failed")] == [identity(2)]
+    assert [one["job_id"] for one in ask("deliveries", "chat", "--since", "150s")] == [identity(1)]
+    stats = {one["name"]: one for one in ask("stats", "--since", "1d")}
+    counts = ("deliveries", "delivered", "open", "given_up")
+    assert [stats["chat"][name] for name in counts] == [3, 1, 1, 1]
+    assert [stats["other"][name] for name in counts] == [1, 0, 0, 1]
+
+    def replay(*words: str) -> Any:
+        return run("webhook", "replay", "chat", *words, url=migrated_url, env=env)
+
+    assert "Deliver 1 event to chat again?" in replay().stderr
+    assert replay("--yes").stdout == "1 event will be delivered again.\n"
+    assert dict(rows(migrated_url))[identity(2)] == "Pending"
+    assert replay("--yes").stdout == "0 events will be delivered again.\n"
+    assert replay("--all", "--yes").stdout == "1 event will be delivered again.\n"
+    assert dict(rows(migrated_url)) == {
+        **dict.fromkeys(map(identity, (1, 2, 3)), "Pending"),
+        identity(4): "Dead",
+    }
+
+
+def test_lists_without_rows_say_so(run: Run, lite_url: str) -> None:
+    assert "To add one: hammerwork webhook add" in run("webhook", "list", url=lite_url).stderr
+    add(run, lite_url)
+    assert run("webhook", "deliveries", "chat", url=lite_url).stderr == "There are no such deliveries.\n"
+    assert run("webhook", "deliveries", "chat", "--format", "json", url=lite_url).json == []
+
+
+def test_a_list_says_what_is_wrong_with_a_webhook(run: Run, lite_url: str) -> None:
+    add(run, lite_url)
+    since = (NOW - GIVEN_UP_AFTER).strftime("%Y-%m-%d %H:%M:%S.000000")
+    execute(lite_url, f"UPDATE hammerwork_webhooks SET failing_since = '{since}', last_answer = '503 over\nloaded'")
+    env = {"HAMMERWORK_NOW": NOW.isoformat()}
+    assert "failing for 5d: 503 over" in run("webhook", "list", url=lite_url, env=env).stdout
+    assert "path-of-secrets" not in run("webhook", "list", url=lite_url, env=env).stdout
+
+
+# Trying.
+
+
+def test_a_test_shows_the_request_and_the_answer_and_fails_unless_it_is_2xx(
+    run: Run, lite_url: str, receiving: Any
+) -> None:
+    receiver = receiving(answer("500 Internal Server Error", b"no\x1b[31m"), answer("204 No Content"))
+    add(run, lite_url, "--allow-private", "--auth-token", "t0ken-of-test", to=receiver.url)
+    run("webhook", "disable", "chat", url=lite_url)
+    failed = run("webhook", "test", "chat", "--queue", "reports", url=lite_url)
+    assert failed.exit_code == 1
+    assert failed.stderr == "Error: The receiver did not accept it: it answered 500.\n"
+    assert "> Authorization: Bearer ***" in failed.stdout
+    assert "< 500 after" in failed.stdout
+    assert "\x1b" not in failed.stdout
+    sent = json.loads(receiver.arrived[0].body)
+    assert (sent["type"], sent["data"]["queue"]) == ("job.completed", "reports")
+    assert receiver.arrived[0].headers["authorization"] == "Bearer t0ken-of-test"
+    write(lite_url, job(5, JobStatus.DEAD))
+    done = run(
+        "webhook", "test", "chat", "--event-type", "dead", "--job", identity(5)[:8], "--format", "json", url=lite_url
+    )
+    assert (done.exit_code, done.json["status"], done.json["event"]["data"]["error"]) == (0, 204, "broken 5")
+    assert "t0ken" not in done.stdout + failed.stdout + failed.stderr
+
+
+def test_a_test_that_nobody_answers_says_why(run: Run, lite_url: str) -> None:
+    add(run, lite_url, "--allow-private", to="http://127.0.0.1:1/")
+    refused = run("webhook", "test", "chat", url=lite_url)
+    assert (refused.exit_code, refused.stdout.splitlines()[-2:][0][:11]) == (1, "< no answer")
+    assert refused.stderr == "Error: The receiver did not accept it: 127.0.0.1:1 accepts no connections.\n"
+    unset = add(run, lite_url, "--secret", "env:NOT_SET_ANYWHERE", name="unset")
+    said = run("webhook", "test", unset, url=lite_url)
+    assert (said.exit_code, "The variable NOT_SET_ANYWHERE is not set." in said.stderr) == (1, True)
+
+
+# Version 3 of hammerwork (Rust).
+
+
+def test_the_webhooks_of_version_3_are_taken_over_once(run: Run, lite_url: str, tmp_path: Path) -> None:
+    done = run("webhook", "import", str(WEBHOOKS), url=lite_url)
+    assert (done.exit_code, done.stdout) == (0, "Added pager.\nAdded silent.\n")
+    pager, silent = (show(run, lite_url, name) for name in ("pager", "silent"))
+    assert (pager["body"], pager["events"], pager["queues"]) == ("original", ["job.dead", "job.failed"], ["mail"])
+    assert (pager["enabled"], silent["enabled"]) == (True, False)
+    again = run("webhook", "import", str(WEBHOOKS), url=lite_url)
+    assert (again.exit_code, again.stdout) == (0, "No webhook was added.\n")
+    assert "'pager' is there already, and was left alone." in again.stderr
+    broken = tmp_path / "webhooks.json"
+    broken.write_text(json.dumps([{"name": "odd"}, 3]))
+    odd = run("webhook", "import", str(broken), url=lite_url)
+    assert (odd.exit_code, odd.stderr.count("is not taken over")) == (0, 2)
+
+
+def test_the_file_of_version_3_is_found_and_config_show_names_the_command(
+    run: Run, lite_url: str, tmp_path: Path
+) -> None:
+    env = {"HAMMERWORK_WEBHOOKS_FILE": str(WEBHOOKS)}
+    assert "Take them over: hammerwork webhook import" in run("config", "show", url=lite_url, env=env).stderr
+    assert run("webhook", "import", url=lite_url, env=env).stdout == "Added pager.\nAdded silent.\n"
+    missing = run("webhook", "import", url=lite_url, env={"HAMMERWORK_WEBHOOKS_FILE": str(tmp_path / "none")})
+    assert (missing.exit_code, missing.stdout) == (2, "")
+
+
+# Secrets.
+
+
+def test_no_secret_leaves_the_database(run: Run, lite_url: str, tmp_path: Path) -> None:
+    secrets = ["s3cret-of-signing", "s3cret-of-token", "s3cret-of-header"]
+    words = ("--secret", secrets[0], "--auth-token", secrets[1], "--header", f"X-Key={secrets[2]}")
+    webhook = add(run, lite_url, *words)
+    run("webhook", "rotate-secret", "chat", "--secret", "s3cret-that-is-new", url=lite_url)
+    deliver(lite_url, 1, "Dead", webhook=webhook)
+    backup = tmp_path / "backup.jsonl"
+    shown = [
+        run(*line.split(), url=lite_url)
+        for line in (
+            "webhook list --detailed --format json",
+            "webhook show chat",
+            "webhook show chat --format csv --debug",
+            "webhook test chat --format json --debug",
+            "webhook update chat --method GET --debug",
+            "webhook update chat --max-retries 3 --format json",
+            "webhook deliveries chat --format json",
+            f"job show {identity(1)} --full --format json",
+            f"job export --queue {DELIVERIES}",
+            f"backup create -o {backup}",
+            "webhook remove chat --yes --format json",
+        )
+    ]
+    everything = "".join(one.stdout + one.stderr for one in shown) + backup.read_text()
+    assert "s3cret" not in everything
