@@ -31,6 +31,7 @@ from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.outcomes.failures import described, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY
+from hammerwork_cli.testing.events import events_of
 
 __all__ = ["Outcome", "run"]
 
@@ -61,6 +62,8 @@ class Outcome:
         joins: key -> job that ``context.after_all`` would write, the same.
         enqueued: the jobs that ``context.queue`` would enqueue. They stay, too.
         progress: share and text that ``context.progress`` has reported last.
+        events: of the attempt, as webhooks and streams get them, without payloads: that the job started, what it
+            enqueued, how it ended, and its children. What follows for other jobs is not among them.
     """
 
     status: JobStatus
@@ -72,6 +75,7 @@ class Outcome:
     joins: Mapping[str, Job] = field(default_factory=dict)
     enqueued: tuple[Job, ...] = ()
     progress: tuple[float, str] | None = None
+    events: tuple[Mapping[str, Any], ...] = ()
 
 
 def run(
@@ -125,6 +129,16 @@ def run(
         ended = policy.failed_by(row, raised)
     finally:
         resources.close()
+    is_cancelled, recurs = step.is_cancelled, ended.at is not None and ended.pause is None
+    status = JobStatus.CANCELLED if is_cancelled else JobStatus.PENDING if recurs else _STATUSES[ended.end]
+    events = events_of(
+        step.job,
+        None if is_cancelled else replace(ended, error=None) if ended.end == AttemptEnd.COMPLETED else ended,
+        status,
+        at=datetime.now(UTC),
+        written=[*map(step.placed, step.early.values()), *(one._new_job(now) for one in queue.collected)],
+        children=[] if is_cancelled else [*map(step.placed, children)],
+    )
     early = {key: _written(child, now) for key, child in step.early.items()}
     joins = {key: child for key, child in early.items() if child._join is not None}
     stay: Any = {
@@ -132,12 +146,12 @@ def run(
         "joins": joins,
         "enqueued": tuple(queue.collected),
         "progress": step.progress,
+        "events": events,
     }
-    if step.is_cancelled:
-        return Outcome(JobStatus.CANCELLED, **stay)
-    recurs = ended.at is not None and ended.pause is None
+    if is_cancelled:
+        return Outcome(status, **stay)
     return Outcome(
-        status=JobStatus.PENDING if recurs else _STATUSES[ended.end],
+        status=status,
         result=parsed(ended.result),
         error=ended.error,
         delay=ended.pause,
@@ -220,6 +234,10 @@ class _Step(SpawnStep):
         """Whether the job is cancelled by now: ``context.cancelled``."""
         self._looks += 1
         return self.is_cancelled
+
+    def placed(self, child: NewJob) -> NewJob:
+        """A child with its place in the tree, as a row has it."""
+        return replace(child, ancestry=self.place.child().stored())
 
     @property
     def is_cancelled(self) -> bool:
