@@ -10,13 +10,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import beside, bulk, duties, lists, live, startup, streams, trees, workers
+from benchmarks import beside, bulk, duties, events, lists, live, startup, streams, trees, workers
 from benchmarks.loading import DIALECTS, add_indexes, databases, filled
 from benchmarks.measuring import FULL_SIZE, Result, table
 from benchmarks.workload import Workload
 from tests.databases import Databases
 
-PARTS = ("startup", "trees", "lists", "live", "bulk", "workers", "beside", "duties", "streams")
+PARTS = ("startup", "trees", "lists", "live", "bulk", "workers", "beside", "duties", "events", "streams")
 
 
 def main() -> int:
@@ -60,6 +60,8 @@ def _measure(makers: dict[str, Databases], sizes: Sequence[int], parts: Sequence
             yield from workers.memory(maker, max(sizes))
         if "beside" in parts and dialect == "postgres":
             yield from beside.measure(maker, runs, min(1.0, max(sizes) / FULL_SIZE))
+        if "events" in parts:
+            yield from events.measure(maker, min([*sizes, 20_000]), runs)
         if "duties" in parts:
             yield from duties.measure(maker, min([*sizes, 100_000]), runs)
 

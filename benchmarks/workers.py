@@ -51,7 +51,8 @@ def measure(maker: Databases, jobs: int, runs: int) -> Iterator[Result]:
 # No-op jobs.
 
 
-def _fill(database: Database, jobs: int) -> None:
+def fill_noop(database: Database, jobs: int) -> None:
+    """Enqueues so many jobs that do nothing, in place of all before."""
     database.script("DELETE FROM hammerwork_jobs WHERE queue_name = 'noop'")
     now = database.now()
     enqueue.insert(database, [NewJob("noop", "{}", now, now) for _ in range(jobs)])
@@ -72,7 +73,7 @@ async def _sleep(job: Job) -> None:  # noqa: ARG001
     await asyncio.sleep(SLEEP)
 
 
-def _noop(url: Any, jobs: int, handler: Callable[[Job], Any] = _nothing, concurrency: int = 4) -> float:
+def run_noop(url: Any, jobs: int, handler: Callable[[Job], Any] = _nothing, concurrency: int = 4) -> float:
     """Seconds from the start of a worker to its last job's completion being committed."""
     app = Handlers()
     app.register_job("noop", handler)
@@ -109,11 +110,11 @@ def _bare(database: Database, jobs: int, size: int = HUNDRED) -> float:
 def _throughput(database: Database, jobs: int, runs: int) -> Iterator[Result]:
     ours, coroutines, bare = [], [], []
     for _ in range(runs + 1):
-        _fill(database, jobs)
-        ours.append(_noop(database.url, jobs))
-        _fill(database, jobs)
-        coroutines.append(_noop(database.url, jobs, _coroutine))
-        _fill(database, jobs)
+        fill_noop(database, jobs)
+        ours.append(run_noop(database.url, jobs))
+        fill_noop(database, jobs)
+        coroutines.append(run_noop(database.url, jobs, _coroutine))
+        fill_noop(database, jobs)
         bare.append(_bare(database, jobs))
     for name, times in (("no-op jobs", ours), ("no-op coroutines", coroutines)):
         yield ratio_of(
@@ -132,9 +133,9 @@ def _sleeping(database: Database, jobs: int, runs: int) -> Result:
     jobs = min(jobs, MOST_SLEEPING)
     ours, bare = [], []
     for _ in range(max(1, runs // 2)):
-        _fill(database, jobs)
-        ours.append(_noop(database.url, jobs, _sleep, concurrency=jobs))
-        _fill(database, jobs)
+        fill_noop(database, jobs)
+        ours.append(run_noop(database.url, jobs, _sleep, concurrency=jobs))
+        fill_noop(database, jobs)
         bare.append(_bare(database, jobs) + SLEEP)
     return ratio_of(
         f"{jobs:,} coroutines that sleep for {SLEEP:g} s at once",
@@ -168,12 +169,12 @@ def _waiting(database: Database, jobs: int, runs: int) -> Iterator[Result]:
     ]
     with_waiting, without = [], []
     for _ in range(max(1, runs // 2)):
-        _fill(database, jobs)
-        without.append(_noop(database.url, jobs))
-        _fill(database, jobs)
+        fill_noop(database, jobs)
+        without.append(run_noop(database.url, jobs))
+        fill_noop(database, jobs)
         enqueue.insert(database, parents)
         enqueue.insert(database, waiting)
-        with_waiting.append(_noop(database.url, jobs))
+        with_waiting.append(run_noop(database.url, jobs))
         database.script("DELETE FROM hammerwork_jobs")
     yield ratio_of(
         f"no-op jobs while {len(waiting):,} wait for others",
@@ -242,8 +243,8 @@ def _peers(maker: Databases, database: Database, jobs: int) -> Iterator[Result]:
                     peers.append(float(done.stdout.split()[-1]) * jobs / count)
                 finally:
                     maker.drop(url)
-                _fill(database, jobs)
-                ours.append(_noop(database.url, jobs))
+                fill_noop(database, jobs)
+                ours.append(run_noop(database.url, jobs))
             yield ratio_of("no-op jobs, one worker process", database, jobs, ours, peers, goal=goal, against=name)
 
 
