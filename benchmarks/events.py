@@ -87,7 +87,7 @@ def _run(database: Database, name: str, jobs: int) -> _Taken:
     with contextlib.ExitStack() as closing:
         if name == "bare":
             for function in ("jobs", "ended"):
-                closing.enter_context(mock.patch.object(events, function, lambda *_: None))
+                closing.enter_context(mock.patch.object(events, function, return_value=None))
         began = _cpu()
         wall = run_noop(database.url, jobs)
         own, machine = (after - before for before, after in zip(began, _cpu(), strict=True))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
 from hammerwork_cli.database.access import TRIES, Database, DriverCall, Result
@@ -111,6 +111,11 @@ class Borrowed(Database):
     def snapshot(self) -> Iterator[None]:
         """Nothing to do: the application has chosen what its statements see."""
         yield
+
+    def remembered(self, name: str, seconds: float, read: Callable[[], Result]) -> Result:
+        """What our own connection has read, however long ago: the application's user may not be allowed to."""
+        until, value = self._remembered.get(name, (None, None))
+        return super().remembered(name, seconds, read) if until is None else cast("Result", value)
 
     def notify(self, payloads: Iterable[str]) -> None:
         """Sends notifications, which arrive once the application commits."""

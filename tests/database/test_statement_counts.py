@@ -11,6 +11,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import changes, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.job.models.new_job import NewJob, new_id
 from hammerwork_cli.features.spawn.queries import operations
 from hammerwork_cli.features.tree.queries import tree
@@ -26,7 +27,8 @@ CONSTANT = 12
 
 
 def statements(database: Database, ask: Callable[[], object]) -> int:
-    """How many statements ``ask`` sends."""
+    """How many statements ``ask`` sends, by a connection that has just read who wants events."""
+    events.readers(database)
     before = database.executed
     ask()
     return database.executed - before

@@ -7,7 +7,7 @@ events, a change costs one comparison: a connection reads every :data:`SECONDS` 
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ SECONDS = 5.0
 """Time after which a connection notices that somebody wants other events."""
 ROWS_PER_STATEMENT = 500
 FINAL = (EventType.JOB_FAILED, EventType.JOB_DEAD, EventType.JOB_TIMED_OUT, EventType.JOB_CANCELLED)
-_OF_STATUS: dict[str, EventType] = {str(status): event for status, event in OF_STATUS.items() if event in FINAL}
+STATUS_OF = {event: str(status) for status, event in OF_STATUS.items()}
 MOST_MISSED = 10_000
 """Failures that one look for those of other programs reads."""
 SPARE_SECONDS = 30
@@ -45,6 +45,10 @@ class Reader(NamedTuple):
     timeout_seconds: int | None = None
     max_retries: int | None = None
     partitioning: str | None = None
+
+    def began_after(self, at: datetime | None) -> bool:
+        """Whether it was added or enabled after an event that was noticed late, which is none of its business then."""
+        return at is not None and self.since is not None and at < self.since
 
     def fits(self, queue: str | None, priority: str | None) -> bool:
         """Whether events about a queue and a priority pass its filters. What has to do with none passes."""
@@ -109,38 +113,92 @@ def jobs(database: Database, event: EventType, ids: Sequence[str], at: datetime 
         at: when it happened; by default, when each was created.
     """
     if ids and event in readers(database):
-        _write_jobs(database, ids, at, lambda _: event)
+        _write_jobs(database, ids, at, (event,))
 
 
 def ended(database: Database, ids: Sequence[str], at: datetime) -> None:
     """Writes that some jobs have failed for good or were cancelled, as their status says. Needs the transaction."""
     if ids and wants_failures(database):
-        _write_jobs(database, ids, at, lambda job: _OF_STATUS.get(job.status))
+        _write_jobs(database, ids, at, FINAL, by_status=True)
 
 
 def wants_failures(database: Database) -> bool:
     """Whether anybody wants to know of jobs that fail for good."""
-    wanted = readers(database)
-    return bool(wanted) and any(event in wanted for event in FINAL)
+    known = readers(database)
+    return bool(known) and any(event in known for event in FINAL)
 
 
 def _write_jobs(
     database: Database,
     ids: Sequence[str],
     at: datetime | None,
-    type_of: Callable[[EventJob], EventType | None],
+    types: Sequence[EventType],
     *,
+    by_status: bool = False,
     late: bool = False,
 ) -> None:
-    wanted = readers(database)
-    payloads = any(reader.include_payload for some in wanted.values() for reader in some)
+    known = readers(database)
+    concerned = {reader.id: reader for event in types for reader in known.get(event, ())}
+    if late:
+        concerned = {one: reader for one, reader in concerned.items() if not reader.began_after(at)}
+    hooks = [reader for reader in concerned.values() if reader.kind == "webhook"]
     for part in chunks(ids, ROWS_PER_STATEMENT):
-        events = []
-        for job in _jobs(database, part, payloads=payloads):
-            event, when = type_of(job), at or timestamp(job.created_at)
-            if event is not None and event in wanted and when is not None and job.queue != DELIVERIES:
-                events.append(of_job(event, job, when))
-        write(database, events, late=late)
+        for reader in concerned.values():
+            if reader.kind == "stream":
+                for event in types:
+                    if event in reader.events:
+                        status = STATUS_OF[event] if by_status else None
+                        _stream_jobs(database, reader, event, part, at=at, status=status, late=late)
+        if hooks:
+            _deliver_jobs(database, hooks, part, at, types, by_status=by_status, late=late)
+
+
+def _stream_jobs(
+    database: Database,
+    reader: Reader,
+    event: EventType,
+    ids: Sequence[str],
+    *,
+    at: datetime | None = None,
+    status: str | None = None,
+    ended: bool = False,
+    late: bool = False,
+) -> int:
+    """Lets the database write the events of jobs, which costs their worker hardly anything."""
+    streamed.count += 1
+    return database.run(
+        "event.stream_jobs",
+        stream=reader.id,
+        type=str(event),
+        ids=database.ids(ids),
+        at=at,
+        ended=int(ended),
+        status=status,
+        late=late,
+        payload=reader.include_payload,
+        queues=sorted(reader.queues),
+        priorities=[int(one) for one in JobPriority if one.word in reader.priorities],
+        deliveries=DELIVERIES,
+    )
+
+
+def _deliver_jobs(
+    database: Database,
+    hooks: Sequence[Reader],
+    ids: Sequence[str],
+    at: datetime | None,
+    types: Sequence[EventType],
+    *,
+    by_status: bool,
+    late: bool,
+) -> None:
+    found = []
+    for job in _jobs(database, ids, payloads=any(hook.include_payload for hook in hooks)):
+        event = OF_STATUS.get(JobStatus(job.status)) if by_status else types[0]
+        when = at or timestamp(job.created_at)
+        if event is not None and event in types and when is not None and job.queue != DELIVERIES:
+            found.append(of_job(event, job, when))
+    _deliver(database, hooks, found, late=late)
 
 
 def _jobs(database: Database, ids: Sequence[str], *, payloads: bool) -> Iterator[EventJob]:
@@ -172,17 +230,23 @@ def about(database: Database, event: EventType, job: str, at: datetime, *, paylo
 
 def stream_ends(database: Database, reader: Reader, ids: Sequence[str]) -> int:
     """Adds how jobs have ended to a stream, unless it waits there; returns how many the stream wants."""
-    rows = []
-    for job in _jobs(database, ids, payloads=reader.include_payload):
-        event, at = OF_STATUS.get(JobStatus(job.status)), timestamp(job.ended_at)
-        if event in reader.events and at is not None and job.queue != DELIVERIES:
-            found = of_job(event, job, at)
-            if reader.fits(found.queue, found.priority):
-                rows.append(_row(database, reader, found))
-    for part in database.parts(rows, ROWS_PER_STATEMENT, _weight):
-        database.run("event.stream", rows=part)
-    streamed.count += bool(rows)
-    return len(rows)
+    return sum(
+        _stream_jobs(database, reader, event, ids, status=str(status), ended=True, late=True)
+        for status, event in OF_STATUS.items()
+        if event in reader.events
+    )
+
+
+def waiting(stored: object, event: EventType, at: datetime) -> Event:
+    """The event that a row of a stream stands for.
+
+    Args:
+        stored: the JSON of its body: the columns of a job, or a record.
+    """
+    if isinstance(stored, list):
+        return of_job(event, EventJob(*stored), at)
+    record: Any = stored
+    return Event(record["id"], event, at, record["data"], queue=record["data"].get("queue"))
 
 
 def run_failed(
@@ -217,38 +281,37 @@ def happened(
 ) -> None:
     """Writes what happened to something else than a job. Needs the transaction of the change."""
     if event in readers(database):
-        write(database, [Event(event_id(event, subject, at), event, at, data, queue=queue, priority=priority)])
+        _write(database, Event(event_id(event, subject, at), event, at, data, queue=queue, priority=priority))
 
 
-def write(database: Database, events: Sequence[Event], *, late: bool = False) -> None:
-    """Writes events for everybody who wants them. Needs the transaction of the change.
+def _write(database: Database, event: Event) -> None:
+    """Writes an event for everybody who wants it. Needs the transaction of the change."""
+    concerned = [one for one in readers(database).get(event.type, ()) if one.fits(event.queue, event.priority)]
+    rows = [
+        (reader.id, str(event.type), database.json(event.record()), event.at)
+        for reader in concerned
+        if reader.kind == "stream"
+    ]
+    if rows:
+        database.run("event.stream", rows=rows)
+        streamed.count += 1
+    _deliver(database, [reader for reader in concerned if reader.kind == "webhook"], [event])
 
-    Args:
-        late: whether they were noticed afterwards. Those from before a webhook or a stream began are left out then.
-    """
-    wanted = readers(database)
-    deliveries: list[tuple[Any, ...]] = []
-    rows: list[tuple[Any, ...]] = []
-    for event in events:
-        for reader in wanted.get(event.type, ()):
-            if not reader.fits(event.queue, event.priority) or (
-                late and reader.since is not None and event.at < reader.since
-            ):
-                continue
-            if reader.kind == "webhook":
-                deliveries.append(_delivery(database, reader, event))
-            else:
-                rows.append(_row(database, reader, event))
+
+def _deliver(database: Database, hooks: Sequence[Reader], found: Sequence[Event], *, late: bool = False) -> None:
+    deliveries = [
+        _delivery(database, hook, event)
+        for event in found
+        for hook in hooks
+        if event.type in hook.events and hook.fits(event.queue, event.priority)
+    ]
     if late:
         archived = _archived(database, [row[0] for row in deliveries])
         deliveries = [row for row in deliveries if row[0] not in archived]
     for part in database.parts(deliveries, ROWS_PER_STATEMENT, _weight):
         database.run("event.deliver", rows=part)
-    for part in database.parts(rows, ROWS_PER_STATEMENT, _weight):
-        database.run("event.stream", rows=part)
     if deliveries:
         database.notify([DELIVERIES])
-    streamed.count += bool(rows)
 
 
 def _archived(database: Database, deliveries: Sequence[str]) -> set[str]:
@@ -296,10 +359,6 @@ def _delivery(database: Database, reader: Reader, event: Event) -> tuple[Any, ..
     )
 
 
-def _row(database: Database, reader: Reader, event: Event) -> tuple[Any, ...]:
-    return (reader.id, event.id, key_of(reader.partitioning, event), database.json(_record(reader, event)), event.at)
-
-
 def key_of(partitioning: str | None, event: Event) -> str | None:
     """The key within which a stream keeps the order of events; ``None`` if it keeps none."""
     return {
@@ -335,7 +394,5 @@ def write_missed(
     for at, ids in found.items():
         new = [job for job in ids if (job, at) not in known]
         if new:
-            database.transaction(
-                partial(_write_jobs, database, new, at, lambda job: _OF_STATUS.get(job.status), late=True)
-            )
+            database.transaction(partial(_write_jobs, database, new, at, FINAL, by_status=True, late=True))
     return {(job, at) for at, ids in found.items() for job in ids}

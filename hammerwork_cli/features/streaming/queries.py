@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
+from hammerwork_cli.core.clock import EPOCH
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import FAILED_SPELLINGS, JobStatus, spellings, timestamp
 from hammerwork_cli.database import Database
@@ -145,7 +146,13 @@ def remove(database: Database, stream: Stream) -> bool:
 def unsent(database: Database, stream: Stream, limit: int) -> list[Waiting]:
     """The next events of a stream, in their order."""
     rows = database.rows("streaming.unsent", id=stream.id, limit=limit)
-    return [Waiting(int(one), key, json.loads(body), timestamp(at) or datetime.min) for one, key, body, at in rows]
+    return [_waiting(stream, *row) for row in rows]
+
+
+def _waiting(stream: Stream, row: Any, kind: str, body: str, stored_at: Any) -> Waiting:
+    at = timestamp(stored_at) or EPOCH
+    event = events.waiting(json.loads(body), EventType(kind), at)
+    return Waiting(int(row), events.key_of(str(stream.partitioning), event), event.record(), at)
 
 
 def note_sent(database: Database, stream: Stream, sent: Sequence[Waiting], now: datetime) -> None:

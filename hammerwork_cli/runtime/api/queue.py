@@ -29,6 +29,7 @@ from hammerwork_cli.database.borrowing import Connection, borrow
 from hammerwork_cli.errors import DuplicateError, JobNotFoundError, RetryableError, TimedOutError, UsageError
 from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.features.batch.queries import enqueue as batches
+from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.job.models.job import EnqueuedJob, JobFilter
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import changes, enqueue, listing, notifications, results
@@ -631,6 +632,7 @@ class Queue(Translated):
 
             def learn(database: Database) -> Facts:
                 self._now(database)
+                events.readers(database)
                 return Facts(database)
 
             self._facts = self._run(learn)

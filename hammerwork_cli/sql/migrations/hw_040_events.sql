@@ -72,8 +72,8 @@ CREATE UNIQUE INDEX idx_hammerwork_streams_name ON hammerwork_streams (name);
 CREATE TABLE hammerwork_stream_events (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     stream_id UUID NOT NULL,
-    event_id UUID NOT NULL,
-    event_key TEXT,
+    event_type VARCHAR(40) NOT NULL,
+    job_id UUID,
     body TEXT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     sent_at TIMESTAMPTZ
@@ -81,7 +81,7 @@ CREATE TABLE hammerwork_stream_events (
 -- next
 CREATE INDEX idx_hammerwork_stream_events_unsent ON hammerwork_stream_events (stream_id, id) WHERE sent_at IS NULL;
 -- next
-CREATE UNIQUE INDEX idx_hammerwork_stream_events_event ON hammerwork_stream_events (event_id, stream_id);
+CREATE INDEX idx_hammerwork_stream_events_job ON hammerwork_stream_events (job_id);
 
 -- [mysql]
 -- Names are bytes: the collation of the tables takes different names for one.
@@ -153,13 +153,13 @@ CREATE TABLE hammerwork_streams (
 CREATE TABLE hammerwork_stream_events (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     stream_id CHAR(36) NOT NULL,
-    event_id CHAR(36) NOT NULL,
-    event_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+    event_type VARCHAR(40) NOT NULL,
+    job_id CHAR(36) NULL,
     body LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     created_at DATETIME(6) NOT NULL,
     sent_at DATETIME(6) NULL,
     INDEX idx_hammerwork_stream_events_unsent (stream_id, sent_at, id),
-    UNIQUE INDEX idx_hammerwork_stream_events_event (event_id, stream_id)
+    INDEX idx_hammerwork_stream_events_job (job_id)
 ) ENGINE = InnoDB COLLATE = {collation};
 
 -- [sqlite]
@@ -234,8 +234,8 @@ CREATE UNIQUE INDEX idx_hammerwork_streams_name ON hammerwork_streams (name);
 CREATE TABLE hammerwork_stream_events (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     stream_id TEXT NOT NULL,
-    event_id TEXT NOT NULL,
-    event_key TEXT,
+    event_type TEXT NOT NULL,
+    job_id TEXT,
     body TEXT NOT NULL,
     created_at TEXT NOT NULL,
     sent_at TEXT
@@ -243,4 +243,4 @@ CREATE TABLE hammerwork_stream_events (
 -- next
 CREATE INDEX idx_hammerwork_stream_events_unsent ON hammerwork_stream_events (stream_id, id) WHERE sent_at IS NULL;
 -- next
-CREATE UNIQUE INDEX idx_hammerwork_stream_events_event ON hammerwork_stream_events (event_id, stream_id);
+CREATE INDEX idx_hammerwork_stream_events_job ON hammerwork_stream_events (job_id);

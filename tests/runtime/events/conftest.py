@@ -37,8 +37,7 @@ class Listening:
 
     def records(self) -> list[dict[str, Any]]:
         """The events of the stream, in their order."""
-        rows = self.stage.database.query("SELECT body FROM hammerwork_stream_events ORDER BY id")
-        return [json.loads(body) for (body,) in rows]
+        return [one.record for one in streams.unsent(self.stage.database, self.stream, 100_000)]
 
     def told(self) -> list[tuple[str, str]]:
         """Their types, and the queue or the status that they are about."""

@@ -29,15 +29,66 @@ VALUES :rows
 SELECT j.id FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
 
 -- name: stream
--- Adds events to streams, unless somebody else has noticed the same ones.
-INSERT INTO hammerwork_stream_events (stream_id, event_id, event_key, body, created_at)
+-- Adds events to streams that are not about jobs.
+INSERT INTO hammerwork_stream_events (stream_id, event_type, body, created_at)
 VALUES :rows
-ON CONFLICT (event_id, stream_id) DO NOTHING
 
--- name: stream [mysql]
-INSERT INTO hammerwork_stream_events (stream_id, event_id, event_key, body, created_at)
-VALUES :rows
-ON DUPLICATE KEY UPDATE event_id = hammerwork_stream_events.event_id
+-- name: stream_jobs
+-- Adds to a stream what has happened to jobs, as they are now. With :status, only to those that have this one; with :late, only
+-- what waits in the stream neither to be sent nor to be forgotten.
+INSERT INTO hammerwork_stream_events (stream_id, event_type, job_id, body, created_at)
+SELECT {the_stream}, {the_type}, j.id, {snapshot}, {happened}
+FROM hammerwork_jobs j {by_id}
+WHERE j.id {among} AND NOT {same j.queue_name :deliveries}
+/* if :status */ AND :status = {status j}
+/* if :queues */ AND {one_of j.queue_name :queues}
+/* if :priorities */ AND j.priority IN (:priorities)
+/* if :late */ AND NOT EXISTS (SELECT 1 FROM hammerwork_stream_events e WHERE e.job_id = j.id AND e.stream_id = :stream
+/* if :late */ AND {same e.event_type :type} AND e.created_at = {happened})
+
+-- name: the_stream
+-- The id of the stream.
+:stream
+
+-- name: the_stream [postgresql]
+CAST(:stream AS uuid)
+
+-- name: the_type
+-- The type of the event.
+:type
+
+-- name: the_type [postgresql]
+CAST(:type AS text)
+
+-- name: happened
+-- When it happened: without :at, when job j was created, or when it ended.
+COALESCE(:at, CASE WHEN :ended = 1 THEN COALESCE(j.completed_at, j.failed_at, j.timed_out_at) ELSE j.created_at END)
+
+-- name: happened [postgresql]
+COALESCE(CAST(:at AS timestamptz),
+CASE WHEN CAST(:ended AS integer) = 1 THEN COALESCE(j.completed_at, j.failed_at, j.timed_out_at) ELSE j.created_at END)
+
+-- name: snapshot [postgresql]
+-- The columns of event.model.EventJob, in order, as a JSON list.
+CAST(json_build_array(j.id, j.queue_name, {status j}, j.priority, j.attempts, j.max_attempts, j.created_at, j.scheduled_at,
+j.started_at, j.completed_at, COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {run_start j}, j.depends_on,
+j.batch_id, j.workflow_id, j.trace_id, j.correlation_id, {ancestry}, j.is_encrypted
+/* if :payload */ , CAST(j.payload AS text)
+) AS text)
+
+-- name: snapshot [mysql]
+JSON_ARRAY(j.id, j.queue_name, {status j}, j.priority, j.attempts, j.max_attempts, j.created_at, j.scheduled_at,
+j.started_at, j.completed_at, COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {run_start j}, j.depends_on,
+j.batch_id, j.workflow_id, j.trace_id, j.correlation_id, {ancestry}, j.is_encrypted
+/* if :payload */ , CAST(j.payload AS CHAR CHARACTER SET utf8mb4)
+)
+
+-- name: snapshot [sqlite]
+json_array(j.id, j.queue_name, {status j}, j.priority, j.attempts, j.max_attempts, j.created_at, j.scheduled_at,
+j.started_at, j.completed_at, COALESCE(j.failed_at, j.timed_out_at), CAST(substr(j.error_message, 1, 500) AS TEXT), {run_start j},
+j.depends_on, j.batch_id, j.workflow_id, j.trace_id, j.correlation_id, {ancestry}, j.is_encrypted
+/* if :payload */ , j.payload
+)
 
 -- name: failures
 -- Lists jobs that failed for good since a time, whoever has changed them, with that time.

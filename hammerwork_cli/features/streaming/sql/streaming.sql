@@ -53,7 +53,7 @@ DELETE FROM hammerwork_stream_events WHERE stream_id = :id
 
 -- name: unsent
 -- Reads the next events of a stream.
-SELECT e.id, e.event_key, e.body, e.created_at FROM hammerwork_stream_events e
+SELECT e.id, e.event_type, e.body, e.created_at FROM hammerwork_stream_events e
 WHERE e.stream_id = :id AND e.sent_at IS NULL
 ORDER BY e.id LIMIT :limit
 

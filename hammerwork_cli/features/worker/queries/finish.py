@@ -166,7 +166,6 @@ def _complete(
             now,
         )
         completed += mine
-    events.jobs(database, EventType.JOB_COMPLETED, completed, now)
     return completed
 
 
@@ -188,6 +187,7 @@ def _completed(
         for attempt in ended:
             if attempt.job.ancestry is not None and attempt.job.id in mine:
                 marks.add(attempt.job.ancestry, failed=False)
+        events.jobs(database, EventType.JOB_COMPLETED, [job for job in ids if job in mine], now)
     return ids if done == len(ids) else [job for job in ids if job in mine]
 
 
