@@ -43,8 +43,9 @@ class Stream(NamedTuple):
     id: str
     name: str
     backend: Backend
-    # Where it goes: of Kafka `brokers`, `topic` and `config`, of Kinesis `region` and `stream`, of Pub/Sub `project`
-    # and `topic`, of a program `command`; a secret is `env:NAME`.
+    # Where it goes: of Kafka `brokers`, `topic` and `config`; of Kinesis `region`, `stream`, `endpoint`, `access_key`
+    # and `secret_key`; of Pub/Sub `project`, `topic`, `key_file` and `endpoint`; of a program `command`, its words.
+    # A secret is `env:NAME`.
     target: Mapping[str, Any] = {}
     events: tuple[EventType, ...] = ()
     queues: tuple[str, ...] = ()  # empty: events of all queues

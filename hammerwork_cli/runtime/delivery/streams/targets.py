@@ -171,7 +171,7 @@ def secret(value: str, noun: str) -> str:
     if not value.startswith("env:"):
         return value
     variable = value.removeprefix("env:")
-    text = os.environ.get(variable)
+    text = os.environ.get(variable, "").rstrip("\r\n")  # one that came from a file ends with a line break
     if not text:
         raise LastingStreamError(
             f"The variable {variable[:60]} is not set: it should hold the {noun} of the stream.",

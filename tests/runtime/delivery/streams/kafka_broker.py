@@ -3,7 +3,9 @@
 It answers the requests before the first event, in the versions of Kafka's protocol that it names.
 """
 
+import socket
 import socketserver
+import ssl
 import struct
 import threading
 from typing import Any, Self
@@ -25,12 +27,14 @@ class Broker(socketserver.ThreadingTCPServer):
 
     Args:
         allowed: codes of operations on the topic.
+        context: of TLS; without one, connections are plain.
     """
 
     daemon_threads = True
 
-    def __init__(self, *allowed: int) -> None:
+    def __init__(self, *allowed: int, context: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
+        self.context = context
         self.operations = sum(1 << code for code in allowed)
         self.port = self.server_address[1]
 
@@ -41,6 +45,15 @@ class Broker(socketserver.ThreadingTCPServer):
     def __exit__(self, *_: object) -> None:
         self.shutdown()
         self.server_close()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        if self.context:  # its thread shakes hands, when it reads
+            connection = self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
+    def handle_error(self, *_: object) -> None:
+        """A client that breaks off a connection is no news."""
 
 
 class _Connection(socketserver.StreamRequestHandler):

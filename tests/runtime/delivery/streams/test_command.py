@@ -158,7 +158,7 @@ def test_a_program_that_breaks_the_rules_is_an_error_and_another_one_is_started(
             backend.send(batch(of, range(700)))
         assert not isinstance(caught.value, LastingStreamError)
         assert backend._program is None
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
 
 
 def test_a_program_that_does_not_read_is_an_error_in_time(opened):

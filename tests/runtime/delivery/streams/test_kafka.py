@@ -12,6 +12,7 @@ from hammerwork_cli.runtime.delivery.streams.messages import encode
 from tests.kafka_cluster import Cluster
 from tests.runtime.delivery.streams import kafka_broker
 from tests.runtime.delivery.streams.batches import assert_in_order, batch, numbers, record, send_all, stream
+from tests.runtime.delivery.webhooks.receivers import Authority
 
 INVALID_RECORD, NOT_LEADER, TIMED_OUT, TOO_LARGE, TOO_FEW_REPLICAS = 87, 6, 7, 10, 19
 
@@ -25,6 +26,12 @@ def cluster():
 @pytest.fixture
 def kafka(cluster):
     return stream(Backend.KAFKA, {"brokers": cluster.brokers, "topic": cluster.topic()})
+
+
+@pytest.fixture
+def in_small_requests(kafka):
+    """The same; several requests for a partition are under way at once."""
+    return kafka._replace(target={**kafka.target, "config": {"batch.num.messages": 10}})
 
 
 @pytest.fixture
@@ -86,7 +93,8 @@ def test_events_without_a_key_and_cloudevents_arrive_too(cluster, kafka, opened)
 
 
 @pytest.mark.parametrize("code", [INVALID_RECORD, TOO_LARGE])
-def test_after_an_event_that_is_refused_no_later_one_of_its_key_is_written(cluster, kafka, opened, code):
+def test_after_an_event_that_is_refused_no_later_one_of_its_key_is_written(cluster, in_small_requests, opened, code):
+    kafka = in_small_requests
     topic, messages = kafka.target["topic"], batch(kafka, range(2000))
     backend = opened(kafka)
     backend.send(messages[:20])
@@ -101,7 +109,8 @@ def test_after_an_event_that_is_refused_no_later_one_of_its_key_is_written(clust
     assert_in_order([message.event for message in cluster.read(topic, 2000)], range(2000))
 
 
-def test_whatever_brokers_answer_the_order_of_each_key_stays(cluster, kafka, opened):
+def test_whatever_brokers_answer_the_order_of_each_key_stays(cluster, in_small_requests, opened):
+    kafka = in_small_requests
     chance, backend = random.Random(30), opened(kafka)
     failures = 0
     for first in range(0, 3000, 500):
@@ -119,7 +128,7 @@ def test_a_broker_that_is_away_is_an_error_in_time_and_takes_the_events_when_it_
         began = time.monotonic()
         with pytest.raises(StreamError, match=r"acknowledged 0 of 500 events within 1 seconds .*refused") as caught:
             backend.send(messages)
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 6
         assert caught.value.retryable
         assert cluster.brokers in caught.value.hint
         with pytest.raises(StreamError, match="No broker of Kafka answered within 1 seconds"):
@@ -135,7 +144,7 @@ def test_a_cluster_that_stands_still_is_an_error_in_time_and_keeps_the_order_aft
         began = time.monotonic()
         with pytest.raises(StreamError, match=r"acknowledged 0 of 100 events within 1 seconds\."):
             backend.send(batch(kafka, range(100, 200)))
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 6
     send_all(backend, batch(kafka, range(100, 300)))
     assert_in_order([message.event for message in cluster.read(kafka.target["topic"], 300)], range(300))
 
@@ -184,7 +193,7 @@ def test_a_wrong_password_is_an_error_that_lasts_at_once_and_is_not_printed(open
             began = time.monotonic()
             with pytest.raises(LastingStreamError, match="Invalid username or password") as caught:
                 call(opened(of))
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 6
             assert caught.value.hint.startswith("Check security.protocol, sasl.mechanism, sasl.username")
             assert "s3cr3t" not in f"{caught.value!r} {caught.value.hint}"
 
@@ -197,3 +206,19 @@ def test_the_check_asks_whether_the_user_may_write(opened, monkeypatch):
         assert caught.value.hint == "Allow the user to describe the topic and to write to it."
     with kafka_broker.Broker(kafka_broker.DESCRIBE, kafka_broker.WRITE) as broker:
         opened(stream(Backend.KAFKA, kafka_broker.target(broker.port))).check()
+
+
+def test_a_certificate_of_an_unknown_authority_is_an_error_that_lasts(opened, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("STREAM_PASSWORD", "right")
+    known, unknown = (Authority(tmp_path_factory.mktemp(name)) for name in ("known", "unknown"))
+    with kafka_broker.Broker(kafka_broker.WRITE, context=known.serving("127.0.0.1")) as broker:
+
+        def trusting(authority):
+            target = kafka_broker.target(broker.port)
+            tls = {"security.protocol": "SASL_SSL", "ssl.ca.location": str(authority.file)}
+            return opened(stream(Backend.KAFKA, target | {"config": target["config"] | tls}))
+
+        trusting(known).check()
+        with pytest.raises(LastingStreamError, match="certificate verify failed") as caught:
+            trusting(unknown).check()
+        assert caught.value.hint == "Check the certificates and ssl.ca.location: --kafka-config KEY=VALUE"

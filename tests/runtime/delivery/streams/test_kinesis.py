@@ -219,7 +219,7 @@ def test_a_throttled_key_is_an_error_in_time_that_says_what_was_written(server, 
             began = time.monotonic()
             with pytest.raises(StreamError, match=r"acknowledged 6 of 21 events .*Rate exceeded") as caught:
                 backend.send(batch(of, range(21)))
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < 6
     written = events(read(port, of))
     assert {event["data"]["job"]["number"] for event in written} == caught.value.acknowledged
     assert_in_order(written)
@@ -234,7 +234,7 @@ def test_a_server_that_stands_still_is_an_error_in_time_and_takes_the_events_lat
             began = time.monotonic()
             with pytest.raises(StreamError, match=r"acknowledged 0 of 7 events within 0\.9 seconds .*[Tt]ime"):
                 backend.send(batch(of, range(7)))
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 6
         finally:
             process.send_signal(signal.SIGCONT)
     with contextlib.closing(open_backend(of, timeout=20)) as backend:

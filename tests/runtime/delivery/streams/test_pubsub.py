@@ -114,7 +114,7 @@ def test_a_server_that_stands_still_or_dies_is_an_error_in_time(monkeypatch):
                 began = time.monotonic()
                 with pytest.raises(StreamError, match=r"acknowledged 0 of 14 events within 1 seconds"):
                     backend.send(batch(OF, range(7, 21)))
-                assert time.monotonic() - began < 3
+                assert time.monotonic() - began < 6
             send_all(backend, batch(OF, range(7, 28)))
             assert_in_order(events(server.read()), range(28))
             server.kill()
@@ -122,7 +122,7 @@ def test_a_server_that_stands_still_or_dies_is_an_error_in_time(monkeypatch):
                 began = time.monotonic()
                 with pytest.raises(StreamError, match=r"within 1 seconds .*refused") as caught:
                     call()
-                assert time.monotonic() - began < 3
+                assert time.monotonic() - began < 6
                 assert caught.value.retryable
 
 
