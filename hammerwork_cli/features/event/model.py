@@ -47,6 +47,8 @@ class EventType(StrEnum):
         return self.startswith("job.")
 
 
+USUAL = tuple(event for event in EventType if event not in {EventType.TREE_COMPLETED, EventType.TREE_FAILED})
+"""Events that a stream takes unless it is told which: those of trees cost a counter for each job that is enqueued."""
 OF_STATUS = {
     JobStatus.COMPLETED: EventType.JOB_COMPLETED,
     JobStatus.FAILED: EventType.JOB_FAILED,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.values import timestamp
-from hammerwork_cli.features.event.model import EventType
+from hammerwork_cli.features.event.model import USUAL
 from hammerwork_cli.features.streaming.model import Stream, StreamState
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
@@ -147,8 +147,8 @@ def target(stream: Stream) -> str:
 
 
 def _events(stream: Stream) -> str:
-    if len(stream.events) == len(EventType):
-        return "all"
+    if set(stream.events) == set(USUAL):
+        return "all but trees"
     return ", ".join(str(event).removeprefix("job.") for event in stream.events)
 
 

@@ -21,7 +21,7 @@ from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.callbacks.commands import note_upkeep
-from hammerwork_cli.features.event.model import EventType, event_types
+from hammerwork_cli.features.event.model import USUAL, event_types
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.streaming import queries, views
@@ -43,7 +43,9 @@ class Settings:
 
     events: Annotated[
         list[str] | None,
-        typer.Option("--events", metavar="EVENTS", callback=several_names, help="Types of events. [default: all]"),
+        typer.Option(
+            "--events", metavar="EVENTS", callback=several_names, help="Types of events. [default: all but tree.*]"
+        ),
     ] = None
     queue: Annotated[
         list[str] | None,
@@ -174,7 +176,7 @@ def add(
       hammerwork streaming add --name nats --backend command --command 'python3 to_nats.py jobs' --events completed,dead
     """
     context: Context = ctx.obj
-    given = {"events": tuple(EventType), "target": settings.target(backend), **settings.read()}
+    given = {"events": USUAL, "target": settings.target(backend), **settings.read()}
     stream = Stream(new_id(), _name(name), backend, **given)
     validate(stream)
     if not no_test:
