@@ -325,6 +325,16 @@ j.id NOT IN (SELECT s.id FROM hammerwork_jobs s WHERE s.cron_schedule IS NOT NUL
 -- Whether a worker may claim job j, if it is due: in the words of the partial indexes.
 j.status = 'Pending' AND j.dependency_status IN ('none', 'satisfied') AND {counted_enabled}
 
+-- name: webhook_of [postgresql]
+-- The webhook of delivery j.
+j.payload ->> 'webhook'
+
+-- name: webhook_of [mysql]
+JSON_UNQUOTE(JSON_EXTRACT(j.payload, '$.webhook'))
+
+-- name: webhook_of [sqlite]
+j.payload ->> '$.webhook'
+
 -- name: server_now [postgresql]
 -- The server's clock.
 clock_timestamp()

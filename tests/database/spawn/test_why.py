@@ -7,10 +7,15 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
+from hammerwork_cli.features.event.model import DELIVERIES, EventType
+from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.spawn.models.why import DelayReason, Diagnosis
 from hammerwork_cli.features.spawn.queries.error_texts import pattern
 from hammerwork_cli.features.spawn.queries.why import diagnose
+from hammerwork_cli.features.spawn.views.delays import DelayLines, delay_commands, hold_text
 from hammerwork_cli.features.tree.wait import BlockerReason
+from hammerwork_cli.features.webhook import queries as webhooks
+from hammerwork_cli.features.webhook.model import Webhook
 from tests.rows import START, Rows
 
 LATER = START + timedelta(days=1)
@@ -220,6 +225,29 @@ def test_a_job_that_spawned_or_is_archived_is_not_said_to_have_spawned_nothing(r
     rows.job(spawned)
     assert diagnose(readable, spawned, limit=5, now=START).never_spawned == ()
     assert [job.id for job in diagnose(readable, silent, limit=5, now=START).never_spawned] == [silent]
+
+
+def test_a_delivery_waits_until_its_webhook_is_enabled(database: Database) -> None:
+    rows, now = Rows(database), database.now()
+    chat = Webhook(new_id(), "the chat", "https://example.com/", events=(EventType.JOB_DEAD,))
+    webhooks.add(database, chat, by="ada", now=now)
+    delivery = rows.job(queue=DELIVERIES, status="Pending", payload={"webhook": chat.id}, dependency_status="none")
+    odd = rows.job(queue=DELIVERIES, status="Pending", payload={"webhook": "no id"}, dependency_status="none")
+
+    def reasons(job: str) -> list[tuple[DelayReason, str | None]]:
+        return [(delay.reason, delay.webhook) for delay in diagnose(database, job, limit=3, now=now).delays]
+
+    assert reasons(delivery) == reasons(odd) == [(DelayReason.READY, None)]
+    webhooks.switch(database, chat, enabled=False, by="ada", now=now)
+    assert reasons(delivery) == [(DelayReason.WEBHOOK_DISABLED, "the chat")]
+    assert reasons(odd) == [(DelayReason.READY, None)]
+    found = diagnose(database, delivery, limit=3, now=now)
+    assert delay_commands(found, now) == ["hammerwork webhook enable 'the chat'"]
+    assert hold_text(found.delays[0], now) == "its webhook the chat is disabled"
+    (section,) = DelayLines(now, ", ", "x", "...", None).sections(found.delays, 3)
+    heading, lines = section
+    assert heading == "1 job is waiting until its webhook is enabled"
+    assert lines == [f"  {DELIVERIES} {delivery[:8]}, the chat"]
 
 
 def test_a_large_tree_takes_few_statements(database: Database) -> None:

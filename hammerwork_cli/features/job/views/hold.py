@@ -32,6 +32,7 @@ HOLDS = (
     "misspelt_status",
     "barred",
     "disabled",
+    "webhook_disabled",
 )
 
 

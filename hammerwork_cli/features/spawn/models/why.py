@@ -28,6 +28,8 @@ class DelayReason(StrEnum):
     """The job is due, and only a worker that has the key can read the payload."""
     DISABLED = "disabled"
     """The job recurs, and its schedule is disabled."""
+    WEBHOOK_DISABLED = "webhook_disabled"
+    """The job is a delivery to a webhook that is disabled."""
     RETRYING = "retrying"
     """An attempt failed, or its worker was lost, and the job waits for the next one."""
     READY = "ready"
@@ -71,6 +73,7 @@ class Delay:
     last_attempt: AttemptOutcome | None = None  # how their last attempts ended, if they wait for another one
     last_worker: str | None = None  # name of the worker of the first job's last attempt
     limit: QueueLimit | None = None  # the limit of their queue, if it lets none of them start now
+    webhook: str | None = None  # name of the webhook that is disabled
 
     @property
     def is_paused(self) -> bool:

@@ -8,6 +8,7 @@ from hammerwork_cli.core.input.spawn_config import ignored_because
 from hammerwork_cli.core.values import WAITING, JobStatus, Timestamp, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.job.models.job import AttemptOutcome, JobDetails, PastAttempt
 from hammerwork_cli.features.job.queries import attempts
 from hammerwork_cli.features.queue.queries import Services
@@ -38,21 +39,24 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Services, *, n
     details = _details(database, [node.id for node in nodes])
     errors = error_texts(database, [node for node in nodes if node.status == JobStatus.RETRYING])
     recorded = attempts.last_of(database, [node.id for node in nodes if node.status in WAITING])
-    limited = _limited(database, nodes, queues)
+    limited, off = _limited(database, nodes, queues), _webhooks_off(database, nodes)
     for node in nodes:
         if node.id not in details:
             continue
         row = details[node.id]
         last = _last_attempt(node, errors.get(node.id), row, recorded.get(node.id))
         reason, job = _delay(node, row, last, now=now)
+        webhook = off.get(node.id)
+        if webhook is not None:
+            reason = DelayReason.WEBHOOK_DISABLED
         error = errors.get(node.id) if reason == DelayReason.RETRYING else None
         is_due = reason in WAITING_FOR_A_WORKER and _is_due(job, now)
         limit = queues.limit_of(node.queue) if is_due and node.id in limited else None
-        key = (reason, node.queue, is_due, last.outcome, pattern(error) if error else None, limit is not None)
+        key = (reason, node.queue, is_due, last.outcome, pattern(error) if error else None, limit is not None, webhook)
         delay = found.get(key)
         if delay is None:
             told = headline(error) if error else None
-            found[key] = Delay(reason, node.queue, told, 1, job, queues.of(node.queue), is_due, *last, limit)
+            found[key] = Delay(reason, node.queue, told, 1, job, queues.of(node.queue), is_due, *last, limit, webhook)
         else:
             delay.jobs += 1
             if _instant(job) < _instant(delay.first):
@@ -72,6 +76,23 @@ def _limited(database: Database, nodes: Sequence[TreeNode], queues: Services) ->
         assert limit is not None
         found |= limits.without_room(database, limit, jobs, database.now())
     return found
+
+
+def _webhooks_off(database: Database, nodes: Sequence[TreeNode]) -> dict[str, str]:
+    """Delivery that waits -> name of its webhook, if that is disabled."""
+    waiting = [node.id for node in nodes if node.queue == DELIVERIES and node.status in WAITING]
+    if not waiting or not database.is_current:
+        return {}
+    names = {
+        str(webhook): name.decode() if isinstance(name, (bytes, bytearray)) else name
+        for webhook, name in database.rows("spawn.why.webhooks_off")
+    }
+    return {
+        str(job): names[webhook]
+        for part in chunks(waiting if names else [], database.read_chunk)
+        for job, webhook in database.rows("spawn.why.deliveries", ids=database.ids(part))
+        if webhook in names
+    }
 
 
 def of_job(database: Database, details: JobDetails, *, now: datetime) -> Delay | None:

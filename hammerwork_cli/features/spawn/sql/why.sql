@@ -22,6 +22,14 @@ WHERE j.id {among}
 SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL, NULL, {lease}, {enabled}
 FROM hammerwork_jobs j WHERE j.id {among}
 
+-- name: webhooks_off
+-- Lists the webhooks that are disabled.
+SELECT w.id, w.name FROM hammerwork_webhooks w WHERE NOT w.enabled
+
+-- name: deliveries
+-- Reads to which webhooks deliveries are.
+SELECT j.id, {webhook_of} FROM hammerwork_jobs j WHERE j.id {among}
+
 -- name: late_jobs
 -- Lists those of some jobs that are not due or wait for others.
 SELECT j.id, j.scheduled_at, j.dependency_status FROM hammerwork_jobs j

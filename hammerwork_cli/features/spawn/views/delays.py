@@ -46,12 +46,13 @@ _HEADINGS = {
     ),
     DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
     DelayReason.DISABLED: "recurring, and {its} schedule is disabled",
+    DelayReason.WEBHOOK_DISABLED: "waiting until {its} webhook is enabled",
     DelayReason.RETRYING: "waiting for the next attempt after a failure",
     DelayReason.SCHEDULED: "not due yet",
     DelayReason.RUNNING: "running",
 }
 """What jobs do for each reason, unless they are due."""
-_HELD = frozenset({DelayReason.MISSPELT_STATUS, DelayReason.BARRED, DelayReason.DISABLED})
+_HELD = frozenset({DelayReason.MISSPELT_STATUS, DelayReason.BARRED, DelayReason.DISABLED, DelayReason.WEBHOOK_DISABLED})
 """Reasons for which no time says when the jobs run."""
 _LAST_ATTEMPTS: dict[AttemptOutcome | None, str] = {
     AttemptOutcome.FAILED: "; the last attempt failed",
@@ -76,6 +77,7 @@ _REASONS = (
     "misspelt_status",
     "barred",
     "disabled",
+    "webhook_disabled",
     "retrying",
     "ready",
     "scheduled",
@@ -122,6 +124,8 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
         commands.append(f"hammerwork worker start --upkeep-only --rescue-older-than {OLD}")
     if DelayReason.DISABLED in found:
         commands.append(f"hammerwork cron enable {short_id(found[DelayReason.DISABLED].first.id)}")
+    off = {delay.webhook for delay in diagnosis.delays if delay.webhook is not None}
+    commands += [f"hammerwork webhook enable {quote(name)}" for name in sorted(off)[:3] if visible(name) == name]
     paused = {
         delay.queue: delay.service.pause for delay in diagnosis.delays if delay.is_paused and delay.is_taken_later
     }
@@ -268,6 +272,8 @@ class DelayLines:
         return f"{instant(at)} UTC (in {duration(at - self.now)})"
 
     def _workers(self, delay: Delay) -> list[str]:
+        if delay.webhook is not None:
+            return [visible(delay.webhook)]
         if delay.is_taken_later:
             return list(_service(delay))
         first = delay.first
@@ -321,6 +327,8 @@ def hold_text(delay: Delay, now: datetime) -> str:
     lines = DelayLines(now, ", ", "", "", None)
     facts = [*lines.when(delay), *_service(delay)]
     heading = _HEADINGS.get(delay.reason, "").format(it="it", its="its")
+    if delay.webhook is not None:
+        return f"its webhook {visible(delay.webhook)} is disabled"
     if delay.reason in _HELD:
         return heading
     if delay.reason == DelayReason.RETRYING:

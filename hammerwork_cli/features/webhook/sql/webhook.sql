@@ -83,13 +83,3 @@ SELECT x.webhook, COUNT(*) FROM (SELECT {webhook_of} AS webhook FROM hammerwork_
 WHERE {same j.queue_name :queue} AND {is_ready} AND j.dependency_status = 'none'
 ORDER BY j.scheduled_at LIMIT :limit) AS x
 GROUP BY x.webhook
-
--- name: webhook_of [postgresql]
--- The webhook of delivery j.
-j.payload ->> 'webhook'
-
--- name: webhook_of [mysql]
-JSON_UNQUOTE(JSON_EXTRACT(j.payload, '$.webhook'))
-
--- name: webhook_of [sqlite]
-j.payload ->> '$.webhook'
