@@ -141,7 +141,7 @@ ENDPOINTS = (
         "/api/streams/{name}/replay",
         replay,
         "Sends the ends of jobs again, as far as they are there.",
-        views.REPLAYED.schema,
+        "streaming-replay",
         (NAME,),
         body=body({"since": {**SINCE.schema, "description": "Ends since this; by default 24h"}}),
         changes=True,

@@ -119,7 +119,7 @@ ENDPOINTS = (
         "/api/webhooks/{name}/deliveries",
         deliveries,
         "The newest deliveries of a webhook.",
-        key.list_of(views.DELIVERY).schema,
+        "webhook-deliveries",
         (
             NAME,
             limit(50),
@@ -166,7 +166,7 @@ ENDPOINTS = (
         "/api/webhooks/{name}/replay",
         replay,
         "Makes deliveries again that were given up.",
-        views.REPLAYED.schema,
+        "webhook-replay",
         (NAME,),
         body=body(
             {
