@@ -631,7 +631,7 @@ def add_stream(rows: Rows, name: str, events: int = 0, max_backlog: int = 1_000_
     change(rows, "hammerwork_streams", stream.id, columns)
     with rows.at_once():
         for _ in range(events):
-            event = {"stream_id": stream.id, "event_id": new_id(), "body": "{}", "created_at": ago(minutes=10)}
+            event = {"stream_id": stream.id, "event_type": "job.dead", "body": "[]", "created_at": ago(minutes=10)}
             rows.insert("hammerwork_stream_events", event)
     return stream.id
 
@@ -717,7 +717,8 @@ def test_a_large_backlog_is_estimated_from_the_part_that_is_counted(
     with rows.at_once():
         for number in range(400):
             stream = ids[2] if number < 39 else ids[number % 2]
-            event = {"stream_id": stream, "event_id": new_id(), "body": "{}", "created_at": ago(seconds=1000 - number)}
+            at = ago(seconds=1000 - number)
+            event = {"stream_id": stream, "event_type": "job.dead", "body": "[]", "created_at": at}
             rows.insert("hammerwork_stream_events", event)
     found = {one.stream.name: one for one in streams.states(rows.database, ago())}
     exact = {name: streams.state(rows.database, one.stream, one.now) for name, one in found.items()}

@@ -16,6 +16,7 @@ from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import changes
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.event.model import DELIVERIES, EventType
+from hammerwork_cli.features.event.samples import sample
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.monitor.views import metrics as render
 from hammerwork_cli.features.streaming import queries as streams
@@ -204,7 +205,9 @@ def test_webhooks_and_streams_are_measured_by_name(run: Run, url: str) -> None:
             streams.add(database, lake, by="me", now=START)
         for age in (20, 10):
             at = NOW - timedelta(seconds=age)
-            event = {"stream_id": lakes[1].id, "event_id": new_id(), "body": '{"type": "job.dead"}', "created_at": at}
+            record = sample(EventType.QUEUE_PAUSED, at).record()
+            event = {"stream_id": lakes[1].id, "event_type": record["type"], "body": json.dumps(record)}
+            event["created_at"] = at
             rows.insert("hammerwork_stream_events", event)
         streams.note_sent(database, lakes[1], streams.unsent(database, lakes[1], 1), NOW)
         streams.note_failure(database, lakes[1], "away", NOW)
