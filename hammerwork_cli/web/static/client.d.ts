@@ -170,6 +170,7 @@ export interface Job extends ListedJob, JobFacts {
     | "misspelt_status"
     | "barred"
     | "disabled"
+    | "webhook_disabled"
     | null;
   /** The same in a sentence for people; its words may change. */
   hold_message: string | null;
