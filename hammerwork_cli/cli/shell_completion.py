@@ -34,6 +34,8 @@ SAMPLE = 10_000
 """Most rows to read if there is no index on queues."""
 _OF_PROFILES = {"profiles": ("{}",), "urls": ("@{}",), "keys": ("profiles.{}.url", "profiles.{}.protected")}
 """Kind -> the values of each profile."""
+_NAMED = {"workers": "completion.workers", "webhooks": "completion.webhooks", "streams": "completion.streams"}
+"""Kind -> the statement that lists the names."""
 LATEST = 20
 """Most failed jobs to offer before anything is typed."""
 
@@ -82,8 +84,8 @@ def _rows(kind: str, prefix: str, environ: Mapping[str, str]) -> Sequence[Row]:
         return _lists(prefix, environ)
     if kind == "queues":
         return _ask("completion.queues", environ, prefix=prefix, limit=MOST_NAMES, sample=SAMPLE)
-    if kind in {"workers", "webhooks", "streams"}:
-        return _ask(f"completion.{kind}", environ, limit=MOST_NAMES)
+    if kind in _NAMED:
+        return _ask(_NAMED[kind], environ, limit=MOST_NAMES)
     if kind in _OF_PROFILES:
         profiles = _settings(environ).get("profiles", {})
         return [(form.format(name),) for name in profiles for form in _OF_PROFILES[kind]]

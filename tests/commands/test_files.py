@@ -56,6 +56,18 @@ INPUTS = {
     ("workflow create", "encryption_key"): f"workflow create --file {NIGHTLY} --encryption-key @{{}}",
     ("web serve", "encryption_key"): "web serve --port 0 --encryption-key @{}",
     ("spawn rehearse", "encryption_key"): f"spawn rehearse {JOB} --handlers empty_app:app --encryption-key @{{}}",
+    ("webhook add", "secret"): "webhook add --name new --url https://example.org/ --secret @{}",
+    ("webhook add", "auth_token"): "webhook add --name new --url https://example.org/ --auth-token @{}",
+    ("webhook add", "api_key"): "webhook add --name new --url https://example.org/ --api-key @{}",
+    ("webhook add", "template"): "webhook add --name new --url https://example.org/ --template @{}",
+    ("webhook update", "auth_token"): "webhook update chat --auth-token @{}",
+    ("webhook update", "api_key"): "webhook update chat --api-key @{}",
+    ("webhook update", "template"): "webhook update chat --template @{}",
+    ("webhook rotate-secret", "secret"): "webhook rotate-secret chat --secret @{}",
+    ("webhook verify", "secret"): f"webhook verify --headers {NIGHTLY} --body {NIGHTLY} --secret @{{}}",
+    ("webhook verify", "headers"): f"webhook verify --secret s --body {NIGHTLY} --headers {{}}",
+    ("webhook verify", "body"): f"webhook verify --secret s --headers {NIGHTLY} --body {{}}",
+    ("webhook import", "file"): "webhook import {}",
     ("worker start", "encryption_key"): "worker start --drain --handlers empty_app:app --encryption-key @{}",
 }
 OUTPUTS = {

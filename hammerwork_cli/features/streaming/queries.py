@@ -32,7 +32,7 @@ MOST_COUNTED = 10_000
 _NOTICED_LATER = frozenset(map(str, events.FINAL))
 
 
-class Waiting(NamedTuple):
+class UnsentEvent(NamedTuple):
     """An event that waits to be sent."""
 
     id: int
@@ -143,19 +143,19 @@ def remove(database: Database, stream: Stream) -> bool:
     return removed
 
 
-def unsent(database: Database, stream: Stream, limit: int) -> list[Waiting]:
+def unsent(database: Database, stream: Stream, limit: int) -> list[UnsentEvent]:
     """The next events of a stream, in their order."""
     rows = database.rows("streaming.unsent", id=stream.id, limit=limit)
     return [_waiting(stream, *row) for row in rows]
 
 
-def _waiting(stream: Stream, row: Any, kind: str, body: str, stored_at: Any) -> Waiting:
+def _waiting(stream: Stream, row: Any, kind: str, body: str, stored_at: Any) -> UnsentEvent:
     at = timestamp(stored_at) or EPOCH
     event = events.waiting(json.loads(body), EventType(kind), at)
-    return Waiting(int(row), events.key_of(str(stream.partitioning), event), event.record(), at)
+    return UnsentEvent(int(row), events.key_of(str(stream.partitioning), event), event.record(), at)
 
 
-def note_sent(database: Database, stream: Stream, sent: Sequence[Waiting], now: datetime) -> None:
+def note_sent(database: Database, stream: Stream, sent: Sequence[UnsentEvent], now: datetime) -> None:
     """Forgets events that the backend has acknowledged. Needs no transaction, and may run again."""
     kept = [one.id for one in sent if one.record.get("type") in _NOTICED_LATER]
     gone = [one.id for one in sent if one.record.get("type") not in _NOTICED_LATER]
@@ -179,7 +179,7 @@ def note_failure(database: Database, stream: Stream, error: str, now: datetime) 
     database.transaction(lambda: database.run("streaming.count_failed", id=stream.id, error=text, now=now))
 
 
-def drop(database: Database, stream: Stream, refused: Sequence[Waiting], error: str) -> None:
+def drop(database: Database, stream: Stream, refused: Sequence[UnsentEvent], error: str) -> None:
     """Drops events that the backend never takes."""
     text = database.message(cut(error, LONGEST_ERROR))
 

@@ -14,7 +14,7 @@ from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Stream
-from hammerwork_cli.features.streaming.queries import Waiting
+from hammerwork_cli.features.streaming.queries import UnsentEvent
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
@@ -91,7 +91,7 @@ class StreamSender(threading.Thread):
             return 0.0  # another worker might begin meanwhile
         return self._send(backend, found)
 
-    def _send(self, backend: OpenBackend, found: list[Waiting]) -> float:
+    def _send(self, backend: OpenBackend, found: list[UnsentEvent]) -> float:
         try:
             backend.send([encode(self.stream, one.record, one.key) for one in found])
         except EventTooLargeError as error:

@@ -89,11 +89,13 @@ def test_each_option_is_stored_and_may_be_changed(run: Run, lite_url: str) -> No
         ("-n a -b command --command cat --encoding msgpack", "Use json or cloudevents.", 2),
         ("-n a -b command --command cat --events nope", "There is no event 'nope'.", 2),
         ("-n a -b command --command /nowhere/at-all", "--no-test", 1),
-        ("-n a -b command --command false", "To store the stream all the same: --no-test", 1),
+        ("-n a -b command --command false", "To store the stream without a test: --no-test", 1),
         ("-n lake -b command --command cat --no-test", "There is a stream 'lake' already.", 6),
     ],
 )
-def test_what_cannot_work_is_refused_and_not_stored(run: Run, lite_url: str, words: str, said: str, code: int) -> None:
+def test_a_stream_that_cannot_work_is_refused_and_not_stored(
+    run: Run, lite_url: str, words: str, said: str, code: int
+) -> None:
     add(run, lite_url)
     refused = run("streaming", "add", *words.split(), url=lite_url)
     assert (refused.exit_code, refused.stdout) == (code, "")

@@ -127,7 +127,9 @@ def test_each_option_is_stored(run: Run, lite_url: str, tmp_path: Path) -> None:
         ("--name a --url https://h.example --timeout 10m", "1 to 300 seconds", 2),
     ],
 )
-def test_what_cannot_work_is_refused_and_not_stored(run: Run, lite_url: str, words: str, said: str, code: int) -> None:
+def test_a_webhook_that_cannot_work_is_refused_and_not_stored(
+    run: Run, lite_url: str, words: str, said: str, code: int
+) -> None:
     add(run, lite_url)
     refused = run("webhook", "add", *words.split(), url=lite_url)
     assert (refused.exit_code, refused.stdout) == (code, "")
@@ -316,7 +318,7 @@ def test_the_webhooks_of_version_3_are_taken_over_once(run: Run, lite_url: str, 
     assert (pager["enabled"], silent["enabled"]) == (True, False)
     again = run("webhook", "import", str(WEBHOOKS), url=lite_url)
     assert (again.exit_code, again.stdout) == (0, "No webhook was added.\n")
-    assert "'pager' is there already, and was left alone." in again.stderr
+    assert "'pager' is there already, and stays as it is." in again.stderr
     broken = tmp_path / "webhooks.json"
     broken.write_text(json.dumps([{"name": "odd"}, 3]))
     odd = run("webhook", "import", str(broken), url=lite_url)

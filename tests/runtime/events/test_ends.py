@@ -40,7 +40,7 @@ def mend(app: Handlers, broken: set[int]) -> None:
             raise Discard("broken")
 
 
-def test_a_tree_that_completes_is_told_once_with_its_jobs(stage: Stage, app: Handlers, ends: Listening) -> None:
+def test_a_tree_that_completes_has_one_event_with_its_jobs(stage: Stage, app: Handlers, ends: Listening) -> None:
     mend(app, set())
     (job,) = stage.enqueue(Job("root"))
     stage.work(app)
@@ -50,7 +50,7 @@ def test_a_tree_that_completes_is_told_once_with_its_jobs(stage: Stage, app: Han
     assert end["data"] == {"id": job.id, "queue": "root", "jobs": 4, "completed": 4, "failed": 0}
 
 
-def test_a_tree_that_fails_is_told_and_again_once_a_retry_completes_it(
+def test_a_tree_that_fails_has_an_event_and_another_once_a_retry_completes_it(
     stage: Stage, app: Handlers, ends: Listening
 ) -> None:
     broken = {1}
@@ -81,7 +81,7 @@ def test_an_end_comes_after_the_events_of_its_last_job_and_never_early(
     assert [kind for kind, *_ in told(ends)] == ["tree.completed"] * 5
 
 
-def test_batches_and_workflows_are_told_when_they_end(stage: Stage, app: Handlers, ends: Listening) -> None:
+def test_batches_and_workflows_have_an_event_when_they_end(stage: Stage, app: Handlers, ends: Listening) -> None:
     mend(app, {1})
     stage.queue.enqueue_batch("three", [Job("leaf", {"n": n}) for n in range(3)])
     workflow = Workflow("two")

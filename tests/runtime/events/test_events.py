@@ -115,7 +115,7 @@ def test_dependents_of_a_failed_job_fail_with_an_event_each(stage: Stage, app: H
     assert [listening.types(one.id)[-1] for one in (first, then, last)] == ["job.dead", "job.failed", "job.failed"]
 
 
-def test_what_an_operator_does_to_jobs_has_its_events(stage: Stage, listening: Listening) -> None:
+def test_changes_of_an_operator_have_their_events(stage: Stage, listening: Listening) -> None:
     now = stage.database.now()
     (job,) = stage.enqueue(Job("work"))
     change(stage, CancelJobs(now, by="ada"), job.id)
@@ -163,7 +163,7 @@ def test_an_event_is_written_once_although_the_answer_to_its_commit_was_lost(
     assert len(listening.deliveries()) == 1
 
 
-def test_a_lost_worker_is_told_with_what_becomes_of_its_jobs(stage: Stage, listening: Listening) -> None:
+def test_a_lost_worker_has_an_event_with_what_becomes_of_its_jobs(stage: Stage, listening: Listening) -> None:
     stage.enqueue(Job("work"), Job("work").with_max_attempts(1))
     with contextlib.ExitStack() as closing:
         other = connect(stage.url)
@@ -195,7 +195,7 @@ def test_the_doctor_tells_of_what_it_rescues(stage: Stage, listening: Listening)
     assert listening.types(dead) == ["job.dead"]
 
 
-def test_a_queue_that_is_paused_is_told_once(stage: Stage, listening: Listening) -> None:
+def test_a_queue_that_is_paused_has_one_event(stage: Stage, listening: Listening) -> None:
     now = stage.database.now()
     queues.pause(stage.database, "mail", by="ada", now=now, reason="moving")
     queues.pause(stage.database, "mail", by="ada", now=now, reason="still moving")

@@ -70,11 +70,11 @@ class Waits:
 
 
 @pytest.mark.parametrize(
-    ("url", "count"), [("sqlite:///jobs.db", 8), ("mysql://u@h/jobs", 8), ("postgresql://u@h/jobs", 10)]
+    ("url", "count"), [("sqlite:///jobs.db", 10), ("mysql://u@h/jobs", 10), ("postgresql://u@h/jobs", 12)]
 )
 def test_no_two_parts_of_a_worker_share_connections_and_all_are_closed(url: str, count: int) -> None:
     connections = WorkerConnections(DatabaseUrl.parse(url), Options(), StopSwitch(None))
-    parts = assemble(replace(worker_context(connections.main), connections=connections))
+    parts = assemble(replace(worker_context(connections.main), connections=connections), lambda *_, **__: None)  # type: ignore[arg-type,misc]
     of_parts = [connections.main, parts.executor._connections, *(thread.connections for thread in parts.threads)]
     if parts.finishing is not None:  # otherwise the main thread writes outcomes
         of_parts.append(parts.finisher._connections)

@@ -38,7 +38,7 @@ def _target(name: str, help_: str, metavar: str = "NAME") -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class StreamSettings:
     """What somebody says of a stream; nothing of what is not given."""
 
     events: Annotated[
@@ -89,7 +89,7 @@ class Settings:
     kinesis_secret_key: Annotated[str | None, _target("kinesis-secret-key", "Kinesis: env:NAME.", "SECRET")] = None
     pubsub_project: Annotated[str | None, _target("pubsub-project", "Pub/Sub: the project.", "PROJECT")] = None
     pubsub_topic: Annotated[str | None, _target("pubsub-topic", "Pub/Sub: the topic.", "TOPIC")] = None
-    pubsub_key_file: Annotated[str | None, _target("pubsub-key-file", "Pub/Sub: a service account.", "FILE")] = None
+    pubsub_key_file: Annotated[str | None, _target("pubsub-key-file", "Pub/Sub: a service account.", "PATH")] = None
     pubsub_endpoint: Annotated[str | None, _target("pubsub-endpoint", "Pub/Sub: another endpoint.", "HOST")] = None
     command: Annotated[
         str | None,
@@ -102,6 +102,7 @@ class Settings:
         Raises:
             UsageError: something cannot be.
         """
+        _properties(self.kafka_config or [])
         given: dict[str, Any] = {
             "events": None if self.events is None else event_types(self.events),
             "queues": None if self.queue is None else tuple(self.queue),
@@ -162,7 +163,7 @@ def add(
     backend: Annotated[Backend, typer.Option("-b", "--backend", help="Where events go.")],
     no_test: Annotated[bool, typer.Option("--no-test", help="Do not ask the backend whether it takes events.")] = False,
     *,
-    settings: Settings,
+    settings: StreamSettings,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
@@ -202,7 +203,7 @@ def _check(stream: Stream) -> None:
         finally:
             backend.close()
     except StreamError as error:
-        error.hint = f"{error.hint or ''} To store the stream all the same: --no-test".strip()
+        error.hint = f"{error.hint or ''} To store the stream without a test: --no-test".strip()
         raise
 
 
@@ -214,7 +215,7 @@ def update(
     no_test: Annotated[bool, typer.Option("--no-test", help="Do not ask the backend whether it takes events.")] = False,
     named: NamedOption = None,
     *,
-    settings: Settings,
+    settings: StreamSettings,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """

@@ -19,7 +19,7 @@ app = group(
         "enable": LateVerb(".changes:enable", "Let a webhook deliver events again, from now on."),
         "disable": LateVerb(".changes:disable", "Let a webhook deliver nothing until `webhook enable`."),
         "toggle": LateVerb(".changes:toggle", "Enable or disable a webhook."),
-        "remove": LateVerb(".changes:remove", "Remove a webhook. What is not delivered yet ends as Cancelled."),
+        "remove": LateVerb(".changes:remove", "Remove a webhook. Deliveries that wait end as Cancelled."),
         "deliveries": LateVerb(".reading:deliveries", "List deliveries of a webhook, newest first. Each is a job."),
         "replay": LateVerb(".changes:replay", "Deliver again what was given up, or everything since a time."),
         "stats": LateVerb(".reading:stats", "Count the deliveries of webhooks since a time."),

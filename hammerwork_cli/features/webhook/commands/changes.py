@@ -60,7 +60,7 @@ MOST_REPLAYED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class WebhookSettings:
     """What somebody says of a webhook; nothing of what is not given."""
 
     method: Annotated[
@@ -195,7 +195,7 @@ def add(
     url: Annotated[str, UrlOption],
     secret: SecretOption = None,
     *,
-    settings: Settings,
+    settings: WebhookSettings,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
@@ -255,7 +255,7 @@ def update(
     url: Annotated[str | None, UrlOption] = None,
     named: NamedOption = None,
     *,
-    settings: Settings,
+    settings: WebhookSettings,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
@@ -291,8 +291,8 @@ def rotate_secret(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Requests have two signatures meanwhile, so that the receiver can change its secret at any time. What you give
-    yourself with --secret is not printed.
+    Requests have two signatures meanwhile, so that the receiver can change its secret at any time. A secret
+    that you give with --secret is not printed.
 
     \b
     Examples:
@@ -420,7 +420,9 @@ def replay(
     """
     context: Context = ctx.obj
     if only not in {None, "failed", "all"}:
-        raise UsageError("--only is failed or all.", hint="Everything: --all. What was given up: leave it out.")
+        raise UsageError(
+            "--only is failed or all.", hint="For everything: --all. For deliveries that were given up: neither."
+        )
     whole = every or only == "all"
     database = context.database(changes=True)
     now = context.now(database)
@@ -447,7 +449,7 @@ def import_(
 ) -> None:
     """
     They send the bodies and signatures of that version, so that receivers notice no difference. A webhook whose name
-    or id exists is left alone, and so is one that cannot be taken over: a note says why.
+    or id exists is skipped, and so is one that cannot be taken over: a note says why.
 
     \b
     Examples:
@@ -473,7 +475,7 @@ def import_(
         context.note(line)
     for one in found.webhooks:
         if one not in new:
-            context.note(f"{one.name!r:.80} is there already, and was left alone.")
+            context.note(f"{one.name!r:.80} is there already, and stays as it is.")
     _show_added(context, new, form)
     if new:
         note_upkeep(context, database, now, "deliveries of webhooks")

@@ -1,7 +1,7 @@
 """``hammerwork webhook test`` and ``verify``: for authors of receivers."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -90,9 +90,9 @@ def verify(
     """
     context: Context = ctx.obj
     oldest: timedelta = duration_of(tolerance)
-    known: dict[str, Any] = signature.headers_of(disk.text(headers))
     key = secrets.resolved(secrets.given(secret))
-    signature.verify(known, _bytes(body), key, context.now(), oldest)
+    head, content = disk.text(headers), _bytes(body)
+    signature.verify(signature.headers_of(head), content, key, context.now(), oldest)
     context.answer(views.VERIFIED.record({"valid": True}), form, lambda: ["The signature is valid."])
 
 

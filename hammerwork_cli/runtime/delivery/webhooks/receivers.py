@@ -99,5 +99,5 @@ def _host(host: str) -> str:
     if not _NAME.fullmatch(ascii_host) or ":" in host:
         raise UsageError("The host of the URL is neither a name nor an address.", hint=_EXAMPLE)
     if literal(ascii_host) is None and _NUMBER.fullmatch(ascii_host.rpartition(".")[2]):
-        raise UsageError("The host of the URL ends in a number, but is no address.", hint="Write it as 192.0.2.1.")
+        raise UsageError("The host of the URL ends in a number, but is not an address.", hint="Write it as 192.0.2.1.")
     return ascii_host
