@@ -548,8 +548,8 @@ def streams(rows: Rows, job: str) -> str:
     other = {"id": first[:-1] + "5", "name": HOSTILE, "backend": "kafka", "target": json.dumps(kafka), "enabled": False}
     rows.insert("hammerwork_streams", {**facts, **other, "disabled_reason": HOSTILE, "updated_by": "ops"})
     event = {"id": job, "type": "job.dead", "timestamp": "2026-01-01T00:00:00Z", "data": {"id": job}}
-    waiting = {"stream_id": first, "event_key": HOSTILE, "body": json.dumps(event), "created_at": START}
-    rows.insert("hammerwork_stream_events", {**waiting, "event_id": job})
+    waiting = {"stream_id": first, "event_type": "job.dead", "body": json.dumps(event), "created_at": START}
+    rows.insert("hammerwork_stream_events", {**waiting, "job_id": job})
     return first
 
 
