@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import accumulate
 
 from hammerwork_cli.features.streaming.model import Stream
 from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError, StreamError, said
@@ -66,9 +67,9 @@ class CommandBackend:
         program = self._started()
         try:
             for positions in rounds(messages):
-                lines = b"".join(_line(messages[position]) for position in positions)
+                lines = [_line(messages[position]) for position in positions]
                 refused = None
-                for position, answer in zip(positions, program.answers(lines, len(positions), deadline), strict=True):
+                for position, answer in zip(positions, program.answers(lines, deadline), strict=True):
                     if answer == "ok":
                         acknowledged.add(position)
                     elif refused is None:
@@ -134,7 +135,7 @@ class _Program:
         self._reader = threading.Thread(target=self._read_errors, name="hammerwork-stream-errors", daemon=True)
         self._reader.start()
 
-    def answers(self, lines: bytes, number: int, deadline: float) -> Iterator[str]:
+    def answers(self, lines: Sequence[bytes], deadline: float) -> Iterator[str]:
         """Writes lines, and yields the answers to them as they come.
 
         Raises:
@@ -143,20 +144,23 @@ class _Program:
         self.is_out_of_step = True
         self._read()
         self._refuse_further()
-        waiting = memoryview(lines)
+        ends = deque(accumulate(map(len, lines)))  # of the lines that it has not answered
+        waiting = memoryview(b"".join(lines))
+        size = len(waiting)
         with selectors.DefaultSelector() as selector:
             selector.register(self._output, selectors.EVENT_READ)
             selector.register(self._input, selectors.EVENT_WRITE)
-            while number:
+            while ends:
                 for text in self._complete():
+                    if size - len(waiting) < ends.popleft():
+                        raise self.failed("answers an event before it has got it")
                     yield text
-                    number -= 1
-                    if not number:
+                    if not ends:
                         break
                 else:
                     ready = selector.select(max(0.0, deadline - time.monotonic()))
                     if not ready:
-                        raise self.failed(f"did not answer {number:,} events within {self._timeout:g} seconds")
+                        raise self.failed(f"did not answer {len(ends):,} events within {self._timeout:g} seconds")
                     for key, _ in ready:
                         if key.fileobj is self._output:
                             self._read()
@@ -164,8 +168,6 @@ class _Program:
                             waiting = self._write(waiting)
                     if not waiting and self._input in selector.get_map():
                         selector.unregister(self._input)
-        if waiting:
-            raise self.failed("answers an event before it has read it")
         self._refuse_further()
         self.is_out_of_step = False
 

@@ -167,6 +167,13 @@ def test_a_program_that_does_not_read_is_an_error_in_time(opened):
         backend.send([encode(of, record(0, text="x" * 1_000_000), None)])
 
 
+def test_an_answer_before_the_event_acknowledges_nothing(opened):
+    backend, of = opened('sys.stdin.read(1); print("ok\\nok", flush=True); time.sleep(60)')
+    with pytest.raises(StreamError, match="answers an event before it has got it") as caught:
+        backend.send([encode(of, record(number, text="x" * 1_000_000), None) for number in range(2)])
+    assert caught.value.acknowledged == frozenset()
+
+
 def test_closing_kills_what_the_program_started_and_lets_it_end_by_itself(opened, tmp_path):
     code = """
 child = subprocess.Popen(["sleep", "60"], stdin=subprocess.DEVNULL)
