@@ -35,7 +35,7 @@ from tests.runtime.conftest import PATIENCE, Crew, Stage, until
 from tests.servers import ServerMissingError
 from tests.worker_context import worker_context
 
-KILLS = 6
+KILLS = 4
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
 

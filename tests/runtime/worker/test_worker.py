@@ -157,7 +157,7 @@ def test_a_job_that_takes_too_long_is_timed_out_and_what_it_does_later_is_not_wr
     assert stage.one(job, "status, result_data") == ("TimedOut", None)
 
 
-def test_coroutines_run_side_by_side_and_are_cancelled_at_their_timeout(stage: Stage, app: Handlers) -> None:
+def test_coroutines_run_side_by_side_and_are_cancelled_at_their_timeout(lite: Stage, app: Handlers) -> None:
     import asyncio
 
     together, most = 0, 0
@@ -180,9 +180,9 @@ def test_coroutines_run_side_by_side_and_are_cancelled_at_their_timeout(stage: S
             cancelled.set()
             raise
 
-    jobs = stage.enqueue(Job("async", {}), Job("async", {}), Job("endless", {}).with_timeout(timedelta(seconds=1)))
-    stage.work(app, concurrency=3)
-    assert stage.status(*jobs) == ["Completed", "Completed", "TimedOut"]
+    jobs = lite.enqueue(Job("async", {}), Job("async", {}), Job("endless", {}).with_timeout(timedelta(seconds=1)))
+    lite.work(app, concurrency=3)
+    assert lite.status(*jobs) == ["Completed", "Completed", "TimedOut"]
     assert most == 2
     assert cancelled.wait(5)
 
