@@ -19,6 +19,10 @@ from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.cron.model import Declared, Schedule
 from hammerwork_cli.features.cron.queries import declaring, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.event.model import EventType, event_types
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.worker.queries import claim
 from hammerwork_cli.features.workflow.queries import endings
 from hammerwork_cli.runtime.api.encoding import json_text
@@ -36,6 +40,9 @@ POLL_SECONDS = 0.02
 MOST_LATER = 1000
 MOST_RUNS = 10_000
 """Runs of schedules within one step of the time: more would take minutes."""
+MOST_EVENTS = 1_000_000
+STREAM = "hammerwork_cli.testing"
+"""Name of the stream that keeps events. No worker that drains its queues sends any."""
 MOST_LISTED = 20
 """Jobs that a failed assertion lists."""
 _NEAR = timedelta(seconds=1)
@@ -104,6 +111,7 @@ class Jobs:
         codecs: CodecsOfQueues | None = None,
     ) -> None:
         self._ahead = timedelta()
+        self._stream: Stream | None = None
         with ExitStack() as closing:
             if url == IN_MEMORY:
                 files = Files(Path(closing.enter_context(TemporaryDirectory(prefix="hammerwork-"))))
@@ -291,6 +299,38 @@ class Jobs:
             return jobs
 
         return [self.queue.get(job) for job in self._run(unit)]
+
+    def listen(self, *events: str) -> None:
+        """Keeps the events of the database from now on, as for a stream: see :attr:`events`.
+
+        Args:
+            events: their types, such as ``"dead"`` or ``"tree.completed"``; by default all.
+
+        Raises:
+            UsageError: there is no such event.
+        """
+        wanted, before = event_types(events) or tuple(EventType), self._stream
+        stream = Stream(new_id(), STREAM, Backend.COMMAND, {"command": ["true"]}, events=wanted)
+
+        def unit(database: Database) -> None:
+            if before is not None:
+                streams.remove(database, before)
+            streams.add(database, stream, by=STREAM, now=database.now())
+
+        self._run(unit)
+        self._stream = stream
+
+    @property
+    def events(self) -> list[Mapping[str, Any]]:
+        """The events since the last :meth:`listen`, as webhooks and streams get them, without payloads.
+
+        Raises:
+            UsageError: nobody has listened.
+        """
+        stream = self._stream
+        if stream is None:
+            raise UsageError("Nobody keeps events yet.", hint="Call jobs.listen() before what makes them.")
+        return [one.record for one in self._run(lambda database: streams.unsent(database, stream, MOST_EVENTS))]
 
     def _move(self, period: timedelta) -> None:
         self._ahead += period

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Cancel, Discard, Handlers, Job, RetryStrategy, Snooze, SpawnContext
-from hammerwork_cli.testing import run
+from hammerwork_cli import Cancel, Discard, Handlers, Job, RetryStrategy, Snooze, SpawnContext, UsageError
+from hammerwork_cli.testing import Jobs, run
 from tests.runtime.conftest import Stage
 from tests.runtime.events.conftest import ENDS, Listening
 
@@ -97,3 +97,45 @@ def test_a_job_that_is_cancelled_meanwhile_has_the_events_until_then() -> None:
     assert enqueued["data"]["root_id"] == started["data"]["id"] == cancelled["data"]["id"]
     assert cancelled["timestamp"] == cancelled["data"]["ended_at"]
     assert len({one["id"] for one in outcome.events}) == 3
+
+
+def test_a_database_of_a_test_keeps_the_events_that_somebody_listens_to(lite_url: str, app: Handlers) -> None:
+    with Jobs(lite_url) as jobs:
+        with pytest.raises(UsageError, match="Nobody keeps events yet"):
+            _ = jobs.events
+        jobs.queue.enqueue(Job("parcel"))
+        jobs.listen()
+        shop = jobs.queue.enqueue(Job("shop"))
+        jobs.queue.enqueue(Job("fails").with_max_attempts(1))
+        jobs.drain(app)
+        assert [one["type"] for one in jobs.events if one["data"]["id"] == shop.id] == [
+            "job.enqueued",
+            "job.started",
+            "job.completed",
+            "tree.completed",
+        ]
+        assert {"job.dead", "tree.failed"} <= {one["type"] for one in jobs.events}
+        jobs.listen("dead")
+        assert jobs.events == []
+        job = jobs.queue.enqueue(Job("fails", {"secret": 1}).with_max_attempts(1))
+        jobs.drain(app)
+        (dead,) = jobs.events
+        assert (dead["type"], dead["data"]["id"], "payload" in dead["data"]) == ("job.dead", job.id, False)
+        with pytest.raises(UsageError, match="There is no event 'explodes'"):
+            jobs.listen("explodes")
+        assert len(jobs.events) == 1
+    with Jobs(lite_url) as jobs:
+        assert jobs.enqueued() == []
+
+
+def test_events_of_schedules_and_of_a_moved_time_are_kept_too(lite_url: str) -> None:
+    app = Handlers()
+    app.cron("30 2 * * *", overlap="skip")(_nightly)
+    with Jobs(lite_url) as jobs:
+        jobs.listen("cron.skipped", "enqueued")
+        jobs.advance(timedelta(days=2), app)
+        assert [one["type"] for one in jobs.events] == ["job.enqueued", "cron.skipped"]
+
+
+def _nightly(_: Job) -> None:
+    pass
