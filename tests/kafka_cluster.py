@@ -9,13 +9,14 @@ import contextlib
 import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+
+from tests.servers import frozen
 
 ROOT = Path(__file__).parent.parent
 
@@ -71,14 +72,9 @@ class Cluster:
         finally:
             self._say(f"up {broker}")
 
-    @contextlib.contextmanager
-    def frozen(self) -> Iterator[None]:
+    def frozen(self) -> contextlib.AbstractContextManager[None]:
         """Connections stay, and nobody answers."""
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
+        return frozen(self._process)
 
     def kill(self) -> None:
         self._process.kill()

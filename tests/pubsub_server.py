@@ -6,10 +6,8 @@
 import contextlib
 import json
 import random
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +15,8 @@ from typing import Any, Self
 import grpc
 from google.iam.v1 import iam_policy_pb2 as iam
 from google.pubsub_v1 import types
+
+from tests.servers import frozen
 
 ROOT = Path(__file__).parent.parent
 
@@ -48,14 +48,9 @@ class PubsubServer:
         self._process.kill()
         self._process.communicate()
 
-    @contextlib.contextmanager
-    def frozen(self) -> Iterator[None]:
+    def frozen(self) -> contextlib.AbstractContextManager[None]:
         """Connections stay, and nobody answers."""
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
+        return frozen(self._process)
 
     def refuse(self, share: float, *codes: str) -> None:
         """Answers a share of the requests to publish with one of these codes, after it has stored some of those."""

@@ -359,6 +359,17 @@ def _folder(owner: pwd.struct_passwd | None, places: Sequence[str]) -> Path:
     raise ServerMissingError(f"no temporary folder is open to the user {owner.pw_name if owner else '?'}")
 
 
+@contextlib.contextmanager
+def frozen(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """A process of ours stands still, with all its threads: connections stay, and nobody answers."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)  # on a busy machine its threads run on for a while
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
 def free_port() -> int:
     """Below the ports that the system gives to whoever asks for any: nobody gets it before the server listens."""
     for port in random.SystemRandom().sample(PORTS, len(PORTS)):

@@ -21,7 +21,7 @@ from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError,
 from hammerwork_cli.runtime.delivery.streams.messages import Message, rounds
 from hammerwork_cli.view.json import document
 
-START_SECONDS = 0.5
+START_SECONDS = 1.0
 """A program that has not ended by then has started."""
 END_SECONDS = 2.0
 """For a program to end by itself, and as long again after a SIGTERM."""

@@ -29,7 +29,7 @@ def opened(tmp_path):
     """``opened(code, timeout=)``: the backend whose program is this Python, and its stream."""
     backends = []
 
-    def make(code, timeout=10.0):
+    def make(code, timeout=60.0):
         program = tmp_path / "program.py"
         program.write_text(f"import json, os, subprocess, sys, time\n{code}", encoding="utf-8")
         of = stream(Backend.COMMAND, {"command": [sys.executable, "-S", str(program), str(tmp_path / "written")]})
@@ -151,14 +151,14 @@ def test_a_program_that_ended_between_two_batches_is_started_again_without_an_er
     ],
 )
 def test_a_program_that_breaks_the_rules_is_an_error_and_another_one_is_started(opened, code, problem):
-    backend, of = opened(code, timeout=0.3 if "answer 7" in problem else 10.0)
+    backend, of = opened(code, timeout=0.3 if "answer 7" in problem else 60.0)
     began = time.monotonic()
     for _ in range(2):
         with pytest.raises(StreamError, match=problem) as caught:
             backend.send(batch(of, range(700)))
         assert not isinstance(caught.value, LastingStreamError)
         assert backend._program is None
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
 
 
 def test_a_program_that_does_not_read_is_an_error_in_time(opened):
@@ -213,7 +213,8 @@ def test_a_program_that_is_not_there_is_an_error_that_lasts():
             call()
 
 
-def test_the_check_finds_a_program_that_ends_at_once(opened):
+def test_the_check_finds_a_program_that_ends_at_once(opened, monkeypatch):
+    monkeypatch.setattr("hammerwork_cli.runtime.delivery.streams.command.START_SECONDS", 30.0)  # for a busy machine
     backend, _ = opened("sys.exit('Usage: program HOST')")
     with pytest.raises(StreamError, match=r"ended with status 1 at once\. Its stderr: Usage: program HOST"):
         backend.check()
@@ -272,7 +273,7 @@ def redis_says(port, *words):
 
 def test_events_arrive_in_redis_in_the_order_of_their_keys_although_connections_break(redis):
     of = example("to_redis.py", "jobs", "127.0.0.1", redis)
-    backend = open_backend(of, timeout=10)
+    backend = open_backend(of, timeout=60)
     try:
         backend.check()
         failures = 0
@@ -286,14 +287,14 @@ def test_events_arrive_in_redis_in_the_order_of_their_keys_although_connections_
     entries = redis_says(redis, "XRANGE", "jobs", "-", "+")
     assert_in_order([json.loads(dict(zip(f[::2], f[1::2], strict=True))["event"]) for _, f in entries], range(300))
     wrong = example("to_redis.py", "text", "127.0.0.1", redis)
-    backend = open_backend(wrong, timeout=10)
+    backend = open_backend(wrong, timeout=60)
     with contextlib.closing(backend), pytest.raises(StreamError, match="refused the event event-0: -WRONGTYPE"):
         backend.send(batch(wrong, range(3)))
 
 
 def test_events_arrive_in_nats_once_although_they_are_sent_twice(nats):
     of = example("to_nats.py", "jobs", "127.0.0.1", nats)
-    backend = open_backend(of, timeout=10)
+    backend = open_backend(of, timeout=60)
     with contextlib.closing(backend):
         with pytest.raises(StreamError, match="refused the event event-0: no stream of JetStream has the subject"):
             backend.send(batch(of, range(3)))

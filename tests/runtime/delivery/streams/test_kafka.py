@@ -39,7 +39,7 @@ def opened():
     """``opened(stream, timeout=)``: its backend, closed at the end."""
     backends = []
 
-    def make(of, timeout=10.0):
+    def make(of, timeout=60.0):
         backends.append(open_backend(of, timeout=timeout))
         return backends[-1]
 

@@ -31,7 +31,7 @@ def server(running, monkeypatch):
 
 
 @contextlib.contextmanager
-def opened(of=OF, timeout=10.0):
+def opened(of=OF, timeout=60.0):
     with contextlib.closing(open_backend(of, timeout=timeout)) as backend:
         yield backend
 
