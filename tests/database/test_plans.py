@@ -16,6 +16,7 @@ from hammerwork_cli.database.migration_files import steps
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import changes
 from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.job.models.job import JobFilter, PastAttempt
 from hammerwork_cli.features.job.queries import attempts, listing
 from hammerwork_cli.features.migration import queries as migrations
@@ -346,6 +347,13 @@ def test_the_checks_of_health_read_ends_of_indexes(spawned: tuple[Database, str]
     assert "idx_" in told or "USING INDEX" in told, told
     # SQLite calls a look at the first entries of an index a scan of it, and at all those of Running jobs.
     assert not WHOLE_TABLE.search(re.sub("SCAN j USING INDEX idx_hammerwork_jobs_(scheduled|claimed)", "", told)), told
+
+
+def test_waiting_deliveries_are_counted_by_an_index_whatever_else_there_is(spawned: tuple[Database, str]) -> None:
+    database, _ = spawned
+    told = plan(database, "webhook.waiting", queue=DELIVERIES, limit=100)
+    assert "idx_" in told, told
+    assert not WHOLE_TABLE.search(told), told
 
 
 def test_the_newest_events_are_read_from_the_ends_of_indexes(spawned: tuple[Database, str]) -> None:

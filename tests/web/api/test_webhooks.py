@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.features.event.model import EventType
+from hammerwork_cli.features.event.model import DELIVERIES, EventType
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Backend, Stream
@@ -109,6 +109,15 @@ def test_an_address_of_the_own_network_is_not_tried_unless_the_webhook_may(serve
         assert (told["accepted"], told["http_status"]) == (False, None)
         assert "is not a public address" in told["error"]
         assert receiver.connections == 0
+
+
+def test_no_client_has_an_event_of_its_own_signed_and_delivered(serve: Serve, empty_url: str) -> None:
+    event_readers(empty_url)
+    server = serve(empty_url)
+    job = {"queue": DELIVERIES, "payload": {"webhook": server.json(HOOK)["id"], "event": {"type": "job.completed"}}}
+    refused = server.post("/api/jobs", job)
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert len(server.json(f"{HOOK}/deliveries")) == 1
 
 
 def test_receivers_that_hang_hold_up_nobody_else(serve: Serve, empty_url: str) -> None:

@@ -7,6 +7,7 @@ from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.core.payloads import with_spawn_config
 from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
+from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.job.models.job import EnqueuedJob
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.options import JOB_OPTIONS, SPAWN_CONFIG, wanted_job
@@ -49,6 +50,8 @@ _OPTIONS = {field: name for field, _, name in _FIELDS}
 def enqueue(call: Call) -> Answer:
     """As ``job enqueue``."""
     given = _with_whole_numbers(call.body, but="payload")
+    if given["queue"] == DELIVERIES:  # its jobs are signed with the secrets of webhooks, whatever they say
+        raise ConflictError(f"Nobody enqueues jobs of the queue {DELIVERIES} by HTTP.")
     if "spawn_config" in given:
         given["spawn_config"] = _with_whole_numbers(given["spawn_config"], but="metadata")
     if "depends_on" in given:
