@@ -102,6 +102,8 @@ class StreamSender(threading.Thread):
         except StreamError as error:
             sent = [found[position] for position in sorted(error.acknowledged)]
             self._run(lambda database: streams.note_sent(database, self.stream, sent, self.clock.now()))
+            if sent:  # a slow backend, not one that fails
+                return 0.0
             self._fail(error)
             return min(FIRST_PAUSE * float(2 ** min(self._failures - 1, 10)), LONGEST_FAILURE_PAUSE)
         self._run(lambda database: streams.note_sent(database, self.stream, found, self.clock.now()))
