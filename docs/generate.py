@@ -3,8 +3,10 @@
 That is the pages of ``docs/reference`` and the types of answers in ``client.d.ts``.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from hammerwork_cli.app import app
 from hammerwork_cli.cli.verb import shared_options
 from hammerwork_cli.config import KEYS
 from hammerwork_cli.config.keys import PROFILE_KEYS
+from hammerwork_cli.features.event.model import EventType
+from hammerwork_cli.features.event.samples import sample
+from hammerwork_cli.features.event.shapes import MEANINGS, data_of
 from hammerwork_cli.features.schema.views import SCHEMAS
 from hammerwork_cli.web.application import ENDPOINTS, EVENTS, HEALTH, METRICS
 from hammerwork_cli.web.endpoints.endpoint import Endpoint
@@ -98,6 +103,26 @@ earlier versions also work, silently. A command keeps its options and its output
 
 {options}
 """
+EVENTS_PAGE = """\
+# Events
+
+```sh
+hammerwork schema event
+hammerwork webhook add --name chat --url https://chat.example/hook --events dead,tree.failed
+```
+
+[Webhooks](../events/webhooks.md) and [streams](../events/streams.md) take these types. You may omit the prefix `job.`.
+
+{types}
+
+An event has the keys `id` (the same at every repetition), `type`, `timestamp` (when it happened), and `data`.
+
+{data}
+
+## Examples
+
+{examples}
+"""
 ENDPOINT_PAGE = """\
 # Endpoints of the REST API
 
@@ -120,6 +145,7 @@ def pages() -> dict[str, str]:
         "other-names.md": _other_names(root),
         "schemas.md": _schemas(),
         "endpoints.md": _endpoints(),
+        "events.md": _events(),
         "python.md": python_names.page(),
     }
     return {path: f"{GENERATED}{text.strip()}\n" for path, text in texts.items()}
@@ -275,6 +301,29 @@ def _settings() -> str:
 def _schemas() -> str:
     rows = [(_code(name), _cell(schema["description"])) for name, schema in SCHEMAS.items()]
     return SCHEMA_PAGE.format(schemas=_table(("name", ""), rows))
+
+
+# Events.
+
+
+def _events() -> str:
+    types = [(_code(event), _cell(MEANINGS[event])) for event in EventType]
+    firsts = {data_of(event): event.partition(".")[0] for event in EventType}
+    parts = []
+    for shape, subject in firsts.items():
+        keys = shape.schema["properties"]
+        rows = [(_code(name), _cell(_about_key(schema))) for name, schema in keys.items()]
+        parts += [f"## Data of {subject}.*", _table(("key", ""), rows)]
+    at = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+    examples = [f"```json\n{json.dumps(sample(event, at).record())}\n```" for event in EventType]
+    return EVENTS_PAGE.format(
+        types=_table(("event", "has happened"), types), data="\n\n".join(parts), examples="\n\n".join(examples)
+    )
+
+
+def _about_key(schema: Any) -> str:
+    """What a key holds; of one that may be null, by its other schema."""
+    return str(schema.get("description") or next((_about_key(one) for one in schema.get("anyOf", ())), ""))
 
 
 # Endpoints.

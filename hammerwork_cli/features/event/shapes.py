@@ -86,6 +86,28 @@ QUEUE = _read(
     }
 )
 """The data of ``queue.paused``."""
+MEANINGS: Mapping[EventType, str] = {
+    EventType.JOB_ENQUEUED: "a job was enqueued, or spawned",
+    EventType.JOB_STARTED: "a worker has claimed a job",
+    EventType.JOB_COMPLETED: "a job completed",
+    EventType.JOB_FAILED: "a job failed with attempts left: one that it depends on failed, or a Rust worker gave it up",
+    EventType.JOB_RETRIED: "an attempt failed and another one is due, or somebody retried a job",
+    EventType.JOB_DEAD: "a job failed, and has no attempt left",
+    EventType.JOB_TIMED_OUT: "a job timed out, and has no attempt left",
+    EventType.JOB_CANCELLED: "a job was cancelled",
+    EventType.JOB_ARCHIVED: "a job was archived",
+    EventType.JOB_RESTORED: "a job was restored from the archive",
+    EventType.TREE_COMPLETED: "a job and everything below it completed",
+    EventType.TREE_FAILED: "a job and everything below it ended, and some jobs failed",
+    EventType.BATCH_ENDED: "all jobs of a batch ended",
+    EventType.WORKFLOW_ENDED: "all jobs of a workflow ended",
+    EventType.CRON_FAILED: "a schedule could not enqueue a job, or a recurring job failed in all attempts",
+    EventType.CRON_MISSED: "a due time of a schedule passed without a job, because no worker was there",
+    EventType.CRON_SKIPPED: "a due time of a schedule was skipped, because the previous run is not over",
+    EventType.WORKER_LOST: "a worker was lost, and others have rescued its jobs",
+    EventType.QUEUE_PAUSED: "a queue was paused",
+}
+"""What has happened, by the type of the event."""
 _SHAPES: Mapping[str, Shape[Any]] = {
     "job": JOB,
     "tree": TREE,

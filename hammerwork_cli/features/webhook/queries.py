@@ -107,10 +107,17 @@ def _write(database: Database, statement: str, webhook: Webhook, *, by: str, now
 def switch(
     database: Database, webhook: Webhook, *, enabled: bool, by: str, now: datetime, reason: str | None = None
 ) -> bool:
-    """Enables or disables a webhook; returns whether that changed it."""
+    """Enables or disables a webhook; returns whether that changed it. Once enabled, what waited is due."""
     values = {"id": webhook.id, "now": now, "by": by[:LONGEST_NAME]}
+
+    def enable() -> int:
+        changed = database.run("webhook.enable", **values)
+        if changed and database.run("webhook.deliver_now", queue=DELIVERIES, webhook=webhook.id, now=now):
+            database.notify([DELIVERIES])
+        return changed
+
     if enabled:
-        changed = database.transaction(lambda: database.run("webhook.enable", **values))
+        changed = database.transaction(enable)
     else:
         reason = database.message(reason)
         changed = database.transaction(lambda: database.run("webhook.disable", reason=reason, **values))
@@ -204,6 +211,11 @@ def waiting(database: Database) -> dict[str, int]:
     """Webhook id -> its deliveries that wait for an attempt; of all webhooks, those due first are counted."""
     rows = database.rows("webhook.waiting", queue=DELIVERIES, limit=MOST_COUNTED)
     return {str(webhook): int(jobs) for webhook, jobs in rows if webhook is not None}
+
+
+def any_open(database: Database) -> bool:
+    """Whether a delivery waits, be it that of a webhook that was removed."""
+    return database.row("webhook.any_open", queue=DELIVERIES) is not None
 
 
 def counts(database: Database, since: datetime | None = None) -> dict[str, Counts]:

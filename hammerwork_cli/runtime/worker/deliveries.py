@@ -114,6 +114,7 @@ class Deliverer(TurnThread):
         self._running: threading.Thread | None = None
         self._known: set[tuple[str, Any]] = set()
         self._next_look = 0.0
+        self._has_begun = False
 
     def tasks(self) -> Mapping[str, Task]:
         """Starts the worker that delivers, and looks for failures of other programs."""
@@ -143,7 +144,10 @@ class Deliverer(TurnThread):
     def _begin(self, database: Database) -> None:
         if self._running is not None and self._running.is_alive():
             return
-        if not any(reader.kind == "webhook" for some in events.readers(database).values() for reader in some):
+        is_first, self._has_begun = not self._has_begun, True
+        is_wanted = any(reader.kind == "webhook" for some in events.readers(database).values() for reader in some)
+        # Those of webhooks that were removed before this worker started end, too.
+        if not is_wanted and not (is_first and webhooks.any_open(database)):
             return
         self._worker = self._sibling(handlers(), concurrency=CONCURRENCY, name=f"{self._name}-webhooks", grace=GRACE)
         if self.stopped.is_set():

@@ -32,6 +32,8 @@ SOON = 0.2
 """Seconds until the next look while there are events."""
 BUSY_SECONDS = 5.0
 """Seconds without events after which the looks become rare."""
+BETWEEN_TRIMS = 30.0
+"""Seconds between two looks whether a backlog that is being sent is too large."""
 FIRST_PAUSE, LONGEST_FAILURE_PAUSE = 1.0, 30.0
 """Seconds before a failed stream is tried again."""
 log = logging.getLogger("hammerwork")
@@ -43,6 +45,12 @@ def duty_of(stream: Stream) -> str:
     return f"stream {stream.id}"
 
 
+def trim(database: Database, stream: Stream) -> None:
+    """Drops the events that a backlog has no room for, and says so."""
+    if dropped := streams.trim(database, stream):
+        log.error("Stream %s: %s dropped: the backlog is full.", stream.name, plural(dropped, "event"))
+
+
 class StreamSender(threading.Thread):
     """Sends the events of one stream until there are none, the worker stops, or another one has the duty."""
 
@@ -52,6 +60,7 @@ class StreamSender(threading.Thread):
         self.stopped = threading.Event()
         self._failures = 0
         self._idle_since = time.monotonic()
+        self._next_trim = 0.0
 
     def run(self) -> None:
         """Sends what there is, again and again. Whatever fails is noted, and tried again."""
@@ -89,6 +98,9 @@ class StreamSender(threading.Thread):
                 return min(self.stream.buffer_seconds - waited, LONGEST_PAUSE)
         if kept_until - time.monotonic() < TIMEOUT_SECONDS:
             return 0.0  # another worker might begin meanwhile
+        if len(found) == self.stream.buffer_size and time.monotonic() >= self._next_trim:
+            self._next_trim = time.monotonic() + BETWEEN_TRIMS
+            self._run(partial(trim, stream=self.stream))
         return self._send(backend, found)
 
     def _send(self, backend: OpenBackend, found: list[UnsentEvent]) -> float:
@@ -115,13 +127,13 @@ class StreamSender(threading.Thread):
     def _fail(self, error: Exception) -> None:
         said = error.message if isinstance(error, HammerworkError) else f"{type(error).__name__}: {error}"
         self._failures += 1
-        level = logging.WARNING if self._failures == 1 else logging.DEBUG
+        is_new = self._failures == 1 and said != self.stream.last_error  # an earlier sender may have said it
+        level = logging.WARNING if is_new else logging.DEBUG
         log.log(level, "Stream %s: events could not be sent, and wait: %s", self.stream.name, said)
 
         def note(database: Database) -> None:
             streams.note_failure(database, self.stream, said, self.clock.now())
-            if dropped := streams.trim(database, self.stream):
-                log.error("Stream %s: %s dropped: the backlog is full.", self.stream.name, plural(dropped, "event"))
+            trim(database, self.stream)
 
         self._try(note)
 
@@ -181,7 +193,10 @@ class StreamSenders(TurnThread):
             return
         due = duties.times(database)
         for stream in streams.to_send(database):
-            if stream.id in self._senders or self.stopped.is_set() or not self._can_send(stream):
+            if stream.id in self._senders or self.stopped.is_set():
+                continue
+            if not self._can_send(stream):
+                trim(database, stream)
                 continue
             length = timedelta(seconds=LEASE_SECONDS)
             now = self._clock.now()

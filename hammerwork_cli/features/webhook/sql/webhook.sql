@@ -70,6 +70,15 @@ WHERE {same j.queue_name :queue} AND :webhook = {webhook_of}
 /* if :failed */ AND j.status IN (:failed)
 ORDER BY j.created_at DESC, j.id DESC LIMIT :limit
 
+-- name: any_open
+-- Reads whether any delivery waits.
+SELECT 1 FROM hammerwork_jobs j WHERE {same j.queue_name :queue} AND j.status IN ('Pending', 'Retrying') LIMIT 1
+
+-- name: deliver_now
+-- Makes the deliveries of a webhook due that wait for a later time.
+UPDATE hammerwork_jobs AS j SET scheduled_at = :now
+WHERE {same j.queue_name :queue} AND j.status IN ('Pending', 'Retrying') AND j.scheduled_at > :now AND :webhook = {webhook_of}
+
 -- name: counts
 -- Counts the deliveries of each webhook by status, since a time.
 SELECT {webhook_of}, {status j}, COUNT(*) FROM hammerwork_jobs j

@@ -1,0 +1,331 @@
+"""Events arrive: workers deliver them to webhooks, and send them into streams, whatever happens on the way."""
+
+import json
+import logging
+import shlex
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook as StandardWebhook
+
+from hammerwork_cli import Discard, Handlers, Job
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import DELIVERIES
+from hammerwork_cli.features.streaming import queries as stored_streams
+from hammerwork_cli.features.webhook import queries as webhooks
+from hammerwork_cli.runtime import clock
+from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError
+from hammerwork_cli.runtime.delivery.webhooks import verdicts
+from hammerwork_cli.runtime.worker import deliveries, streams
+from tests.runtime.conftest import Crew, Stage, until
+from tests.runtime.delivery.webhooks.receivers import Receiving, answer
+
+Run = Callable[..., Any]
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries and looks come at once."""
+    monkeypatch.setattr(verdicts, "FIRST_PAUSE", timedelta(milliseconds=10))
+    monkeypatch.setattr(deliveries, "BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(deliveries, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(streams, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(streams, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(clock, "PROVEN_SECONDS", 0.0)
+    monkeypatch.setattr(events, "SECONDS", 0.1)
+
+
+@pytest.fixture
+def receiving() -> Iterator[Callable[..., Receiving]]:
+    with ExitStack() as stack:
+        yield lambda *scripts, **options: stack.enter_context(Receiving(*scripts, **options))
+
+
+@pytest.fixture
+def lite_crew(lite: Stage) -> Iterator[Crew]:
+    made = Crew(lite)
+    yield made
+    made.end()
+
+
+def give_up(_: Job) -> None:
+    raise Discard("the printer is on fire")
+
+
+def dying() -> Handlers:
+    app = Handlers()
+    app.register_job("dies", give_up)
+    app.register_job("quick", lambda _: None)
+    return app
+
+
+def add(run: Run, stage: Stage, receiver: Receiving, *words: str, name: str = "chat") -> str:
+    options = ("--allow-private", "--secret", SECRET, "--timeout", "20s", *words)
+    done = run("webhook", "add", "--name", name, "--url", receiver.url, *options, url=stage.url)
+    assert done.exit_code == 0, done.stderr
+    found: str = done.stdout.strip()
+    return found
+
+
+def shown(run: Run, stage: Stage, *words: str) -> Any:
+    return run(*words, "--format", "json", url=stage.url).json
+
+
+def statuses(stage: Stage) -> list[str]:
+    return [status for (status,) in stage.rows("status", f"queue_name = '{DELIVERIES}'")]
+
+
+# Webhooks.
+
+
+def test_a_job_dies_and_a_receiver_can_prove_who_says_so(stage: Stage, crew: Crew, run: Run, receiving: Any) -> None:
+    receiver = receiving(answer("200 OK", b"thanks"))
+    add(run, stage, receiver, "--events", "dead", "--auth-token", "t0ken-of-test")
+    crew.begin(handlers=dying())
+    (job,) = stage.enqueue(Job("dies"))
+    until(lambda: receiver.arrived)
+    arrived = receiver.arrived[0]
+    event = StandardWebhook(SECRET).verify(arrived.body, dict(arrived.headers))
+    assert (event["type"], event["data"]["id"], event["data"]["status"]) == ("job.dead", job.id, "Dead")
+    assert "the printer is on fire" in event["data"]["error"]
+    until(lambda: statuses(stage) == ["Completed"])
+    (delivery,) = shown(run, stage, "webhook", "deliveries", "chat")
+    assert delivery["job_id"] == arrived.headers["webhook-id"]
+    assert (delivery["status"], delivery["http_status"], delivery["answer"]) == ("Completed", 200, "thanks")
+    webhook = shown(run, stage, "webhook", "show", "chat")
+    assert (webhook["delivered"], webhook["failed"], webhook["last_answer"]) == (1, 0, "200 thanks")
+    everything = run("job", "show", delivery["job_id"], "--full", url=stage.url).stdout
+    assert not {"t0ken-of-test", SECRET} & {*everything.split()}
+    assert "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" not in str(stage.rows("payload, result_data, error_message"))
+
+
+def test_a_receiver_that_fails_is_asked_again(lite: Stage, lite_crew: Crew, run: Run, receiving: Any) -> None:
+    receiver = receiving(answer("500 Oops"), answer("429 Slower", Retry_After="0"), answer())
+    add(run, lite, receiver)
+    lite_crew.begin(handlers=dying())
+    lite.enqueue(Job("dies"))
+    until(lambda: statuses(lite) == ["Completed"])
+    ids = {one.headers["webhook-id"] for one in receiver.arrived}
+    assert (len(receiver.arrived), len(ids)) == (3, 1)
+    assert shown(run, lite, "webhook", "show", "chat")["failing_since"] is None
+
+
+def test_a_receiver_that_is_gone_or_refuses_is_not_asked_again(
+    lite: Stage, lite_crew: Crew, run: Run, receiving: Any
+) -> None:
+    gone, refusing = receiving(answer("410 Gone")), receiving(answer("302 Found", Location="http://127.0.0.1:1/"))
+    add(run, lite, gone)
+    add(run, lite, refusing, name="moved")
+    lite_crew.begin(handlers=dying())
+    lite.enqueue(Job("dies"))
+    until(lambda: statuses(lite) == ["Dead", "Dead"])
+    found = {one["name"]: one for one in shown(run, lite, "webhook", "list")}
+    assert (found["chat"]["enabled"], found["chat"]["failed"]) == (False, 1)
+    assert "410" in found["chat"]["disabled_reason"]
+    assert (found["moved"]["enabled"], found["moved"]["last_answer"][:3]) == (True, "302")
+    assert (len(gone.arrived), len(refusing.arrived)) == (1, 1)
+    assert [one["answer"][:3] for one in shown(run, lite, "webhook", "deliveries", "moved", "--failed")] == ["302"]
+
+
+def test_a_delivery_waits_while_its_webhook_is_disabled_and_goes_on_once_it_is_enabled(
+    stage: Stage, crew: Crew, run: Run, receiving: Any
+) -> None:
+    receiver = receiving(answer())
+    add(run, stage, receiver, "--events", "dead")
+    stage.enqueue(Job("dies"))
+    stage.work(dying(), upkeep=False)
+    assert statuses(stage) == ["Pending"]
+    run("webhook", "disable", "chat", url=stage.url)
+    other = receiving(answer())
+    add(run, stage, other, name="other")
+    crew.begin(handlers=dying())
+    later = f"queue_name = '{DELIVERIES}' AND scheduled_at > created_at"
+    until(lambda: len(stage.rows("id", later)) == 1)  # it was postponed, and no attempt was used
+    assert not receiver.arrived
+    run("webhook", "enable", "chat", url=stage.url)
+    until(lambda: statuses(stage) == ["Completed"])
+    assert len(receiver.arrived) == 1
+    assert not other.arrived
+
+
+def test_the_deliveries_of_a_webhook_that_was_removed_end_as_cancelled(
+    lite: Stage, lite_crew: Crew, run: Run, receiving: Any
+) -> None:
+    receiver = receiving(answer())
+    add(run, lite, receiver)
+    lite.enqueue(Job("dies"))
+    lite.work(dying(), upkeep=False)
+    run("webhook", "remove", "chat", "--yes", url=lite.url)
+    lite_crew.begin(handlers=dying())
+    until(lambda: [one["status"] for one in shown(run, lite, "job", "list", "--queue", DELIVERIES)] == ["Cancelled"])
+    assert not receiver.arrived
+
+
+def test_a_webhook_that_always_fails_is_disabled_after_five_days(
+    lite: Stage, lite_crew: Crew, run: Run, receiving: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver = receiving(answer("503 Service Unavailable", b"over"))
+    add(run, lite, receiver, "--events", "dead")
+    before = lite.database.now() - webhooks.GIVEN_UP_AFTER - timedelta(minutes=1)
+    lite.execute(f"UPDATE hammerwork_webhooks SET failing_since = '{before:%Y-%m-%d %H:%M:%S.%f}', last_answer = '503'")
+    with caplog.at_level(logging.ERROR, "hammerwork"):
+        lite_crew.begin(handlers=dying())
+        until(lambda: not shown(run, lite, "webhook", "show", "chat")["enabled"])
+    assert "No delivery has succeeded for 5 days." in shown(run, lite, "webhook", "show", "chat")["disabled_reason"]
+    assert "The webhook chat is disabled" in caplog.text
+
+
+def test_a_receiver_that_hangs_blocks_no_other_webhook_and_no_queue(
+    lite: Stage, lite_crew: Crew, run: Run, receiving: Any
+) -> None:
+    hanging = receiving(lambda _: hanging.over.wait(20))
+    answering = receiving(answer())
+    add(run, lite, hanging, "--events", "dead")
+    add(run, lite, answering, "--events", "completed", name="fine")
+    lite_crew.begin(handlers=dying())
+    lite.enqueue(*(Job("dies") for _ in range(20)))
+    until(lambda: hanging.connections == 4)  # as many as the limit for each webhook
+    (quick,) = lite.enqueue(Job("quick"))
+    until(lambda: answering.arrived)
+    assert lite.status(quick) == ["Completed"]
+    assert hanging.connections == 4
+    hanging.over.set()
+
+
+# Streams.
+
+PROGRAM = """
+import os, sys
+out = open(sys.argv[1], "a")
+for number, line in enumerate(sys.stdin, 1):
+    if os.path.exists(sys.argv[1] + ".refuse"):
+        print("error full", flush=True)
+        continue
+    out.write(f"{os.getpid()} {line}"); out.flush()
+    if len(sys.argv) > 2 and number == int(sys.argv[2]):
+        sys.exit(3)  # it has written the event, and says nothing
+    print("ok", flush=True)
+"""
+
+
+class Sink:
+    """A program that writes its events into a file, and ends after every so many."""
+
+    def __init__(self, folder: Path, ends_after: int | None = None) -> None:
+        self.file = folder / "events"
+        program = folder / "program.py"
+        program.write_text(PROGRAM, encoding="utf-8")
+        more = [] if ends_after is None else [str(ends_after)]
+        self.command = shlex.join([sys.executable, "-S", str(program), str(self.file), *more])
+        self.refusing = folder / "events.refuse"
+
+    def lines(self) -> list[tuple[str, dict[str, Any]]]:
+        """Process and event of each line."""
+        if not self.file.exists():
+            return []
+        parted = [line.partition(" ") for line in self.file.read_text("utf-8").splitlines()]
+        return [(process, json.loads(said)) for process, _, said in parted]
+
+    def by_key(self) -> dict[str, list[str]]:
+        """The types of the events of each key, without repetitions that follow."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for _, line in self.lines():
+            if line["event"]["type"] not in found[line["key"]]:
+                found[line["key"]].append(line["event"]["type"])
+        return found
+
+
+def add_stream(run: Run, stage: Stage, sink: Sink, *words: str) -> None:
+    done = run(
+        *("streaming", "add", "--name", "lake", "-b", "command", "--command", sink.command, "--no-test", *words),
+        url=stage.url,
+    )
+    assert done.exit_code == 0, done.stderr
+
+
+LIFE = ["job.enqueued", "job.started", "job.completed"]
+
+
+def test_a_stream_gets_each_event_in_the_order_of_its_key_though_its_program_ends_again_and_again(
+    stage: Stage, crew: Crew, run: Run, tmp_path: Path
+) -> None:
+    sink = Sink(tmp_path, ends_after=7)
+    add_stream(run, stage, sink, "--events", "enqueued,started,completed")
+    crew.begin(handlers=dying())
+    jobs = stage.enqueue(*(Job("quick") for _ in range(10)))
+    until(lambda: shown(run, stage, "streaming", "show", "lake")["sent"] == 30)
+    assert sink.by_key() == {job.id: LIFE for job in jobs}
+    found = shown(run, stage, "streaming", "show", "lake")
+    assert (found["backlog"], found["dropped"], found["failing_since"], found["failed"] > 0) == (0, 0, None, True)
+    assert len({process for process, _ in sink.lines()}) > 1
+
+
+def test_one_of_two_workers_sends_the_events_of_both(lite: Stage, lite_crew: Crew, run: Run, tmp_path: Path) -> None:
+    sink = Sink(tmp_path)
+    add_stream(run, lite, sink, "--events", "enqueued,started,completed")
+    lite_crew.begin(2, handlers=dying())
+    for _ in range(5):
+        lite.enqueue(*(Job("quick") for _ in range(4)))
+    until(lambda: shown(run, lite, "streaming", "show", "lake")["sent"] == 60)
+    assert len(sink.lines()) == 60
+    assert len({process for process, _ in sink.lines()}) == 1
+    assert {*map(tuple, sink.by_key().values())} == {tuple(LIFE)}
+
+
+def test_a_backlog_that_is_full_drops_the_newest_events_counts_them_and_says_so(
+    lite: Stage, lite_crew: Crew, run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = Sink(tmp_path)
+    sink.refusing.touch()
+    add_stream(run, lite, sink, "--events", "enqueued", "--max-backlog", "5")
+    lite.enqueue(*(Job("held") for _ in range(8)))
+    with caplog.at_level(logging.WARNING, "hammerwork"):
+        lite_crew.begin(handlers=dying())
+        until(lambda: shown(run, lite, "streaming", "show", "lake")["dropped"] == 3)
+    assert "Stream lake: 3 events dropped: the backlog is full." in caplog.text
+    assert run("streaming", "health", url=lite.url).exit_code == 1
+    sink.refusing.unlink()
+    until(lambda: shown(run, lite, "streaming", "show", "lake")["sent"] == 5)
+    assert len(sink.lines()) == 5
+
+
+def test_an_event_that_no_backend_takes_is_dropped_alone_and_counted(
+    lite: Stage, lite_crew: Crew, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = []
+
+    class Narrow:
+        def send(self, messages: Any) -> None:
+            large = [at for at, message in enumerate(messages) if b'"large"' in message.body]
+            if large:
+                raise EventTooLargeError(large, "The event has 2,000,000 bytes.")
+            sent.extend(messages)
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(streams, "open_backend", lambda _: Narrow())
+    add_stream(run, lite, Sink(tmp_path), "--events", "enqueued")
+    lite.enqueue(Job("small"), Job("large"), Job("small"))
+    lite_crew.begin(handlers=dying())
+    until(lambda: shown(run, lite, "streaming", "show", "lake")["sent"] == 2)
+    found = shown(run, lite, "streaming", "show", "lake")
+    assert (len(sent), found["dropped"], found["backlog"]) == (2, 1, 0)
+
+
+def test_events_wait_while_their_stream_is_disabled(lite: Stage, lite_crew: Crew, run: Run, tmp_path: Path) -> None:
+    sink = Sink(tmp_path)
+    add_stream(run, lite, sink, "--events", "enqueued")
+    lite.enqueue(Job("held"))
+    run("streaming", "disable", "lake", url=lite.url)
+    assert not stored_streams.to_send(lite.database)
+    lite_crew.begin(handlers=dying())
+    run("streaming", "enable", "lake", url=lite.url)
+    until(lambda: len(sink.lines()) == 1)
+    assert sink.lines()[0][1]["event"]["data"]["queue"] == "held"
