@@ -63,7 +63,7 @@ class Outcome:
         enqueued: the jobs that ``context.queue`` would enqueue. They stay, too.
         progress: share and text that ``context.progress`` has reported last.
         events: of the attempt, as webhooks and streams get them, without payloads: that the job started, what it
-            enqueued, how it ended, and its children. What follows for other jobs is not among them.
+            enqueued, how it ended, and its children. Those of other jobs that fail or run because of it are left out.
     """
 
     status: JobStatus
