@@ -232,6 +232,31 @@ def test_workers_are_the_same_on_every_database(migrated_url: str, clean_environ
     assert sorted(_patient("workers", "o", env=env).splitlines()) == ["one\trunning", "other\trunning"]
 
 
+def test_webhooks_and_streams_are_the_same_on_every_database(
+    migrated_url: str, run: Callable[..., Outcome], clean_environment: dict[str, str]
+) -> None:
+    for name in ("chat é", "Chat", "page"):
+        hook = ("webhook", "add", "--name", name, "--url", "https://h.example/")
+        lake = ("streaming", "add", "--name", name, "-b", "command", "--command", "cat", "--no-test")
+        assert [run(*words, url=migrated_url).exit_code for words in (hook, lake)] == [0, 0]
+    env = {**clean_environment, "HAMMERWORK_DATABASE_URL": migrated_url}
+    for kind in ("webhooks", "streams"):
+        assert _patient(kind, "ch", env=env).splitlines() == ["chat é\t"]
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_webhook_a_stream_and_an_event_are_completed(
+    shell: Callable[..., Shell], filled: Callable[..., str], run: Callable[..., Outcome], name: str
+) -> None:
+    url = filled([])
+    run("webhook", "add", "--name", "chat", "--url", "https://h.example/", url=url)
+    run("streaming", "add", "--name", "lake", "-b", "command", "--command", "cat", "--no-test", url=url)
+    started = shell(name, url)
+    assert started.calls("hammerwork webhook show c\t")[-1] == "chat"
+    assert started.calls("hammerwork streaming show l\t")[-1] == "lake"
+    assert started.calls("hammerwork webhook test chat --event-type tree.f\t")[-1] == "tree.failed"
+
+
 @pytest.mark.parametrize("name", SHELLS)
 def test_the_program_prints_the_script_of_a_shell(run: Callable[..., Outcome], name: str) -> None:
     done = run("completion", name)

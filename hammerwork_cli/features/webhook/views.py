@@ -292,5 +292,5 @@ def exchange_text(answer: Exchange) -> Iterator[str]:
         yield f"> {visible(answer.request_body)}"
     code = "no answer" if answer.status is None else str(answer.status)
     yield f"< {code} after {answer.seconds:.2f} s"
-    if answer.answer:
+    if answer.answer and answer.status is not None:  # the error says why there is none
         yield from (f"< {visible(line)}" for line in answer.answer.splitlines()[:20])

@@ -40,17 +40,17 @@ def wait(url: str, stream: str, number: int) -> None:
     execute(url, f"INSERT INTO hammerwork_stream_events {columns} VALUES {values}")
 
 
-def test_adding_prints_the_id_alone_and_every_event_is_wanted(run: Run, lite_url: str) -> None:
+def test_adding_prints_the_id_alone_and_all_events_but_those_of_trees_are_wanted(run: Run, lite_url: str) -> None:
     done = run("streaming", "add", "-n", "lake", "-b", "command", "--command", ANSWERS, url=lite_url)
     assert (done.exit_code, len(done.stdout.strip())) == (0, 36)
     assert "worker start --upkeep-only" in done.stderr
     found = show(run, lite_url, done.stdout.strip())
     assert found.keys() >= SCRIPT_KEYS
     assert (found["name"], found["enabled"], found["backlog"], found["oldest_seconds"]) == ("lake", True, 0, None)
-    assert len(found["events"]) == 19
+    assert len(found["events"]) == 17
     assert found["target"] == {"command": ["sh", "-c", "while read -r line; do echo ok; done"]}
     shown = run("streaming", "show", "lake", url=lite_url).stdout
-    assert "events         all\n" in shown
+    assert "events         all but trees\n" in shown
     assert "backlog        0 of at most 1,000,000\n" in shown
 
 

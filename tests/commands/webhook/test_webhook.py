@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.core.values import JobStatus
-from hammerwork_cli.features.event.model import DELIVERIES
+from hammerwork_cli.features.event.model import DELIVERIES, EventType
+from hammerwork_cli.features.event.samples import sample
 from hammerwork_cli.features.webhook.queries import GIVEN_UP_AFTER
-from tests.commands.test_contract import WEBHOOKS
+from tests.commands.test_contract import WEBHOOKS, validate
 from tests.conftest import all_databases
 from tests.jobs import NOW, execute, identity, job, rows, write
 from tests.runtime.delivery.webhooks.receivers import Receiving, answer
@@ -300,11 +301,17 @@ def test_a_test_shows_the_request_and_the_answer_and_fails_unless_it_is_2xx(
 def test_a_test_that_nobody_answers_says_why(run: Run, lite_url: str) -> None:
     add(run, lite_url, "--allow-private", to="http://127.0.0.1:1/")
     refused = run("webhook", "test", "chat", url=lite_url)
-    assert (refused.exit_code, refused.stdout.splitlines()[-2:][0][:11]) == (1, "< no answer")
+    assert (refused.exit_code, refused.stdout.splitlines()[-1][:11]) == (1, "< no answer")
     assert refused.stderr == "Error: The receiver did not accept it: 127.0.0.1:1 accepts no connections.\n"
     unset = add(run, lite_url, "--secret", "env:NOT_SET_ANYWHERE", name="unset")
     said = run("webhook", "test", unset, url=lite_url)
     assert (said.exit_code, "The variable NOT_SET_ANYWHERE is not set." in said.stderr) == (1, True)
+
+
+def test_the_example_of_each_event_fits_the_schema(run: Run) -> None:
+    schema = json.loads(run("schema", "event").stdout)
+    for event in EventType:
+        validate(sample(event, NOW).record(), schema)
 
 
 # Version 3 of hammerwork (Rust).

@@ -85,7 +85,10 @@ def statuses(stage: Stage) -> list[str]:
 # Webhooks.
 
 
-def test_a_job_dies_and_a_receiver_can_prove_who_says_so(stage: Stage, crew: Crew, run: Run, receiving: Any) -> None:
+def test_a_job_dies_and_a_receiver_can_prove_who_says_so(
+    stage: Stage, crew: Crew, run: Run, receiving: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "hammerwork")
     receiver = receiving(answer("200 OK", b"thanks"))
     add(run, stage, receiver, "--events", "dead", "--auth-token", "t0ken-of-test")
     crew.begin(handlers=dying())
@@ -102,8 +105,10 @@ def test_a_job_dies_and_a_receiver_can_prove_who_says_so(stage: Stage, crew: Cre
     webhook = shown(run, stage, "webhook", "show", "chat")
     assert (webhook["delivered"], webhook["failed"], webhook["last_answer"]) == (1, 0, "200 thanks")
     everything = run("job", "show", delivery["job_id"], "--full", url=stage.url).stdout
-    assert not {"t0ken-of-test", SECRET} & {*everything.split()}
-    assert "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" not in str(stage.rows("payload, result_data, error_message"))
+    everything += str(stage.rows("payload, result_data, error_message")) + caplog.text
+    assert "hammerwork-webhooks" in caplog.text
+    assert "t0ken-of-test" not in everything
+    assert SECRET.removeprefix("whsec_") not in everything
 
 
 def test_a_receiver_that_fails_is_asked_again(lite: Stage, lite_crew: Crew, run: Run, receiving: Any) -> None:
@@ -263,7 +268,7 @@ def test_a_stream_gets_each_event_in_the_order_of_its_key_though_its_program_end
     until(lambda: shown(run, stage, "streaming", "show", "lake")["sent"] == 30)
     assert sink.by_key() == {job.id: LIFE for job in jobs}
     found = shown(run, stage, "streaming", "show", "lake")
-    assert (found["backlog"], found["dropped"], found["failing_since"], found["failed"] > 0) == (0, 0, None, True)
+    assert (found["backlog"], found["dropped"], found["failing_since"]) == (0, 0, None)
     assert len({process for process, _ in sink.lines()}) > 1
 
 
