@@ -287,7 +287,7 @@ def test_a_process_in_which_a_handler_leaves_something_running_ends_before_the_n
 
 
 @pytest.mark.parametrize("queue", ["keeps threads", "keeps tasks"])
-def test_what_libraries_and_resources_keep_running_stays_and_so_does_the_process(
+def test_threads_that_libraries_and_resources_keep_running_stays_and_so_does_the_process(
     queue: str, lite: Stage, work: Any
 ) -> None:
     jobs = [Job(queue) for _ in range(3)]
