@@ -248,8 +248,10 @@ def test_deliveries_are_listed_counted_and_made_again(run: Run, migrated_url: st
     assert "Deliver 1 event to chat again?" in replay().stderr
     assert replay("--yes").stdout == "1 event will be delivered again.\n"
     assert dict(rows(migrated_url))[identity(2)] == "Pending"
+    assert run("job", "cancel", identity(2), "--yes", url=migrated_url, env=env).exit_code == 0
+    assert ask("deliveries", "chat", "--failed") == []
     assert replay("--yes").stdout == "0 events will be delivered again.\n"
-    assert replay("--all", "--yes").stdout == "1 event will be delivered again.\n"
+    assert replay("--all", "--yes").stdout == "2 events will be delivered again.\n"
     assert dict(rows(migrated_url)) == {
         **dict.fromkeys(map(identity, (1, 2, 3)), "Pending"),
         identity(4): "Dead",

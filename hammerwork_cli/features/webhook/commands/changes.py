@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -230,16 +230,19 @@ def _record(database: Database, webhook: Webhook, new_secret: str | None) -> Rec
 def _add(context: Context, database: Database, webhook: Webhook) -> None:
     now = context.now(database)
     context.confirm_profile()
-    queries.add(database, webhook, by=context.operator, now=now)
-    _prepare(context, database)
+
+    def write() -> None:
+        queries.add(database, webhook, by=context.operator, now=now)
+        _prepare(database, now)
+
+    database.transaction(write)
     if EventType.JOB_COMPLETED in webhook.events and not webhook.queues:
         context.note("A delivery costs as much as a job, and this one follows each job. To name queues: --queue QUEUE")
     note_upkeep(context, database, now, "deliveries of webhooks")
 
 
-def _prepare(context: Context, database: Database) -> None:
+def _prepare(database: Database, now: datetime) -> None:
     """Limits deliveries to one webhook at once, and lets them be deleted after a while, unless somebody has decided."""
-    now = context.now(database)
     if not limits.listed(database, [DELIVERIES]):
         limits.set_limit(database, QueueLimit.of(DELIVERIES, AT_ONCE, per="webhook"), by="hammerwork", now=now)
     if not policies.all_policies(database, [DELIVERIES]):
@@ -317,7 +320,7 @@ def enable(
     ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
     """
-    Events that happened while it was disabled are not delivered.
+    What waited is delivered at once. Events that happened while it was disabled are not delivered.
 
     \b
     Examples:
@@ -467,10 +470,10 @@ def import_(
     def write() -> None:
         for one in new:
             queries.add(database, one, by=context.operator, now=now)
+        if new:
+            _prepare(database, now)
 
     database.transaction(write)
-    if new:
-        _prepare(context, database)
     for line in found.notes:
         context.note(line)
     for one in found.webhooks:
