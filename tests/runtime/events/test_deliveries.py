@@ -3,6 +3,7 @@
 import json
 import logging
 import shlex
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -207,13 +208,15 @@ def test_a_receiver_that_hangs_blocks_no_other_webhook_and_no_queue(
 # Streams.
 
 PROGRAM = """
-import os, sys
-out = open(sys.argv[1], "a")
+import os, sys, time
+out, parent = open(sys.argv[1], "a"), os.getppid()
 for number, line in enumerate(sys.stdin, 1):
     if os.path.exists(sys.argv[1] + ".refuse"):
         print("error full", flush=True)
         continue
     out.write(f"{os.getpid()} {line}"); out.flush()
+    while os.path.exists(sys.argv[1] + ".hang") and os.getppid() == parent:
+        time.sleep(0.02)
     if len(sys.argv) > 2 and number == int(sys.argv[2]):
         sys.exit(3)  # it has written the event, and says nothing
     print("ok", flush=True)
@@ -229,7 +232,7 @@ class Sink:
         program.write_text(PROGRAM, encoding="utf-8")
         more = [] if ends_after is None else [str(ends_after)]
         self.command = shlex.join([sys.executable, "-S", str(program), str(self.file), *more])
-        self.refusing = folder / "events.refuse"
+        self.refusing, self.hanging = folder / "events.refuse", folder / "events.hang"
 
     def lines(self) -> list[tuple[str, dict[str, Any]]]:
         """Process and event of each line."""
@@ -270,6 +273,36 @@ def test_a_stream_gets_each_event_in_the_order_of_its_key_though_its_program_end
     found = shown(run, stage, "streaming", "show", "lake")
     assert (found["backlog"], found["dropped"], found["failing_since"]) == (0, 0, None)
     assert len({process for process, _ in sink.lines()}) > 1
+
+
+KILLED = """
+import sys
+from hammerwork_cli import Handlers, Worker
+from hammerwork_cli.runtime.worker import streams
+streams.LEASE_SECONDS, streams.TIMEOUT_SECONDS, streams.LONGEST_PAUSE = 2.0, 0.5, 0.1
+app = Handlers()
+app.register_job("nothing", lambda _: None)
+Worker(sys.argv[1], app).run()
+"""
+
+
+def test_another_worker_goes_on_where_one_was_killed_and_loses_nothing(
+    lite: Stage, lite_crew: Crew, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LEASE_SECONDS", 2.0)
+    monkeypatch.setattr(streams, "TIMEOUT_SECONDS", 0.5)
+    sink = Sink(tmp_path)
+    sink.hanging.touch()
+    add_stream(run, lite, sink, "--events", "enqueued,started,completed")
+    with subprocess.Popen([sys.executable, "-c", KILLED, lite.url]) as killed:
+        jobs = lite.enqueue(*(Job("quick") for _ in range(5)))
+        until(sink.lines)  # the program has it, and nobody knows
+        killed.kill()
+    sink.hanging.unlink()
+    lite_crew.begin(handlers=dying())
+    until(lambda: shown(run, lite, "streaming", "show", "lake")["sent"] == 15)
+    assert sink.by_key() == {job.id: LIFE for job in jobs}
+    assert len(sink.lines()) > 15
 
 
 def test_one_of_two_workers_sends_the_events_of_both(lite: Stage, lite_crew: Crew, run: Run, tmp_path: Path) -> None:
