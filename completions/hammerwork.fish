@@ -1185,6 +1185,7 @@ complete -c hammerwork -n '__hammerwork_at webhook add' -s h -l help -d 'Show th
 
 complete -c hammerwork -n '__hammerwork_at webhook update' -l name -x -d 'Another name.'
 complete -c hammerwork -n '__hammerwork_at webhook update' -l url -x -k -a '(__hammerwork_value urls)' -d 'Where to send: https://example.com/hook.'
+complete -c hammerwork -n '__hammerwork_at webhook update' -l clear -x -d 'Remove these: queue, priority, header, auth, template.'
 complete -c hammerwork -n '__hammerwork_at webhook update' -s m -l method -x -d 'POST, PUT or PATCH.'
 complete -c hammerwork -n '__hammerwork_at webhook update' -l events -x -a '(__hammerwork_several enqueued started completed failed retried dead timed_out cancelled archived restored tree.completed tree.failed batch.ended workflow.ended cron.failed cron.missed cron.skipped worker.lost queue.paused)' -d 'Types of events: dead,failed,tree.failed.'
 complete -c hammerwork -n '__hammerwork_at webhook update' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only events of these queues.'
@@ -1324,7 +1325,7 @@ complete -c hammerwork -n '__hammerwork_at streaming' -a update -d 'Change a str
 complete -c hammerwork -n '__hammerwork_at streaming' -a enable -d 'Let a stream take events again, from now on.'
 complete -c hammerwork -n '__hammerwork_at streaming' -a disable -d 'Let a stream take and send nothing until `streaming enable`.'
 complete -c hammerwork -n '__hammerwork_at streaming' -a remove -d 'Remove a stream with the events that wait.'
-complete -c hammerwork -n '__hammerwork_at streaming' -a replay -d 'Send the last events of jobs again, by what the table of jobs says.'
+complete -c hammerwork -n '__hammerwork_at streaming' -a replay -d 'Send again how jobs have ended since a time.'
 complete -c hammerwork -n '__hammerwork_at streaming' -a test -d 'Send an example now, from here, and wait for the acknowledgement.'
 complete -c hammerwork -n '__hammerwork_at streaming' -s h -l help -d 'Show the help and exit.'
 
@@ -1381,6 +1382,7 @@ complete -c hammerwork -n '__hammerwork_at streaming add' -s h -l help -d 'Show 
 
 complete -c hammerwork -n '__hammerwork_at streaming update' -l name -x -d 'Another name.'
 complete -c hammerwork -n '__hammerwork_at streaming update' -l no-test -d 'Do not ask the backend whether it takes events.'
+complete -c hammerwork -n '__hammerwork_at streaming update' -l clear -x -d 'Remove these: queue, priority.'
 complete -c hammerwork -n '__hammerwork_at streaming update' -l events -x -a '(__hammerwork_several enqueued started completed failed retried dead timed_out cancelled archived restored tree.completed tree.failed batch.ended workflow.ended cron.failed cron.missed cron.skipped worker.lost queue.paused)' -d 'Types of events.'
 complete -c hammerwork -n '__hammerwork_at streaming update' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only events of these queues.'
 complete -c hammerwork -n '__hammerwork_at streaming update' -s r -l priority -x -a '(__hammerwork_several background low normal high critical)' -d 'Only these priorities: high,critical (case does not matter).'

@@ -1,5 +1,6 @@
 """Options and arguments of several verbs, and readers of their values."""
 
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -192,6 +193,34 @@ SortOption = Annotated[
     typer.Option("--sort", metavar="FIELD", help="Sort by this field of the JSON; -FIELD for the largest first."),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
+
+def clear_option(words: Iterable[str]) -> Any:
+    """``--clear``, for a verb that changes what others gave, and takes these words."""
+    return typer.Option("--clear", metavar="WHAT", callback=several_names, help=f"Remove these: {', '.join(words)}.")
+
+
+def cleared(
+    fields: Mapping[str, tuple[str, Any]], words: Iterable[str], changed: Collection[str]
+) -> Iterator[tuple[str, Any]]:
+    """Yields the fields that the words of ``--clear`` name, with the values that they have without anybody's word.
+
+    Args:
+        fields: word -> field and value.
+        changed: fields that get another value.
+
+    Raises:
+        UsageError: a word is unknown, or its field gets another value.
+    """
+    for word in words:
+        if word not in fields:
+            raise UsageError(f"--clear {word[:40]!r} is not possible.", hint=f"One of: {', '.join(fields)}.")
+        field, value = fields[word]
+        if field in changed:
+            raise UsageError(f"--clear {word} contradicts another option.", hint="Give one of them.")
+        yield field, value
+
+
 NewIdOption = Annotated[
     str | None,
     typer.Option("--id", metavar="UUID", help="Id to assign; repeating the command with it changes nothing."),

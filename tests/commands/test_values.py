@@ -16,7 +16,7 @@ NOWHERE = "sqlite:////nowhere/none.db"
 READ_BY_VERBS = frozenset(
     {"CHECK", "COLUMNS", "DAYS", "FIELD", "HOURS", "HOW", "JSON", "KEY=TEXT", "LEVEL", "PERCENT", "PORT", "STATUS"}
     | {"STATES", "WORDS"}
-    | {"FORMAT", "KEY=VALUE", "METHOD", "NAME=VALUE"}
+    | {"FORMAT", "KEY=VALUE", "METHOD", "NAME=VALUE", "WHAT"}
 )
 """Words for values in the help that not every verb reads alike, or that Click reads."""
 FREE = frozenset(

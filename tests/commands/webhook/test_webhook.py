@@ -107,6 +107,11 @@ def test_each_option_is_stored(run: Run, lite_url: str, tmp_path: Path) -> None:
     after = show(run, lite_url, "talk")
     assert (after["queues"], after["include_payload"], after["events"]) == (["b"], False, found["events"])
     assert after["updated_by"]
+    assert run("webhook", "update", "talk", "--clear", "queue,priority,header,auth", url=lite_url).exit_code == 0
+    cleared = show(run, lite_url, "talk")
+    assert [cleared[name] for name in ("queues", "priorities", "headers", "auth")] == [[], [], {}, None]
+    for words in (("--clear", "name"), ("--clear", "queue", "--queue", "a")):
+        assert run("webhook", "update", "talk", *words, url=lite_url).exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The verbs of ``hammerwork streaming`` that change streams, or send again."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ from hammerwork_cli.cli.options import (
     FormatOption,
     ReasonOption,
     YesOption,
+    clear_option,
+    cleared,
     several_names,
     since_option,
     start_of,
@@ -35,6 +38,10 @@ from hammerwork_cli.view.text import plural, visible
 
 def _target(name: str, help_: str, metavar: str = "NAME") -> Any:
     return typer.Option(f"--{name}", metavar=metavar, help=help_)
+
+
+CLEARED: Mapping[str, tuple[str, Any]] = {"queue": ("queues", ()), "priority": ("priorities", ())}
+"""Word of --clear -> field of a stream, and its value without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +220,7 @@ def update(
     name: NameArgument = None,
     new_name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Do not ask the backend whether it takes events.")] = False,
+    clear: Annotated[list[str] | None, clear_option(CLEARED)] = None,
     named: NamedOption = None,
     *,
     settings: StreamSettings,
@@ -228,6 +236,7 @@ def update(
     """
     context: Context = ctx.obj
     given = settings.read() | ({} if new_name is None else {"name": _name(new_name)})
+    given |= dict(cleared(CLEARED, clear or (), given))
     database = context.database(changes=True)
     old = queries.named(database, required(name, named))
     target = settings.target(old.backend)
@@ -340,8 +349,7 @@ def replay(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Sends how jobs have ended, as far as the stream wants it and the jobs are not archived or deleted. The ids of these
-    events are those of before.
+    Only what the stream takes, of jobs that are not archived or deleted. The ids of these events are those of before.
 
     \b
     Examples:

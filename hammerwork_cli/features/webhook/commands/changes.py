@@ -1,6 +1,6 @@
 """The verbs of ``hammerwork webhook`` that change webhooks, or deliver again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -10,7 +10,16 @@ import typer
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import expand_option_groups
-from hammerwork_cli.cli.options import Format, FormatOption, ReasonOption, YesOption, since_option, start_of
+from hammerwork_cli.cli.options import (
+    Format,
+    FormatOption,
+    ReasonOption,
+    YesOption,
+    clear_option,
+    cleared,
+    since_option,
+    start_of,
+)
 from hammerwork_cli.config import elsewhere
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
@@ -57,6 +66,16 @@ AT_ONCE = 4
 KEPT = timedelta(days=7)
 """How long deliveries are kept, unless somebody sets another policy."""
 MOST_REPLAYED = 100_000
+
+
+CLEARED: Mapping[str, tuple[str, Any]] = {
+    "queue": ("queues", ()),
+    "priority": ("priorities", ()),
+    "header": ("headers", {}),
+    "auth": ("auth", {}),
+    "template": ("template", None),
+}
+"""Word of --clear -> field of a webhook, and its value without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +275,7 @@ def update(
     name: NameArgument = None,
     new_name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
     url: Annotated[str | None, UrlOption] = None,
+    clear: Annotated[list[str] | None, clear_option(CLEARED)] = None,
     named: NamedOption = None,
     *,
     settings: WebhookSettings,
@@ -267,12 +287,13 @@ def update(
     \b
     Examples:
       hammerwork webhook update chat --events dead,failed,timed_out
-      hammerwork webhook update chat --url https://chat.example/other
+      hammerwork webhook update chat --url https://chat.example/other --clear queue,template
     """
     context: Context = ctx.obj
     given = settings.read()
     given |= {} if new_name is None else {"name": _name(new_name)}
     given |= {} if url is None else {"url": url}
+    given |= dict(cleared(CLEARED, clear or (), given))
     if not given:
         raise UsageError("Nothing was given to change.", hint="See: hammerwork webhook update --help")
     database = context.database(changes=True)
