@@ -402,7 +402,14 @@ def test_a_key_twice_and_an_infinity_are_refused_wherever_json_comes_in(
     }
     file = tmp_path / "input.json"
     for (path, option), words in INPUTS.items():
-        if option == "encryption_key":  # base64
+        if option in {
+            "encryption_key",
+            "secret",
+            "auth_token",
+            "api_key",
+            "headers",
+            "body",
+        }:  # which are no JSON of ours
             continue
         form = texts.get(path, {}).get(option, "{}")
         for value, said in (

@@ -67,7 +67,7 @@ j.scheduled_at, j.payload, j.result_data, j.error_message
 FROM hammerwork_jobs j
 WHERE {same j.queue_name :queue} AND :webhook = {webhook_of}
 /* if :since */ AND j.created_at >= :since
-/* if :failed */ AND {status j} IN (:failed)
+/* if :failed */ AND j.status IN (:failed) AND {status j} <> 'Cancelled'
 ORDER BY j.created_at DESC, j.id DESC LIMIT :limit
 
 -- name: any_open
