@@ -14,6 +14,8 @@ from hammerwork_cli.view.shape import MISSING
 
 DELIVERIES = "hammerwork-webhooks"
 """The queue of deliveries to webhooks. Its jobs make no events."""
+DEEPEST = 24
+"""Levels of a payload that goes along with an event: MariaDB knows 32."""
 _NAMESPACE = UUID("7d1b6a52-0f0c-4d0c-9b4e-6f5a1b9f3c21")
 
 
@@ -151,9 +153,26 @@ class EventJob(NamedTuple):
         if self.stored_payload is None or self.is_encrypted:
             return MISSING
         try:
-            return json.loads(self.stored_payload)
+            found = json.loads(self.stored_payload)
+            json.dumps(found, allow_nan=False)
         except (ValueError, RecursionError):
             return MISSING
+        return MISSING if _is_deep(found) else found
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a database may not take the JSON one inside another."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def event_id(event: EventType, subject: str, at: datetime) -> str:

@@ -246,7 +246,9 @@ def waiting(stored: object, event: EventType, at: datetime) -> Event:
     if isinstance(stored, list):
         return of_job(event, EventJob(*stored), at)
     record: Any = stored
-    return Event(record["id"], event, at, record["data"], queue=record["data"].get("queue"))
+    data = record["data"]
+    root = data["id"] if event in {EventType.TREE_COMPLETED, EventType.TREE_FAILED} else None
+    return Event(record["id"], event, at, data, queue=data.get("queue"), job_id=root, root_id=root)
 
 
 def run_failed(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.clock import EPOCH
@@ -81,12 +82,15 @@ def add(database: Database, stream: Stream, *, by: str, now: datetime) -> None:
 
 
 def update(database: Database, stream: Stream, *, by: str, now: datetime) -> None:
-    """Writes what somebody says of a stream that exists.
+    """Writes what somebody says of a stream that exists. If it wants others, earlier events are none of its business.
 
     Raises:
         ConflictError: another one has its name.
     """
-    _write(database, "streaming.update", stream, by=by, now=now)
+    before = by_id(database, stream.id)
+    wants = attrgetter("events", "queues", "priorities")
+    others = before is not None and wants(before) != wants(stream)
+    _write(database, "streaming.update", stream, by=by, now=now, others=others)
 
 
 def _write(database: Database, statement: str, stream: Stream, *, by: str, now: datetime, **more: Any) -> None:
@@ -157,20 +161,25 @@ def _waiting(stream: Stream, row: Any, kind: str, body: str, stored_at: Any) -> 
 
 def note_sent(database: Database, stream: Stream, sent: Sequence[UnsentEvent], now: datetime) -> None:
     """Forgets events that the backend has acknowledged. Needs no transaction, and may run again."""
-    kept = [one.id for one in sent if one.record.get("type") in _NOTICED_LATER]
-    gone = [one.id for one in sent if one.record.get("type") not in _NOTICED_LATER]
 
     def work() -> None:
-        for part in _parts(database, gone):
-            database.run("streaming.has_sent", ids=part)
-        for part in _parts(database, kept):
-            database.run("streaming.keep_sent", ids=part, now=now)
-        if kept:
-            database.run("streaming.forget_sent", id=stream.id, before=now - KEPT)
+        _forget(database, stream, sent, now)
         database.run("streaming.count_sent", id=stream.id, events=len(sent), now=now)
 
     if sent:
         database.transaction(work)
+
+
+def _forget(database: Database, stream: Stream, done: Sequence[UnsentEvent], now: datetime) -> None:
+    """Deletes events, but for those that somebody would find again: they stay for a while."""
+    kept = [one.id for one in done if one.record.get("type") in _NOTICED_LATER]
+    gone = [one.id for one in done if one.record.get("type") not in _NOTICED_LATER]
+    for part in _parts(database, gone):
+        database.run("streaming.has_sent", ids=part)
+    for part in _parts(database, kept):
+        database.run("streaming.keep_sent", ids=part, now=now)
+    if kept:
+        database.run("streaming.forget_sent", id=stream.id, before=now - KEPT)
 
 
 def note_failure(database: Database, stream: Stream, error: str, now: datetime) -> None:
@@ -179,19 +188,23 @@ def note_failure(database: Database, stream: Stream, error: str, now: datetime) 
     database.transaction(lambda: database.run("streaming.count_failed", id=stream.id, error=text, now=now))
 
 
-def drop(database: Database, stream: Stream, refused: Sequence[UnsentEvent], error: str) -> None:
+def drop(database: Database, stream: Stream, refused: Sequence[UnsentEvent], error: str, now: datetime) -> None:
     """Drops events that the backend never takes."""
     text = database.message(cut(error, LONGEST_ERROR))
 
     def work() -> None:
-        for part in _parts(database, [one.id for one in refused]):
-            database.run("streaming.has_sent", ids=part)
+        _forget(database, stream, refused, now)
         database.run("streaming.count_dropped", id=stream.id, events=len(refused), error=text)
 
     database.transaction(work)
 
 
-def trim(database: Database, stream: Stream) -> int:
+def remove_orphans(database: Database) -> int:
+    """Removes events of streams that are no more; returns their number."""
+    return database.transaction(lambda: database.run("streaming.remove_orphans"))
+
+
+def trim(database: Database, stream: Stream, now: datetime) -> int:
     """Drops the newest events above the largest backlog, and returns their number."""
     row = database.row("streaming.last_within", id=stream.id, most=stream.max_backlog)
     if row is None:
@@ -199,7 +212,8 @@ def trim(database: Database, stream: Stream) -> int:
     error = f"The backlog has more than {stream.max_backlog:,} events: newer ones were dropped."
 
     def work() -> int:
-        dropped = database.run("streaming.drop", id=stream.id, after=row[0])
+        dropped = database.run("streaming.drop", id=stream.id, after=row[0], kept=sorted(_NOTICED_LATER))
+        dropped += database.run("streaming.drop_kept", id=stream.id, after=row[0], now=now)
         database.run("streaming.count_dropped", id=stream.id, events=dropped, error=error)
         return dropped
 

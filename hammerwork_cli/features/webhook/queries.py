@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from hammerwork_cli.core.clock import EPOCH
@@ -63,13 +64,16 @@ def add(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None
 
 
 def update(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None:
-    """Writes what somebody says of a webhook that exists.
+    """Writes what somebody says of a webhook that exists. If it wants others, earlier events are none of its business.
 
     Raises:
         ConflictError: another one has its name.
     """
+    before = by_id(database, webhook.id)
+    wants = attrgetter("events", "queues", "priorities")
+    others = before is not None and wants(before) != wants(webhook)
     secrets = {"old_secret": webhook.old_secret, "old_until": timestamp(webhook.old_until)}
-    _write(database, "webhook.update", webhook, by=by, now=now, **secrets)
+    _write(database, "webhook.update", webhook, by=by, now=now, others=others, **secrets)
 
 
 def _write(database: Database, statement: str, webhook: Webhook, *, by: str, now: datetime, **more: Any) -> None:

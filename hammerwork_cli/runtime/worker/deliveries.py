@@ -28,8 +28,8 @@ from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, Worker
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
 
-CONCURRENCY = 16
-"""Deliveries that a worker makes at once."""
+CONCURRENCY = 64
+"""Deliveries that a worker makes at once: so many receivers may hang that have a quarter of them each."""
 GRACE = 5.0
 """Seconds that deliveries have to finish when the worker stops."""
 DISABLED_PAUSE = timedelta(minutes=10)
@@ -138,8 +138,9 @@ class Deliverer(TurnThread):
         """Waits for the deliveries, too."""
         super().join(timeout)
         if self._running is not None and self._worker is not None:
-            self._running.join(timeout)
+            self._running.join(GRACE + 1)
             self._worker.stop(now=True)
+            self._running.join(timeout)
 
     def _begin(self, database: Database) -> None:
         if self._running is not None and self._running.is_alive():

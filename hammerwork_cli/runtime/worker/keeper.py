@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import RetryableError
+from hammerwork_cli.errors import RefusedValueError, RetryableError
 from hammerwork_cli.features.spawn.queries.doctor import Doctor, FixedJobs
 from hammerwork_cli.features.worker.model import heartbeat_interval
 from hammerwork_cli.features.worker.queries import duties, registry, rescue
@@ -84,6 +84,8 @@ class Keeper(TurnThread):
                 self._rescue_from(database, heartbeat)
             except RetryableError as error:
                 log.debug("The jobs of worker %s cannot be rescued yet: %s", heartbeat.name, error.message)
+            except RefusedValueError as error:  # the other workers' jobs are not to wait for it
+                log.error("The jobs of worker %s cannot be rescued: %s", heartbeat.name, error.message)
         is_first = self.undecided is None
         self.undecided = frozenset(self._observer.undecided)
         if is_first:

@@ -34,6 +34,8 @@ BUSY_SECONDS = 5.0
 """Seconds without events after which the looks become rare."""
 BETWEEN_TRIMS = 30.0
 """Seconds between two looks whether a backlog that is being sent is too large."""
+BETWEEN_TIDIES = 3600.0
+"""Seconds between two looks for events of streams that are no more."""
 FIRST_PAUSE, LONGEST_FAILURE_PAUSE = 1.0, 30.0
 """Seconds before a failed stream is tried again."""
 log = logging.getLogger("hammerwork")
@@ -45,9 +47,9 @@ def duty_of(stream: Stream) -> str:
     return f"stream {stream.id}"
 
 
-def trim(database: Database, stream: Stream) -> None:
+def trim(database: Database, stream: Stream, clock: ServerClock) -> None:
     """Drops the events that a backlog has no room for, and says so."""
-    if dropped := streams.trim(database, stream):
+    if dropped := streams.trim(database, stream, clock.now()):
         log.error("Stream %s: %s dropped: the backlog is full.", stream.name, plural(dropped, "event"))
 
 
@@ -100,7 +102,7 @@ class StreamSender(threading.Thread):
             return 0.0  # another worker might begin meanwhile
         if len(found) == self.stream.buffer_size and time.monotonic() >= self._next_trim:
             self._next_trim = time.monotonic() + BETWEEN_TRIMS
-            self._run(partial(trim, stream=self.stream))
+            self._run(partial(trim, stream=self.stream, clock=self.clock))
         return self._send(backend, found)
 
     def _send(self, backend: OpenBackend, found: list[UnsentEvent]) -> float:
@@ -108,13 +110,14 @@ class StreamSender(threading.Thread):
             backend.send([encode(self.stream, one.record, one.key) for one in found])
         except EventTooLargeError as error:
             refused, said = [found[position] for position in error.positions], f"{error.message} It was dropped."
-            self._run(lambda database: streams.drop(database, self.stream, refused, said))
+            self._run(lambda database: streams.drop(database, self.stream, refused, said, self.clock.now()))
             log.error("Stream %s: %s", self.stream.name, said)
             return 0.0
         except StreamError as error:
             sent = [found[position] for position in sorted(error.acknowledged)]
             self._run(lambda database: streams.note_sent(database, self.stream, sent, self.clock.now()))
             if sent:  # a slow backend, not one that fails
+                self._failures = 0
                 return 0.0
             self._fail(error)
             return min(FIRST_PAUSE * float(2 ** min(self._failures - 1, 10)), LONGEST_FAILURE_PAUSE)
@@ -133,7 +136,7 @@ class StreamSender(threading.Thread):
 
         def note(database: Database) -> None:
             streams.note_failure(database, self.stream, said, self.clock.now())
-            trim(database, self.stream)
+            trim(database, self.stream, self.clock)
 
         self._try(note)
 
@@ -157,6 +160,7 @@ class StreamSenders(TurnThread):
         self._connections: dict[str, Connections] = {}
         self._written = 0
         self._left: set[str] = set()
+        self._next_tidy = time.monotonic() + BETWEEN_TRIMS
 
     def tasks(self) -> Mapping[str, Task]:
         """Looks for streams that have events to send."""
@@ -192,11 +196,14 @@ class StreamSenders(TurnThread):
         if not any(reader.kind == "stream" for some in events.readers(database).values() for reader in some):
             return
         due = duties.times(database)
+        if time.monotonic() >= self._next_tidy:
+            self._next_tidy = time.monotonic() + BETWEEN_TIDIES
+            streams.remove_orphans(database)
         for stream in streams.to_send(database):
             if stream.id in self._senders or self.stopped.is_set():
                 continue
             if not self._can_send(stream):
-                trim(database, stream)
+                trim(database, stream, self._clock)
                 continue
             length = timedelta(seconds=LEASE_SECONDS)
             now = self._clock.now()

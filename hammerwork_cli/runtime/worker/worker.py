@@ -555,7 +555,7 @@ class Worker(Translated):
         for thread in parts.threads:
             thread.end()
         for thread in parts.threads:
-            if thread.is_alive():  # one that could not be started is not
+            if thread.ident is not None:  # it was started; others may go on behind it
                 thread.join(LAST_SECONDS)
         self._stop.at_once.set()
         parts.executor.loop.cancel(CANCEL_SECONDS)  # what is left there is decided

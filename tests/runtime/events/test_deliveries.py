@@ -5,6 +5,7 @@ import logging
 import shlex
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -186,6 +187,22 @@ def test_a_webhook_that_always_fails_is_disabled_after_five_days(
         until(lambda: not shown(run, lite, "webhook", "show", "chat")["enabled"])
     assert "No delivery has succeeded for 5 days." in shown(run, lite, "webhook", "show", "chat")["disabled_reason"]
     assert "The webhook chat is disabled" in caplog.text
+
+
+def test_a_worker_that_stops_lets_its_deliveries_end(lite: Stage, lite_crew: Crew, run: Run, receiving: Any) -> None:
+    def slow(connection: Any) -> None:
+        time.sleep(0.7)
+        connection.sendall(answer())
+
+    receiver = receiving(slow)
+    add(run, lite, receiver, "--max-retries", "0")
+    worker = lite_crew.begin(handlers=dying())
+    lite.enqueue(Job("dies"))
+    until(lambda: receiver.connections == 1)
+    worker.stop()
+    until(lambda: not lite_crew.alive)
+    assert statuses(lite) == ["Completed"]
+    assert lite.database.query("SELECT name FROM hammerwork_workers WHERE ended_at IS NULL") == []
 
 
 def test_a_receiver_that_hangs_blocks_no_other_webhook_and_no_queue(

@@ -12,15 +12,19 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.features.archive.models.rows import Archival, ArchivalReason
 from hammerwork_cli.features.archive.queries.moving import Archive, RestoreArchived
 from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import EventJob, EventType
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import changes, enqueue
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
+from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
-from tests.rows import Rows
+from hammerwork_cli.view.shape import MISSING
+from tests.rows import START, Rows
 from tests.runtime.conftest import Stage
 from tests.runtime.events.conftest import ENDS, Listening
 
@@ -293,3 +297,48 @@ def test_without_a_webhook_and_a_stream_a_change_sends_no_statement_more(lite: S
     before = lite.database.executed
     enqueue.once(lite.database, NewJob.of("work", "{}", now))
     assert lite.database.executed - before == needed + 1  # once in some seconds, it looks who wants events
+
+
+def test_a_webhook_that_wants_others_gets_no_failure_from_before(stage: Stage, listening: Listening) -> None:
+    hook = listening.add_webhook("completed")
+    Rows(stage.database).job(status="Dead", failed_at=stage.database.now(), attempts=3)
+    now = stage.database.now()
+    webhooks.update(stage.database, hook._replace(events=(EventType.JOB_DEAD,)), by="test", now=now)
+    events.write_missed(stage.database, now - timedelta(minutes=10), now + timedelta(minutes=1), set())
+    assert listening.deliveries() == []
+
+
+@pytest.mark.parametrize("payload", ["[" * 30 + "]" * 30, "1e400"], ids=["deep", "infinite"])
+def test_a_payload_that_a_database_may_not_take_inside_an_event_is_left_out(
+    stage: Stage, listening: Listening, payload: str
+) -> None:
+    listening.add_webhook("dead", include_payload=True)
+    job = EventJob("", "", "Dead", 2, 1, 1, *[None] * 6, None, [], *[None] * 5, False, payload)  # type: ignore[arg-type]
+    assert job.payload is MISSING
+    dead = Rows(stage.database).job(status="Running", payload=[[[[]]]], started_at=stage.database.now())
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Dead', failed_at = created_at WHERE id = '{dead}'")
+    stage.database.transaction(lambda: events.ended(stage.database, [dead], stage.database.now()))
+    assert [one["event"]["data"]["payload"] for one in listening.deliveries()] == [[[[[]]]]]
+
+
+def test_a_failure_that_a_stream_dropped_is_not_found_again(stage: Stage, listening: Listening) -> None:
+    database, now = stage.database, stage.database.now()
+    Rows(database).job(status="Dead", failed_at=now, attempts=3)
+    look = partial(events.write_missed, database, now - timedelta(minutes=10), now + timedelta(minutes=1))
+    look(set())
+    assert streams.trim(database, listening.stream._replace(max_backlog=0), now) == 1
+    look(set())
+    assert listening.records() == []
+
+
+def test_events_of_a_stream_that_is_no_more_are_removed(stage: Stage, listening: Listening) -> None:
+    stage.enqueue(Job("work"))
+    stage.execute("DELETE FROM hammerwork_streams")
+    assert streams.remove_orphans(stage.database) == 1
+    assert stage.database.query("SELECT 1 FROM hammerwork_stream_events") == []
+
+
+def test_the_end_of_a_tree_has_the_key_of_its_jobs() -> None:
+    record = {"id": "e", "type": "tree.failed", "data": {"id": "root", "queue": "q"}}
+    found = events.waiting(record, EventType.TREE_FAILED, START)
+    assert [events.key_of(word, found) for word in ("root_id", "job_id", "queue_name")] == ["root", "root", "q"]

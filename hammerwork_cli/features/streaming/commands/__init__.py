@@ -9,7 +9,8 @@ app = group(
         "list": LateVerb(".reading:list_", "List streams by name."),
         "show": LateVerb(".reading:show", "Show everything about a stream: what it sends, and what waits."),
         "add": LateVerb(
-            ".changes:add", "Add a stream and print its id. Workers that do upkeep send it events from now on."
+            ".changes:add",
+            "Add a stream and print its id. Workers that do upkeep send to it. Programs notice it within 5 s.",
         ),
         "update": LateVerb(".changes:update", "Change a stream. Options that you omit keep their values."),
         "enable": LateVerb(".changes:enable", "Let a stream take events again, from now on."),

@@ -30,6 +30,7 @@ VALUES (:id, :name, :backend, :target, :events, :queues, :priorities, :partition
 UPDATE hammerwork_streams SET name = :name, target = :target, events = :events, queues = :queues, priorities = :priorities,
 partitioning = :partitioning, format = :format, include_payload = :include_payload, buffer_size = :buffer_size,
 buffer_seconds = :buffer_seconds, max_backlog = :max_backlog, updated_at = :now, updated_by = :by
+/* if :others */ , enabled_at = :now
 WHERE id = :id
 
 -- name: enable
@@ -102,8 +103,18 @@ SELECT e.id FROM hammerwork_stream_events e WHERE e.stream_id = :id AND e.sent_a
 ORDER BY e.id LIMIT 1 OFFSET :most
 
 -- name: drop
--- Drops the events that a backlog has no room for.
+-- Drops the events that a backlog has no room for, but for those that somebody would find again.
 DELETE FROM hammerwork_stream_events WHERE stream_id = :id AND sent_at IS NULL AND id >= :after
+AND NOT {one_of event_type :kept}
+
+-- name: drop_kept
+-- Drops those, too: they stay for a while, as if they were sent.
+UPDATE hammerwork_stream_events SET sent_at = :now WHERE stream_id = :id AND sent_at IS NULL AND id >= :after
+
+-- name: remove_orphans
+-- Removes events of streams that are no more: a program that did not know it yet has written them.
+DELETE FROM hammerwork_stream_events WHERE NOT EXISTS (
+SELECT 1 FROM hammerwork_streams s WHERE s.id = hammerwork_stream_events.stream_id)
 
 -- name: ended
 -- Lists the next jobs that ended since a time, by the column of that time.

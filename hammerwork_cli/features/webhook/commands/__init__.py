@@ -10,7 +10,7 @@ app = group(
         "show": LateVerb(".reading:show", "Show everything about a webhook but its secrets."),
         "add": LateVerb(
             ".changes:add",
-            "Add a webhook and print its id. Workers that do upkeep deliver events to it from now on.",
+            "Add a webhook and print its id. Workers that do upkeep deliver to it. Programs notice it within 5 s.",
         ),
         "update": LateVerb(".changes:update", "Change a webhook. Options that you omit keep their values."),
         "rotate-secret": LateVerb(

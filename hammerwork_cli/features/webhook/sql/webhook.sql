@@ -27,6 +27,7 @@ UPDATE hammerwork_webhooks SET name = :name, url = :url, method = :method, event
 priorities = :priorities, headers = :headers, auth = :auth, secret = :secret, old_secret = :old_secret, old_until = :old_until,
 body = :body, template = :template, include_payload = :include_payload, allow_private = :allow_private, insecure = :insecure,
 timeout_seconds = :timeout_seconds, max_retries = :max_retries, updated_at = :now, updated_by = :by
+/* if :others */ , enabled_at = :now
 WHERE id = :id
 
 -- name: enable

@@ -1,6 +1,7 @@
 """Checks a webhook, and sends one request."""
 
 import json
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ KEPT = 1000
 """Characters of an answer that are kept."""
 LONGEST_TIMEOUT = 300
 MOST_RETRIES = 50
+SHORTEST_OF_PATH = 12
+"""Characters of a part of the path that may be a secret, as with chats, and that an answer is searched for."""
 SHORTEST_SECRET = 4
 """Characters of a secret that an answer is searched for: too many words contain a shorter one."""
 
@@ -165,6 +168,7 @@ def _request(webhook: Webhook, record: Mapping[str, Any], delivery_id: str, now:
     kept = {name: value for name, value in ours.items() if name.lower() not in replaced}
     start = headers.head(f"{webhook.method} {place.target} HTTP/1.1", {**kept, **added.headers})
     hidden = {*keys, *(key.removeprefix(secrets.PREFIX) for key in keys), *added.secrets}
+    hidden |= {part for part in (place.target, *re.split(r"[/?&=]", place.target)) if len(part) >= SHORTEST_OF_PATH}
     return _Request(
         place,
         start + body,
