@@ -204,7 +204,13 @@ def end_recurring(database: Database) -> bool:
 
 
 def check(
-    url: str, roots: Iterable[Planned], effects: Path, *, watched: Iterable[Watched] = (), forgot: bool = False
+    url: str,
+    roots: Iterable[Planned],
+    effects: Path,
+    *,
+    watched: Iterable[Watched] = (),
+    forgot: bool = False,
+    repeats: bool = False,
 ) -> Findings:
     """Looks at everything once nothing happens any more.
 
@@ -214,10 +220,11 @@ def check(
         effects: what the handlers wrote.
         watched: what has callbacks.
         forgot: a server forgot what workers who lived on had been told: children that a job wrote before its end.
+        repeats: what a database forgot has happened again.
     """
     database = connect(url)
     try:
-        return _Checking(database, roots, effects, watched=watched, forgot=forgot).findings()
+        return _Checking(database, roots, effects, watched=watched, forgot=forgot, repeats=repeats).findings()
     finally:
         database.close()
 
@@ -231,8 +238,9 @@ class _Checking:
         *,
         watched: Iterable[Watched] = (),
         forgot: bool = False,
+        repeats: bool = False,
     ) -> None:
-        self.database, self.forgot, self.folder = database, forgot, effects.parent
+        self.database, self.forgot, self.repeats, self.folder = database, forgot, repeats, effects.parent
         self.runs = duties.runs(database)
         self.roots = [*roots, *(run.planned for run in self.runs if run.outcome == "enqueued")]
         self.watched = list(watched)
@@ -269,7 +277,7 @@ class _Checking:
         exempt = {row.id for row in self.rows if row.kind == "shared"} | {str(job) for (job,) in reaped}
         ends = {row.id: row.status for row in self.rows if not row.recurring}
         changes = [(job, became) for job, _, became, _ in self._changes]
-        for word, text in events.check(self.folder, ends, changes, exempt, forgot=self.forgot):
+        for word, text in events.check(self.folder, ends, changes, exempt, repeats=self.repeats):
             getattr(self.found, word).append(text)
 
     @cached

@@ -117,7 +117,7 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def check(
-    folder: Path, ends: Mapping[str, str], changes: Iterable[tuple[str, str]], exempt: Collection[str], *, forgot: bool
+    folder: Path, ends: Mapping[str, str], changes: Iterable[tuple[str, str]], exempt: Collection[str], *, repeats: bool
 ) -> Iterator[tuple[str, str]]:
     """Yields what is wrong, as a word and a text.
 
@@ -125,7 +125,7 @@ def check(
         ends: job id -> its status in the end.
         changes: (job id, status that it got) of each change of a status.
         exempt: ids of jobs that other programs have ended.
-        forgot: the database has forgotten what had happened.
+        repeats: what the database forgot has happened again.
     """
     events = [line["event"] for line in lines(folder / STREAMED)]
     received = list(lines(folder / RECEIVED))
@@ -146,7 +146,7 @@ def check(
             yield "lost", f"the stream got {sorted(kinds)} of {job}, which is {status}"
         if wanted is EventType.JOB_DEAD and (wanted, job) not in delivered:
             yield "lost", f"the webhook did not hear that {job} is {status}"
-    if not forgot:  # what was forgotten happens again
+    if not repeats:
         yield from _in_order(told)
         yield from _without_change(told, changes)
 

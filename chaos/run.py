@@ -197,7 +197,12 @@ class Run:
         outcome.slowest_heartbeat = self.watch.slowest
         forgot = self.server is not None and not self.server.lives_in_workers and outcome.forgets > 0
         outcome.findings = checking.check(
-            self.url, self.roots, self.folder / "effects", watched=self.watched, forgot=forgot
+            self.url,
+            self.roots,
+            self.folder / "effects",
+            watched=self.watched,
+            forgot=forgot,
+            repeats=outcome.forgets > 0,
         )
         outcome.findings.wrong += self.problems + self.crew.problems + self.watch.problems
         with contextlib.suppress(FileNotFoundError):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker
+from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.worker.queries import claim
@@ -70,7 +71,7 @@ def test_only_queues_with_jobs_are_asked(stage: Stage) -> None:
     stage.enqueue(Job("q7"), Job("q2999"), Job("elsewhere"))
     queues.pause(stage.database, "q2999", by="me", now=stage.database.now())
     claimer = claimer_of(stage)
-    stage.connections.run(lambda database: database.tags)
+    stage.connections.run(lambda database: (database.tags, events.readers(database)))
     assert sent(stage, claimer.fetch) == 3  # the look, and a claim
     assert waiting(claimer) == ["q7"]
 
@@ -90,6 +91,7 @@ def test_a_queue_of_which_it_heard_is_asked_at_once_and_alone(stage: Stage) -> N
     claimer.fetch()
     stage.enqueue(Job("q5"), Job("q6"))
     claimer.notify("q6")
+    stage.connections.run(events.readers)
     assert sent(stage, claimer.fetch) == 2
     assert waiting(claimer) == ["q6"]
     claimer._poll_not_before = 0.0

@@ -245,9 +245,12 @@ NOT_IN_FILES = frozenset(
         "encryption_keys",
         "key_audit_log",
         "kms_data_keys",
+        "webhooks",
+        "streams",
+        "stream_events",
     )
 )
-"""Tables that belong to one database, or to the keeper of its keys."""
+"""Tables that belong to one database, or to the keeper of its keys and of other secrets."""
 OF_A_JOB = {
     "operations": "parent_id",
     "children": "parent_id",
