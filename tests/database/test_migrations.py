@@ -232,7 +232,8 @@ def test_new_tables_get_the_collation_of_the_old_ones(restored: Callable[[str], 
         migrations.run(database)
         found = database.query(
             "SELECT DISTINCT collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
-            " AND collation_name IS NOT NULL AND (column_name IN ('id', 'batch_id', 'key_id', 'first_parent', 'queue_name', 'workflow_id'))"
+            " AND collation_name IS NOT NULL"
+            " AND (column_name IN ('id', 'batch_id', 'key_id', 'first_parent', 'queue_name', 'workflow_id'))"
         )
         assert found == [("utf8mb4_general_ci",)]
 
