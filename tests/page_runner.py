@@ -20,7 +20,7 @@ from tests.pages import ROOT, Block, Page
 
 COMMANDS = {"sh", "console"}
 RUN = {*COMMANDS, "python"}
-LANGUAGES = {*RUN, "text", "mermaid", "toml", "sql", "yaml", "ini", "nginx", "js"}
+LANGUAGES = {*RUN, "text", "mermaid", "toml", "sql", "yaml", "ini", "nginx", "js", "json"}
 """What a page says of a block. Another name for a language that is run, such as ``bash``, would escape the tests."""
 
 LONGEST = 120

@@ -319,6 +319,11 @@ class Database:
             return Migrated.ALL
         return Migrated.SOME if self._is_between else Migrated.NONE
 
+    @property
+    def migrations(self) -> int:
+        """How many migrations were recorded when the connection read them."""
+        return len(self._applied)
+
     def check_current(self) -> None:
         """Raises MissingTablesError unless the database is current: no other one is changed."""
         self.jobs_columns()

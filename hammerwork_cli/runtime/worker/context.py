@@ -88,3 +88,4 @@ class WorkerContext:
     lease: Lease
     stop: StopSwitch
     progress: Progress
+    migrations: int | None = None  # how many were recorded at its start

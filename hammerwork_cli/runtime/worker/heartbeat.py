@@ -71,7 +71,7 @@ class HeartbeatThread(TurnThread):
         self._said_behind = False
         self._is_recorded, self._renew_at = False, 0.0  # this thread alone, as the next one
         self._heard: tuple[str, float | None] | None = None  # this thread alone
-        self._migrations: int | None = None  # this thread alone
+        self._migrations = context.migrations  # this thread alone
 
     def tasks(self) -> Mapping[str, Task]:
         """The heartbeat, and then what follows from its being alive."""

@@ -454,7 +454,7 @@ class Worker(Translated):
     def _start(self, connections: WorkerConnections, isolation: Isolation) -> WorkerComponents:
         registration, main, clock = self._registration(), connections.main, ServerClock()
 
-        def check(database: Database) -> None:
+        def check(database: Database) -> int:
             database.check_current()
             states = migrations.known(database)
             _check_tables(states)
@@ -466,14 +466,16 @@ class Worker(Translated):
             self._declare_limits(database)
             clock.set(database.now())
             clock.know(migrations.newest(states))
+            return database.migrations
 
-        main.run(check, patience=0)
+        recorded = main.run(check, patience=0)
         lease = Lease(self._options.lease, elapsed())
         parts = assemble(
             WorkerContext(
                 *(registration, self._options, self._handlers, isolation, connections, clock, lease),
                 stop=self._stop,
                 progress=self._progress,
+                migrations=recorded,
             ),
             self._sibling,
         )

@@ -448,7 +448,7 @@ def test_a_job_that_the_database_refuses_is_said_and_stops_nobody(new_database: 
         found = ticks.upcoming(database, START + MINUTE, 100)[0]
         with pytest.raises(RefusedValueError) as refused:
             ticks.tick(database, found, START + MINUTE)
-        ticks.fail(database, found, str(refused.value))
+        ticks.fail(database, found, str(refused.value), START + MINUTE)
         assert "refuses" in (again(database, schedule).last_error or "")
         assert again(database, schedule).due == START + MINUTE
         assert runs(database, schedule) == []

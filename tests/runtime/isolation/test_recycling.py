@@ -278,7 +278,7 @@ def test_a_process_in_which_a_handler_leaves_something_running_ends_before_the_n
         pid: ["job", "end", "atexit"] if queue == "leaves task" else thread for pid, queue in pids.items()
     }
     assert len(lives) == 4  # one after the other
-    said = [record.getMessage() for record in caplog.records if "leaves" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if " running, so " in record.getMessage()]
     assert sorted(said) == sorted(
         f"The handler of {queue!r} leaves {names} running, so another process runs the next job. Wait for its end, or "
         "start it in an @app.resource."
