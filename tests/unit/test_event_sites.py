@@ -40,6 +40,7 @@ WRITES = {
 }
 """Statement -> the event, which tests/runtime/events proves."""
 SILENT = {
+    "event.take_back": "a delivery that was not to be there",
     "event.deliver": "a delivery: events about those would make deliveries for ever",
     "job.changes.delete": "a deleted job is gone, and peers send no event for it either",
     "spawn.doctor.fix_misspelt_status": "the spelling of a status, which stays",

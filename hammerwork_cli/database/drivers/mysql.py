@@ -184,9 +184,10 @@ class MySQLDatabase(Database):
             raise
         return cursor
 
-    def _refuse_too_large(self, statement: str | None) -> None:
+    def _refuse_too_large(self, statement: str | bytes | None) -> None:
         """Raises if a failed statement was too large: the server closes the connection then, each time."""
-        size = len((statement or "").encode())
+        # The driver has bytes of one that is not UTF-8, such as with packed payloads.
+        size = len(statement.encode() if isinstance(statement, str) else statement or b"")
         if self.packet is None or size < self.packet:
             return
         if not self._is_alive():

@@ -307,11 +307,11 @@ def _deliver(database: Database, hooks: Sequence[Reader], found: Sequence[Event]
         for hook in hooks
         if event.type in hook.events and hook.fits(event.queue, event.priority)
     ]
-    if late:
-        archived = _archived(database, [row[0] for row in deliveries])
-        deliveries = [row for row in deliveries if row[0] not in archived]
     for part in database.parts(deliveries, ROWS_PER_STATEMENT, _weight):
         database.run("event.deliver", rows=part)
+    # Whoever archives one meanwhile has committed by now: the insert waited for that.
+    if late and (archived := _archived(database, [row[0] for row in deliveries])):
+        database.run("event.take_back", ids=sorted(archived))
     if deliveries:
         database.notify([DELIVERIES])
 

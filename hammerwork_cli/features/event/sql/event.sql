@@ -28,6 +28,13 @@ VALUES :rows
 -- Lists those of some jobs that are in the archive.
 SELECT j.id FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
 
+-- name: take_back
+-- Deletes deliveries that have just been enqueued, although they were made and archived before.
+DELETE FROM hammerwork_jobs WHERE id IN (:ids) AND status = 'Pending' AND attempts = 0 AND archived_at IS NULL
+
+-- name: take_back [mysql]
+DELETE j FROM hammerwork_jobs j {by_id} WHERE j.id IN (:ids) AND j.status = 'Pending' AND j.attempts = 0 AND j.archived_at IS NULL
+
 -- name: stream
 -- Adds events to streams that are not about jobs.
 INSERT INTO hammerwork_stream_events (stream_id, event_type, body, created_at)
