@@ -74,8 +74,8 @@ def test_a_retried_job_has_not_come_as_far_as_its_last_attempt(crew: Crew, look:
         await asyncio.to_thread(crew.hold, job)
 
     crew.handlers.register_job("import", fails_first, retry=RetryStrategy.fixed(timedelta(milliseconds=1)))
+    crew.begin()  # first: the handler asks by the same connection
     (job,) = crew.stage.enqueue(Job("import"))
-    crew.begin()
     until(lambda: crew.runs[job.id])
     assert look("job", "show", job.id, "--format", "json")["progress"] is None
     assert look("spawn", "tree", job.id, "--format", "json")["nodes"][0]["progress"] is None
