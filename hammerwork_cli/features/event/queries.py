@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
@@ -29,6 +30,8 @@ MOST_MISSED = 10_000
 """Failures that one look for those of other programs reads."""
 SPARE_SECONDS = 30
 """Time that a delivery has beside the exchange with the receiver."""
+filters_of = attrgetter("events", "queues", "priorities")
+"""The filters of a webhook or a stream: one that changes them wants other events."""
 
 
 class Reader(NamedTuple):

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.clock import EPOCH
@@ -88,8 +87,7 @@ def update(database: Database, stream: Stream, *, by: str, now: datetime) -> Non
         ConflictError: another one has its name.
     """
     before = by_id(database, stream.id)
-    wants = attrgetter("events", "queues", "priorities")
-    others = before is not None and wants(before) != wants(stream)
+    others = before is not None and events.filters_of(before) != events.filters_of(stream)
     _write(database, "streaming.update", stream, by=by, now=now, others=others)
 
 

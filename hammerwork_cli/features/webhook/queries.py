@@ -3,12 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Any
 
 from hammerwork_cli.core.clock import EPOCH
 from hammerwork_cli.core.input.limits import LONGEST_NAME
-from hammerwork_cli.core.values import FAILED_SPELLINGS, FINISHED, Counts, status_of, timestamp
+from hammerwork_cli.core.values import FAILED_SPELLINGS, UNSUCCESSFUL, Counts, JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, DuplicateError, NotFoundError
 from hammerwork_cli.features.event import queries as events
@@ -70,8 +69,7 @@ def update(database: Database, webhook: Webhook, *, by: str, now: datetime) -> N
         ConflictError: another one has its name.
     """
     before = by_id(database, webhook.id)
-    wants = attrgetter("events", "queues", "priorities")
-    others = before is not None and wants(before) != wants(webhook)
+    others = before is not None and events.filters_of(before) != events.filters_of(webhook)
     secrets = {"old_secret": webhook.old_secret, "old_until": timestamp(webhook.old_until)}
     _write(database, "webhook.update", webhook, by=by, now=now, others=others, **secrets)
 
@@ -201,7 +199,7 @@ def replayable(database: Database, webhook: Webhook, *, whole: bool, since: date
         whole: also those that succeeded, not only those that were given up.
     """
     found = deliveries(database, webhook, failed=not whole, since=since, limit=MOST_REPLAYED)
-    return [one.job_id for one in found if one.status in FINISHED]
+    return [one.job_id for one in found if one.status in {*UNSUCCESSFUL, JobStatus.COMPLETED}]
 
 
 def replay(database: Database, jobs: Sequence[str], *, whole: bool, now: datetime) -> int:

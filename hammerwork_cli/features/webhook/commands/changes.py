@@ -23,7 +23,6 @@ from hammerwork_cli.cli.options import (
 from hammerwork_cli.config import elsewhere
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
-from hammerwork_cli.core.values import FAILURES, JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.archive.models.ages import Ages
@@ -33,9 +32,6 @@ from hammerwork_cli.features.callbacks.commands import note_upkeep
 from hammerwork_cli.features.event.model import DELIVERIES, EventType, event_types
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.models.new_job import new_id
-from hammerwork_cli.features.job.queries import changes
-from hammerwork_cli.features.job.queries.changes import RetryJobs
-from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.webhook import queries, views
 from hammerwork_cli.features.webhook.commands.arguments import (
     EventsOption,
@@ -65,7 +61,6 @@ AT_ONCE = 4
 """Deliveries to a webhook that are made at once, unless somebody sets another limit: one that hangs stops no others."""
 KEPT = timedelta(days=7)
 """How long deliveries are kept, unless somebody sets another policy."""
-MOST_REPLAYED = 100_000
 
 
 CLEARED: Mapping[str, tuple[str, Any]] = {
@@ -451,14 +446,12 @@ def replay(
     database = context.database(changes=True)
     now = context.now(database)
     webhook, start = queries.named(database, required(name, named)), start_of(now, since)
-    found = queries.deliveries(database, webhook, failed=not whole, since=start, limit=MOST_REPLAYED)
-    ids = [one.job_id for one in found if one.status in {*FAILURES, JobStatus.CANCELLED, JobStatus.COMPLETED}]
+    ids = queries.replayable(database, webhook, whole=whole, since=start)
     if ids:
         question = f"Deliver {plural(len(ids), 'event')} to {visible(webhook.name)} again?"
         context.confirm(question, yes=yes, form=form, plan=ids[:100])
     context.confirm_profile()
-    retry = RetryJobs(now, force=whole, cancelled=True)
-    changed = changes.run(database, ByIds(ids), retry).changed if ids else 0
+    changed = queries.replay(database, ids, whole=whole, now=now)
     answer = views.REPLAYED.record({"webhook": webhook.name, "deliveries": changed})
     context.answer(answer, form, lambda: [f"{plural(changed, 'event')} will be delivered again."])
 
