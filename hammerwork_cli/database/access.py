@@ -62,6 +62,7 @@ OURS = frozenset(
         "hw_038_joins",
         "hw_039_job_progress",
         "hw_040_events",
+        "hw_041_stream_batches",
     ]
 )
 """The migrations of hammerwork-cli: a database with all of them is current."""

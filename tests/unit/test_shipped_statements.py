@@ -261,7 +261,7 @@ COMPARED = re.compile(r"([\w.}]+)\)*\s*(?:=|<>|\bNOT IN|\bIN|\bLIKE)\s*\(?(?:\{e
 WITHOUT_LETTERS_THAT_DIFFER = re.compile(
     r"(?:^|\.)(?:(?:\w+_)?id|parent\}?|value|key_hash|claim_token|claimed_by|first_parent)$"  # ids, in one spelling
     r"|(?:^|[._{])(?:\w*status|state)\}?$"  # words of ours, looked for in each of their spellings
-    r"|(?:^|\.)(?:priority|beats|occurrence|revision)$|_at$"  # numbers and times
+    r"|(?:^|\.)(?:priority|beats|events|occurrence|revision)$|_at$"  # numbers and times
 )
 EXACT_BY_ITSELF = {
     # Its column holds bytes.

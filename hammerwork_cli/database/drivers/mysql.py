@@ -45,12 +45,13 @@ OPTIONS = {"unix_socket", "charset", "ssl_mode", "sslmode", *FILES}
 SETTINGS = f"""
 SET SESSION sql_mode = '{STRICT}', sql_safe_updates = 0, sql_select_limit = {2**64 - 1}, max_join_size = {2**64 - 1},
 sql_big_selects = 1, sql_auto_is_null = 0, completion_type = 0, foreign_key_checks = 1, unique_checks = 1,
-default_storage_engine = InnoDB /*M! , check_constraint_checks = 1 */, eq_range_index_dive_limit = 0
+default_storage_engine = InnoDB /*M! , check_constraint_checks = 1 */, eq_range_index_dive_limit = 0,
+group_concat_max_len = 4294967295
 """
 """Settings for which a server may have other defaults, which change values, cut results or refuse statements.
 
-Without the last one, MySQL estimates the rows for a list of 200 ids or more from averages: after a few jobs with many
-children, it reads whole tables.
+Without ``eq_range_index_dive_limit``, MySQL estimates the rows for a list of 200 ids or more from averages: after a few
+jobs with many children, it reads whole tables.
 """
 AT_ONCE = {ErrorMeaning.DENIED, ErrorMeaning.UNPRIVILEGED, ErrorMeaning.FULL, ErrorMeaning.NO_DATABASE}
 """Meanings that errors have while connecting too."""

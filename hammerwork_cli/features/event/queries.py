@@ -23,7 +23,7 @@ from hammerwork_cli.features.event.shapes import JOB
 READERS = "event.readers"
 SECONDS = 5.0
 """Time after which a connection notices that somebody wants other events."""
-ROWS_PER_STATEMENT = 500
+ROWS_PER_STATEMENT = 200
 FINAL = (EventType.JOB_FAILED, EventType.JOB_DEAD, EventType.JOB_TIMED_OUT, EventType.JOB_CANCELLED)
 STATUS_OF = {event: str(status) for status, event in OF_STATUS.items()}
 MOST_MISSED = 10_000
@@ -169,6 +169,9 @@ def _stream_jobs(
 ) -> int:
     """Lets the database write the events of jobs, which costs their worker hardly anything."""
     streamed.count += 1
+    # What is looked for later is found by its job. A list of payloads may be larger than a value can be; on a
+    # connection that is not ours, any list may be.
+    apart = late or event in FINAL or reader.include_payload or "borrowed" in database.tags
     return database.run(
         "event.stream_jobs",
         stream=reader.id,
@@ -176,6 +179,9 @@ def _stream_jobs(
         ids=database.ids(ids),
         at=at,
         ended=int(ended),
+        apart=apart,
+        together=not apart,
+        by_creation=at is None,
         status=status,
         late=late,
         payload=reader.include_payload,

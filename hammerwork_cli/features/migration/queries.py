@@ -135,6 +135,7 @@ MIGRATIONS = (
     Migration("hw_038_joins", "Jobs that wait for the children of their parent", "ours"),
     Migration("hw_039_job_progress", "Progress of running jobs", "ours"),
     Migration("hw_040_events", "Webhooks and streams of events", "ours"),
+    Migration("hw_041_stream_batches", "Events of many jobs in one row", "ours"),
 )
 """Those of hammerwork (Rust) 1.15.5, and ours, in the order of a run."""
 

@@ -1,9 +1,11 @@
 """Reads and writes streams, and the events that wait to be sent."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.clock import EPOCH
@@ -28,14 +30,16 @@ KEPT = timedelta(minutes=20)
 """How long a sent failure is kept: workers look back for half of that for those that nobody has written."""
 LONGEST_ERROR = 1000
 MOST_COUNTED = 10_000
-"""Events of a backlog that are counted where many ask for it."""
+"""Rows of a backlog that are counted where many ask for it."""
 _NOTICED_LATER = frozenset(map(str, events.FINAL))
 
 
 class UnsentEvent(NamedTuple):
     """An event that waits to be sent."""
 
-    id: int
+    row: int  # id of its row
+    place: int  # in the list of the row
+    of: int  # length of that list
     key: str | None
     record: dict[str, Any]
     at: datetime
@@ -148,13 +152,21 @@ def remove(database: Database, stream: Stream) -> bool:
 def unsent(database: Database, stream: Stream, limit: int) -> list[UnsentEvent]:
     """The next events of a stream, in their order."""
     rows = database.rows("streaming.unsent", id=stream.id, limit=limit)
-    return [_waiting(stream, *row) for row in rows]
+    return list(islice((event for row in rows for event in _waiting(stream, *row)), limit))
 
 
-def _waiting(stream: Stream, row: Any, kind: str, body: str, stored_at: Any) -> UnsentEvent:
-    at = timestamp(stored_at) or EPOCH
-    event = events.waiting(json.loads(body), EventType(kind), at)
-    return UnsentEvent(int(row), events.key_of(str(stream.partitioning), event), event.record(), at)
+def _waiting(stream: Stream, row: Any, kind: str, body: str, stored_at: Any) -> Iterator[UnsentEvent]:
+    at, found = timestamp(stored_at) or EPOCH, _events_of(body)
+    for place, stored in enumerate(found):
+        event = events.waiting(stored, EventType(kind), at)
+        key = events.key_of(str(stream.partitioning), event)
+        yield UnsentEvent(int(row), place, len(found), key, event.record(), at)
+
+
+def _events_of(body: str) -> list[Any]:
+    """The events of a row: snapshots of jobs, or one record. Workers before ``hw_041`` write one snapshot."""
+    found = json.loads(body)
+    return found if isinstance(found, list) and isinstance(found[0], list) else [found]
 
 
 def note_sent(database: Database, stream: Stream, sent: Sequence[UnsentEvent], now: datetime) -> None:
@@ -169,15 +181,36 @@ def note_sent(database: Database, stream: Stream, sent: Sequence[UnsentEvent], n
 
 
 def _forget(database: Database, stream: Stream, done: Sequence[UnsentEvent], now: datetime) -> None:
-    """Deletes events, but for those that somebody would find again: they stay for a while."""
-    kept = [one.id for one in done if one.record.get("type") in _NOTICED_LATER]
-    gone = [one.id for one in done if one.record.get("type") not in _NOTICED_LATER]
+    rows: dict[int, list[UnsentEvent]] = defaultdict(list)
+    for one in done:
+        rows[one.row].append(one)
+    whole = {row: some[0].record["type"] for row, some in rows.items() if len(some) == some[0].of}
+    _forget_rows(database, stream, whole, now)
+    for part in _parts(database, [row for row in rows if row not in whole]):
+        for row, body in database.rows("streaming.bodies", ids=part):
+            sent = {one.place for one in rows[int(row)]}
+            _keep(database, int(row), body, set(range(rows[int(row)][0].of)) - sent)
+
+
+def _forget_rows(database: Database, stream: Stream, types: Mapping[int, str], now: datetime) -> None:
+    """Deletes rows, but for those that somebody would find again: they stay for a while."""
+    kept = [row for row, kind in types.items() if kind in _NOTICED_LATER]
+    gone = [row for row, kind in types.items() if kind not in _NOTICED_LATER]
     for part in _parts(database, gone):
         database.run("streaming.has_sent", ids=part)
     for part in _parts(database, kept):
         database.run("streaming.keep_sent", ids=part, now=now)
     if kept:
         database.run("streaming.forget_sent", id=stream.id, before=now - KEPT)
+
+
+def _keep(database: Database, row: int, body: str, places: Container[int]) -> int:
+    """Keeps the events of a row at some places; returns how many went."""
+    before = _events_of(body)
+    left = [stored for place, stored in enumerate(before) if place in places]
+    text = database.json(left)
+    written = database.run("streaming.rewrite", id=row, events=len(left), body=text, before=len(before))
+    return (len(before) - len(left)) if written else 0
 
 
 def note_failure(database: Database, stream: Stream, error: str, now: datetime) -> None:
@@ -204,18 +237,26 @@ def remove_orphans(database: Database) -> int:
 
 def trim(database: Database, stream: Stream, now: datetime) -> int:
     """Drops the newest events above the largest backlog, and returns their number."""
-    row = database.row("streaming.last_within", id=stream.id, most=stream.max_backlog)
+    row = database.row("streaming.first_too_many", id=stream.id, most=stream.max_backlog)
     if row is None:
         return 0
+    first, room = map(int, row)
     error = f"The backlog has more than {stream.max_backlog:,} events: newer ones were dropped."
 
-    def work() -> int:
-        dropped = database.run("streaming.drop", id=stream.id, after=row[0], kept=sorted(_NOTICED_LATER))
-        dropped += database.run("streaming.drop_kept", id=stream.id, after=row[0], now=now)
+    def work() -> tuple[int, bool]:
+        dropped = 0
+        if room:
+            for _, body in database.rows("streaming.bodies", ids=[first]):
+                dropped += _keep(database, first, body, range(room))
+        after = first if room else first - 1
+        rows = database.rows("streaming.too_many", id=stream.id, after=after, limit=MOST_COUNTED)
+        _forget_rows(database, stream, {int(row): kind for row, kind, _ in rows}, now)
+        dropped += sum(int(events) for *_, events in rows)
         database.run("streaming.count_dropped", id=stream.id, events=dropped, error=error)
-        return dropped
+        return dropped, len(rows) == MOST_COUNTED
 
-    return database.transaction(work)
+    dropped, has_more = database.transaction(work)
+    return dropped + (trim(database, stream, now) if has_more else 0)
 
 
 def state(database: Database, stream: Stream, now: datetime) -> StreamState:
@@ -234,10 +275,10 @@ def states(database: Database, now: datetime) -> list[StreamState]:
 
 
 def _estimated(
-    stream: Stream, now: datetime, counted: Any, first: Any, last: Any, newest: Any, oldest: Any
+    stream: Stream, now: datetime, counted: Any, waiting: Any, first: Any, last: Any, newest: Any, oldest: Any
 ) -> StreamState:
-    backlog = int(counted)
-    if backlog >= MOST_COUNTED:  # streams share the ids: those counted tell how many of them are of this one
+    backlog = int(waiting)
+    if counted >= MOST_COUNTED:  # streams share the ids: the rows counted tell how many of them are of this one
         backlog = max(backlog, round(backlog * (newest - first + 1) / (last - first + 1)))
     return StreamState(stream, backlog, oldest, now)
 
@@ -256,20 +297,36 @@ def replay(database: Database, stream: Stream, since: datetime, now: datetime) -
         )
     # What was sent and is kept for a while would pass for sent.
     database.transaction(lambda: database.run("streaming.forget_sent", id=stream.id, before=now + KEPT))
+    waiting = _waiting_completions(database, stream, since)
     added = 0
     for ended, statuses in _ENDS:
-        for ids in _ended(database, ended, statuses, since):
-            added += database.transaction(partial(events.stream_ends, database, reader, ids))
+        for found in _ended(database, ended, statuses, since):
+            ids = [job for job, at in found if (job, at) not in waiting]
+            added += database.transaction(partial(events.stream_ends, database, reader, ids)) if ids else 0
     return added
 
 
-def _ended(database: Database, ended: str, statuses: Sequence[str], since: datetime) -> Iterator[list[str]]:
+def _waiting_completions(database: Database, stream: Stream, since: datetime) -> set[tuple[str, datetime | None]]:
+    """The jobs that have completed since a time, with the times, whose events wait in rows with those of others."""
+    found: set[tuple[str, datetime | None]] = set()
+    values: dict[str, Any] = {"id": stream.id, "type": str(EventType.JOB_COMPLETED), "since": since, "limit": PAGE}
+    after = 0
+    while rows := database.rows("streaming.waiting_ends", **values, after=after):
+        for _, body, at in rows:
+            found |= {(str(stored[0]), timestamp(at)) for stored in _events_of(body)}
+        after = int(rows[-1][0])
+    return found
+
+
+def _ended(
+    database: Database, ended: str, statuses: Sequence[str], since: datetime
+) -> Iterator[list[tuple[str, datetime | None]]]:
     after: str | None = None
     while True:
         values = {"ended": Names((ended,)), "statuses": statuses, "since": since, "after": after}
         rows = database.rows("streaming.ended", **values, limit=PAGE)
         if rows:
-            yield [str(job) for job, _ in rows]
+            yield [(str(job), timestamp(at)) for job, at in rows]
         if len(rows) < PAGE:
             return
         after, since = str(rows[-1][0]), timestamp(rows[-1][1]) or since

@@ -42,9 +42,11 @@ VALUES :rows
 
 -- name: stream_jobs
 -- Adds to a stream what has happened to jobs, as they are now. With :status, only to those that have this one; with :late, only
--- what waits in the stream neither to be sent nor to be forgotten.
-INSERT INTO hammerwork_stream_events (stream_id, event_type, job_id, body, created_at)
-SELECT {the_stream}, {the_type}, j.id, {snapshot}, {happened}
+-- what waits in the stream neither to be sent nor to be forgotten. The jobs share a row; with :apart, each has its own.
+INSERT INTO hammerwork_stream_events (stream_id, event_type, events, body, created_at, job_id)
+SELECT {the_stream}, {the_type}, COUNT(*), {snapshots}, MIN({happened}),
+/* if :together */ NULL
+/* if :apart */ j.id
 FROM hammerwork_jobs j {by_id}
 WHERE j.id {among} AND NOT {same j.queue_name :deliveries}
 /* if :status */ AND :status = {status j}
@@ -52,6 +54,17 @@ WHERE j.id {among} AND NOT {same j.queue_name :deliveries}
 /* if :priorities */ AND j.priority IN (:priorities)
 /* if :late */ AND NOT EXISTS (SELECT 1 FROM hammerwork_stream_events e WHERE e.job_id = j.id AND e.stream_id = :stream
 /* if :late */ AND {same e.event_type :type} AND e.created_at = {happened})
+GROUP BY
+/* if :apart */ j.id,
+/* if :by_creation */ j.created_at,
+{if_large}
+
+-- name: if_large
+-- The id of a job that waits for many others: it does not share a row, which might become too large.
+CASE WHEN LENGTH(j.depends_on) > 1000 THEN j.id END
+
+-- name: if_large [postgresql]
+CASE WHEN cardinality(j.depends_on) > 25 THEN j.id END
 
 -- name: the_stream
 -- The id of the stream.
@@ -75,13 +88,23 @@ COALESCE(:at, CASE WHEN :ended = 1 THEN COALESCE(j.completed_at, j.failed_at, j.
 COALESCE(CAST(:at AS timestamptz),
 CASE WHEN CAST(:ended AS integer) = 1 THEN COALESCE(j.completed_at, j.failed_at, j.timed_out_at) ELSE j.created_at END)
 
+-- name: snapshots [postgresql]
+-- The snapshots of the jobs of a row, as a JSON list.
+CAST(json_agg({snapshot}) AS text)
+
+-- name: snapshots [mysql]
+JSON_ARRAYAGG({snapshot})
+
+-- name: snapshots [sqlite]
+json_group_array({snapshot})
+
 -- name: snapshot [postgresql]
 -- The columns of event.model.EventJob, in order, as a JSON list.
-CAST(json_build_array(j.id, j.queue_name, {status j}, j.priority, j.attempts, j.max_attempts, j.created_at, j.scheduled_at,
+json_build_array(j.id, j.queue_name, {status j}, j.priority, j.attempts, j.max_attempts, j.created_at, j.scheduled_at,
 j.started_at, j.completed_at, COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {run_start j}, j.depends_on,
 j.batch_id, j.workflow_id, j.trace_id, j.correlation_id, {ancestry}, j.is_encrypted
 /* if :payload */ , CAST(j.payload AS text)
-) AS text)
+)
 
 -- name: snapshot [mysql]
 JSON_ARRAY(j.id, j.queue_name, {status j}, j.priority, j.attempts, j.max_attempts, j.created_at, j.scheduled_at,

@@ -53,10 +53,21 @@ DELETE FROM hammerwork_streams WHERE id = :id
 DELETE FROM hammerwork_stream_events WHERE stream_id = :id
 
 -- name: unsent
--- Reads the next events of a stream.
-SELECT e.id, e.event_type, e.body, e.created_at FROM hammerwork_stream_events e
-WHERE e.stream_id = :id AND e.sent_at IS NULL
-ORDER BY e.id LIMIT :limit
+-- Reads the next rows of a stream, with a number of events or somewhat more.
+SELECT e.id, e.event_type, e.body, e.created_at FROM (
+SELECT x.id, SUM(x.events) OVER (ORDER BY x.id) - x.events AS earlier FROM (
+SELECT f.id, f.events FROM hammerwork_stream_events f WHERE f.stream_id = :id AND f.sent_at IS NULL ORDER BY f.id LIMIT :limit
+) AS x) AS n JOIN hammerwork_stream_events e ON e.id = n.id
+WHERE n.earlier < :limit
+ORDER BY e.id
+
+-- name: bodies
+-- Reads the events of rows.
+SELECT e.id, e.body FROM hammerwork_stream_events e WHERE e.id IN (:ids)
+
+-- name: rewrite
+-- Leaves a row those of its events that wait, unless somebody else has rewritten it.
+UPDATE hammerwork_stream_events SET events = :events, body = :body WHERE id = :id AND events = :before
 
 -- name: has_sent
 -- Deletes events that were sent.
@@ -85,31 +96,39 @@ UPDATE hammerwork_streams SET dropped = dropped + :events, last_error = :error W
 
 -- name: backlog
 -- Counts the events of a stream that wait, and reads when the first one happened.
-SELECT COUNT(*), MIN(e.created_at) FROM hammerwork_stream_events e WHERE e.stream_id = :id AND e.sent_at IS NULL
+SELECT COALESCE(SUM(e.events), 0),
+(SELECT f.created_at FROM hammerwork_stream_events f WHERE f.stream_id = :id AND f.sent_at IS NULL ORDER BY f.id LIMIT 1)
+FROM hammerwork_stream_events e WHERE e.stream_id = :id AND e.sent_at IS NULL
 
 -- name: backlog_up_to
--- Counts the events of a stream that wait, up to a limit; reads the first, the last that was counted, and the last id of
--- all, and when the first one happened. It reads the index alone, but for that time.
-SELECT c.events, c.first, c.last,
+-- Counts the rows of a stream that wait, up to a limit, and their events; reads the first, the last that was counted, and the
+-- last id of all, and when the first one happened. It reads the index alone, but for that time.
+SELECT c.counted, c.events, c.first, c.last,
 (SELECT MAX(e.id) FROM hammerwork_stream_events e WHERE e.stream_id = :stream AND e.sent_at IS NULL),
 (SELECT e.created_at FROM hammerwork_stream_events e WHERE e.stream_id = :stream AND e.sent_at IS NULL ORDER BY e.id LIMIT 1)
-FROM (SELECT COUNT(*) AS events, MIN(x.id) AS first, MAX(x.id) AS last FROM (
-SELECT e.id FROM hammerwork_stream_events e WHERE e.stream_id = :stream AND e.sent_at IS NULL ORDER BY e.id LIMIT :limit
+FROM (SELECT COUNT(*) AS counted, COALESCE(SUM(x.events), 0) AS events, MIN(x.id) AS first, MAX(x.id) AS last FROM (
+SELECT e.id, e.events FROM hammerwork_stream_events e WHERE e.stream_id = :stream AND e.sent_at IS NULL ORDER BY e.id LIMIT :limit
 ) AS x) AS c
 
--- name: last_within
--- Reads the last event that a backlog has room for.
-SELECT e.id FROM hammerwork_stream_events e WHERE e.stream_id = :id AND e.sent_at IS NULL
-ORDER BY e.id LIMIT 1 OFFSET :most
+-- name: first_too_many
+-- Reads the first row that a backlog has no room for, and how many of its events have room.
+SELECT x.id, :most - (x.up_to - x.events) FROM (
+SELECT e.id, e.events, SUM(e.events) OVER (ORDER BY e.id) AS up_to FROM hammerwork_stream_events e
+WHERE e.stream_id = :id AND e.sent_at IS NULL
+) AS x WHERE x.up_to > :most ORDER BY x.id LIMIT 1
 
--- name: drop
--- Drops the events that a backlog has no room for, but for those that somebody would find again.
-DELETE FROM hammerwork_stream_events WHERE stream_id = :id AND sent_at IS NULL AND id >= :after
-AND NOT {one_of event_type :kept}
+-- name: too_many
+-- Lists the rows after one, for which a backlog has no room.
+SELECT e.id, e.event_type, e.events FROM hammerwork_stream_events e
+WHERE e.stream_id = :id AND e.sent_at IS NULL AND e.id > :after
+ORDER BY e.id LIMIT :limit
 
--- name: drop_kept
--- Drops those, too: they stay for a while, as if they were sent.
-UPDATE hammerwork_stream_events SET sent_at = :now WHERE stream_id = :id AND sent_at IS NULL AND id >= :after
+-- name: waiting_ends
+-- Reads the next rows of a stream that are not about one job alone, of one type and since a time.
+SELECT e.id, e.body, e.created_at FROM hammerwork_stream_events e
+WHERE e.stream_id = :id AND e.sent_at IS NULL AND e.job_id IS NULL AND {same e.event_type :type} AND e.created_at >= :since
+AND e.id > :after
+ORDER BY e.id LIMIT :limit
 
 -- name: remove_orphans
 -- Removes events of streams that are no more: a program that did not know it yet has written them.

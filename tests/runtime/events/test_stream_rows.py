@@ -1,0 +1,114 @@
+"""Rows of a stream hold the events of many jobs, and each event waits, is sent and is dropped by itself."""
+
+import json
+from datetime import timedelta
+
+from hammerwork_cli import Handlers
+from hammerwork_cli.features.event.model import EventType
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.streaming import queries as streams
+from tests.runtime.conftest import Stage
+from tests.runtime.events.conftest import Listening
+
+
+def enqueued(stage: Stage, number: int, *, after: tuple[str, ...] = ()) -> list[str]:
+    """Jobs of one call."""
+    database = stage.database
+    now = database.now()
+    jobs = [NewJob("work", "{}", now, now, depends_on=after) for _ in range(number)]
+    database.transaction(lambda: enqueue.insert(database, jobs))
+    return [job.id for job in jobs]
+
+
+def sizes(stage: Stage) -> list[int]:
+    """How many events wait in each row."""
+    sql = "SELECT events FROM hammerwork_stream_events WHERE sent_at IS NULL ORDER BY id"
+    return [int(events) for (events,) in stage.database.query(sql)]
+
+
+def ids(listening: Listening) -> list[str]:
+    return [one["data"]["id"] for one in listening.records()]
+
+
+def test_jobs_of_one_change_share_a_row_and_each_has_its_event(
+    stage: Stage, app: Handlers, listening: Listening
+) -> None:
+    jobs = enqueued(stage, 5)
+    app.register_job("work", lambda _: None)
+    stage.work(app)
+    for kind in ("job.enqueued", "job.started", "job.completed"):
+        found = [one for one in listening.records() if one["type"] == kind]
+        assert sorted(one["data"]["id"] for one in found) == sorted(jobs)
+        assert len({one["id"] for one in found}) == 5
+    assert sum(sizes(stage)) == 15
+    assert sizes(stage)[0] == 5
+
+
+def test_events_that_the_backend_took_leave_the_others_in_their_order(stage: Stage, listening: Listening) -> None:
+    enqueued(stage, 5)
+    enqueued(stage, 2)
+    database, waiting = stage.database, listening.records()
+    found = streams.unsent(database, listening.stream, 100)
+    streams.note_sent(database, listening.stream, [found[place] for place in (1, 3, 6)], database.now())
+    assert listening.records() == [waiting[place] for place in (0, 2, 4, 5)]
+    assert sizes(stage) == [3, 1]
+    streams.note_sent(database, listening.stream, streams.unsent(database, listening.stream, 100), database.now())
+    assert sizes(stage) == []
+    assert streams.state(database, listening.stream, database.now()).backlog == 0
+
+
+def test_as_many_events_are_read_as_are_sent_together(stage: Stage, listening: Listening) -> None:
+    enqueued(stage, 3)
+    enqueued(stage, 3)
+    everything = listening.records()
+    for limit in range(1, 7):
+        found = streams.unsent(stage.database, listening.stream, limit)
+        assert [one.record for one in found] == everything[:limit]
+
+
+def test_a_backlog_is_full_in_the_middle_of_a_row(stage: Stage, listening: Listening) -> None:
+    database = stage.database
+    for _ in range(3):
+        enqueued(stage, 3)
+    first = listening.records()[:4]
+    assert streams.trim(database, listening.stream._replace(max_backlog=4), database.now()) == 5
+    assert (listening.records(), sizes(stage)) == (first, [3, 1])
+    assert streams.trim(database, listening.stream._replace(max_backlog=3), database.now()) == 1
+    assert streams.trim(database, listening.stream._replace(max_backlog=3), database.now()) == 0
+    assert sizes(stage) == [3]
+    (stream,) = streams.listed(database)
+    assert stream.dropped == 6
+
+
+def test_a_replay_adds_no_completion_that_waits(stage: Stage, app: Handlers) -> None:
+    database, listening = stage.database, Listening(stage, [event for event in EventType if event != "job.completed"])
+    since = database.now() - timedelta(minutes=1)
+    jobs = enqueued(stage, 4)
+    app.register_job("work", lambda _: None)
+    stage.work(app)
+    assert streams.replay(database, listening.stream, since, database.now()) == 0
+    found = streams.unsent(database, listening.stream, 100)
+    streams.note_sent(database, listening.stream, found[:1], database.now())
+    assert streams.replay(database, listening.stream, since, database.now()) == 1
+    assert sorted(ids(listening)) == sorted(jobs)
+    streams.note_sent(database, listening.stream, streams.unsent(database, listening.stream, 100), database.now())
+    assert streams.replay(database, listening.stream, since, database.now()) == 4
+    assert sorted(ids(listening)) == sorted(jobs)
+
+
+def test_a_job_that_waits_for_many_others_has_a_row_of_its_own(stage: Stage, listening: Listening) -> None:
+    parents = enqueued(stage, 40)
+    listening.clear()
+    jobs = enqueued(stage, 3, after=tuple(parents))
+    assert sizes(stage) == [1, 1, 1]
+    assert sorted(ids(listening)) == sorted(jobs)
+
+
+def test_a_row_that_a_worker_of_before_has_written_is_sent(stage: Stage, listening: Listening) -> None:
+    enqueued(stage, 1)
+    before = listening.records()
+    ((body,),) = stage.database.query("SELECT body FROM hammerwork_stream_events")
+    (snapshot,) = json.loads(body)
+    stage.execute(f"UPDATE hammerwork_stream_events SET body = '{json.dumps(snapshot)}'")
+    assert listening.records() == before
