@@ -151,7 +151,7 @@ ABSENT: Mapping[str, tuple[str, str]] = {
     "streaming update --format": _FORMAT,
     "webhook add --url": (
         "A webhook needs a URL.",
-        "Give it: --url https://example.org/hook (here -u names the database)",
+        "Write --url https://example.org/hook: -u names the database here.",
     ),
     "archive set-policy --batch-size": (
         "A policy has no batch size: workers choose it.",

@@ -15,6 +15,7 @@ from hammerwork_cli.core.input.reading import duration_of, since_of
 from hammerwork_cli.core.values import JobStatus, statuses_of
 from hammerwork_cli.errors import UsageError
 
+CLEAR = "--clear"
 MOST_DAYS = 100_000
 """The largest age in days, well within the calendar."""
 
@@ -80,19 +81,23 @@ AppDirOption = Annotated[
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or at least its first 4 hex digits.")]
 
 
-def names_of(param: typer.CallbackParam, given: list[str] | None) -> list[str] | None:
+def names_of(ctx: typer.Context, param: typer.CallbackParam, given: list[str] | None) -> list[str] | None:
     """The names that an option gives, which may be repeated and takes commas; ``None`` if it is not given."""
     if not given:
         return None
     found = names.split(given)
     if not found:
-        raise UsageError(f"{param.opts[-1]} needs a name.", hint="Leave it out for all.")
+        option = param.opts[-1]
+        # A verb with --clear changes what is stored: without the option, that stays.
+        clears = option != CLEAR and any(CLEAR in one.opts for one in ctx.command.params)
+        otherwise = f"write {CLEAR} {option.removeprefix('--')}" if clears else "leave the option out"
+        raise UsageError(f"{option} needs a name.", hint=f"Name one, or {otherwise}.")
     return list(dict.fromkeys(found))
 
 
-def several_names(param: typer.CallbackParam, given: list[str] | None) -> list[str] | None:
+def several_names(ctx: typer.Context, param: typer.CallbackParam, given: list[str] | None) -> list[str] | None:
     """The callback of an option that gives names."""
-    return names_of(param, given)
+    return names_of(ctx, param, given)
 
 
 def one_name(param: typer.CallbackParam, given: str | None) -> str | None:
@@ -107,7 +112,7 @@ def one_name(param: typer.CallbackParam, given: str | None) -> str | None:
 
 
 def _keep_queues(ctx: typer.Context, param: typer.CallbackParam, queues: list[str] | None) -> list[str] | None:
-    found = names_of(param, queues)
+    found = names_of(ctx, param, queues)
     ctx.meta[ONLY_QUEUES] = found
     return found
 
@@ -197,7 +202,7 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for con
 
 def clear_option(words: Iterable[str]) -> Any:
     """``--clear``, for a verb that changes what others gave, and takes these words."""
-    return typer.Option("--clear", metavar="WHAT", callback=several_names, help=f"Remove these: {', '.join(words)}.")
+    return typer.Option(CLEAR, metavar="WHAT", callback=several_names, help=f"Remove these: {', '.join(words)}.")
 
 
 def cleared(

@@ -192,7 +192,7 @@ def _missing(name: str, codecs: Codecs | None) -> CodecError:
     known = ", ".join(codecs.names) if codecs else "none"
     return CodecError(
         f"The codec {name!r:.60} is missing here, by which this was encoded. Known: {known:.200}.",
-        hint='Give it: Queue(url, codecs={"queue": codec}) or, for workers, app.codec("queue", codec).',
+        hint='Pass it: Queue(url, codecs={"queue": codec}) or, for workers, app.codec("queue", codec).',
     )
 
 

@@ -234,7 +234,7 @@ class Keys:
         if key is None:
             raise UndecryptableError(
                 f"The payload is encrypted ({sealed}), and there is no key with this id here: {', '.join(self.ids)}.",
-                hint=f"Give it: --encryption-key {key_id[:60]}=env:NAME",
+                hint=f"Add it: --encryption-key {key_id[:60]}=env:NAME",
             )
         version, fields, pii = metadata.get("format_version") or UNBOUND, metadata.get("encrypted_fields"), _pii(sealed)
         if version not in (UNBOUND, BOUND):

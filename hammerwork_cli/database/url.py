@@ -33,7 +33,9 @@ MOST_FILES = 1000
 
 # A password without percent-encoding can contain anything, so everything up to the last @ of the word is hidden.
 _IN_URL = r"(?i)(?P<before>[a-z][a-z0-9+]*://[^:/?#@\s]*:)\S*@"
-_BY_KEY = r"(?i)(?P<key>password|passwd|pwd)(?P<equals>\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^&\s]+)"
+# The name of a variable is no secret.
+_VARIABLE = r"(?!(?-i:env:[A-Za-z_]\w*|\*\*\*)['\".,;:)\]]*(?:[&\s]|$))"
+_BY_KEY = rf"(?i)(?P<key>password|passwd|pwd)(?P<equals>\s*=\s*){_VARIABLE}(?:'(?:[^'\\]|\\.)*'|[^&\s]+)"
 
 
 def redact(text: str) -> str:

@@ -207,6 +207,9 @@ def test_a_password_is_cut_out_of_any_text_even_when_it_should_have_been_encoded
         ("host=h password = 'ge he\\'im' dbname=d", "host=h password = *** dbname=d"),
         ("PGPASSWORD=geheim MYSQL_PWD=geheim psql", "PGPASSWORD=*** MYSQL_PWD=*** psql"),
         ("passwd=geheim&user=u", "passwd=***&user=u"),
+        ("password=env:geheim-and-more", "password=***"),
+        ("password = env:'geheim", "password = ***"),
+        ("password=ENV:geheim", "password=***"),
     ],
 )
 def test_every_password_in_a_text_is_cut_out(text, shown):
@@ -224,6 +227,8 @@ def test_every_password_in_a_text_is_cut_out(text, shown):
         "see https://example.org/a?b=c@d",
         "password authentication failed for user u",
         "10:30 @ noon",
+        "Write --kafka-config sasl.password=env:NAME",
+        "'sasl.password=env:KAFKA_PASSWORD', say",
     ],
 )
 def test_a_text_without_a_password_stays_as_it_is(text):

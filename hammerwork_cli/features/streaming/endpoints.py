@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from shlex import quote
 
 from hammerwork_cli.errors import ConflictError, HammerworkError, NotFoundError
 from hammerwork_cli.features.event import queries as events
@@ -42,7 +43,8 @@ def test(call: Call) -> Answer:
     stream = queries.named(call.database, call.values["name"])
     if stream.backend is Backend.COMMAND:
         raise ConflictError(
-            "The web server runs no programs.", hint="On the command line: hammerwork streaming test NAME"
+            "The web server runs no programs.",
+            hint=f"On the command line: hammerwork streaming test {quote(stream.name)}",
         )
     return Answer(later=partial(_tried, stream, event_of(call, payload=stream.include_payload)))
 

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
+from shlex import quote
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.clock import EPOCH
@@ -117,7 +118,7 @@ def _write(database: Database, statement: str, stream: Stream, *, by: str, now: 
     except DuplicateError:
         raise ConflictError(
             f"There is a stream {stream.name[:60]!r} already.",
-            hint="Change it with: hammerwork streaming update STREAM",
+            hint=f"Change it with: hammerwork streaming update {quote(stream.name)}",
         ) from None
     database.forget(events.READERS)
 
@@ -293,7 +294,8 @@ def replay(database: Database, stream: Stream, since: datetime, now: datetime) -
     reader = next((reader for reader in known if reader.id == stream.id), None)
     if reader is None:
         raise ConflictError(
-            "A disabled stream sends nothing.", hint="Enable it first: hammerwork streaming enable STREAM"
+            "A disabled stream sends nothing.",
+            hint=f"Enable it first: hammerwork streaming enable {quote(stream.name)}",
         )
     # What was sent and is kept for a while would pass for sent.
     database.transaction(lambda: database.run("streaming.forget_sent", id=stream.id, before=now + KEPT))

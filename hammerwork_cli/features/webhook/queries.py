@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import Any
 
 from hammerwork_cli.core.clock import EPOCH
@@ -101,7 +102,7 @@ def _write(database: Database, statement: str, webhook: Webhook, *, by: str, now
     except DuplicateError:
         raise ConflictError(
             f"There is a webhook {webhook.name[:60]!r} already.",
-            hint="Change it with: hammerwork webhook update WEBHOOK",
+            hint=f"Change it with: hammerwork webhook update {quote(webhook.name)}",
         ) from None
     database.forget(events.READERS)
 

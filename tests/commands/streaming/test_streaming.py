@@ -82,17 +82,24 @@ def test_each_option_is_stored_and_may_be_changed(run: Run, lite_url: str) -> No
 @pytest.mark.parametrize(
     ("words", "said", "code"),
     [
-        ("-n a -b kafka", "needs brokers. Give it: --kafka-brokers", 2),
+        ("-n a -b kafka", "needs brokers. For example: --kafka-brokers", 2),
         ("-n a -b kafka --kafka-brokers a --kafka-topic b --kafka-config ssl.key.pem=x", "Name the variable", 2),
+        (
+            "-n a -b kafka --kafka-brokers a --kafka-topic b --kafka-config sasl.password=x",
+            "Write --kafka-config sasl.password=env:NAME",
+            2,
+        ),
+        ("-n a -b pubsub --pubsub-project p --pubsub-topic t", "is not valid: it takes 3 to 255 letters", 2),
+        ("-n a -b command --command cat --queue ,", "--queue needs a name. Name one, or leave the option out.", 2),
         ("-n a -b kafka --kafka-brokers a --kafka-topic b --kafka-config x", "The property 'x' has no value.", 2),
-        ("-n a -b kafka --command cat", "--command is for a stream into a program, not kafka.", 2),
-        ("-n a -b command --command cat --kafka-topic b", "--kafka-topic is for a stream into kafka, not command.", 2),
+        ("-n a -b kafka --command cat", "A stream into Kafka takes no --command.", 2),
+        ("-n a -b command --command cat --kafka-topic b", "A stream into a program takes no --kafka-topic.", 2),
         ("-n a -b command --command cat --format avro", "--encoding json, or --encoding cloudevents", 2),
         ("-n a -b command --command cat --encoding msgpack", "Use json or cloudevents.", 2),
         ("-n a -b command --command cat --events nope", "There is no event 'nope'.", 2),
-        ("-n a -b command --command /nowhere/at-all", "--no-test", 1),
-        ("-n a -b command --command false", "To store the stream without a test: --no-test", 1),
-        ("-n lake -b command --command cat --no-test", "There is a stream 'lake' already.", 6),
+        ("-n a -b command --command /nowhere/at-all", "on this machine. To store the stream without", 1),
+        ("-n a -b command --command false", "or error TEXT. To store the stream without a test: --no-test", 1),
+        ("-n lake -b command --command cat --no-test", "already. Change it with: hammerwork streaming update lake", 6),
     ],
 )
 def test_a_stream_that_cannot_work_is_refused_and_not_stored(
@@ -128,7 +135,7 @@ def test_a_stream_is_disabled_enabled_and_removed_with_what_waits(run: Run, migr
         True,
     )
     refused = run("streaming", "replay", stream, "--yes", url=migrated_url)
-    assert (refused.exit_code, "hammerwork streaming enable STREAM" in refused.stderr) == (6, True)
+    assert (refused.exit_code, "hammerwork streaming enable 'Lake é'" in refused.stderr) == (6, True)
     assert run("streaming", "enable", stream, url=migrated_url).stdout == "Enabled Lake é.\n"
     assert (
         "Remove the stream Lake é and 2 events that wait?"
@@ -170,6 +177,7 @@ def test_a_test_sends_an_event_and_waits_for_the_acknowledgement(run: Run, lite_
     add(run, lite_url, "--command", "sh -c 'while read -r line; do echo error no room; done'", name="full")
     refused = run("streaming", "test", "full", url=lite_url)
     assert (refused.exit_code, refused.stdout, "no room" in refused.stderr) == (1, "", True)
+    assert "To change the stream: hammerwork streaming update full" in " ".join(refused.stderr.split())
 
 
 def test_health_fails_for_a_stream_that_fails_waits_or_is_nearly_full(run: Run, lite_url: str) -> None:

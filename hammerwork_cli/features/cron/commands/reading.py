@@ -158,7 +158,7 @@ def history(
     if schedule.is_in_place:
         raise ConflictError(
             f"The recurring job {schedule.id} keeps no history: each occurrence overwrites the one before.",
-            hint="To turn it into a schedule: hammerwork cron convert JOB --name NAME",
+            hint=f"To turn it into a schedule: hammerwork cron convert {schedule.id} --name NAME",
         )
     start = None if since is None else since_of(since, context.now())
     # Few runs have a given status: look at all of them.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from shlex import quote
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.input.limits import LONGEST_NAME
@@ -113,7 +114,8 @@ def add(
     def work() -> Schedule:
         if database.rows("cron.schedules.named", name=new.name):
             raise ConflictError(
-                f"There is already a schedule {new.name!r:.80}.", hint="Change it with: hammerwork cron update NAME"
+                f"There is already a schedule {new.name!r:.80}.",
+                hint=f"Change it with: hammerwork cron update {quote(new.name)}",
             )
         database.run(
             "cron.schedules.add",

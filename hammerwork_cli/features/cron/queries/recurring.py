@@ -143,7 +143,7 @@ def change(
     if replace(new, expression=old.expression, priority=old.priority) != old:
         raise UsageError(
             "Only the cron expression, the time zone and the priority of a recurring job can be changed.",
-            hint="To turn it into a schedule: hammerwork cron convert JOB --name NAME",
+            hint=f"To turn it into a schedule: hammerwork cron convert {job.id} --name NAME",
         )
     _check_waits(job)
     moves = new.expression != old.expression

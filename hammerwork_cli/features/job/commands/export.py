@@ -1,6 +1,7 @@
 """``hammerwork job export``."""
 
 from collections.abc import Collection, Iterable, Sequence
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -64,7 +65,8 @@ def export(
 
         if job is None or not tree:
             raise UsageError(
-                "To export a tree, give both JOB and --tree.", hint="See all about one job: hammerwork job show JOB"
+                "To export a tree, give both JOB and --tree.",
+                hint=f"See all about one job: hammerwork job show {quote(job or 'JOB')}",
             )
         if filters != Filters() or fields or form != DataFormat.JSONL:
             raise UsageError("--tree cannot be combined with filters, --fields or --format.")

@@ -47,7 +47,7 @@ def run(
         except HammerworkError as error:
             if done > after:
                 error.details["after_line"] = done
-                error.hint = " ".join(filter(None, (error.hint, f"Lines 1 to {done} are done: --after-line {done}")))
+                error.advise(f"Lines 1 to {done} are done: --after-line {done}")
             raise
         done = part.last_line
         yield part

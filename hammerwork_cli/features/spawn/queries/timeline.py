@@ -36,7 +36,9 @@ def timeline(
     with database.snapshot(), no_collector():
         tree = tree_queries.tree(database, job, max_jobs=max_jobs, dated=True)
         if tree.truncated:
-            raise ConflictError(f"The tree has more than {max_jobs:,} jobs.", hint="Ask: hammerwork spawn timeline JOB")
+            raise ConflictError(
+                f"The tree has more than {max_jobs:,} jobs.", hint=f"Ask: hammerwork spawn timeline {job}"
+            )
         return timeline_of(tree, now, firsts=_first_attempts(database, tree), siblings=siblings)
 
 

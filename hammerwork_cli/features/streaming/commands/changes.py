@@ -32,7 +32,7 @@ from hammerwork_cli.features.streaming.commands.arguments import NameArgument, N
 from hammerwork_cli.features.streaming.model import Backend, Partitioning, Stream
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.failures import StreamError
-from hammerwork_cli.runtime.delivery.streams.targets import format_of, validate
+from hammerwork_cli.runtime.delivery.streams.targets import TITLES, format_of, validate
 from hammerwork_cli.view.text import plural, visible
 
 
@@ -137,11 +137,11 @@ class StreamSettings:
                 if (value := getattr(self, name)) is None:
                     continue
                 if one is not backend:
-                    raise UsageError(f"--{name.replace('_', '-')} is for a stream into {one}, not {backend}.")
+                    raise UsageError(f"A stream into {TITLES[backend]} takes no --{name.replace('_', '-')}.")
                 found[name.removeprefix(prefix)] = _properties(value) if name == "kafka_config" else value
         if self.command is not None:
             if backend is not Backend.COMMAND:
-                raise UsageError(f"--command is for a stream into a program, not {backend}.")
+                raise UsageError(f"A stream into {TITLES[backend]} takes no --command.")
             found["command"] = _words(self.command)
         return found
 
@@ -210,7 +210,7 @@ def _check(stream: Stream) -> None:
         finally:
             backend.close()
     except StreamError as error:
-        error.hint = f"{error.hint or ''} To store the stream without a test: --no-test".strip()
+        error.advise("To store the stream without a test: --no-test")
         raise
 
 

@@ -1,6 +1,7 @@
 """``hammerwork streaming list``, ``show``, ``test`` and ``health``."""
 
 import time
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from hammerwork_cli.features.streaming.commands.arguments import NameArgument, N
 from hammerwork_cli.features.streaming.model import StreamState
 from hammerwork_cli.features.streaming.views import SentTest
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
+from hammerwork_cli.runtime.delivery.streams.failures import StreamError
 from hammerwork_cli.runtime.delivery.streams.messages import encode
 
 
@@ -81,11 +83,15 @@ def try_(
         event = events.about(database, event_name, resolve(database, job), now, payload=stream.include_payload)
     record, key = event.record(), events.key_of(str(stream.partitioning), event)
     began = time.monotonic()
-    backend = open_backend(stream)
     try:
-        backend.send([encode(stream, record, key)])
-    finally:
-        backend.close()
+        backend = open_backend(stream)
+        try:
+            backend.send([encode(stream, record, key)])
+        finally:
+            backend.close()
+    except StreamError as error:
+        error.advise(f"To change the stream: hammerwork streaming update {quote(stream.name)}")
+        raise
     sent = SentTest(stream.name, record, key, time.monotonic() - began)
     context.answer(views.SENT.record(sent), form, lambda: views.sent_lines(sent))
 

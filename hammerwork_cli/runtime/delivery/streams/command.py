@@ -125,7 +125,7 @@ class _Program:
         except OSError as error:
             raise LastingStreamError(
                 f"The program {self._name!r} of the stream cannot be started: {error.strerror}.",
-                hint="Correct it, or install it there: hammerwork streaming update NAME --command COMMAND",
+                hint="Correct --command, or install the program on this machine.",
             ) from error
         assert self._process.stdin
         assert self._process.stdout

@@ -40,7 +40,7 @@ class EventTooLargeError(LastingStreamError):
     """
 
     def __init__(self, positions: Sequence[int], message: str) -> None:
-        super().__init__(message, hint="Leave the payloads out: hammerwork streaming update NAME --no-include-payload")
+        super().__init__(message, hint="Leave the payloads out with --no-include-payload.")
         self.positions = tuple(positions)
 
 

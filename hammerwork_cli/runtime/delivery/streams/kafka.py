@@ -34,19 +34,19 @@ OVERHEAD_BYTES = 512
 _LASTING = {
     getattr(KafkaError, name): hint
     for hint, names in {
-        "Create the topic, or correct it: hammerwork streaming update NAME --kafka-topic TOPIC": (
+        "Create the topic, or name another one with --kafka-topic.": (
             "UNKNOWN_TOPIC_OR_PART",
             "_UNKNOWN_TOPIC",
             "_UNKNOWN_PARTITION",
             "TOPIC_EXCEPTION",
         ),
-        "Check security.protocol, sasl.mechanism, sasl.username and sasl.password: --kafka-config KEY=VALUE": (
+        "Correct security.protocol, sasl.mechanism, sasl.username or sasl.password with --kafka-config KEY=VALUE.": (
             "_AUTHENTICATION",
             "SASL_AUTHENTICATION_FAILED",
             "UNSUPPORTED_SASL_MECHANISM",
             "ILLEGAL_SASL_STATE",
         ),
-        "Check the certificates and ssl.ca.location: --kafka-config KEY=VALUE": ("_SSL",),
+        "Check the certificates, and set ssl.ca.location with --kafka-config KEY=VALUE.": ("_SSL",),
         "Allow the user to describe the topic and to write to it.": (
             "TOPIC_AUTHORIZATION_FAILED",
             "CLUSTER_AUTHORIZATION_FAILED",
@@ -176,7 +176,7 @@ class KafkaBackend:
             except KafkaException as error:  # such as a value that a property does not take
                 raise LastingStreamError(
                     f"The Kafka client refuses its configuration: {said(error.args[0].str())}.",
-                    hint="Correct it: hammerwork streaming update NAME --kafka-config KEY=VALUE",
+                    hint="Correct it with --kafka-config KEY=VALUE.",
                 ) from error
         return self._producer
 

@@ -31,7 +31,7 @@ NO_HASH = "9" * 39
 """Of an explicit hash key: larger than any."""
 _CREDENTIALS = "Check the credentials that the AWS library finds, or name others: --kinesis-access-key env:NAME."
 _LASTING = {
-    "ResourceNotFoundException": "Create the stream, or correct its name or region: hammerwork streaming update NAME",
+    "ResourceNotFoundException": "Create the stream, or correct --kinesis-stream or --kinesis-region.",
     "AccessDeniedException": "Allow kinesis:PutRecords on the stream, and kinesis:DescribeStreamSummary for the check.",
     "UnrecognizedClientException": _CREDENTIALS,
     "InvalidClientTokenId": _CREDENTIALS,
@@ -164,7 +164,7 @@ class KinesisBackend:
             except (BotoCoreError, ValueError) as error:
                 raise LastingStreamError(
                     f"The AWS library refuses the target of the stream: {said(error)}.",
-                    hint="Correct it: hammerwork streaming update NAME",
+                    hint="Correct --kinesis-region or --kinesis-endpoint.",
                 ) from error
         return self._client
 

@@ -32,7 +32,7 @@ AT_ONCE = 16
 """Requests."""
 PUBLISH = "pubsub.topics.publish"
 _LASTING: dict[type[Exception], str] = {
-    exceptions.NotFound: "Create the topic, or correct it: hammerwork streaming update NAME --pubsub-topic TOPIC",
+    exceptions.NotFound: "Create the topic, or name another one with --pubsub-topic.",
     exceptions.PermissionDenied: "Give the account the role roles/pubsub.publisher on the topic.",
     exceptions.Unauthenticated: "Check the key file, or the application default credentials.",
     exceptions.InvalidArgument: "Look at the settings of the topic.",

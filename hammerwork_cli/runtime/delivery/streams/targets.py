@@ -21,6 +21,7 @@ class _Field(NamedTuple):
     option: str  # which gives it on the command line
     thing: str  # with its article
     pattern: str  # of the whole value
+    rule: str  # what the pattern allows, after "it takes"
     example: str
     is_needed: bool = True
     is_secret: bool = False
@@ -32,25 +33,71 @@ FIELDS: Mapping[Backend, Mapping[str, _Field]] = {
             "--kafka-brokers",
             "brokers",
             r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?(,(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?)*",
+            "hosts with or without a port, separated by commas",
             "kafka-1:9092,kafka-2:9092",
         ),
-        "topic": _Field("--kafka-topic", "a topic", r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}", "job-events"),
+        "topic": _Field(
+            "--kafka-topic",
+            "a topic",
+            r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}",
+            "1 to 249 letters, digits, dots, hyphens and underscores, but not . or ..",
+            "job-events",
+        ),
     },
     Backend.KINESIS: {
-        "region": _Field("--kinesis-region", "a region", r"[a-z0-9-]{1,50}", "eu-central-1"),
-        "stream": _Field("--kinesis-stream", "a stream", r"[A-Za-z0-9_.-]{1,128}", "job-events"),
-        "endpoint": _Field("--kinesis-endpoint", "an endpoint", _URL, "http://localhost:4567", is_needed=False),
-        "access_key": _Field("--kinesis-access-key", "an access key", ".+", "", is_needed=False, is_secret=True),
-        "secret_key": _Field("--kinesis-secret-key", "a secret key", ".+", "", is_needed=False, is_secret=True),
+        "region": _Field(
+            "--kinesis-region",
+            "a region",
+            r"[a-z0-9-]{1,50}",
+            "1 to 50 lowercase letters, digits and hyphens",
+            "eu-central-1",
+        ),
+        "stream": _Field(
+            "--kinesis-stream",
+            "a stream",
+            r"[A-Za-z0-9_.-]{1,128}",
+            "1 to 128 letters, digits, dots, hyphens and underscores",
+            "job-events",
+        ),
+        "endpoint": _Field(
+            "--kinesis-endpoint",
+            "an endpoint",
+            _URL,
+            "a URL that begins with http:// or https://",
+            "http://localhost:4567",
+            is_needed=False,
+        ),
+        "access_key": _Field("--kinesis-access-key", "an access key", ".+", "", "", is_needed=False, is_secret=True),
+        "secret_key": _Field("--kinesis-secret-key", "a secret key", ".+", "", "", is_needed=False, is_secret=True),
     },
     Backend.PUBSUB: {
-        "project": _Field("--pubsub-project", "a project", r"[a-z][a-z0-9.:-]{0,99}", "my-project"),
-        "topic": _Field("--pubsub-topic", "a topic", r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}", "job-events"),
-        "key_file": _Field("--pubsub-key-file", "a key file", r"/.+", "/run/secrets/pubsub.json", is_needed=False),
+        "project": _Field(
+            "--pubsub-project",
+            "a project",
+            r"[a-z][a-z0-9.:-]{0,99}",
+            "1 to 100 lowercase letters, digits, dots, colons and hyphens, the first of them a letter",
+            "my-project",
+        ),
+        "topic": _Field(
+            "--pubsub-topic",
+            "a topic",
+            r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}",
+            "3 to 255 letters, digits and . _ ~ + % -, the first of them a letter",
+            "job-events",
+        ),
+        "key_file": _Field(
+            "--pubsub-key-file",
+            "a key file",
+            r"/.+",
+            "the absolute path of a file",
+            "/run/secrets/pubsub.json",
+            is_needed=False,
+        ),
         "endpoint": _Field(
             "--pubsub-endpoint",
             "an endpoint",
             r"[\w.-]+(:\d{1,5})?",
+            "a host, with or without a port",
             "europe-west3-pubsub.googleapis.com",
             is_needed=False,
         ),
@@ -184,11 +231,13 @@ def _check(field: _Field, value: Any, title: str) -> None:
     example = f"{field.option} {field.example}"
     if value is None:
         if field.is_needed:
-            raise UsageError(f"A stream into {title} needs {field.thing}.", hint=f"Give it: {example}")
+            raise UsageError(f"A stream into {title} needs {field.thing}.", hint=f"For example: {example}")
     elif field.is_secret:
         _check_secret(value, field.thing.partition(" ")[2], f"{field.option} env:NAME")
     elif not isinstance(value, str) or not re.fullmatch(field.pattern, value):
-        raise UsageError(f"{field.option} {str(value)[:100]!r} is not valid.", hint=f"Write it so: {example}")
+        raise UsageError(
+            f"{field.option} {str(value)[:100]!r} is not valid: it takes {field.rule}.", hint=f"For example: {example}"
+        )
 
 
 def _check_secret(value: Any, noun: str, hint: str) -> None:
@@ -228,7 +277,7 @@ def _check_keys(target: Mapping[str, Any]) -> None:
 def _check_command(command: Any) -> None:
     if not isinstance(command, list | tuple) or not command or not command[0]:
         raise UsageError(
-            "A stream into a program needs its command.", hint="Give it: --command 'python3 to_nats.py jobs'"
+            "A stream into a program needs its command.", hint="For example: --command 'python3 to_nats.py jobs'"
         )
     if not all(isinstance(part, str) and "\0" not in part for part in command):
         raise UsageError("The command of a stream is a list of texts without NUL.")

@@ -194,7 +194,7 @@ def test_a_wrong_password_is_an_error_that_lasts_at_once_and_is_not_printed(open
             with pytest.raises(LastingStreamError, match="Invalid username or password") as caught:
                 call(opened(of))
             assert time.monotonic() - began < 6
-            assert caught.value.hint.startswith("Check security.protocol, sasl.mechanism, sasl.username")
+            assert caught.value.hint.startswith("Correct security.protocol, sasl.mechanism, sasl.username")
             assert "s3cr3t" not in f"{caught.value!r} {caught.value.hint}"
 
 
@@ -221,4 +221,4 @@ def test_a_certificate_of_an_unknown_authority_is_an_error_that_lasts(opened, tm
         trusting(known).check()
         with pytest.raises(LastingStreamError, match="certificate verify failed") as caught:
             trusting(unknown).check()
-        assert caught.value.hint == "Check the certificates and ssl.ca.location: --kafka-config KEY=VALUE"
+        assert caught.value.hint == "Check the certificates, and set ssl.ca.location with --kafka-config KEY=VALUE."

@@ -34,8 +34,13 @@ def test_targets_with_all_that_they_may_have_are_valid():
         (Backend.KAFKA, {"topic": "t"}, "A stream into Kafka needs brokers.", "--kafka-brokers kafka-1:9092,"),
         (Backend.KAFKA, {"brokers": "k"}, "A stream into Kafka needs a topic.", "--kafka-topic job-events"),
         (Backend.KAFKA, KAFKA | {"brokers": "http://k:9092"}, "--kafka-brokers 'http://k:9092' is not", "kafka-1:9092"),
-        (Backend.KAFKA, KAFKA | {"topic": ".."}, "--kafka-topic '..' is not valid.", "--kafka-topic job-events"),
-        (Backend.KAFKA, KAFKA | {"topic": 7}, "--kafka-topic '7' is not valid.", "--kafka-topic job-events"),
+        (
+            Backend.KAFKA,
+            KAFKA | {"topic": ".."},
+            "--kafka-topic '..' is not valid: it takes 1 to 249 ",
+            "--kafka-topic job-events",
+        ),
+        (Backend.KAFKA, KAFKA | {"topic": 7}, "--kafka-topic '7' is not valid: it takes", "--kafka-topic job-events"),
         (Backend.KAFKA, KAFKA | {"topics": "t"}, "into Kafka has no 'topics'.", "Did you mean topic?"),
         (Backend.KAFKA, KAFKA | {"config": ["x"]}, "config of a stream into Kafka is not an object", "KEY=VALUE"),
         (
@@ -74,7 +79,7 @@ def test_targets_with_all_that_they_may_have_are_valid():
         (
             Backend.PUBSUB,
             PUBSUB | {"key_file": "key.json"},
-            "--pubsub-key-file 'key.json' is not valid.",
+            "--pubsub-key-file 'key.json' is not valid: it takes the absolute path of a file.",
             "/run/secrets",
         ),
         (Backend.COMMAND, {}, "A stream into a program needs its command.", "--command 'python3"),
