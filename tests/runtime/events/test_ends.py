@@ -65,6 +65,18 @@ def test_a_tree_that_fails_has_an_event_and_another_once_a_retry_completes_it(
     assert told(ends) == [("tree.completed", 4, 0), ("tree.failed", 4, 1)]
 
 
+def test_the_log_names_the_event_of_an_end_and_says_nothing_where_none_was_written(
+    stage: Stage, app: Handlers, ends: Listening, caplog: pytest.LogCaptureFixture
+) -> None:
+    mend(app, set())
+    caplog.set_level("INFO", "hammerwork")
+    (job,) = stage.enqueue(Job("root"))
+    stage.work(app)
+    assert told(ends) == [("tree.completed", 4, 0)]
+    said = [one.getMessage() for one in caplog.records if "has ended" in one.getMessage()]
+    assert said == [f"The tree {job.id} has ended, and its event tree.completed was written."]
+
+
 def test_an_end_comes_after_the_events_of_its_last_job_and_never_early(
     stage: Stage, app: Handlers, ends: Listening
 ) -> None:

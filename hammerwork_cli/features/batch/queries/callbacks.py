@@ -102,7 +102,7 @@ def clear(database: Database, top: str) -> int:
 def look(
     database: Database, callbacks: list[Callback], clock: Callable[[], datetime]
 ) -> Iterator[tuple[Callback, Exception | None]]:
-    """Looks at what callbacks of one subject wait for; yields those that have fired, and those that failed.
+    """Looks at what callbacks of one subject wait for; yields those that acted, and those that failed.
 
     Returns a callback, and why it failed: one that cannot be read does not stop the others. Raises ConnectionLostError
     or UnreachableError if no server answers. Raises RetryableError if their jobs could not be counted.
@@ -263,15 +263,16 @@ def fire(database: Database, callback: Callback, counts: Counts, now: datetime) 
 
 
 def _announce(database: Database, callback: Callback, counts: Counts, now: datetime) -> bool:
-    """Writes the event of a callback, unless another worker has."""
+    """Writes the event of a callback if there is one; returns whether it did."""
     about = callback.announced or {}
     if not _closed(database, callback, CallbackState.FIRED, now):
         return False
     event, queue = about["type"], about["queue"]
     ended = Ended(callback.subject_id, queue, counts.total, counts.of(JobStatus.COMPLETED), counts.unsuccessful)
-    if event is not EventType.TREE_FAILED or ended.failed:
-        data = data_of(event).record(ended)
-        events.happened(database, event, ended.id, now, data, queue=queue, priority=about["priority"])
+    if (event is EventType.TREE_FAILED and not ended.failed) or not events.wanted(database, [event]):
+        return False
+    data = data_of(event).record(ended)
+    events.happened(database, event, ended.id, now, data, queue=queue, priority=about["priority"])
     return True
 
 
