@@ -24,7 +24,7 @@ from hammerwork_cli.config import elsewhere
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import NotFoundError, UsageError
+from hammerwork_cli.errors import AnswerIsNoError, NotFoundError, UsageError
 from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies
@@ -466,7 +466,7 @@ def import_(
 ) -> None:
     """
     They send the bodies and signatures of that version, so that receivers notice no difference. A webhook whose name
-    or id exists is skipped, and so is one that cannot be taken over: a note says why.
+    or id exists is skipped. If one cannot be imported, a note says why, the others are, and the exit code is 1.
 
     \b
     Examples:
@@ -478,7 +478,7 @@ def import_(
     database = context.database(changes=True)
     now, listed = context.now(database), queries.listed(database)
     known = {one.name for one in listed} | {one.id for one in listed}
-    new = [one for one in found.webhooks if known.isdisjoint({one.name, one.id})]
+    new = [one for one, _ in found.webhooks if known.isdisjoint({one.name, one.id})]
     context.confirm_profile()
 
     def write() -> None:
@@ -488,14 +488,16 @@ def import_(
             _prepare(database, now)
 
     database.transaction(write)
-    for line in found.notes:
+    for line in found.refused:
         context.note(line)
-    for one in found.webhooks:
-        if one not in new:
-            context.note(f"{one.name!r:.80} is there already, and stays as it is.")
+    for one, differences in found.webhooks:
+        for line in differences if one in new else [f"{one.name!r:.80} exists, and stays as it is."]:
+            context.note(line)
     _show_added(context, new, form)
     if new:
         note_upkeep(context, database, now, "deliveries of webhooks")
+    if found.refused:
+        raise AnswerIsNoError(f"{plural(len(found.refused), 'webhook')} could not be imported.")
 
 
 def _kept(context: Context) -> str:

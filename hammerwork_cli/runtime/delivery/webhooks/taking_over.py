@@ -1,7 +1,7 @@
 """Webhooks of ``webhooks.json``, in which version 3 of hammerwork (Rust) keeps those of its command line."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from hammerwork_cli.core.input.documents import json_of
@@ -13,11 +13,11 @@ from hammerwork_cli.runtime.delivery.webhooks.addresses import kind_of, literal
 from hammerwork_cli.runtime.delivery.webhooks.receivers import receiver
 from hammerwork_cli.runtime.delivery.webhooks.sending import LONGEST_TIMEOUT, MOST_RETRIES, validate
 
+Value = TypeVar("Value")
 _EVENTS = {event.removeprefix("job."): event for event in EventType if event.is_of_job}
 _PRIORITIES = frozenset(priority.word for priority in JobPriority)
 _RETRY_STATUSES = {408, 429, 500, 502, 503, 504}
 _USUAL_PAUSES = {"initial_delay_secs": 1, "max_delay_secs": 300, "backoff_multiplier": 2.0}
-_USUAL_RETRIES = 3
 _USUAL_TIMEOUT = 30
 
 
@@ -25,12 +25,13 @@ class TakenOver(NamedTuple):
     """What a ``webhooks.json`` holds for us.
 
     Attributes:
-        webhooks: send the body and the signature of hammerwork (Rust), so that receivers notice no difference.
-        notes: sentences about what differs, and about webhooks that cannot be taken over.
+        webhooks: with sentences about what differs. They send the body and the signature of hammerwork (Rust), so that
+            receivers notice no difference.
+        refused: sentences about the others, which cannot be taken over.
     """
 
-    webhooks: list[Webhook]
-    notes: list[str]
+    webhooks: list[tuple[Webhook, list[str]]]
+    refused: list[str]
 
 
 def taken_over(text: str) -> TakenOver:
@@ -45,70 +46,95 @@ def taken_over(text: str) -> TakenOver:
         raise UsageError(f"The file {error}.") from None
     if not isinstance(found, list):
         raise UsageError("The file is not a webhooks.json: it has no list.")
-    webhooks: list[Webhook] = []
-    notes: list[str] = []
+    webhooks: list[tuple[Webhook, list[str]]] = []
+    refused: list[str] = []
     for number, entry in enumerate(found, 1):
         name = entry.get("name") if isinstance(entry, dict) else None
         called = f"{name!r:.80}" if isinstance(name, str) else f"Number {number}"
         try:
-            if name in [webhook.name for webhook in webhooks]:
+            if name in [webhook.name for webhook, _ in webhooks]:
                 raise UsageError("the file has the name twice.")
-            webhook, differences = _webhook(entry)
+            fields = _Fields(entry)
+            webhook = _webhook(fields)
             validate(webhook)
+            webhooks.append((webhook, [f"{called}: {one}" for one in _differences(fields, webhook)]))
         except HammerworkError as error:
-            notes.append(f"{called} is not taken over: {error.message}")
-        except (KeyError, TypeError, ValueError, AttributeError):  # what it is, might be a secret
-            notes.append(f"{called} is not taken over: it is not written as version 3 does.")
-        else:
-            webhooks.append(webhook)
-            notes += [f"{called}: {difference}" for difference in differences]
-    return TakenOver(webhooks, notes)
+            refused.append(f"{called} was not imported: {error.message}")
+    return TakenOver(webhooks, refused)
 
 
-def _webhook(entry: Mapping[str, Any]) -> tuple[Webhook, list[str]]:
-    filters, retries = entry["filter"], entry["retry_policy"]
-    place = receiver(_text(entry["url"]))
+class _Fields:
+    """An object of the file. An error names the field and not what it holds, which might be a secret.
+
+    Args:
+        path: of the object, with a dot at its end.
+    """
+
+    def __init__(self, found: Any, path: str = "") -> None:
+        if not isinstance(found, dict):
+            raise UsageError(f"{path.rstrip('.') or 'it'} is not an object.")
+        self._found, self._path = found, path
+
+    def has(self, name: str) -> bool:
+        return self._found.get(name) is not None
+
+    def of(self, name: str, read: Callable[[Any], Value]) -> Value:
+        """The value of a field, as a function reads it that refuses others by any of the usual errors."""
+        if name not in self._found:
+            raise UsageError(f"{self._path}{name} is missing.")
+        try:
+            return read(self._found[name])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise UsageError(f"{self._path}{name} is not written as version 3 writes it.") from None
+
+    def below(self, name: str) -> "_Fields":
+        return self.of(name, lambda value: _Fields(value, f"{self._path}{name}."))
+
+
+def _webhook(entry: _Fields) -> Webhook:
+    filters = entry.below("filter")
+    url = entry.of("url", _text)
+    place = receiver(url)
     address = literal("127.0.0.1") if place.is_local else literal(place.host)
     is_special = address is not None and kind_of(address) is not None
     is_open = not (place.is_tls or place.is_local)
-    auth, authorizing = _auth(entry.get("auth"))
-    webhook = Webhook(
-        id=str(UUID(entry["id"])),
-        name=_text(entry["name"]),
-        url=_text(entry["url"]),
-        method=_text(entry["method"]),
+    auth, authorizing = entry.of("auth", _auth) if entry.has("auth") else ({}, {})
+    return Webhook(
+        id=entry.of("id", lambda value: str(UUID(value))),
+        name=entry.of("name", _text),
+        url=url,
+        method=entry.of("method", _text),
         # It had no other events than these, even where it took all.
-        events=tuple(_EVENTS[event] for event in filters["event_types"] or _EVENTS),
-        queues=tuple(_text(queue) for queue in filters["queue_names"]),
-        priorities=tuple(_priority(word) for word in filters["priorities"]),
-        headers=_literals({**entry["headers"], **authorizing}),
-        auth=_literals(auth),
-        secret=_literal(entry["secret"]) if entry.get("secret") else None,
+        events=filters.of("event_types", lambda words: tuple(_EVENTS[word] for word in words or _EVENTS)),
+        queues=filters.of("queue_names", lambda queues: tuple(map(_text, queues))),
+        priorities=filters.of("priorities", lambda words: tuple(map(_priority, words))),
+        headers={**entry.of("headers", _literals), **authorizing},
+        auth=auth,
+        secret=(entry.of("secret", _literal) or None) if entry.has("secret") else None,
         body=WebhookBody.ORIGINAL,
-        template=entry.get("payload_template"),
-        include_payload=bool(filters["include_payload"]),
+        template=entry.of("payload_template", _text) if entry.has("payload_template") else None,
+        include_payload=filters.of("include_payload", bool),
         allow_private=is_special,
         insecure=is_open,
-        timeout_seconds=min(int(entry.get("timeout_secs") or _USUAL_TIMEOUT), LONGEST_TIMEOUT),
-        max_retries=_retries(retries["max_attempts"]),
-        enabled=bool(entry["enabled"]),
+        timeout_seconds=entry.of("timeout_secs", _timeout) if entry.has("timeout_secs") else _USUAL_TIMEOUT,
+        max_retries=entry.below("retry_policy").of("max_attempts", lambda number: min(_number(number), MOST_RETRIES)),
+        enabled=entry.of("enabled", bool),
     )
-    return webhook, list(_differences(entry, webhook))
 
 
-def _differences(entry: Mapping[str, Any], webhook: Webhook) -> Iterable[str]:
-    filters, retries = entry["filter"], entry["retry_policy"]
-    if filters.get("min_processing_time_ms") is not None or filters.get("max_processing_time_ms") is not None:
+def _differences(entry: _Fields, webhook: Webhook) -> Iterable[str]:
+    filters, retries = entry.below("filter"), entry.below("retry_policy")
+    if filters.has("min_processing_time_ms") or filters.has("max_processing_time_ms"):
         yield "it gets events whatever the time that the job took: webhooks have no such filter."
-    if filters.get("metadata_filters"):
+    if filters.has("metadata_filters") and filters.of("metadata_filters", len):
         yield "it gets events whatever their metadata: webhooks have no such filter."
-    if retries["max_attempts"] != webhook.max_retries:
-        yield f"it has {webhook.max_retries} retries instead of {retries['max_attempts']}."
-    if any(retries.get(key, usual) != usual for key, usual in _USUAL_PAUSES.items()):
+    if (attempts := retries.of("max_attempts", _number)) > MOST_RETRIES:
+        yield f"it has {MOST_RETRIES} retries, the most there are, instead of {attempts}."
+    if any(retries.has(name) and retries.of(name, float) != usual for name, usual in _USUAL_PAUSES.items()):
         yield "its pauses between retries are those of all webhooks: 5 seconds to 12 hours."
-    if set(retries.get("retry_on_status_codes", _RETRY_STATUSES)) != _RETRY_STATUSES:
+    if retries.has("retry_on_status_codes") and retries.of("retry_on_status_codes", set) != _RETRY_STATUSES:
         yield "it tries again after the statuses 408, 425, 429 and 500 to 599."
-    if (entry.get("timeout_secs") or 0) > LONGEST_TIMEOUT:
+    if entry.has("timeout_secs") and entry.of("timeout_secs", _number) > LONGEST_TIMEOUT:
         yield f"its timeout is {LONGEST_TIMEOUT} seconds."
     if webhook.allow_private:
         yield "it may reach addresses that are not public, since its URL is one (--allow-private)."
@@ -133,10 +159,13 @@ def _literals(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: _literal(value) for name, value in values.items()}
 
 
-def _auth(auth: Mapping[str, Any] | None) -> tuple[dict[str, Any], Mapping[str, Any]]:
+def _auth(auth: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """How requests prove who sends them, and further headers that do."""
-    if auth is None:
-        return {}, {}
+    found, headers = _authorizing(auth)
+    return _literals(found), _literals(headers)
+
+
+def _authorizing(auth: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     kind = auth["type"]
     if kind == "Bearer":
         return {"bearer": auth["token"]}, {}
@@ -155,7 +184,11 @@ def _priority(word: Any) -> str:
     return str(word).lower()
 
 
-def _retries(attempts: Any) -> int:
-    """How often a request is repeated: as often as all are, if nobody chose it."""
-    usual = Webhook._field_defaults["max_retries"]
-    return int(usual) if attempts == _USUAL_RETRIES else min(int(attempts), MOST_RETRIES)
+def _number(value: Any) -> int:
+    if not isinstance(value, int):
+        raise TypeError
+    return value
+
+
+def _timeout(seconds: Any) -> int:
+    return min(_number(seconds) or _USUAL_TIMEOUT, LONGEST_TIMEOUT)

@@ -75,8 +75,8 @@ def test_a_webhook_is_taken_over_whole():
             payload_template=template,
         )
     )
-    (made,) = found.webhooks
-    assert found.notes == []
+    ((made, differences),) = found.webhooks
+    assert (differences, found.refused) == ([], [])
     assert (made.id, made.name, made.url, made.method) == (ID, "ci", "https://hooks.example/ci", "PUT")
     assert made.events == (EventType.JOB_FAILED, EventType.JOB_TIMED_OUT)
     assert (made.queues, made.priorities) == (("a", "b"), ("high", "critical"))
@@ -96,19 +96,18 @@ def test_a_webhook_is_taken_over_whole():
     ],
 )
 def test_every_authorization_is_taken_over(auth, ours, headers):
-    (made,) = taken(hook(auth=auth)).webhooks
+    ((made, _),) = taken(hook(auth=auth)).webhooks
     assert (made.auth, made.headers) == (ours, headers)
 
 
 def test_a_webhook_for_all_events_gets_those_that_version_3_has():
-    (made,) = taken(hook()).webhooks
+    ((made, _),) = taken(hook()).webhooks
     assert {*made.events} == {event for event in EventType if event.is_of_job}
 
 
-def test_retries_that_nobody_chose_become_the_usual_ones():
-    found = taken(hook())
-    assert found.webhooks[0].max_retries == 8
-    assert found.notes == ["'ci': it has 8 retries instead of 3."]
+def test_a_webhook_keeps_its_number_of_retries():
+    ((made, differences),) = taken(hook()).webhooks
+    assert (made.max_retries, differences) == (3, [])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +115,7 @@ def test_retries_that_nobody_chose_become_the_usual_ones():
     [
         ({"filter": {"min_processing_time_ms": 5}}, "whatever the time"),
         ({"filter": {"metadata_filters": {"a": "b"}}}, "whatever their metadata"),
-        ({"retry_policy": {"max_attempts": 1000}}, "50 retries instead of 1000"),
+        ({"retry_policy": {"max_attempts": 1000}}, "50 retries, the most there are, instead of 1000"),
         ({"retry_policy": {"initial_delay_secs": 60}}, "pauses between retries"),
         ({"retry_policy": {"retry_on_status_codes": [404]}}, "tries again after the statuses"),
         ({"timeout_secs": 9000}, "its timeout is 300 seconds"),
@@ -127,8 +126,7 @@ def test_retries_that_nobody_chose_become_the_usual_ones():
 )
 def test_differences_are_said(fields, note):
     found = taken(hook(**{**fields, "retry_policy": {"max_attempts": 2, **fields.get("retry_policy", {})}}))
-    assert len(found.webhooks) == 1
-    (said,) = found.notes
+    ((_, (said,)),) = found.webhooks
     assert note in said
 
 
@@ -141,31 +139,49 @@ def test_differences_are_said(fields, note):
         ({"secret": "env:s3cret"}, "begins with env:"),
         ({"headers": {"Host": "s3cret"}}, "cannot set the header Host"),
         ({"headers": {"X": "s3cret\n"}}, "control character"),
-        ({"headers": {"X": 1}}, "not written as version 3"),
-        ({"auth": {"type": "Other", "s3cret": 1}}, "not written as version 3"),
-        ({"auth": {"type": "Bearer"}}, "not written as version 3"),
-        ({"id": "s3cret"}, "not written as version 3"),
-        ({"name": 7}, "not written as version 3"),
-        ({"filter": {"event_types": ["exploded"]}}, "not written as version 3"),
-        ({"filter": {"priorities": ["urgent"]}}, "not written as version 3"),
-        ({"retry_policy": {"max_attempts": "many"}}, "not written as version 3"),
+        ({"headers": {"X": 1}}, ": headers is not written as version 3 writes it."),
+        ({"auth": {"type": "Other", "s3cret": 1}}, ": auth is not written as version 3 writes it."),
+        ({"auth": {"type": "Bearer"}}, ": auth is not written as version 3 writes it."),
+        ({"auth": {"type": "Custom", "headers": {"X": 1}}}, ": auth is not written"),
+        ({"id": "s3cret"}, ": id is not written as version 3 writes it."),
+        ({"name": 7}, "Number 1 was not imported: name is not written as version 3 writes it."),
+        ({"filter": {"event_types": ["exploded"]}}, ": filter.event_types is not written"),
+        ({"filter": {"priorities": ["urgent"]}}, ": filter.priorities is not written"),
+        ({"filter": {"metadata_filters": 7}}, ": filter.metadata_filters is not written"),
+        ({"retry_policy": {"max_attempts": "many"}}, ": retry_policy.max_attempts is not written"),
+        ({"retry_policy": {"retry_on_status_codes": 7}}, ": retry_policy.retry_on_status_codes is not written"),
+        ({"retry_policy": {"max_delay_secs": "s3cret"}}, ": retry_policy.max_delay_secs is not written"),
+        ({"timeout_secs": "s3cret"}, ": timeout_secs is not written"),
+        ({"payload_template": 7}, ": payload_template is not written"),
         ({"payload_template": "{{event.id}}"}, "not JSON"),
     ],
 )
 def test_a_webhook_that_cannot_be_taken_over_is_said_and_the_rest_is_taken(fields, note):
     other = hook(name="other")
     found = taken(hook(**fields), other, 7, None, [])
-    assert [webhook.name for webhook in found.webhooks] == ["other"]
-    assert note in found.notes[0]
-    assert "is not taken over" in found.notes[0]
-    assert "s3cret" not in "".join(found.notes).replace("'s3cret' is not a method", "")
-    assert len(found.notes) == 5
+    assert [webhook.name for webhook, _ in found.webhooks] == ["other"]
+    assert note in found.refused[0]
+    assert "was not imported" in found.refused[0]
+    assert "s3cret" not in "".join(found.refused).replace("'s3cret' is not a method", "")
+    assert len(found.refused) == 4
+    assert [line.partition(": ")[2] for line in found.refused[1:]] == [
+        "it is not an object.",
+        "it is not an object.",
+        "it is not an object.",
+    ]
+
+
+@pytest.mark.parametrize("name", ["id", "url", "filter", "retry_policy", "enabled", "headers"])
+def test_a_field_that_is_missing_is_named(name):
+    entry = hook()
+    del entry[name]
+    assert taken(entry).refused == [f"'ci' was not imported: {name} is missing."]
 
 
 def test_a_name_that_comes_twice_is_taken_over_once():
     found = taken(hook(), hook(url="https://elsewhere.example/"))
-    assert [webhook.url for webhook in found.webhooks] == ["https://hooks.example/ci"]
-    assert "twice" in found.notes[-1]
+    assert [webhook.url for webhook, _ in found.webhooks] == ["https://hooks.example/ci"]
+    assert "twice" in found.refused[-1]
 
 
 @pytest.mark.parametrize("text", ["", " \n", "[]"])
@@ -182,7 +198,7 @@ def test_another_file_is_refused(text):
 def test_a_receiver_of_version_3_notices_no_difference(receiving):
     receiver = receiving()
     auth = {"type": "ApiKey", "header_name": "X-Key", "api_key": "k3y"}
-    (made,) = taken(hook(url=receiver.url, auth=auth, secret="s3cret")).webhooks
+    ((made, _),) = taken(hook(url=receiver.url, auth=auth, secret="s3cret")).webhooks
     assert send(made, record(), delivery_id="evt_1", now=NOW).status == 200
     (arrived,) = receiver.arrived
     assert arrived.headers["x-key"] == "k3y"
