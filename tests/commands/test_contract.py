@@ -753,7 +753,7 @@ FAILING = {
     "webhook replay": "{webhook} --only some",
     "webhook stats": "nothing",
     "webhook test": "{webhook} --event-type nothing",
-    "webhook verify": "--secret s --headers /nowhere --body /nowhere",
+    "webhook verify": "--secret env:PATH --headers /nowhere --body /nowhere",
     "webhook import": "/nowhere",
     "streaming list": "more",
     "streaming show": "nothing",

@@ -9,6 +9,7 @@ from hammerwork_cli.features.event.model import OF_STATUS, Event, EventJob, Even
 from hammerwork_cli.features.event.shapes import BATCH, CRON, JOB, QUEUE, TREE, WORKER, WORKFLOW, Ended
 
 JOB_ID, OTHER_ID = "0d7c21a4-5c1e-4c7c-9a55-3f6f5d0b7e11", "5b1f9d52-7a40-4b7e-8b57-1f0f5d8d2a42"
+PAYLOAD = '{"to": "ada@example.org"}'
 _STATUSES: Mapping[EventType, JobStatus] = {event: status for status, event in OF_STATUS.items()} | {
     EventType.JOB_ENQUEUED: JobStatus.PENDING,
     EventType.JOB_STARTED: JobStatus.RUNNING,
@@ -25,11 +26,15 @@ _ERRORS = {
 }
 
 
-def sample(event: EventType, now: datetime, *, queue: str = "mail") -> Event:
-    """An event of a type, about a job, a batch or whatever it is about."""
+def sample(event: EventType, now: datetime, *, queue: str = "mail", payload: bool = False) -> Event:
+    """An event of a type, about a job, a batch or whatever it is about.
+
+    Args:
+        payload: whether the event of a job has a payload.
+    """
     if event.is_of_job:
         status = _STATUSES[event]
-        job = _job(status, now, queue)
+        job = _job(status, now, queue)._replace(stored_payload=PAYLOAD if payload else None)
         return Event(event_id(event, job.id, now), event, now, JOB.record(job), queue, job.priority, job.id, job.id)
     data = _data(event, now, queue)
     return Event(event_id(event, JOB_ID, now), event, now, data, None if event is EventType.WORKER_LOST else queue)

@@ -69,7 +69,7 @@ def event_of(call: Call, *, payload: bool) -> Event:
     given, event = call.body, EventType(call.body.get("event_type", EventType.JOB_COMPLETED))
     if "job_id" in given:
         return events.about(call.database, event, resolve(call.database, given["job_id"]), call.now, payload=payload)
-    return sample(event, call.now, queue=given.get("queue", "test"))
+    return sample(event, call.now, queue=given.get("queue", "test"), payload=payload)
 
 
 def enable(call: Call) -> Answer:

@@ -48,6 +48,14 @@ def add(run: Run, url: str, *words: str, name: str = "chat", to: str = URL) -> s
     return found
 
 
+def kept(folder: Path, *secrets: str) -> list[str]:
+    """Secrets in files, as options name them."""
+    files = [folder / f"secret-{number}" for number, _ in enumerate(secrets)]
+    for file, secret in zip(files, secrets, strict=True):
+        file.write_text(secret)
+    return [f"@{file}" for file in files]
+
+
 def show(run: Run, url: str, name: str = "chat") -> dict[str, Any]:
     found: dict[str, Any] = run("webhook", "show", name, "--format", "json", url=url).json
     return found
@@ -126,9 +134,17 @@ def test_each_option_is_stored(run: Run, lite_url: str, tmp_path: Path) -> None:
         ("--name chat --url https://h.example", "already. Change it with: hammerwork webhook update chat", 6),
         ("--name a --url https://h.example --template {", "The template", 2),
         ('--name a --url https://h.example --template {"a":"{{event.typo}}"}', "names no field", 2),
-        ("--name a --url https://h.example --secret whsec_!", "base64", 2),
-        ("--name a --url https://h.example --auth-token env:PGPASSWORD", "opens the database", 2),
-        ("--name a --url https://h.example --auth-token a --basic-auth b:c", "one of --auth-token", 2),
+        ("--name a --url https://h.example --secret hello", "--secret does not take the secret itself: others", 2),
+        ("--name a --url https://h.example --auth-token HOOK_TOKEN", "Write env:NAME, @FILE, or - for stdin.", 2),
+        ("--name a --url https://h.example --basic-auth b:c", "--basic-auth does not take the secret itself", 2),
+        ("--name a --url https://h.example --api-key k", "--api-key does not take the secret itself", 2),
+        ("--name a --url https://h.example --secret=", "--secret is empty.", 2),
+        (
+            "--name a --url https://h.example --auth-token env:PGPASSWORD",
+            "--auth-token names PGPASSWORD, which opens",
+            2,
+        ),
+        ("--name a --url https://h.example --auth-token env:A --basic-auth env:B", "one of --auth-token", 2),
         ("--name a --url https://h.example --header Host=x", "cannot set the header Host", 2),
         ("--name a --url https://h.example --timeout 10m", "1 to 300 seconds", 2),
     ],
@@ -197,7 +213,8 @@ def test_both_secrets_sign_while_a_secret_is_changed(
     run: Run, migrated_url: str, receiving: Any, tmp_path: Path
 ) -> None:
     receiver = receiving(answer())
-    add(run, migrated_url, "--secret", "old-secret", "--allow-private", to=receiver.url)
+    old_secret, other, third = kept(tmp_path, "old-secret", "another", "given-secret")
+    add(run, migrated_url, "--secret", old_secret, "--allow-private", to=receiver.url)
     rotated = run("webhook", "rotate-secret", "chat", "--keep-old", "1h", url=migrated_url)
     new = rotated.stdout.strip()
     assert new.startswith("whsec_")
@@ -206,11 +223,11 @@ def test_both_secrets_sign_while_a_secret_is_changed(
     (tmp_path / "body").write_bytes(arrived.body)
     (tmp_path / "headers").write_text("\n".join(f"{name}: {value}" for name, value in arrived.headers.items()))
     files = ("--headers", str(tmp_path / "headers"), "--body", str(tmp_path / "body"))
-    for secret in ("old-secret", new):
+    for secret in (old_secret, *kept(tmp_path, new)):
         assert run("webhook", "verify", "--secret", secret, *files).stdout == "The signature is valid.\n"
-    wrong = run("webhook", "verify", "--secret", "another", *files)
+    wrong = run("webhook", "verify", "--secret", other, *files)
     assert (wrong.exit_code, "another body, id or timestamp, or by another secret" in wrong.stderr) == (1, True)
-    given = run("webhook", "rotate-secret", "chat", "--secret", "given-secret", "--keep-old", "0s", url=migrated_url)
+    given = run("webhook", "rotate-secret", "chat", "--secret", third, "--keep-old", "0s", url=migrated_url)
     assert (given.exit_code, "given-secret" in given.stdout) == (0, False)
 
 
@@ -283,19 +300,24 @@ def test_a_list_says_what_is_wrong_with_a_webhook(run: Run, lite_url: str) -> No
 
 
 def test_a_test_shows_the_request_and_the_answer_and_fails_unless_it_is_2xx(
-    run: Run, lite_url: str, receiving: Any
+    run: Run, lite_url: str, receiving: Any, tmp_path: Path
 ) -> None:
     receiver = receiving(answer("500 Internal Server Error", b"no\x1b[31m"), answer("204 No Content"))
-    add(run, lite_url, "--allow-private", "--auth-token", "t0ken-of-test", to=receiver.url)
+    token = kept(tmp_path, "t0ken-of-test")
+    target = f"{receiver.url}/a/path-of-secrets?b=1"
+    add(run, lite_url, "--allow-private", "--include-payload", "--auth-token", *token, to=target)
     run("webhook", "disable", "chat", url=lite_url)
     failed = run("webhook", "test", "chat", "--queue", "reports", url=lite_url)
     assert failed.exit_code == 1
-    assert failed.stderr == "Error: The receiver did not accept it: it answered 500.\n"
+    assert failed.stderr == "Error: The receiver answered 500.\n  Only 2xx means that it has the event.\n"
+    assert failed.stdout.startswith("> POST ")
+    assert "/a/***?b=1 HTTP/1.1\n" in failed.stdout
     assert "> Authorization: Bearer ***" in failed.stdout
     assert "< 500 after" in failed.stdout
     assert "\x1b" not in failed.stdout
     sent = json.loads(receiver.arrived[0].body)
     assert (sent["type"], sent["data"]["queue"]) == ("job.completed", "reports")
+    assert sent["data"]["payload"] == {"to": "ada@example.org"}
     assert receiver.arrived[0].headers["authorization"] == "Bearer t0ken-of-test"
     write(lite_url, job(5, JobStatus.DEAD))
     done = run(
@@ -309,10 +331,11 @@ def test_a_test_that_nobody_answers_says_why(run: Run, lite_url: str) -> None:
     add(run, lite_url, "--allow-private", to="http://127.0.0.1:1/")
     refused = run("webhook", "test", "chat", url=lite_url)
     assert (refused.exit_code, refused.stdout.splitlines()[-1][:11]) == (1, "< no answer")
-    assert refused.stderr == "Error: The receiver did not accept it: 127.0.0.1:1 accepts no connections.\n"
+    assert refused.stderr == "Error: 127.0.0.1:1 accepts no connections.\n"
     unset = add(run, lite_url, "--secret", "env:NOT_SET_ANYWHERE", name="unset")
     said = run("webhook", "test", unset, url=lite_url)
-    assert (said.exit_code, "The variable NOT_SET_ANYWHERE is not set." in said.stderr) == (1, True)
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert said.stderr.startswith("Error: The variable NOT_SET_ANYWHERE is not set. Set it for this program")
 
 
 def test_the_example_of_each_event_fits_the_schema(run: Run) -> None:
@@ -356,9 +379,9 @@ def test_the_file_of_version_3_is_found_and_config_show_names_the_command(
 
 def test_no_secret_leaves_the_database(run: Run, lite_url: str, tmp_path: Path) -> None:
     secrets = ["s3cret-of-signing", "s3cret-of-token", "s3cret-of-header"]
-    words = ("--secret", secrets[0], "--auth-token", secrets[1], "--header", f"X-Key={secrets[2]}")
-    webhook = add(run, lite_url, *words)
-    run("webhook", "rotate-secret", "chat", "--secret", "s3cret-that-is-new", url=lite_url)
+    signing, token, new = kept(tmp_path, *secrets[:2], "s3cret-that-is-new")
+    webhook = add(run, lite_url, "--secret", signing, "--auth-token", token, "--header", f"X-Key={secrets[2]}")
+    assert run("webhook", "rotate-secret", "chat", "--secret", new, url=lite_url).exit_code == 0
     deliver(lite_url, 1, "Dead", webhook=webhook)
     backup = tmp_path / "backup.jsonl"
     shown = [

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shlex
 import subprocess
 import sys
@@ -30,6 +31,13 @@ from tests.runtime.delivery.webhooks.receivers import Receiving, answer
 
 Run = Callable[..., Any]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture(autouse=True)
+def secret_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The file of the secret with which `add` adds webhooks."""
+    (tmp_path / "secret").write_text(SECRET)
+    monkeypatch.setenv("SECRET_FILE", str(tmp_path / "secret"))
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +77,7 @@ def dying() -> Handlers:
 
 
 def add(run: Run, stage: Stage, receiver: Receiving, *words: str, name: str = "chat") -> str:
-    options = ("--allow-private", "--secret", SECRET, "--timeout", "20s", *words)
+    options = ("--allow-private", "--secret", f"@{os.environ['SECRET_FILE']}", "--timeout", "20s", *words)
     done = run("webhook", "add", "--name", name, "--url", receiver.url, *options, url=stage.url)
     assert done.exit_code == 0, done.stderr
     found: str = done.stdout.strip()
@@ -88,11 +96,12 @@ def statuses(stage: Stage) -> list[str]:
 
 
 def test_a_job_dies_and_a_receiver_can_prove_who_says_so(
-    stage: Stage, crew: Crew, run: Run, receiving: Any, caplog: pytest.LogCaptureFixture
+    stage: Stage, crew: Crew, run: Run, receiving: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG, "hammerwork")
     receiver = receiving(answer("200 OK", b"thanks"))
-    add(run, stage, receiver, "--events", "dead", "--auth-token", "t0ken-of-test")
+    (tmp_path / "token").write_text("t0ken-of-test")
+    add(run, stage, receiver, "--events", "dead", "--auth-token", f"@{tmp_path / 'token'}")
     crew.begin(handlers=dying())
     (job,) = stage.enqueue(Job("dies"))
     until(lambda: receiver.arrived)

@@ -78,7 +78,7 @@ def try_(
     database = context.database()
     stream, now = queries.named(database, required(name, named)), context.now(database)
     if job is None:
-        event = sample(event_name, now, queue=queue)
+        event = sample(event_name, now, queue=queue, payload=stream.include_payload)
     else:
         event = events.about(database, event_name, resolve(database, job), now, payload=stream.include_payload)
     record, key = event.record(), events.key_of(str(stream.partitioning), event)

@@ -96,7 +96,7 @@ class WebhookSettings:
     basic_auth: Annotated[
         str | None,
         typer.Option(
-            "--basic-auth", metavar="SECRET", help="USER:PASSWORD for HTTP basic authentication, as a secret."
+            "--basic-auth", metavar="SECRET", help="USER:PASSWORD of HTTP basic authentication: env:NAME, @FILE, or -."
         ),
     ] = None
     api_key_header: Annotated[
@@ -167,7 +167,7 @@ class WebhookSettings:
             name, equals, value = line.partition("=")
             if not equals:
                 raise UsageError(f"The header {name[:40]!r} has no value.", hint="Write NAME=VALUE.")
-            found[name.strip()] = secrets.given(value.strip()) if value.startswith("@") else value.strip()
+            found[name.strip()] = secrets.given(value.strip(), "--header") if value.startswith("@") else value.strip()
         return found if lines else None
 
     def _auth(self) -> dict[str, str] | None:
@@ -175,11 +175,11 @@ class WebhookSettings:
         if len(ways) > 1:
             raise UsageError("A webhook has one of --auth-token, --basic-auth and --api-key.")
         if self.auth_token is not None:
-            return {"bearer": secrets.given(self.auth_token)}
+            return {"bearer": secrets.given(self.auth_token, "--auth-token")}
         if self.basic_auth is not None:
-            return {"basic": secrets.given(self.basic_auth)}
+            return {"basic": secrets.given(self.basic_auth, "--basic-auth")}
         if self.api_key is not None:
-            return {"header": self.api_key_header or "X-API-Key", "key": secrets.given(self.api_key)}
+            return {"header": self.api_key_header or "X-API-Key", "key": secrets.given(self.api_key, "--api-key")}
         return None
 
 
@@ -225,7 +225,11 @@ def add(
     """
     context: Context = ctx.obj
     new_secret = secrets.new_secret() if secret is None else None
-    fields = {"events": DEFAULT_EVENTS, "secret": new_secret or secrets.given(secret or ""), **settings.read()}
+    fields = {
+        "events": DEFAULT_EVENTS,
+        "secret": new_secret or secrets.given(secret or "", "--secret"),
+        **settings.read(),
+    }
     webhook = Webhook(new_id(), _name(name), url, **fields)
     validate(webhook)
     database = context.database(changes=True)
@@ -321,7 +325,7 @@ def rotate_secret(
     context: Context = ctx.obj
     new_secret = secrets.new_secret() if secret is None else None
     kept = duration_of(keep_old)
-    given = new_secret or secrets.given(secret or "")
+    given = new_secret or secrets.given(secret or "", "--secret")
     database = context.database(changes=True)
     old, now = queries.named(database, required(name, named)), context.now(database)
     webhook = old._replace(secret=given, old_secret=old.secret, old_until=now + kept)

@@ -49,7 +49,7 @@ def try_(
     database = context.database()
     webhook, now = queries.named(database, required(name, named)), context.now(database)
     if job is None:
-        record = sample(event, now, queue=queue).record()
+        record = sample(event, now, queue=queue, payload=webhook.include_payload).record()
     else:
         record = events.about(database, event, resolve(database, job), now, payload=webhook.include_payload).record()
     answer = send(webhook, record, delivery_id=new_id(), now=now)
@@ -59,12 +59,15 @@ def try_(
         answer.status,
         answer.error or answer.text,
         answer.seconds,
+        answer.request_line,
         answer.request_headers,
         answer.request_body,
     )
     context.answer(views.EXCHANGE.record(shown), form, lambda: views.exchange_text(shown))
-    if answer.status is None or not 200 <= answer.status < 300:
-        raise AnswerIsNoError(f"The receiver did not accept it: {answer.error or f'it answered {answer.status}.'}")
+    if answer.status is None:
+        raise AnswerIsNoError(str(answer.error))
+    if not 200 <= answer.status < 300:
+        raise AnswerIsNoError(f"The receiver answered {answer.status}.", hint="Only 2xx means that it has the event.")
 
 
 def verify(
@@ -90,8 +93,9 @@ def verify(
     """
     context: Context = ctx.obj
     oldest: timedelta = duration_of(tolerance)
-    key = secrets.resolved(secrets.given(secret))
+    given = secrets.given(secret, "--secret")
     head, content = disk.text(headers), _bytes(body)
+    key = secrets.resolved(given)
     signature.verify(signature.headers_of(head), content, key, context.now(), oldest)
     context.answer(views.VERIFIED.record({"valid": True}), form, lambda: ["The signature is valid."])
 

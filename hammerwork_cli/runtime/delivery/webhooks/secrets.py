@@ -21,24 +21,26 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _FORMS = "Write env:NAME, @FILE, or - for stdin."
 
 
-def given(value: str) -> str:
-    """Returns a secret as it is stored.
+def given(value: str, option: str) -> str:
+    """Returns the secret of an option as it is stored.
 
     ``env:NAME`` stays as it is: :func:`resolved` reads the variable where the secret is used. ``@FILE`` and ``-``
-    (stdin) are read now, without the line break at the end. Any other text is the secret itself.
+    (stdin) are read now, without the line break at the end. Any other text might be the secret itself.
 
     Raises:
-        UsageError: it is empty, too long or unreadable, or holds a control character.
+        UsageError: it is none of these; or the secret is empty, too long or unreadable, or holds a control character.
     """
     if value == "-":
         value = disk.line()
     elif value.startswith("@"):
         value = disk.text(value[1:], LONGEST + 2).rstrip("\r\n")
-    check(value)
+    elif value and not value.startswith(_VARIABLE):
+        raise UsageError(f"{option} does not take the secret itself: others can read a command line.", hint=_FORMS)
+    check(value, option)
     return value
 
 
-def check(value: str, name: str = "A secret") -> None:
+def check(value: str, name: str = "The secret") -> None:
     """Checks a secret as it is stored, but not whether its variable exists.
 
     Raises:
@@ -51,7 +53,7 @@ def check(value: str, name: str = "A secret") -> None:
         if not _NAME.fullmatch(variable):
             raise UsageError(f"{name} names no variable after env:.", hint="Write env:NAME.")
         if _OWN.fullmatch(variable):
-            raise UsageError(f"{name} is {variable}, which opens the database and is not sent.")
+            raise UsageError(f"{name} names {variable}, which opens the database and is not sent.")
     elif problem := _problem(value):
         raise UsageError(f"{name} {problem}.")
 
@@ -69,7 +71,8 @@ def resolved(value: str) -> str:
     problem = _problem(found) if found else "is not set"
     if problem:
         raise ConfigError(
-            f"The variable {name:.100} {problem}.", hint="Set it where the workers start that deliver webhooks."
+            f"The variable {name:.100} {problem}.",
+            hint="Set it for this program, and for workers that deliver webhooks.",
         )
     return found
 

@@ -50,7 +50,8 @@ class DeliveryAnswer(NamedTuple):
         retry_after: how long the receiver asks to wait.
         error: why there is no answer, in a sentence; ``None`` with a status.
         seconds: how long the exchange took.
-        request_headers: as they were sent, but for masked secrets; empty if nothing could be sent.
+        request_line: as it was sent, but for masked parts of the path; empty if no request could be made.
+        request_headers: as they were sent, but for masked secrets; empty if no request could be made.
         request_body: as it was sent.
     """
 
@@ -59,6 +60,7 @@ class DeliveryAnswer(NamedTuple):
     retry_after: timedelta | None = None
     error: str | None = None
     seconds: float = 0.0
+    request_line: str = ""
     request_headers: Mapping[str, str] = {}
     request_body: str = ""
 
@@ -103,6 +105,7 @@ def _check_receiver(webhook: Webhook) -> None:
 class _Request(NamedTuple):
     receiver: Receiver
     content: bytes  # head and body
+    line: str  # its first line, as it may be shown
     shown: Mapping[str, str]
     body: bytes
     secrets: tuple[str, ...]
@@ -139,6 +142,7 @@ def send(
     return answer._replace(
         text=_without(answer.text, request.secrets)[:KEPT],
         seconds=time.monotonic() - started,
+        request_line=request.line,
         request_headers=request.shown,
         request_body=request.body.decode(),
     )
@@ -168,10 +172,12 @@ def _request(webhook: Webhook, record: Mapping[str, Any], delivery_id: str, now:
     kept = {name: value for name, value in ours.items() if name.lower() not in replaced}
     start = headers.head(f"{webhook.method} {place.target} HTTP/1.1", {**kept, **added.headers})
     hidden = {*keys, *(key.removeprefix(secrets.PREFIX) for key in keys), *added.secrets}
-    hidden |= {part for part in (place.target, *re.split(r"[/?&=]", place.target)) if len(part) >= SHORTEST_OF_PATH}
+    parts = {part for part in re.split(r"[/?&=]", place.target) if len(part) >= SHORTEST_OF_PATH}
+    hidden |= {part for part in (place.target, *parts) if len(part) >= SHORTEST_OF_PATH}
     return _Request(
         place,
         start + body,
+        f"{webhook.method} {_without(place.target, tuple(sorted(parts, key=len, reverse=True)))} HTTP/1.1",
         {**kept, **added.shown},
         body,
         tuple(sorted((secret for secret in hidden if len(secret) >= SHORTEST_SECRET), key=len, reverse=True)),

@@ -354,7 +354,10 @@ def test_a_variable_that_is_missing_is_named(receiving, monkeypatch):
     monkeypatch.delenv("HOOK_TOKEN", raising=False)
     receiver = receiving()
     got = sent(receiver.url, auth={"bearer": "env:HOOK_TOKEN"})
-    assert got.error == "The variable HOOK_TOKEN is not set. Set it where the workers start that deliver webhooks."
+    assert (
+        got.error
+        == "The variable HOOK_TOKEN is not set. Set it for this program, and for workers that deliver webhooks."
+    )
     assert verdict(got) is Verdict.RETRY
     assert receiver.connections == 0
 

@@ -19,10 +19,9 @@ def test_a_secret_is_taken_from_where_it_is(tmp_path, monkeypatch):
     file.write_text("from a file\n")
     monkeypatch.setattr("sys.stdin", io.StringIO("from stdin\nmore"))
     monkeypatch.setenv("HOOK_SECRET", "from a variable")
-    assert secrets.given(f"@{file}") == "from a file"
-    assert secrets.given("-") == "from stdin"
-    assert secrets.given("literal") == "literal"
-    assert secrets.given("env:HOOK_SECRET") == "env:HOOK_SECRET"
+    assert secrets.given(f"@{file}", "--secret") == "from a file"
+    assert secrets.given("-", "--secret") == "from stdin"
+    assert secrets.given("env:HOOK_SECRET", "--secret") == "env:HOOK_SECRET"
     assert secrets.resolved("env:HOOK_SECRET") == "from a variable"
     assert secrets.resolved("literal") == "literal"
 
@@ -34,15 +33,29 @@ def test_a_secret_is_taken_from_where_it_is(tmp_path, monkeypatch):
         ("env:", "names no variable"),
         ("env:1A", "names no variable"),
         ("env:A B", "names no variable"),
-        ("a s3cret\nb", "control character"),
-        ("a s3cret\x85b", "control character"),
-        ("s3cret" * 1000, "4,096 characters"),
+        ("a s3cret", "--secret does not take the secret itself"),
         ("@/nowhere/at/all", "cannot be read"),
     ],
 )
 def test_a_secret_is_refused_without_being_repeated(value, message):
     with pytest.raises(UsageError, match=message) as refused:
-        secrets.given(value)
+        secrets.given(value, "--secret")
+    assert "s3cret" not in f"{refused.value.message} {refused.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a s3cret\nb", "--secret holds a control character"),
+        ("a s3cret\x85b", "--secret holds a control character"),
+        ("s3cret" * 600 + "x" * 497, "--secret has more than 4,096 characters"),
+        ("\n", "--secret is empty"),
+    ],
+)
+def test_the_secret_in_a_file_is_refused_without_being_repeated(tmp_path, content, message):
+    (tmp_path / "secret").write_text(content)
+    with pytest.raises(UsageError, match=message) as refused:
+        secrets.given(f"@{tmp_path / 'secret'}", "--secret")
     assert "s3cret" not in f"{refused.value.message} {refused.value.hint}"
 
 
