@@ -134,6 +134,7 @@ def test_each_option_is_stored(run: Run, lite_url: str, tmp_path: Path) -> None:
         ("--name chat --url https://h.example", "already. Change it with: hammerwork webhook update chat", 6),
         ("--name a --url https://h.example --template {", "The template", 2),
         ('--name a --url https://h.example --template {"a":"{{event.typo}}"}', "names no field", 2),
+        ('--name a --url https://h.example --template {"a":"{{event.data.quue}}"}', "Did you mean queue?", 2),
         ("--name a --url https://h.example --secret hello", "--secret does not take the secret itself: others", 2),
         ("--name a --url https://h.example --auth-token HOOK_TOKEN", "Write env:NAME, @FILE, or - for stdin.", 2),
         ("--name a --url https://h.example --basic-auth b:c", "--basic-auth does not take the secret itself", 2),

@@ -1,11 +1,13 @@
 """Bodies of requests: an event as Standard Webhooks, CloudEvents or hammerwork (Rust) have it, or by a template."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from hammerwork_cli.features.event.model import EventType
+from hammerwork_cli.features.event.shapes import data_of
 from hammerwork_cli.features.webhook.model import Webhook, WebhookBody
 from hammerwork_cli.runtime.delivery import cloudevents
 from hammerwork_cli.runtime.delivery.webhooks import templates
@@ -24,12 +26,29 @@ FIELDS: dict[WebhookBody, templates.Fields] = {
         **dict.fromkeys(
             ("event_id", "job_id", "queue_name", "event_type", "priority", "timestamp", "processing_time_ms"), False
         ),
-        "error": frozenset({"message", "error_type", "details", "retry_attempt"}),
+        "error": dict.fromkeys(("message", "error_type", "details", "retry_attempt"), False),
         "payload": True,
         "metadata": True,
     },
 }
-"""What a template may name, by the body that it stands for."""
+"""What a template may name, by the body that it stands for, whatever the event."""
+
+
+def fields(form: WebhookBody, events: Iterable[EventType]) -> templates.Fields:
+    """What a template may name in place of a body, for a webhook of these types of events."""
+    data: dict[str, templates.Fields | bool] = {}
+    for event in events:
+        for name, schema in data_of(event).schema["properties"].items():
+            data[name] = not _SCALARS.issuperset(_types(schema))
+    return {name: data if name == "data" and data else below for name, below in FIELDS[form].items()}
+
+
+_SCALARS = frozenset({"string", "number", "integer", "boolean", "null"})
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    found = schema.get("type", "any")
+    return found if isinstance(found, list) else [found]
 
 
 def content_type(webhook: Webhook) -> str:

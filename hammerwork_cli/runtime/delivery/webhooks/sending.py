@@ -71,6 +71,10 @@ def validate(webhook: Webhook) -> None:
     Raises:
         UsageError: says what is wrong, without secrets.
     """
+    _check(webhook, bodies.fields(webhook.body, webhook.events))
+
+
+def _check(webhook: Webhook, fields: templates.Fields) -> None:
     _check_receiver(webhook)
     if webhook.method not in METHODS:
         raise UsageError(f"{webhook.method!r:.40} is not a method of webhooks.", hint=f"One of: {', '.join(METHODS)}.")
@@ -85,7 +89,7 @@ def validate(webhook: Webhook) -> None:
             if webhook.body != WebhookBody.ORIGINAL and not secret.startswith("env:"):
                 secrets.key_of(secret)
     if webhook.template is not None:
-        templates.check(webhook.template, bodies.FIELDS[webhook.body])
+        templates.check(webhook.template, fields)
 
 
 def _check_receiver(webhook: Webhook) -> None:
@@ -149,7 +153,8 @@ def send(
 
 
 def _request(webhook: Webhook, record: Mapping[str, Any], delivery_id: str, now: datetime) -> _Request:
-    validate(webhook)  # SQL may have changed the row
+    # SQL may have changed the row. A stored template may name what no event has, which is null.
+    _check(webhook, bodies.FIELDS[webhook.body])
     place = receiver(webhook.url)
     body = bodies.body(webhook, record)
     keys = [secrets.resolved(secret) for secret in _secrets(webhook, now)]

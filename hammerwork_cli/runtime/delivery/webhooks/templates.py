@@ -6,7 +6,7 @@ Values are put into the parsed template, so that no text of an event can become 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from hammerwork_cli.core.input.documents import json_of
 from hammerwork_cli.core.input.near import did_you_mean
@@ -16,8 +16,8 @@ LARGEST = 1 << 16
 """Characters of a template."""
 _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
-Fields = Mapping[str, frozenset[str] | bool]
-"""The fields of ``event``, and what a path may name below each: these keys, anything (true) or nothing (false)."""
+Fields = Mapping[str, "Fields | bool"]
+"""The fields of ``event``, and what a path may name below each: these, anything (true) or nothing (false)."""
 
 
 def check(template: str, fields: Fields) -> None:
@@ -63,20 +63,22 @@ def _check(part: Any, fields: Fields) -> None:
 
 def _check_path(path: str, fields: Fields) -> None:
     root, *steps = path.split(".")
-    problem = hint = None
     if root != "event" or not all(steps):
-        problem, hint = "is not a path", "Write {{event}}, or {{event.type}}, for example."
-    elif steps and steps[0] not in fields:
-        problem = "names no field"
-        hint = did_you_mean(steps[0], fields) or f"event has: {', '.join(fields)}."
-    elif steps[1:]:
-        below = fields[steps[0]]
-        if not below:
-            problem, hint = "leads into a text or number", f"Write {{{{event.{steps[0]}}}}}."
-        elif below is not True and (steps[1] not in below or steps[2:]):
-            problem, hint = "names no field", f"The field {steps[0]} has: {', '.join(sorted(below))}."
-    if problem:
-        raise UsageError(f"{{{{{path:.80}}}}} in the template {problem}.", hint=hint)
+        _refuse(path, "is not a path", "Write {{event}}, or {{event.type}}, for example.")
+    known: Fields | bool = fields
+    for place, step in enumerate(steps):
+        if isinstance(known, bool):
+            if known:
+                return
+            _refuse(path, "leads into a text or number", f"Write {{{{{'.'.join([root, *steps[:place]])}}}}}.")
+        if step not in known:
+            has = f"{steps[place - 1] if place else root} has: {', '.join(sorted(known) if place else known)}."
+            _refuse(path, "names no field", did_you_mean(step, known) or has)
+        known = known[step]
+
+
+def _refuse(path: str, problem: str, hint: str) -> NoReturn:
+    raise UsageError(f"{{{{{path:.80}}}}} in the template {problem}.", hint=hint)
 
 
 def filled(template: str, event: Mapping[str, Any]) -> Any:

@@ -8,9 +8,9 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.webhook.model import WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks import bodies
-from hammerwork_cli.runtime.delivery.webhooks.sending import validate
+from hammerwork_cli.runtime.delivery.webhooks.sending import send, validate
 from hammerwork_cli.runtime.delivery.webhooks.templates import filled
-from tests.runtime.delivery.webhooks.conftest import DATA, EVENT, JOB, record, webhook
+from tests.runtime.delivery.webhooks.conftest import DATA, EVENT, JOB, NOW, record, webhook
 
 
 def body(event=None, **fields):
@@ -192,6 +192,38 @@ def test_a_template_is_checked(template, message):
 def test_a_template_of_version_3_is_checked(path):
     with pytest.raises(UsageError, match=r"names no field|leads into"):
         validate(webhook(body=WebhookBody.ORIGINAL, template=json.dumps({"a": f"{{{{event.{path}}}}}"})))
+
+
+DEAD, FAILED_TREE = EventType.JOB_DEAD, EventType.TREE_FAILED
+
+
+@pytest.mark.parametrize("form", [WebhookBody.STANDARD, WebhookBody.CLOUDEVENTS])
+@pytest.mark.parametrize(
+    ("path", "events", "hint"),
+    [
+        ("quue", [DEAD], "Did you mean queue?"),
+        ("zzz", [FAILED_TREE], "data has: completed, failed, id, jobs, queue."),
+        ("error", [FAILED_TREE], "data has: completed, failed, id, jobs, queue."),
+        ("queue.name", [DEAD, FAILED_TREE], "Write {{event.data.queue}}."),
+        ("run_seconds.x", [DEAD], "Write {{event.data.run_seconds}}."),
+    ],
+)
+def test_a_template_names_no_data_that_the_events_of_the_webhook_lack(form, path, events, hint):
+    with pytest.raises(UsageError, match="in the template") as refused:
+        validate(webhook(body=form, events=events, template=f'"{{{{event.data.{path}}}}}"'))
+    assert refused.value.hint == hint
+
+
+@pytest.mark.parametrize("path", ["error", "jobs", "payload.order.7.id", "depends_on.0", "queue"])
+def test_a_template_names_the_data_of_any_event_of_the_webhook_and_what_is_below_a_payload(path):
+    validate(webhook(events=[DEAD, FAILED_TREE], template=f'"{{{{event.data.{path}}}}}"'))
+
+
+def test_a_stored_template_with_a_wrong_name_is_still_sent(receiving):
+    receiver = receiving()
+    hook = webhook(receiver.url, events=[DEAD], template='"hello {{event.data.quue}}"')
+    assert send(hook, record(), delivery_id="evt_1", now=NOW).status == 200
+    assert receiver.arrived[0].body == b'"hello "'
 
 
 def test_a_misspelt_field_has_a_hint():
