@@ -1130,7 +1130,7 @@ complete -c hammerwork -n '__hammerwork_at webhook' -a rotate-secret -d 'Give a 
 complete -c hammerwork -n '__hammerwork_at webhook' -a enable -d 'Let a webhook deliver events again, from now on.'
 complete -c hammerwork -n '__hammerwork_at webhook' -a disable -d 'Let a webhook deliver nothing until `webhook enable`.'
 complete -c hammerwork -n '__hammerwork_at webhook' -a remove -d 'Remove a webhook.'
-complete -c hammerwork -n '__hammerwork_at webhook' -a deliveries -d 'List deliveries of a webhook, newest first.'
+complete -c hammerwork -n '__hammerwork_at webhook' -a deliveries -d 'List the deliveries of one webhook, or of all, newest first.'
 complete -c hammerwork -n '__hammerwork_at webhook' -a replay -d 'Deliver again what was given up, or everything since a time.'
 complete -c hammerwork -n '__hammerwork_at webhook' -a stats -d 'Count the deliveries of webhooks since a time.'
 complete -c hammerwork -n '__hammerwork_at webhook' -a test -d 'Send an event now, from here, and show the request and the answer.'
@@ -1185,7 +1185,7 @@ complete -c hammerwork -n '__hammerwork_at webhook add' -s h -l help -d 'Show th
 
 complete -c hammerwork -n '__hammerwork_at webhook update' -l name -x -d 'Another name.'
 complete -c hammerwork -n '__hammerwork_at webhook update' -l url -x -k -a '(__hammerwork_value urls)' -d 'Where to send: https://example.com/hook.'
-complete -c hammerwork -n '__hammerwork_at webhook update' -l clear -x -d 'Remove these: queue, priority, header, auth, template.'
+complete -c hammerwork -n '__hammerwork_at webhook update' -l clear -x -d 'Reset these: events, queue, priority, header, auth, template.'
 complete -c hammerwork -n '__hammerwork_at webhook update' -s m -l method -x -d 'POST, PUT or PATCH.'
 complete -c hammerwork -n '__hammerwork_at webhook update' -l events -x -a '(__hammerwork_several enqueued started completed failed retried dead timed_out cancelled archived restored tree.completed tree.failed batch.ended workflow.ended cron.failed cron.missed cron.skipped worker.lost queue.paused)' -d 'Types of events: dead,failed,tree.failed.'
 complete -c hammerwork -n '__hammerwork_at webhook update' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only events of these queues.'
@@ -1382,7 +1382,7 @@ complete -c hammerwork -n '__hammerwork_at streaming add' -s h -l help -d 'Show 
 
 complete -c hammerwork -n '__hammerwork_at streaming update' -l name -x -d 'Another name.'
 complete -c hammerwork -n '__hammerwork_at streaming update' -l no-test -d 'Do not ask the backend whether it takes events.'
-complete -c hammerwork -n '__hammerwork_at streaming update' -l clear -x -d 'Remove these: queue, priority.'
+complete -c hammerwork -n '__hammerwork_at streaming update' -l clear -x -d 'Reset these: events, queue, priority.'
 complete -c hammerwork -n '__hammerwork_at streaming update' -l events -x -a '(__hammerwork_several enqueued started completed failed retried dead timed_out cancelled archived restored tree.completed tree.failed batch.ended workflow.ended cron.failed cron.missed cron.skipped worker.lost queue.paused)' -d 'Types of events.'
 complete -c hammerwork -n '__hammerwork_at streaming update' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only events of these queues.'
 complete -c hammerwork -n '__hammerwork_at streaming update' -s r -l priority -x -a '(__hammerwork_several background low normal high critical)' -d 'Only these priorities: high,critical (case does not matter).'

@@ -202,7 +202,7 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for con
 
 def clear_option(words: Iterable[str]) -> Any:
     """``--clear``, for a verb that changes what others gave, and takes these words."""
-    return typer.Option(CLEAR, metavar="WHAT", callback=several_names, help=f"Remove these: {', '.join(words)}.")
+    return typer.Option(CLEAR, metavar="WHAT", callback=several_names, help=f"Reset these: {', '.join(words)}.")
 
 
 def cleared(

@@ -235,6 +235,11 @@ class Verb(TyperCommand):
         with formatter.section("Options of all commands (see hammerwork --help)"):
             formatter.write_text(", ".join(_usage_of(option) for option in everywhere))
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What the verb takes. An argument whose metavar has no brackets is needed, or a hidden option instead."""
+        hidden = {f"[{param.metavar}]" for param in self.params if param.param_type_name == "argument"}
+        return [f"{{{piece[1:-1]}}}" if piece in hidden else piece for piece in super().collect_usage_pieces(ctx)]
+
     def make_parser(self, ctx: Any) -> Any:
         parser = super().make_parser(ctx)
         taken = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}

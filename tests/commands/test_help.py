@@ -81,6 +81,23 @@ def problem_of(words: list[str]) -> str:
     return ""
 
 
+def test_a_usage_shows_without_brackets_what_a_verb_cannot_do_without(run: Callable[..., Any], lite_url: str) -> None:
+    root: Any = get_command(app)
+    wrong = {}
+    for group, within in root.commands.items():
+        for words, command in verbs(group, within):
+            for argument in command.params:
+                if argument.param_type_name != "argument" or argument.required:
+                    continue
+                name = argument.metavar.strip("[].")
+                missing = f"Error: No {name.lower()} was given.\n  To list them: " in run(*words, url=lite_url).stderr
+                is_needed = f"{{{name}}}" in _help(*words).partition("\n\n")[0]
+                # With --all, or another way to choose, the argument may be missing.
+                if missing != is_needed and not (missing and any("--all" in param.opts for param in command.params)):
+                    wrong[words] = (missing, is_needed)
+    assert wrong == {}
+
+
 def test_the_help_of_the_program_and_of_a_group_says_how_each_help_begins_and_imports_none() -> None:
     root: Any = get_command(app)
     for within, words in [(root, ()), *((root.commands[name], (name,)) for name in GROUPS)]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
+from hammerwork_cli.core.input.near import did_you_mean
 from hammerwork_cli.core.values import JobStatus, Timestamp, id_list, priority_word, rfc3339, status_of, timestamp
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
@@ -72,7 +73,8 @@ def event_types(words: Iterable[str]) -> tuple[EventType, ...]:
         event = known.get(text) or known.get(f"job.{text}") or known.get(f"job.{_RUST.get(text, text)}")
         if event is None:
             short = [str(one).removeprefix("job.") for one in EventType]
-            raise UsageError(f"There is no event {word[:40]!r}.", hint=f"One of: {', '.join(short)}.")
+            hint = did_you_mean(text.removeprefix("job."), short, cutoff=0.75) or f"One of: {', '.join(short)}."
+            raise UsageError(f"There is no event {word[:40]!r}.", hint=hint)
         found.append(event)
     return tuple(dict.fromkeys(found))
 

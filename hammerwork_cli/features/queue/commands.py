@@ -50,7 +50,8 @@ app = group(
 )
 
 QueueArgument = Annotated[str | None, typer.Argument(metavar="QUEUE", help="The queue's name.")]
-QueuesArgument = Annotated[list[str] | None, typer.Argument(metavar="QUEUE...", help="Names of queues.")]
+OptionalQueueArgument = Annotated[str | None, typer.Argument(metavar="[QUEUE]", help="The queue's name.")]
+QueuesArgument = Annotated[list[str] | None, typer.Argument(metavar="[QUEUE]...", help="Names of queues.")]
 NamedOption = Annotated[str | None, typer.Option("-q", "--queue", callback=one_name, hidden=True)]
 AllNamedOption = Annotated[list[str] | None, typer.Option("-q", "--queue", callback=several_names, hidden=True)]
 AllOption = Annotated[bool, typer.Option("--all", help="All queues; asks for confirmation.")]
@@ -99,7 +100,7 @@ def list_(
 @app.command("stats", cls=Verb)
 def stats(
     ctx: typer.Context,
-    queue: QueueArgument = None,
+    queue: OptionalQueueArgument = None,
     detailed: Annotated[
         bool, typer.Option("--detailed", help="Also by priority, with throughput, failure rate and run times.")
     ] = False,
@@ -134,7 +135,7 @@ def stats(
 @expand_option_groups
 def health(
     ctx: typer.Context,
-    queue: QueueArgument = None,
+    queue: OptionalQueueArgument = None,
     *,
     named: NamedOption = None,
     most: LimitOptions,

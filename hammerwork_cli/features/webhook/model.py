@@ -75,6 +75,8 @@ class Delivery(NamedTuple):
     event: Mapping[str, Any]  # empty if the payload cannot be read
     http_status: int | None  # of the answer to a delivery that succeeded
     answer: str | None  # beginning of the answer, or why there is none
+    webhook_id: str | None
+    webhook: str | None  # its name, which may have changed since
 
     @classmethod
     def of(
@@ -91,7 +93,8 @@ class Delivery(NamedTuple):
         error: str | None,
     ) -> Self:
         """Reads the row of a job."""
-        event, said = _object(payload).get("event"), _object(result)
+        told, said = _object(payload), _object(result)
+        event = told.get("event")
         code = said.get("status")
         return cls(
             str(job),
@@ -104,6 +107,7 @@ class Delivery(NamedTuple):
             event if isinstance(event, dict) else {},
             code if isinstance(code, int) else None,
             str(said["answer"]) if "answer" in said else error,
+            *(found if isinstance(found := told.get(name), str) else None for name in ("webhook", "name")),
         )
 
     @property

@@ -175,22 +175,25 @@ def disable_failing(database: Database, now: datetime) -> list[Webhook]:
 
 
 def deliveries(
-    database: Database, webhook: Webhook, *, failed: bool = False, since: datetime | None = None, limit: int
+    database: Database, webhook: Webhook | None, *, failed: bool = False, since: datetime | None = None, limit: int
 ) -> list[Delivery]:
-    """The newest deliveries of a webhook, as far as their jobs are there.
+    """The newest deliveries of a webhook whose jobs still exist.
 
     Args:
+        webhook: or of all.
         failed: only those that were given up.
     """
     rows = database.rows(
         "webhook.deliveries",
         queue=DELIVERIES,
-        webhook=webhook.id,
+        webhook=webhook and webhook.id,
         since=since,
         failed=FAILED_SPELLINGS if failed else (),
         limit=limit,
     )
-    return [Delivery.of(*row) for row in rows]
+    names = {one.id: one.name for one in ([webhook] if webhook else listed(database))}
+    found = [Delivery.of(*row) for row in rows]
+    return [one._replace(webhook=names.get(one.webhook_id or "", one.webhook)) for one in found]
 
 
 def replayable(database: Database, webhook: Webhook, *, whole: bool, since: datetime | None) -> list[str]:

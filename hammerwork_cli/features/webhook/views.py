@@ -101,8 +101,9 @@ DELIVERY = Shape[Delivery](
         "created_at": key.null_or(key.instant()),
         "due_at": key.null_or(key.instant("When it is tried next, if it is")),
         "event": key.anything("The event"),
+        "webhook": key.null_or(key.text("Its name, or the last one of a webhook that was removed")),
     },
-    columns=("job_id", "type", "status", "attempts", "answered_at", "answer", "http_status", "created_at"),
+    columns=("job_id", "type", "status", "attempts", "answered_at", "answer", "http_status", "created_at", "webhook"),
 )
 
 
@@ -266,9 +267,15 @@ def _network(webhook: Webhook) -> str | None:
     return ", ".join(what for what, is_allowed in allowed if is_allowed) or None
 
 
-def delivery_columns(now: datetime) -> Sequence[Column[Delivery]]:
-    """The columns of a table of deliveries."""
+def delivery_columns(now: datetime, *, of_all: bool) -> Sequence[Column[Delivery]]:
+    """The columns of a table of deliveries.
+
+    Args:
+        of_all: whether it has those of several webhooks.
+    """
+    first: Sequence[Column[Delivery]] = (Column("webhook", lambda one: one.webhook, cuts=True),) if of_all else ()
     return (
+        *first,
         Column("job", lambda one: short_id(one.job_id)),
         Column("event", lambda one: one.event_type, cuts=True),
         column(DELIVERY, "status", is_status=True),

@@ -74,7 +74,8 @@ def test_each_option_is_stored_and_may_be_changed(run: Run, lite_url: str) -> No
     after = show(run, lite_url, "sea")
     assert after["target"] == {**found["target"], "topic": "other"}
     assert after["queues"] == ["mail"]
-    assert run("streaming", "update", "sea", "--clear", "queue", url=lite_url).exit_code == 0
+    assert run("streaming", "update", "sea", "--clear", "queue,events", url=lite_url).exit_code == 0
+    assert len(show(run, lite_url, "sea")["events"]) == 17
     assert (show(run, lite_url, "sea")["queues"], show(run, lite_url, "sea")["priorities"]) == ([], ["high"])
     assert run("streaming", "list", url=lite_url).stdout.split()[:2] == ["stream", "target"]
 

@@ -115,9 +115,13 @@ def test_each_option_is_stored(run: Run, lite_url: str, tmp_path: Path) -> None:
     after = show(run, lite_url, "talk")
     assert (after["queues"], after["include_payload"], after["events"]) == (["b"], False, found["events"])
     assert after["updated_by"]
-    assert run("webhook", "update", "talk", "--clear", "queue,priority,header,auth", url=lite_url).exit_code == 0
+    assert run("webhook", "update", "talk", "--clear", "events,queue,priority,header,auth", url=lite_url).exit_code == 0
     cleared = show(run, lite_url, "talk")
     assert [cleared[name] for name in ("queues", "priorities", "headers", "auth")] == [[], [], {}, None]
+    assert cleared["events"] == ["job.dead", "job.timed_out", "job.failed", "cron.missed", "cron.failed"]
+    for option in ("--events", "--queue"):
+        refused = run("webhook", "update", "talk", option, "", url=lite_url)
+        assert refused.stderr == f"Error: {option} needs a name.\n  Name one, or write --clear {option[2:]}.\n"
     for words in (("--clear", "name"), ("--clear", "queue", "--queue", "a")):
         assert run("webhook", "update", "talk", *words, url=lite_url).exit_code == 2
 
@@ -125,6 +129,8 @@ def test_each_option_is_stored(run: Run, lite_url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said", "code"),
     [
+        ("--name a --url https://h.example --events tree.complete", "Did you mean tree.completed?", 2),
+        ("--name a --url https://h.example --events job.complete", "Did you mean completed?", 2),
         ("--name a --url https://h.example --events dead,nope", "There is no event 'nope'. One of: enqueued,", 2),
         ("--name a --url https:///hook", "The URL has no host.", 2),
         ("--name a --url ftp://h.example", "URL", 2),
@@ -185,7 +191,7 @@ def test_a_webhook_for_each_job_is_noted(run: Run, lite_url: str) -> None:
 def test_nothing_to_change_or_somebody_unknown_is_an_error(run: Run, lite_url: str) -> None:
     add(run, lite_url)
     assert run("webhook", "update", "chat", url=lite_url).exit_code == 2
-    for words in ("show", "update --max-retries 1", "rotate-secret", "enable", "disable", "remove --yes", "deliveries"):
+    for words in ("show", "update --max-retries 1", "rotate-secret", "enable", "disable", "remove --yes"):
         verb, *more = words.split()
         missing = run("webhook", verb, "nobody", *more, url=lite_url)
         assert (missing.exit_code, missing.stdout) == (5, "")
@@ -259,6 +265,10 @@ def test_deliveries_are_listed_counted_and_made_again(run: Run, migrated_url: st
     assert (found[0]["type"], found[0]["answer"], found[0]["http_status"]) == ("job.dead", "thanks", 204)
     assert (found[1]["answer"], found[1]["attempts"], found[2]["answered_at"]) == ("broken 2", 3, None)
     assert [one["job_id"] for one in ask("deliveries", "chat", "--failed")] == [identity(2)]
+    assert [(one["job_id"], one["webhook"]) for one in ask("deliveries", "--failed")] == [
+        (identity(2), "chat"),
+        (identity(4), "other"),
+    ]
     assert [one["job_id"] for one in ask("deliveries", "chat", "--since", "150s")] == [identity(1)]
     stats = {one["name"]: one for one in ask("stats", "--since", "1d")}
     counts = ("deliveries", "delivered", "open", "given_up")
@@ -279,6 +289,17 @@ def test_deliveries_are_listed_counted_and_made_again(run: Run, migrated_url: st
         **dict.fromkeys(map(identity, (1, 2, 3)), "Pending"),
         identity(4): "Dead",
     }
+
+
+def test_the_deliveries_of_all_webhooks_have_the_names_that_these_have_now(run: Run, lite_url: str) -> None:
+    chat, gone = add(run, lite_url), add(run, lite_url, name="gone")
+    deliver(lite_url, 1, webhook=chat)
+    deliver(lite_url, 2, webhook=gone)
+    run("webhook", "update", "chat", "--name", "talk", url=lite_url)
+    run("webhook", "remove", "gone", "--yes", url=lite_url)
+    lines = run("webhook", "deliveries", url=lite_url).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["webhook", "talk", "chat"]
+    assert not run("webhook", "deliveries", "talk", url=lite_url).stdout.startswith("webhook")
 
 
 def test_lists_without_rows_say_so(run: Run, lite_url: str) -> None:

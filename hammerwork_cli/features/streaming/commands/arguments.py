@@ -7,6 +7,7 @@ import typer
 from hammerwork_cli.errors import UsageError
 
 NameArgument = Annotated[str | None, typer.Argument(metavar="STREAM", help="A stream's name or id.")]
+OptionalNameArgument = Annotated[str | None, typer.Argument(metavar="[STREAM]", help="A stream's name or id.")]
 NamedOption = Annotated[str | None, typer.Option("-s", "--stream", metavar="STREAM", hidden=True)]
 
 

@@ -40,7 +40,11 @@ def _target(name: str, help_: str, metavar: str = "NAME") -> Any:
     return typer.Option(f"--{name}", metavar=metavar, help=help_)
 
 
-CLEARED: Mapping[str, tuple[str, Any]] = {"queue": ("queues", ()), "priority": ("priorities", ())}
+CLEARED: Mapping[str, tuple[str, Any]] = {
+    "events": ("events", USUAL),
+    "queue": ("queues", ()),
+    "priority": ("priorities", ()),
+}
 """Word of --clear -> field of a stream, and its value without it."""
 
 

@@ -14,7 +14,12 @@ from hammerwork_cli.features.event.model import event_types
 from hammerwork_cli.features.event.samples import sample
 from hammerwork_cli.features.job.queries.listing import resolve
 from hammerwork_cli.features.streaming import queries, views
-from hammerwork_cli.features.streaming.commands.arguments import NameArgument, NamedOption, required
+from hammerwork_cli.features.streaming.commands.arguments import (
+    NameArgument,
+    NamedOption,
+    OptionalNameArgument,
+    required,
+)
 from hammerwork_cli.features.streaming.model import StreamState
 from hammerwork_cli.features.streaming.views import SentTest
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
@@ -97,7 +102,7 @@ def try_(
 
 
 def stats(
-    ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+    ctx: typer.Context, name: OptionalNameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
     """
     \b
@@ -108,7 +113,7 @@ def stats(
 
 
 def health(
-    ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+    ctx: typer.Context, name: OptionalNameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
     """
     \b

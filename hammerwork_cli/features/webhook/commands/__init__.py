@@ -20,7 +20,9 @@ app = group(
         "disable": LateVerb(".changes:disable", "Let a webhook deliver nothing until `webhook enable`."),
         "toggle": LateVerb(".changes:toggle", "Enable or disable a webhook."),
         "remove": LateVerb(".changes:remove", "Remove a webhook. Deliveries that wait end as Cancelled."),
-        "deliveries": LateVerb(".reading:deliveries", "List deliveries of a webhook, newest first. Each is a job."),
+        "deliveries": LateVerb(
+            ".reading:deliveries", "List the deliveries of one webhook, or of all, newest first. Each is a job."
+        ),
         "replay": LateVerb(".changes:replay", "Deliver again what was given up, or everything since a time."),
         "stats": LateVerb(".reading:stats", "Count the deliveries of webhooks since a time."),
         "test": LateVerb(".trying:try_", "Send an event now, from here, and show the request and the answer."),

@@ -8,6 +8,7 @@ from hammerwork_cli.cli.options import several_names
 from hammerwork_cli.errors import UsageError
 
 NameArgument = Annotated[str | None, typer.Argument(metavar="WEBHOOK", help="A webhook's name or id.")]
+OptionalNameArgument = Annotated[str | None, typer.Argument(metavar="[WEBHOOK]", help="A webhook's name or id.")]
 NamedOption = Annotated[str | None, typer.Option("-w", "--webhook", metavar="WEBHOOK", hidden=True)]
 EventsOption = Annotated[
     list[str] | None,

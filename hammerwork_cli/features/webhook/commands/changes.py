@@ -64,6 +64,7 @@ KEPT = timedelta(days=7)
 
 
 CLEARED: Mapping[str, tuple[str, Any]] = {
+    "events": ("events", DEFAULT_EVENTS),
     "queue": ("queues", ()),
     "priority": ("priorities", ()),
     "header": ("headers", {}),
@@ -289,14 +290,14 @@ def update(
       hammerwork webhook update chat --url https://chat.example/other --clear queue,template
     """
     context: Context = ctx.obj
-    given = settings.read()
+    wanted, given = required(name, named), settings.read()
     given |= {} if new_name is None else {"name": _name(new_name)}
     given |= {} if url is None else {"url": url}
     given |= dict(cleared(CLEARED, clear or (), given))
     if not given:
         raise UsageError("Nothing was given to change.", hint="See: hammerwork webhook update --help")
     database = context.database(changes=True)
-    webhook = queries.named(database, required(name, named))._replace(**given)
+    webhook = queries.named(database, wanted)._replace(**given)
     validate(webhook)
     context.confirm_profile()
     queries.update(database, webhook, by=context.operator, now=context.now(database))

@@ -8,7 +8,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, HoursOption, LimitOption, since_option, start_of
 from hammerwork_cli.core.values import Counts
 from hammerwork_cli.features.webhook import queries, views
-from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, required
+from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, OptionalNameArgument, required
 from hammerwork_cli.features.webhook.views import WebhookStats
 
 
@@ -49,7 +49,7 @@ def show(
 
 def deliveries(
     ctx: typer.Context,
-    name: NameArgument = None,
+    name: OptionalNameArgument = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only deliveries that were given up.")] = False,
     since: Annotated[str | None, since_option("Only deliveries of events")] = None,
     limit: LimitOption = 50,
@@ -62,18 +62,19 @@ def deliveries(
 
     \b
     Examples:
-      hammerwork webhook deliveries chat --failed
+      hammerwork webhook deliveries chat
+      hammerwork webhook deliveries --failed
       hammerwork webhook deliveries chat --since 2h --format json | jq '.[].answer'
     """
     context: Context = ctx.obj
     database = context.database()
     now = context.now(database)
     start = None if since is None else start_of(now, since)
-    webhook = queries.named(database, required(name, named))
+    webhook = queries.named(database, required(name, named)) if name or named else None
     context.show(
         queries.deliveries(database, webhook, failed=failed, since=start, limit=limit),
         form,
-        columns=views.delivery_columns(now),
+        columns=views.delivery_columns(now, of_all=webhook is None),
         shape=views.DELIVERY,
         empty="There are no such deliveries.",
     )
@@ -81,7 +82,7 @@ def deliveries(
 
 def stats(
     ctx: typer.Context,
-    name: NameArgument = None,
+    name: OptionalNameArgument = None,
     since: Annotated[str, since_option("Count events")] = "24h",
     hours: HoursOption = None,
     named: NamedOption = None,

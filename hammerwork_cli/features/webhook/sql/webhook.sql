@@ -62,11 +62,12 @@ SELECT {columns} FROM hammerwork_webhooks w
 WHERE w.enabled AND w.failing_since >= :earliest AND w.failing_since < :before
 
 -- name: deliveries
--- Lists the newest deliveries of a webhook.
+-- Lists the newest deliveries of a webhook, or of all.
 SELECT j.id, {status j}, j.attempts, j.max_attempts, j.created_at, COALESCE(j.completed_at, j.failed_at, j.timed_out_at, j.started_at),
 j.scheduled_at, j.payload, j.result_data, j.error_message
 FROM hammerwork_jobs j
-WHERE {same j.queue_name :queue} AND :webhook = {webhook_of}
+WHERE {same j.queue_name :queue}
+/* if :webhook */ AND :webhook = {webhook_of}
 /* if :since */ AND j.created_at >= :since
 /* if :failed */ AND j.status IN (:failed) AND {status j} <> 'Cancelled'
 ORDER BY j.created_at DESC, j.id DESC LIMIT :limit
