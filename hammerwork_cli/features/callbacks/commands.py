@@ -50,9 +50,9 @@ def _options(text: str) -> dict[str, object]:
     return value
 
 
-def note_upkeep(context: Context, database: Database, now: datetime, what: str = "callbacks") -> None:
-    """Notes that no running worker enqueues callbacks or other jobs, if that is so."""
+def note_upkeep(context: Context, database: Database, now: datetime, does: str = "enqueues callbacks") -> None:
+    """Notes that no running worker does some upkeep, if that is so."""
     from hammerwork_cli.features.cron.queries.schedules import upkeep_is_running
 
     if not upkeep_is_running(database, now):
-        context.note(f"No running worker enqueues {what}. Start one with: hammerwork worker start --upkeep-only")
+        context.note(f"No running worker {does}. Start one with: hammerwork worker start --upkeep-only")

@@ -285,7 +285,7 @@ def _estimated(
 
 
 def replay(database: Database, stream: Stream, since: datetime, now: datetime) -> int:
-    """Adds the ends of jobs since a time to a stream again, as far as their jobs are there; returns how many it wants.
+    """Adds the job-end events since a time to a stream again, of jobs that still exist; returns how many it wants.
 
     Raises:
         ConflictError: the stream is disabled.

@@ -148,14 +148,14 @@ def note_failure(
 
     Args:
         given_up: whether the delivery will not be tried again.
-        gone: whether the receiver wants no deliveries any more.
+        gone: whether the receiver no longer wants deliveries.
     """
     text = database.message(cut(answer, LONGEST_ANSWER))
 
     def work() -> None:
         database.run("webhook.did_not", id=webhook.id, answer=text, now=now, given_up=int(given_up))
         if gone:
-            reason = "The receiver answered 410 Gone: it wants no deliveries any more."
+            reason = "The receiver no longer wants deliveries (410 Gone)."
             switch(database, webhook, enabled=False, by=DISABLED_BY, now=now, reason=reason)
 
     database.transaction(work)
@@ -197,7 +197,7 @@ def deliveries(
 
 
 def replayable(database: Database, webhook: Webhook, *, whole: bool, since: datetime | None) -> list[str]:
-    """The deliveries of events since a time that can be made again, as far as their jobs are there.
+    """The deliveries of events since a time that can be made again and whose jobs still exist.
 
     Args:
         whole: also those that succeeded, not only those that were given up.
@@ -225,7 +225,7 @@ def any_open(database: Database) -> bool:
 
 
 def counts(database: Database, since: datetime | None = None) -> dict[str, Counts]:
-    """Webhook id -> its deliveries by status, as far as their jobs are there."""
+    """Webhook id -> its deliveries by status whose jobs still exist."""
     found: dict[str, Counts] = {}
     for webhook, status, jobs in database.rows("webhook.counts", queue=DELIVERIES, since=since):
         if webhook is not None:

@@ -68,7 +68,7 @@ def deliver(job: Job, context: SpawnContext) -> dict[str, Any]:
     payload = job.payload
     webhook = context.queue._run(lambda database: webhooks.by_id(database, payload["webhook"]))
     if webhook is None:
-        raise Cancel("The webhook was removed.")
+        raise Cancel("its webhook was removed")
     if not webhook.enabled:
         raise Snooze(DISABLED_PAUSE)
     answer = send(webhook, payload["event"], delivery_id=job.id, now=datetime.now(UTC))
@@ -162,7 +162,7 @@ class Deliverer(TurnThread):
         try:
             worker.run()
         except Exception as error:  # noqa: BLE001  the next turn starts another one
-            log.error("Deliveries of webhooks stopped and start again: %s", error)
+            log.error("Deliveries to webhooks stopped and start again: %s", error)
 
     def _look(self, database: Database) -> None:
         if time.monotonic() < self._next_look or (now := self._clock.trusted_now()) is None:

@@ -352,7 +352,7 @@ class Worker(Translated):
                 # Whoever reads this may send a signal.
                 does = f"serves {', '.join(self.queues)}, {self._options.concurrency} at once"
                 if self._options.upkeep_only:
-                    does = "runs no jobs: it enqueues those of schedules and callbacks"
+                    does = "runs no jobs: it serves schedules, callbacks, workflows, webhooks and streams"
                 log.info("Worker %s (%s) %s.", self.name, self.id, does)
                 parts.slots.start(parts.executor.execute, parts.executor.coroutines)
                 for thread in parts.threads:

@@ -144,7 +144,7 @@ def test_a_receiver_that_is_gone_or_refuses_is_not_asked_again(
     until(lambda: statuses(lite) == ["Dead", "Dead"])
     found = {one["name"]: one for one in shown(run, lite, "webhook", "list")}
     assert (found["chat"]["enabled"], found["chat"]["failed"]) == (False, 1)
-    assert "410" in found["chat"]["disabled_reason"]
+    assert found["chat"]["disabled_reason"] == "The receiver no longer wants deliveries (410 Gone)."
     assert (found["moved"]["enabled"], found["moved"]["last_answer"][:3]) == (True, "302")
     assert (len(gone.arrived), len(refusing.arrived)) == (1, 1)
     assert [one["answer"][:3] for one in shown(run, lite, "webhook", "deliveries", "moved", "--failed")] == ["302"]
@@ -182,6 +182,10 @@ def test_the_deliveries_of_a_webhook_that_was_removed_end_as_cancelled(
     lite_crew.begin(handlers=dying())
     until(lambda: [one["status"] for one in shown(run, lite, "job", "list", "--queue", DELIVERIES)] == ["Cancelled"])
     assert not receiver.arrived
+    (delivery,) = shown(run, lite, "job", "list", "--queue", DELIVERIES)
+    why = run("spawn", "why", delivery["id"], url=lite.url).stdout
+    assert "through hammerwork: its webhook was removed" in " ".join(why.split())
+    assert "job retry" not in why, "nobody needs it any more"
 
 
 def test_a_webhook_that_always_fails_is_disabled_after_five_days(

@@ -27,4 +27,4 @@ def note_meaning(context: Context, database: Database, schedule: Schedule, now: 
     if schedule.enabled and not schedule.is_in_place:
         from hammerwork_cli.features.callbacks.commands import note_upkeep  # lists of schedules start faster without it
 
-        note_upkeep(context, database, now, "the jobs of schedules")
+        note_upkeep(context, database, now, "enqueues the jobs of schedules")

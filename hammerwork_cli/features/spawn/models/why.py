@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from hammerwork_cli.core.values import FAILURES, Counts, JobStatus, Timestamp
+from hammerwork_cli.core.values import FAILURES, Counts, JobStatus, Timestamp, cancellation
 from hammerwork_cli.features.job.models.job import AttemptOutcome, PastAttempt
 from hammerwork_cli.features.queue.models.queue import Service
 from hammerwork_cli.features.tree.model import TreeNode
@@ -149,6 +149,11 @@ class FailureGroup:
     def is_cancelled(self) -> bool:
         """Whether operators cancelled all of these jobs, and none failed by itself."""
         return self.statuses.of(JobStatus.CANCELLED) == self.total
+
+    @property
+    def is_cancelled_by_handlers(self) -> bool:
+        """Whether the handlers themselves decided that nobody needs these jobs."""
+        return self.is_cancelled and (self.error or "").startswith(cancellation("its handler"))
 
     @property
     def limit(self) -> str | None:

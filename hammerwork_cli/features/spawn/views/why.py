@@ -158,7 +158,7 @@ def next_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     failed = [group for group in diagnosis.groups if not group.is_cancelled]
     if any(group.archived < group.total and not group.limit for group in failed):
         commands.append(f"hammerwork job retry {short_id(diagnosis.job.id)} --tree --only failed")
-    elif diagnosis.groups and not failed:
+    elif not failed and not all(group.is_cancelled_by_handlers for group in diagnosis.groups):
         commands.append(f"hammerwork job retry {short_id(diagnosis.job.id)} --tree --cancelled")
     if diagnosis.groups:
         commands.append(f"hammerwork job show {short_id(diagnosis.groups[0].jobs[0].job.id)}")

@@ -17,7 +17,7 @@ app = group(
         "disable": LateVerb(".changes:disable", "Let a stream take and send nothing until `streaming enable`."),
         "toggle": LateVerb(".changes:toggle", "Enable or disable a stream."),
         "remove": LateVerb(".changes:remove", "Remove a stream with the events that wait."),
-        "replay": LateVerb(".changes:replay", "Send again how jobs have ended since a time."),
+        "replay": LateVerb(".changes:replay", "Replay the job-end events since a time."),
         "test": LateVerb(".reading:try_", "Send an example now, from here, and wait for the acknowledgement."),
         "stats": LateVerb(".reading:stats", "List streams with what they sent, and what waits."),
         "health": LateVerb(".reading:health", "Exit with 1 if a stream fails, or its backlog is old or nearly full."),

@@ -197,7 +197,7 @@ def add(
     now = context.now(database)
     context.confirm_profile()
     queries.add(database, stream, by=context.operator, now=now)
-    note_upkeep(context, database, now, "events of streams")
+    note_upkeep(context, database, now, "sends to streams")
     context.answer(
         views.STREAM.record(queries.state(database, queries.named(database, stream.id), now)),
         form,
@@ -347,7 +347,7 @@ def remove(
 def replay(
     ctx: typer.Context,
     name: NameArgument = None,
-    since: Annotated[str, since_option("Ends of jobs")] = "24h",
+    since: Annotated[str, since_option("Job-end events")] = "24h",
     yes: YesOption = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
@@ -363,7 +363,7 @@ def replay(
     database = context.database(changes=True)
     now = context.now(database)
     stream, start = queries.named(database, required(name, named)), start_of(now, since)
-    question = f"Send the ends of jobs since {start:%Y-%m-%d %H:%M} UTC to {visible(stream.name)} again?"
+    question = f"Replay the job-end events since {start:%Y-%m-%d %H:%M} UTC to {visible(stream.name)}?"
     context.confirm(question, yes=yes, form=form, plan=[stream.name])
     context.confirm_profile()
     added = queries.replay(database, stream, start, now)

@@ -56,7 +56,7 @@ DEFAULT_EVENTS = (
     EventType.CRON_MISSED,
     EventType.CRON_FAILED,
 )
-"""What needs a person."""
+"""What needs attention."""
 AT_ONCE = 4
 """Deliveries to a webhook that are made at once, unless somebody sets another limit: one that hangs stops no others."""
 KEPT = timedelta(days=7)
@@ -135,7 +135,13 @@ class WebhookSettings:
     ] = None
     max_retries: Annotated[
         int | None,
-        typer.Option("--max-retries", metavar="N", min=0, max=50, help="Retries, over about 20 hours. [default: 8]"),
+        typer.Option(
+            "--max-retries",
+            metavar="N",
+            min=0,
+            max=50,
+            help="Retries of a delivery: 8 take about 20 hours. [default: 8]",
+        ),
     ] = None
 
     def read(self) -> dict[str, Any]:
@@ -214,7 +220,7 @@ def add(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Without --events, it gets what needs a person: dead, timed_out, failed, cron.missed and cron.failed. Requests are
+    Without --events, it gets what needs attention: dead, timed_out, failed, cron.missed and cron.failed. Requests are
     signed as Standard Webhooks says, with a secret that is printed once, or the one of --secret. Secrets written as
     env:NAME are read where workers deliver. Requests reach public addresses by https: unless you allow more.
 
@@ -257,7 +263,7 @@ def _add(context: Context, database: Database, webhook: Webhook) -> None:
     database.transaction(write)
     if EventType.JOB_COMPLETED in webhook.events and not webhook.queues:
         context.note("A delivery costs as much as a job, and this one follows each job. To name queues: --queue QUEUE")
-    note_upkeep(context, database, now, "deliveries of webhooks")
+    note_upkeep(context, database, now, "delivers to webhooks")
 
 
 def _prepare(database: Database, now: datetime) -> None:
@@ -333,7 +339,8 @@ def rotate_secret(
     validate(webhook)
     context.confirm_profile()
     queries.update(database, webhook, by=context.operator, now=now)
-    done = [new_secret or f"{visible(old.name)} signs with {views.masked(given)} from now on."]
+    named_secret = given if given.startswith("env:") else "the new secret"
+    done = [new_secret or f"{visible(old.name)} signs with {named_secret} from now on."]
     context.answer(_record(database, webhook, new_secret), form, lambda: done)
 
 
@@ -500,7 +507,7 @@ def import_(
             context.note(line)
     _show_added(context, new, form)
     if new:
-        note_upkeep(context, database, now, "deliveries of webhooks")
+        note_upkeep(context, database, now, "delivers to webhooks")
     if found.refused:
         raise AnswerIsNoError(f"{plural(len(found.refused), 'webhook')} could not be imported.")
 

@@ -142,12 +142,12 @@ def start(
         bool | None,
         typer.Option(
             "--upkeep/--no-upkeep",
-            help="Enqueue the jobs of schedules and callbacks, and end workflows. [default: upkeep, without --drain]",
+            help="Serve schedules, callbacks, workflows, webhooks and streams. [default: upkeep, without --drain]",
         ),
     ] = None,
     upkeep_only: Annotated[
         bool,
-        typer.Option("--upkeep-only", help="Run no jobs, only do upkeep: schedules, callbacks, workflows."),
+        typer.Option("--upkeep-only", help="Run no jobs; serve only what --upkeep names."),
     ] = False,
     retention: Annotated[
         bool | None,

@@ -20,6 +20,7 @@ from hammerwork_cli.features.streaming.model import Stream
 from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError, StreamError, said
 from hammerwork_cli.runtime.delivery.streams.messages import Message, rounds
 from hammerwork_cli.view.json import document
+from hammerwork_cli.view.text import plural
 
 START_SECONDS = 1.0
 """A program that has not ended by then has started."""
@@ -160,7 +161,9 @@ class _Program:
                 else:
                     ready = selector.select(max(0.0, deadline - time.monotonic()))
                     if not ready:
-                        raise self.failed(f"did not answer {len(ends):,} events within {self._timeout:g} seconds")
+                        raise self.failed(
+                            f"did not answer {plural(len(ends), 'event')} within {self._timeout:g} seconds"
+                        )
                     for key, _ in ready:
                         if key.fileobj is self._output:
                             self._read()

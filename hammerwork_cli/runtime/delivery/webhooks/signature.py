@@ -116,10 +116,10 @@ def _check_fit(fits: Any, body: bytes) -> None:
     if fits(body):
         return
     if body.endswith(b"\n") and fits(body.rstrip(b"\r\n")):
-        raise AnswerIsNoError("The signature is that of the body without the line break at its end.")
+        raise AnswerIsNoError("The signature matches the body without the line break at its end.")
     raise AnswerIsNoError(
-        "The signature is that of another body, id or timestamp, or by another secret.",
-        hint="Verify the bytes as they came: JSON that was read and written again is another body.",
+        "The signature does not match this body, id, timestamp or secret.",
+        hint="Verify the bytes as they came: JSON that was parsed and written again has other bytes.",
     )
 
 
