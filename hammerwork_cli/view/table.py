@@ -30,6 +30,7 @@ class Column(NamedTuple, Generic[Row]):
         is_count: whether a narrow terminal may leave out zeros.
         narrow: the value on a narrow terminal, if it differs.
         narrow_header: the name on a narrow terminal, if it differs.
+        keeps: width that a long value keeps on any terminal that has columns; others are left out for it.
         drop_order: order in which a narrow terminal leaves columns out, the lowest first; 0 to keep the column.
     """
 
@@ -43,6 +44,7 @@ class Column(NamedTuple, Generic[Row]):
     is_count: bool = False
     narrow: Callable[[Row], object] | None = None
     narrow_header: str = ""
+    keeps: int = 0
     drop_order: int = 0
 
     @property
@@ -100,7 +102,7 @@ class _Filled(NamedTuple):
         """The width below which the column is unreadable."""
         if not (self.column.wraps or self.column.cuts):
             return self.width
-        return min(self.width, max(bound, cell_count(self.column.header)))
+        return min(self.width, max(bound, self.column.keeps, cell_count(self.column.header)))
 
 
 def table_text(

@@ -1,9 +1,36 @@
 """Commands run on SQLite, unless a test says that the database matters, with ``@all_databases``."""
 
+import io
+from collections.abc import Callable
+
 import pytest
+
+from hammerwork_cli.app import main
+from hammerwork_cli.cli.context import Context
 
 
 @pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.sqlite)])
 def dialect(request: pytest.FixtureRequest) -> str:
     """``sqlite``."""
     return str(request.param)
+
+
+class Terminal(io.TextIOWrapper):
+    """What is written to it goes to a person."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def on_terminal(clean_environment: dict[str, str]) -> Callable[..., str]:
+    """``on_terminal(*words, url=, width=, env=)``: what a terminal shows."""
+
+    def call(*words: str, url: str, width: int, env: dict[str, str] | None = None) -> str:
+        shown = {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": str(width), **(env or {})}
+        stdout = Terminal(io.BytesIO(), encoding="utf-8", write_through=True)
+        assert main([*words, "-u", url], Context({**clean_environment, **shown}, stdout, io.StringIO())) == 0
+        stdout.seek(0)
+        return stdout.read()
+
+    return call

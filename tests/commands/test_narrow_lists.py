@@ -1,12 +1,9 @@
 """Lists on terminals of several widths: a job, a queue, a migration is a line wherever there is room for one."""
 
-import io
 from collections.abc import Callable
 
 import pytest
 
-from hammerwork_cli.app import main
-from hammerwork_cli.cli.context import Context
 from hammerwork_cli.view.text import cells
 
 LISTS = (
@@ -20,26 +17,11 @@ LISTS = (
 NOW = "2026-11-25T00:00:00Z"
 
 
-class Terminal(io.TextIOWrapper):
-    """What is written to it goes to a person."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 @pytest.fixture
-def look(clean_environment: dict[str, str], shared_restored: Callable[[str], str]) -> Callable[[str, int], str]:
+def look(on_terminal: Callable[..., str], shared_restored: Callable[[str], str]) -> Callable[[str, int], str]:
     """``look(command, width)``: what a terminal shows of a database of hammerwork (Rust), hostile names and all."""
     url = shared_restored("media.postgresql")
-
-    def call(command: str, width: int) -> str:
-        shown = {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": str(width), "HAMMERWORK_NOW": NOW}
-        stdout = Terminal(io.BytesIO(), encoding="utf-8", write_through=True)
-        assert main([*command.split(), "-u", url], Context({**clean_environment, **shown}, stdout, io.StringIO())) == 0
-        stdout.seek(0)
-        return stdout.read()
-
-    return call
+    return lambda command, width: on_terminal(*command.split(), url=url, width=width, env={"HAMMERWORK_NOW": NOW})
 
 
 @pytest.mark.postgres

@@ -5,14 +5,17 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.event.model import USUAL
+from hammerwork_cli.features.event.views import note_column
 from hammerwork_cli.features.streaming.model import Stream, StreamState
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column
-from hammerwork_cli.view.text import brief_age, count, duration, first_line, instant, visible
+from hammerwork_cli.view.text import brief_age, count, duration, first_line, instant, shorten, visible
 
 MASK = "***"
+LONGEST_TARGET = 40
+"""Characters of a target in a table: a command may be of any length."""
 
 
 def _of(name: str) -> str:
@@ -128,13 +131,13 @@ def columns(*, detailed: bool) -> Sequence[Column[StreamState]]:
     )
     return (
         Column("stream", lambda one: one.stream.name, cuts=True),
-        Column("target", lambda one: target(one.stream), cuts=True, drop_order=2),
+        Column("target", lambda one: shorten(target(one.stream), LONGEST_TARGET), cuts=True, keeps=20, drop_order=4),
         Column("events", lambda one: _events(one.stream), cuts=True, drop_order=1),
         *(more if detailed else ()),
-        Column("sent", lambda one: count(one.stream.sent), "right", drop_order=3),
+        Column("sent", lambda one: count(one.stream.sent), "right", drop_order=2),
         Column("backlog", lambda one: count(one.backlog), "right"),
-        Column("dropped", lambda one: count(one.stream.dropped), "right", drop_order=4),
-        Column("note", lambda one: _note(one), cuts=True),
+        Column("dropped", lambda one: count(one.stream.dropped), "right", drop_order=3),
+        note_column(_note),
     )
 
 
@@ -149,7 +152,7 @@ def target(stream: Stream) -> str:
 def _events(stream: Stream) -> str:
     if set(stream.events) == set(USUAL):
         return "all but trees"
-    return ", ".join(str(event).removeprefix("job.") for event in stream.events)
+    return ", ".join(map(str, stream.events))
 
 
 def _note(state: StreamState) -> str | None:

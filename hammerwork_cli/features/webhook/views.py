@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from hammerwork_cli.core.values import Counts, Timestamp, timestamp
+from hammerwork_cli.features.event.views import note_column
 from hammerwork_cli.features.webhook.model import Delivery, Webhook
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
@@ -206,17 +207,17 @@ def columns(now: datetime, *, detailed: bool) -> Sequence[Column[Webhook]]:
     )
     return (
         Column("webhook", lambda one: one.name, cuts=True),
-        Column("receiver", lambda one: origin(one.url), cuts=True, drop_order=2),
+        Column("receiver", lambda one: origin(one.url), cuts=True, keeps=20, drop_order=3),
         Column("events", lambda one: _events(one), cuts=True, drop_order=1),
         *(more if detailed else ()),
-        Column("delivered", lambda one: count(one.delivered), "right", drop_order=3),
+        Column("delivered", lambda one: count(one.delivered), "right", drop_order=2),
         Column("failed", lambda one: count(one.failed), "right"),
-        Column("note", lambda one: _note(one, now), cuts=True),
+        note_column(lambda one: _note(one, now)),
     )
 
 
 def _events(webhook: Webhook) -> str:
-    return ", ".join(str(event).removeprefix("job.") for event in webhook.events)
+    return ", ".join(map(str, webhook.events))
 
 
 def _note(webhook: Webhook, now: datetime) -> str | None:

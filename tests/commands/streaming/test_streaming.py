@@ -181,6 +181,18 @@ def test_a_test_sends_an_event_and_waits_for_the_acknowledgement(run: Run, lite_
     assert "To change the stream: hammerwork streaming update full" in " ".join(refused.stderr.split())
 
 
+def test_a_list_cuts_a_long_command_in_a_pipe_too_and_a_terminal_shows_all_that_is_wrong(
+    run: Run, lite_url: str, on_terminal: Callable[..., str]
+) -> None:
+    add(run, lite_url, "--command", f"python3 {'x' * 300}")
+    assert max(map(len, run("streaming", "list", url=lite_url).stdout.splitlines())) < 120
+    why = "The topic jobs takes no events: Broker: Unknown topic or partition."
+    execute(lite_url, f"UPDATE hammerwork_streams SET failing_since = '{NOW:%Y-%m-%d %H:%M:%S}', last_error = '{why}'")
+    shown = on_terminal("streaming", "list", url=lite_url, width=80)
+    assert "events  " not in shown.splitlines()[0]
+    assert all(word in shown for word in why.split())
+
+
 def test_health_fails_for_a_stream_that_fails_waits_or_is_nearly_full(run: Run, lite_url: str) -> None:
     stream = add(run, lite_url, "--max-backlog", "5")
 

@@ -318,6 +318,22 @@ def test_a_list_says_what_is_wrong_with_a_webhook(run: Run, lite_url: str) -> No
     assert "path-of-secrets" not in run("webhook", "list", url=lite_url, env=env).stdout
 
 
+def test_a_list_on_a_terminal_says_what_is_wrong_and_leaves_out_the_events_first(
+    run: Run, lite_url: str, on_terminal: Callable[..., str]
+) -> None:
+    add(run, lite_url, to="https://chat.example/hook")
+    why = "The receiver no longer wants deliveries (410 Gone)."
+    run("webhook", "disable", "chat", "--reason", why, url=lite_url)
+    wide, usual = (on_terminal("webhook", "list", url=lite_url, width=width) for width in (160, 80))
+    assert "job.dead, job.timed_out" in wide
+    assert "events" not in usual
+    for shown in (wide, usual):
+        assert "https://chat.example" in shown
+        assert all(word in shown for word in ["disabled:", *why.split()])
+    assert "…" not in usual
+    assert max(map(len, usual.splitlines())) <= 80
+
+
 # Trying.
 
 
