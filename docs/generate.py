@@ -5,7 +5,7 @@ That is the pages of ``docs/reference`` and the types of answers in ``client.d.t
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.event.samples import sample
 from hammerwork_cli.features.event.shapes import MEANINGS, data_of
 from hammerwork_cli.features.schema.views import SCHEMAS
+from hammerwork_cli.view.shape import Schema
 from hammerwork_cli.web.application import ENDPOINTS, EVENTS, HEALTH, METRICS
 from hammerwork_cli.web.endpoints.endpoint import Endpoint
 
@@ -108,7 +109,7 @@ EVENTS_PAGE = """\
 
 ```sh
 hammerwork schema event
-hammerwork webhook add --name chat --url https://chat.example/hook --events dead,tree.failed
+hammerwork webhook add --name chat --url https://chat.example/hook --events dead,timed_out
 ```
 
 [Webhooks](../events/webhooks.md) and [streams](../events/streams.md) take these types. You may omit the prefix `job.`.
@@ -330,13 +331,32 @@ def _about_key(schema: Any) -> str:
 
 
 def _endpoints() -> str:
-    parts = []
+    parts, shown = [], dict[str, str]()
     for endpoint in (*ENDPOINTS, EVENTS, HEALTH, METRICS):
         parts += [f"## {endpoint.method} {endpoint.path}", _prose(endpoint.about)]
         if isinstance(endpoint.schema, str):
             parts.append(f"Answers with {_code(endpoint.schema)} ([schemas](schemas.md)).")
         parts.append(_table(("parameter", "default", ""), list(_parameters(endpoint))))
+        if isinstance(endpoint.schema, Mapping):
+            parts += _answer(endpoint.schema, f"{endpoint.method} {endpoint.path}", shown)
     return ENDPOINT_PAGE.format(endpoints="\n\n".join(filter(None, parts)))
+
+
+def _answer(schema: Schema, path: str, shown: dict[str, str]) -> list[str]:
+    """What an endpoint answers with that no command prints.
+
+    Args:
+        shown: JSON of a schema -> the endpoint that shows its keys.
+    """
+    is_list = schema.get("type") == "array"
+    item = schema["items"] if is_list else schema
+    if not (keys := item.get("properties")):
+        return []
+    answers = f"Answers with {'a list of objects' if is_list else 'an object'}"
+    first = shown.setdefault(json.dumps(item, sort_keys=True), path)
+    if first != path:
+        return [f"{answers}, with the keys of {_code(first)}."]
+    return [f"{answers}:", _table(("key", ""), [(_code(name), _cell(_about_key(one))) for name, one in keys.items()])]
 
 
 def _parameters(endpoint: Endpoint) -> Iterator[tuple[str, str, str]]:

@@ -1,7 +1,7 @@
 from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
-    "webhook add --name chat --url https://chat.example/hook --events dead,failed",
+    "webhook add --name chat --url https://chat.example/hook --events dead,timed_out",
     "webhook deliveries chat --failed",
     "webhook test chat",
     package=__package__,
