@@ -16,7 +16,6 @@ from hammerwork_cli.cli.options import (
     YesOption,
     clear_option,
     cleared,
-    several_names,
     since_option,
     start_of,
 )
@@ -24,6 +23,7 @@ from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.callbacks.commands import note_upkeep
+from hammerwork_cli.features.event.commands import IncludePayloadOption, QueuesOption, WantedOption, events_option
 from hammerwork_cli.features.event.model import USUAL, event_types
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.models.new_job import new_id
@@ -52,16 +52,8 @@ CLEARED: Mapping[str, tuple[str, Any]] = {
 class StreamSettings:
     """What somebody says of a stream; nothing of what is not given."""
 
-    events: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--events", metavar="EVENTS", callback=several_names, help="Types of events. [default: all but tree.*]"
-        ),
-    ] = None
-    queue: Annotated[
-        list[str] | None,
-        typer.Option("-q", "--queue", metavar="QUEUE", callback=several_names, help="Only events of these queues."),
-    ] = None
+    events: Annotated[list[str] | None, events_option("Types of events. [default: all but tree.*]")] = None
+    queue: QueuesOption = None
     priority: read.PriorityOption = None
     partitioning: Annotated[
         Partitioning | None,
@@ -71,10 +63,7 @@ class StreamSettings:
         str | None,
         typer.Option("--encoding", metavar="FORMAT", help="Format of events: json or cloudevents. [default: json]"),
     ] = None
-    include_payload: Annotated[
-        bool | None,
-        typer.Option("--include-payload/--no-include-payload", help="Send the payloads of jobs. [default: no]"),
-    ] = None
+    include_payload: IncludePayloadOption = None
     buffer_size: Annotated[
         int | None,
         typer.Option("--buffer-size", metavar="N", min=1, max=500, help="Events to send together. [default: 500]"),
@@ -288,7 +277,7 @@ def disable(
 def toggle(
     ctx: typer.Context,
     name: NameArgument = None,
-    wanted: Annotated[bool, typer.Option("--enable/--disable", help="Enable it, or disable it.")] = False,
+    wanted: WantedOption = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:

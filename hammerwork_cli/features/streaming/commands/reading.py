@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, one_name
+from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.errors import AnswerIsNoError
 from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.commands import AboutJobOption, EventTypeOption, ExampleQueueOption
 from hammerwork_cli.features.event.model import event_types
 from hammerwork_cli.features.event.samples import sample
 from hammerwork_cli.features.job.queries.listing import resolve
@@ -59,13 +60,9 @@ def show(
 def try_(
     ctx: typer.Context,
     name: NameArgument = None,
-    event_type: Annotated[str, typer.Option("--event-type", metavar="EVENT", help="Type of the event.")] = "completed",
-    job: Annotated[
-        str | None, typer.Option("--job", metavar="JOB", help="A job that the event is about. [default: an example]")
-    ] = None,
-    queue: Annotated[
-        str, typer.Option("-q", "--queue", metavar="QUEUE", callback=one_name, help="Queue of the example.")
-    ] = "test",
+    event_type: EventTypeOption = "completed",
+    job: AboutJobOption = None,
+    queue: ExampleQueueOption = "test",
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:

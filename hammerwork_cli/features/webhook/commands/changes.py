@@ -29,17 +29,12 @@ from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies
 from hammerwork_cli.features.callbacks.commands import note_upkeep
+from hammerwork_cli.features.event.commands import IncludePayloadOption, QueuesOption, WantedOption, events_option
 from hammerwork_cli.features.event.model import DELIVERIES, EventType, event_types
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.webhook import queries, views
-from hammerwork_cli.features.webhook.commands.arguments import (
-    EventsOption,
-    NameArgument,
-    NamedOption,
-    QueuesOption,
-    required,
-)
+from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, required
 from hammerwork_cli.features.webhook.model import Webhook, WebhookBody
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import limits
@@ -81,7 +76,7 @@ class WebhookSettings:
     method: Annotated[
         str | None, typer.Option("-m", "--method", metavar="METHOD", help="POST, PUT or PATCH. [default: POST]")
     ] = None
-    events: EventsOption = None
+    events: Annotated[list[str] | None, events_option("Types of events: dead,failed,tree.failed.")] = None
     queue: QueuesOption = None
     priority: read.PriorityOption = None
     header: Annotated[
@@ -117,10 +112,7 @@ class WebhookSettings:
             "--template", metavar="JSON", help='JSON to send instead: {"text": "{{event.type}}"}, @FILE, or -.'
         ),
     ] = None
-    include_payload: Annotated[
-        bool | None,
-        typer.Option("--include-payload/--no-include-payload", help="Send the payloads of jobs. [default: no]"),
-    ] = None
+    include_payload: IncludePayloadOption = None
     allow_private: Annotated[
         bool | None,
         typer.Option(
@@ -377,7 +369,7 @@ def disable(
 def toggle(
     ctx: typer.Context,
     name: NameArgument = None,
-    wanted: Annotated[bool, typer.Option("--enable/--disable", help="Enable it, or disable it.")] = False,
+    wanted: WantedOption = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
