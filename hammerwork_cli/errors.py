@@ -32,14 +32,15 @@ class HammerworkError(Exception):
         self.hint = hint
         self.details = details
 
-    def advise(self, step: str) -> None:
-        """Adds another step to the hint."""
-        first = f"{self.hint}{'' if self.hint[-1] in '.?!' else '.'} " if self.hint else ""
-        self.hint = f"{first}{step}"
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles without calling ``__init__`` again, because its parameters differ between the classes."""
         return _again, (type(self), self.args), self.__dict__
+
+
+def advise(error: HammerworkError, step: str) -> None:
+    """Adds another step to the hint of an error."""
+    first = f"{error.hint}{'' if error.hint[-1] in '.?!' else '.'} " if error.hint else ""
+    error.hint = f"{first}{step}"
 
 
 def _again(kind: type[HammerworkError], arguments: tuple[object, ...]) -> HammerworkError:

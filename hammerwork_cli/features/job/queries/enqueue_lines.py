@@ -6,7 +6,7 @@ from typing import IO, Any, NamedTuple
 
 from hammerwork_cli.core.input.problems import LineError, Problems
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.errors import HammerworkError, advise
 from hammerwork_cli.features.job.lines import numbered, wanted_in
 from hammerwork_cli.features.job.models.job import EnqueuedJob
 from hammerwork_cli.features.job.models.new_job import NewJob
@@ -47,7 +47,7 @@ def run(
         except HammerworkError as error:
             if done > after:
                 error.details["after_line"] = done
-                error.advise(f"Lines 1 to {done} are done: --after-line {done}")
+                advise(error, f"Lines 1 to {done} are done: --after-line {done}")
             raise
         done = part.last_line
         yield part

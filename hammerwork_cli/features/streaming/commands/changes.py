@@ -21,7 +21,7 @@ from hammerwork_cli.cli.options import (
 )
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import NotFoundError, UsageError
+from hammerwork_cli.errors import NotFoundError, UsageError, advise
 from hammerwork_cli.features.callbacks.commands import note_upkeep
 from hammerwork_cli.features.event.commands import IncludePayloadOption, QueuesOption, WantedOption, events_option
 from hammerwork_cli.features.event.model import USUAL, event_types
@@ -203,7 +203,7 @@ def _check(stream: Stream) -> None:
         finally:
             backend.close()
     except StreamError as error:
-        error.advise("To store the stream without a test: --no-test")
+        advise(error, "To store the stream without a test: --no-test")
         raise
 
 

@@ -8,7 +8,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
-from hammerwork_cli.errors import AnswerIsNoError
+from hammerwork_cli.errors import AnswerIsNoError, advise
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.commands import AboutJobOption, EventTypeOption, ExampleQueueOption
 from hammerwork_cli.features.event.model import event_types
@@ -92,7 +92,7 @@ def try_(
         finally:
             backend.close()
     except StreamError as error:
-        error.advise(f"To change the stream: hammerwork streaming update {quote(stream.name)}")
+        advise(error, f"To change the stream: hammerwork streaming update {quote(stream.name)}")
         raise
     sent = SentTest(stream.name, record, key, time.monotonic() - began)
     context.answer(views.SENT.record(sent), form, lambda: views.sent_lines(sent))
