@@ -74,7 +74,7 @@ def test_the_log_names_the_event_of_an_end_and_says_nothing_where_none_was_writt
     stage.work(app)
     assert told(ends) == [("tree.completed", 4, 0)]
     said = [one.getMessage() for one in caplog.records if "has ended" in one.getMessage()]
-    assert said == [f"The tree {job.id} has ended, and its event tree.completed was written."]
+    assert said == [f"The tree {job.id} has ended: the event tree.completed was written."]
 
 
 def test_an_end_comes_after_the_events_of_its_last_job_and_never_early(

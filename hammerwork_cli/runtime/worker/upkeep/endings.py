@@ -38,7 +38,7 @@ def log_look(callback: Callback, problem: Exception | None) -> None:
     has_failed = callback.event == CallbackEvent.FAILURE
     if callback.announced is not None:
         event = callback.announced["type"]
-        log.info("The %s %s has ended, and its event %s was written.", callback.subject, callback.subject_id, event)
+        log.info("The %s %s has ended: the event %s was written.", callback.subject, callback.subject_id, event)
         return
     why = "A job of the %s %s has failed" if has_failed else "The %s %s has ended"
     log.info(f"{why}: enqueued %s (%s).", callback.subject, callback.subject_id, callback.id, callback.event)
