@@ -24,6 +24,8 @@ READERS = "event.readers"
 SECONDS = 5.0
 """Time after which a connection notices that somebody wants other events."""
 ROWS_PER_STATEMENT = 200
+LARGEST_ROW = 4 * 2**20
+"""Bytes that are enough for the events of so many jobs, without payloads and long lists of dependencies."""
 FINAL = (EventType.JOB_FAILED, EventType.JOB_DEAD, EventType.JOB_TIMED_OUT, EventType.JOB_CANCELLED)
 STATUS_OF = {event: str(status) for status, event in OF_STATUS.items()}
 MOST_MISSED = 10_000
@@ -169,9 +171,8 @@ def _stream_jobs(
 ) -> int:
     """Lets the database write the events of jobs, which costs their worker hardly anything."""
     streamed.count += 1
-    # What is looked for later is found by its job. A list of payloads may be larger than a value can be; on a
-    # connection that is not ours, any list may be.
-    apart = late or event in FINAL or reader.include_payload or "borrowed" in database.tags
+    # What is looked for later is found by its job, and payloads may be of any size.
+    apart = late or event in FINAL or reader.include_payload or not _takes_long_values(database)
     return database.run(
         "event.stream_jobs",
         stream=reader.id,
@@ -189,6 +190,11 @@ def _stream_jobs(
         priorities=[int(one) for one in JobPriority if one.word in reader.priorities],
         deliveries=DELIVERIES,
     )
+
+
+def _takes_long_values(database: Database) -> bool:
+    """Whether a value may hold the events of many jobs. On MySQL, sessions of others have limits of their own."""
+    return database.packet is None or (database.packet >= LARGEST_ROW and "borrowed" not in database.tags)
 
 
 def _deliver_jobs(

@@ -186,10 +186,9 @@ def _forget(database: Database, stream: Stream, done: Sequence[UnsentEvent], now
         rows[one.row].append(one)
     whole = {row: some[0].record["type"] for row, some in rows.items() if len(some) == some[0].of}
     _forget_rows(database, stream, whole, now)
-    for part in _parts(database, [row for row in rows if row not in whole]):
-        for row, body in database.rows("streaming.bodies", ids=part):
-            sent = {one.place for one in rows[int(row)]}
-            _keep(database, int(row), body, set(range(rows[int(row)][0].of)) - sent)
+    for row, some in rows.items():
+        if row not in whole:
+            _keep(database, row, some[0].of, set(range(some[0].of)) - {one.place for one in some})
 
 
 def _forget_rows(database: Database, stream: Stream, types: Mapping[int, str], now: datetime) -> None:
@@ -204,13 +203,17 @@ def _forget_rows(database: Database, stream: Stream, types: Mapping[int, str], n
         database.run("streaming.forget_sent", id=stream.id, before=now - KEPT)
 
 
-def _keep(database: Database, row: int, body: str, places: Container[int]) -> int:
-    """Keeps the events of a row at some places; returns how many went."""
-    before = _events_of(body)
-    left = [stored for place, stored in enumerate(before) if place in places]
-    text = database.json(left)
-    written = database.run("streaming.rewrite", id=row, events=len(left), body=text, before=len(before))
-    return (len(before) - len(left)) if written else 0
+def _keep(database: Database, row: int, of: int, places: Container[int]) -> int:
+    """Keeps the events at some places of a row that has as many as its reader knows; returns how many went.
+
+    When the answer to a COMMIT is lost, it runs again: the row is shorter then, and has other events at the places.
+    """
+    found = database.row("streaming.body", id=row, of=of)
+    if found is None:
+        return 0
+    left = [stored for place, stored in enumerate(_events_of(found[0])) if place in places]
+    written = database.run("streaming.rewrite", id=row, events=len(left), body=database.json(left), of=of)
+    return of - len(left) if written else 0
 
 
 def note_failure(database: Database, stream: Stream, error: str, now: datetime) -> None:
@@ -240,14 +243,11 @@ def trim(database: Database, stream: Stream, now: datetime) -> int:
     row = database.row("streaming.first_too_many", id=stream.id, most=stream.max_backlog)
     if row is None:
         return 0
-    first, room = map(int, row)
+    first, length, room = map(int, row)
     error = f"The backlog has more than {stream.max_backlog:,} events: newer ones were dropped."
 
     def work() -> tuple[int, bool]:
-        dropped = 0
-        if room:
-            for _, body in database.rows("streaming.bodies", ids=[first]):
-                dropped += _keep(database, first, body, range(room))
+        dropped = _keep(database, first, length, range(room)) if room else 0
         after = first if room else first - 1
         rows = database.rows("streaming.too_many", id=stream.id, after=after, limit=MOST_COUNTED)
         _forget_rows(database, stream, {int(row): kind for row, kind, _ in rows}, now)

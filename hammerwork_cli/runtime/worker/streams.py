@@ -103,6 +103,7 @@ class StreamSender(threading.Thread):
         if len(found) == self.stream.buffer_size and time.monotonic() >= self._next_trim:
             self._next_trim = time.monotonic() + BETWEEN_TRIMS
             self._run(partial(trim, stream=self.stream, clock=self.clock))
+            return 0.0  # they may have been dropped
         return self._send(backend, found)
 
     def _send(self, backend: OpenBackend, found: list[UnsentEvent]) -> float:

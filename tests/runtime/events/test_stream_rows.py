@@ -58,6 +58,17 @@ def test_events_that_the_backend_took_leave_the_others_in_their_order(stage: Sta
     assert streams.state(database, listening.stream, database.now()).backlog == 0
 
 
+def test_what_was_sent_is_forgotten_once_although_the_answer_to_the_commit_was_lost(
+    stage: Stage, listening: Listening
+) -> None:
+    enqueued(stage, 5)
+    database, waiting = stage.database, listening.records()
+    found = streams.unsent(database, listening.stream, 2)
+    for _ in range(2):
+        streams.note_sent(database, listening.stream, found, database.now())
+    assert listening.records() == waiting[2:]
+
+
 def test_as_many_events_are_read_as_are_sent_together(stage: Stage, listening: Listening) -> None:
     enqueued(stage, 3)
     enqueued(stage, 3)

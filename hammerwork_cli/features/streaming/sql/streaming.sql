@@ -61,13 +61,13 @@ SELECT f.id, f.events FROM hammerwork_stream_events f WHERE f.stream_id = :id AN
 WHERE n.earlier < :limit
 ORDER BY e.id
 
--- name: bodies
--- Reads the events of rows.
-SELECT e.id, e.body FROM hammerwork_stream_events e WHERE e.id IN (:ids)
+-- name: body
+-- Reads the events of a row, if it has as many as were read before.
+SELECT e.body FROM hammerwork_stream_events e WHERE e.id = :id AND e.events = :of
 
 -- name: rewrite
--- Leaves a row those of its events that wait, unless somebody else has rewritten it.
-UPDATE hammerwork_stream_events SET events = :events, body = :body WHERE id = :id AND events = :before
+-- Leaves a row those of its events that wait.
+UPDATE hammerwork_stream_events SET events = :events, body = :body WHERE id = :id AND events = :of
 
 -- name: has_sent
 -- Deletes events that were sent.
@@ -112,7 +112,7 @@ SELECT e.id, e.events FROM hammerwork_stream_events e WHERE e.stream_id = :strea
 
 -- name: first_too_many
 -- Reads the first row that a backlog has no room for, and how many of its events have room.
-SELECT x.id, :most - (x.up_to - x.events) FROM (
+SELECT x.id, x.events, :most - (x.up_to - x.events) FROM (
 SELECT e.id, e.events, SUM(e.events) OVER (ORDER BY e.id) AS up_to FROM hammerwork_stream_events e
 WHERE e.stream_id = :id AND e.sent_at IS NULL
 ) AS x WHERE x.up_to > :most ORDER BY x.id LIMIT 1
