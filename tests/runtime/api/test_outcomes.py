@@ -1,4 +1,4 @@
-"""Handlers that decide themselves how their attempts end: on every database, in threads, coroutines and processes."""
+"""Handlers that decide themselves how their attempts end: in threads, coroutines and processes."""
 
 import json
 import threading

@@ -15,7 +15,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, SpawnContext, SpawnError, Worker
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import new_id
-from tests.conftest import one_case_on_servers
+from tests.conftest import all_databases
 from tests.rows import START, Rows
 from tests.runtime.conftest import Stage
 
@@ -38,6 +38,7 @@ class Ticket:
     at: datetime
 
 
+@all_databases
 def test_results_are_read_with_their_job_and_many_at_once(stage: Stage, app: Handlers) -> None:
     app.register_job("returns", lambda job: job.payload)
     app.register_job("bills", lambda job: Bill(date(2026, 11, 25), [job.payload]))
@@ -82,6 +83,7 @@ def test_results_are_read_with_their_job_and_many_at_once(stage: Stage, app: Han
         stage.queue.results(["first"])
 
 
+@all_databases
 def test_many_results_are_read_in_bounded_statements(stage: Stage) -> None:
     count = 2500
     stage.enqueue(*(jobs := [Job("q", number) for number in range(count)]))
@@ -150,7 +152,6 @@ def work(
     return run
 
 
-@one_case_on_servers
 def test_handlers_read_results_and_see_the_payload_as_it_is_stored(stage: Stage, work: Callable[..., None]) -> None:
     metadata = {"metadata": ["as it was"], "max_spawn_count": 5}
     parts = [Job("part", {"number": number, "_spawn_config": metadata}) for number in range(3)]

@@ -10,6 +10,7 @@ from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.api.workflow import Workflow
+from tests.conftest import all_databases
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.events.conftest import ENDS, Listening
 
@@ -93,6 +94,7 @@ def test_batches_and_workflows_have_an_event_when_they_end(stage: Stage, app: Ha
     assert wanted == [("batch.ended", 3, 1), ("workflow.ended", 2, 0)]
 
 
+@all_databases
 def test_of_two_workers_that_look_at_once_one_tells(stage: Stage, crew: Crew, ends: Listening) -> None:
     crew.begin(3)
     stage.enqueue(*(Job("counted") for _ in range(20)))

@@ -15,7 +15,7 @@ from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.testing import run as rehearse
-from tests.conftest import Outcome, one_case_on_servers
+from tests.conftest import Outcome, all_databases
 from tests.runtime.conftest import Stage
 
 
@@ -82,6 +82,7 @@ def test_it_runs_once_when_all_children_have_ended_under_a_worker_that_drains(
     assert (report.completed, report.failed) == (children + 2, 0)
 
 
+@all_databases
 def test_each_of_several_workers_may_end_the_last_child(stage: Stage, app: Handlers) -> None:
     reports = Reports(app, 20)
     stage.enqueue(*(parent() for _ in range(8)))
@@ -184,7 +185,6 @@ def test_jobs_that_depend_on_it_and_another_join_are_not_waited_for(stage: Stage
     assert order.index("first") < order.index("then") < order.index("last")
 
 
-@one_case_on_servers
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_a_retried_parent_finds_it(stage: Stage, isolation: str) -> None:
     worker = Worker(
@@ -288,6 +288,7 @@ def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(stage: St
     assert state(stage) == ("Pending", "satisfied")
 
 
+@all_databases
 def test_a_child_whose_worker_was_lost_counts_once_it_is_dead(stage: Stage, app: Handlers) -> None:
     children = waiting_report(stage, app, on_failure="run")
     change(stage, children[1:], Delete(stage.database.now()))

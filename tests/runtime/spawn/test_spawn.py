@@ -1,4 +1,4 @@
-"""What a worker does when a job spawns others, on every database."""
+"""What a worker does when a job spawns others."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ from hammerwork_cli.features.worker.queries import spawn as spawn_queries
 from hammerwork_cli.features.worker.queries.ancestry import Spawner
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.features.worker.queries.spawn import LostClaimError, Operation
-from tests.conftest import one_case_on_servers
+from tests.conftest import all_databases
 from tests.runtime.conftest import PATIENCE, Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -81,6 +81,7 @@ def test_handlers_may_be_classes_generators_lists_or_coroutines(stage: Stage, ap
     assert told == [(1, "told", 1)]
 
 
+@all_databases
 def test_a_worker_looks_at_once_for_the_children_of_what_it_spawned(stage: Stage, app: Handlers) -> None:
     spawner(app)
 
@@ -131,7 +132,6 @@ def test_an_unknown_handler_fails_the_attempt_and_lists_those_there_are(stage: S
     assert "There is no spawn handler 'nobody'. Registered: parent." in stage.one(job, "error_message")
 
 
-@one_case_on_servers
 @pytest.mark.parametrize("config", ["7", '{"handler": 7}', '{"max_spawn_count": "many"}'])
 def test_a_configuration_that_cannot_be_is_an_error_and_spawns_nothing(
     stage: Stage, app: Handlers, config: str
@@ -181,6 +181,7 @@ def test_with_on_error_complete_the_parent_completes_and_the_failure_is_recorded
     assert "nothing to split" in error
 
 
+@all_databases
 def test_a_hook_that_fails_after_the_commit_undoes_nothing_and_is_recorded(stage: Stage, app: Handlers) -> None:
     class Loud(SpawnHandler):
         def spawn_jobs(self, context: SpawnContext) -> list[Job]:
@@ -322,6 +323,7 @@ def test_a_child_that_depends_on_another_job_waits_for_it_and_is_refused_if_that
     assert stage.children(good, "status") == [("Completed",)]
 
 
+@all_databases
 def test_the_children_of_a_generator_are_drained_before_the_transaction_and_all_written(
     stage: Stage, app: Handlers
 ) -> None:
@@ -344,6 +346,7 @@ def test_a_delay_spreads_the_batches_over_time(stage: Stage, app: Handlers) -> N
     assert [round((when - due[0]) / timedelta(hours=1)) for when in due] == [0, 0, 1, 1, 2]
 
 
+@all_databases
 def test_children_spawned_at_once_run_before_their_parent_ends_and_are_found_again_by_key(
     stage: Stage, app: Handlers
 ) -> None:
@@ -509,6 +512,7 @@ def _batches(parent: str, now: Any) -> Any:
     return lambda: [jobs]
 
 
+@all_databases
 def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: Stage) -> None:
     job, operation, now = _claimed(stage)
     batches = _batches(job.id, now)
@@ -522,6 +526,7 @@ def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: S
     assert len(stage.operations()) == 1
 
 
+@all_databases
 def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
     other, recorded, then = _claimed(stage)
     batches = _batches(other.id, then)
@@ -540,6 +545,7 @@ def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
     assert [str(parent) for (parent,) in stage.operations("parent_id")] == [other.id]
 
 
+@all_databases
 def test_an_error_in_the_middle_of_the_children_leaves_none_and_a_parent_that_runs(stage: Stage) -> None:
     job, operation, now = _claimed(stage)
     batches = _batches(job.id, now)
@@ -554,6 +560,7 @@ def test_an_error_in_the_middle_of_the_children_leaves_none_and_a_parent_that_ru
     assert stage.one(job.id) == "Running"
 
 
+@all_databases
 def test_two_who_spawn_under_one_key_write_one_child(stage: Stage) -> None:
     import threading
 

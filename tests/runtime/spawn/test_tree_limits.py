@@ -1,4 +1,4 @@
-"""Limits hold for the whole tree, on every database: whoever sets them, for early and late children."""
+"""Limits hold for the whole tree: whoever sets them, for early and late children."""
 
 import json
 import threading
@@ -13,6 +13,7 @@ from hammerwork_cli.features.job.queries import spawn_requests
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.queries import tree
 from hammerwork_cli.features.worker.queries import ancestry
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -52,6 +53,7 @@ def test_the_roots_limits_bind_those_below_that_say_nothing_or_more(stage: Stage
     assert size(stage, root) == 6
 
 
+@all_databases
 @pytest.mark.parametrize(
     ("of_root", "of_middle", "jobs"),
     [
@@ -99,6 +101,7 @@ def test_late_children_beyond_the_trees_limit_leave_its_room_to_others_where_the
     assert error.startswith("max_descendants allows 5 jobs below the root, and this would be ")
 
 
+@all_databases
 def test_a_limit_that_comes_later_counts_who_is_there_already(stage: Stage, app: Handlers) -> None:
     @app.spawn("node")
     def late(context: SpawnContext) -> list[Job]:
@@ -150,6 +153,7 @@ def test_early_and_late_children_count_together(stage: Stage, app: Handlers) -> 
     assert [(parent, said in error) for parent, error in failed] == [(six.id, True)]
 
 
+@all_databases
 def test_many_who_spawn_at_once_stay_within_the_limit_of_their_tree(stage: Stage, app: Handlers) -> None:
     together = threading.Barrier(4)
 
@@ -211,6 +215,7 @@ def test_a_run_of_a_recurring_root_has_no_room_that_an_earlier_one_left(stage: S
     assert size(stage, root) == 1 + 2
 
 
+@all_databases
 def test_a_run_of_a_recurring_root_is_not_counted_by_the_counter_of_the_next_one(stage: Stage, app: Handlers) -> None:
     limit = SpawnConfig(max_descendants=8)
     free, limited, next_one = Job("free"), Job("limited", max_attempts=1), Job("next")
@@ -412,6 +417,7 @@ def test_a_limit_that_comes_late_in_an_occurrence_counts_the_deleted_jobs_of_its
     assert "max_descendants allows 6 jobs below the root, and this would be 7" in stage.one(limited, "error_message")
 
 
+@all_databases
 def test_a_handler_knows_how_many_more_children_it_may_have(stage: Stage, app: Handlers) -> None:
     rooms: dict[str, list[int | None]] = {}
 

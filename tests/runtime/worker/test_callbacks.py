@@ -26,7 +26,7 @@ from hammerwork_cli.features.callbacks.queries import callbacks_of
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.runtime.worker.upkeep import endings
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.worker.test_upkeep import keepers
 
@@ -390,6 +390,7 @@ def test_a_callback_that_loses_to_another_transaction_comes_a_second_later(
     assert [fired.id for fired, _ in callbacks.look(lite.database, [callback], now)] == [callback.id]
 
 
+@all_databases
 def test_callbacks_that_are_done_are_forgotten(stage: Stage) -> None:
     done = stage.queue.enqueue_batch("x", [Job("a")], on_complete=Job("b"), on_success=Job("b"), on_failure=Job("b"))
     stage.execute(f"UPDATE hammerwork_jobs SET status = 'Failed' WHERE batch_id = '{done.id}'")
@@ -469,6 +470,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endings, "LONGEST_PAUSE", 3600)
 
 
+@all_databases
 @pytest.mark.usefixtures("unhurried")
 def test_whoever_ends_the_last_job_lets_the_callbacks_fire_at_once(crew: Crew) -> None:
     app, queue = crew.handlers, crew.stage.queue
@@ -499,6 +501,7 @@ def test_whoever_ends_the_last_job_lets_the_callbacks_fire_at_once(crew: Crew) -
     assert told(crew.stage, "batch", batch.id)["success"].state == "fired"
 
 
+@all_databases
 @pytest.mark.usefixtures("unhurried")
 def test_the_first_failure_and_the_success_after_a_retry_fire_at_once(crew: Crew) -> None:
     crew.handlers.register_job("fails", lambda job: 1 / (crew.runs["retries"] or job.payload))

@@ -18,6 +18,7 @@ from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import claim, limits
 from hammerwork_cli.features.worker.queries.claim import ClaimedBatch
 from hammerwork_cli.runtime.worker import claimer
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage, until
 
 WORKER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -82,6 +83,7 @@ def most_within(stage: Stage, period: float) -> int:
 # Concurrency.
 
 
+@all_databases
 def test_no_more_jobs_run_at_once_than_their_queue_may_over_all_workers(stage: Stage, app: Handlers) -> None:
     handled = Handled(app, "api", "mail", seconds=0.01)
     stage.queue.limit("api", concurrency=3)
@@ -92,6 +94,7 @@ def test_no_more_jobs_run_at_once_than_their_queue_may_over_all_workers(stage: S
     assert {status for _, status in stage.rows()} == {"Completed"}
 
 
+@all_databases
 def test_the_jobs_of_a_worker_that_was_killed_count_until_they_are_rescued(stage: Stage) -> None:
     stage.queue.limit("api", concurrency=2)
     stage.enqueue(*(Job("api") for _ in range(5)))
@@ -113,6 +116,7 @@ def _claim_and_hang(url: str) -> None:
     time.sleep(600)
 
 
+@all_databases
 def test_jobs_of_a_limited_queue_are_not_claimed_ahead(stage: Stage) -> None:
     stage.queue.limit("api", concurrency=50)
     stage.enqueue(*(Job("api") for _ in range(9)))
@@ -120,6 +124,7 @@ def test_jobs_of_a_limited_queue_are_not_claimed_ahead(stage: Stage) -> None:
     assert (len(batch), batch.is_limited, batch.is_cut, batch.no_room) == (3, True, True, None)
 
 
+@all_databases
 def test_a_queue_without_room_holds_up_no_other(stage: Stage, app: Handlers) -> None:
     Handled(app, "api", "mail")
     stage.queue.limit("api", rate="1/h")
@@ -132,6 +137,7 @@ def test_a_queue_without_room_holds_up_no_other(stage: Stage, app: Handlers) -> 
     assert len(stage.rows(where="queue_name = 'api' AND status = 'Pending' AND attempts = 0")) == 49
 
 
+@all_databases
 def test_a_worker_claims_again_as_soon_as_its_own_jobs_leave_room(stage: Stage, app: Handlers) -> None:
     """Also if they are written while it looks for others, and finds no room."""
     Handled(app, "api")
@@ -143,6 +149,7 @@ def test_a_worker_claims_again_as_soon_as_its_own_jobs_leave_room(stage: Stage, 
     assert {status for _, status in stage.rows()} == {"Completed"}
 
 
+@all_databases
 def test_a_worker_hears_soon_that_a_limit_was_removed(stage: Stage, app: Handlers) -> None:
     Handled(app, "api")
     stage.queue.limit("api", rate="1/h")
@@ -161,6 +168,7 @@ def test_a_worker_hears_soon_that_a_limit_was_removed(stage: Stage, app: Handler
 # Rates.
 
 
+@all_databases
 def test_never_more_jobs_start_within_a_period_than_the_rate(stage: Stage, app: Handlers) -> None:
     Handled(app, "api")
     stage.queue.limit("api", rate="6/400ms")
@@ -181,6 +189,7 @@ def test_a_start_counts_for_a_whole_period_and_hardly_longer(rate: str) -> None:
         assert timedelta(0) <= over <= parsed.period / 99 + timedelta(milliseconds=1)
 
 
+@all_databases
 def test_a_claim_that_read_the_clock_before_another_one_counts_its_starts(stage: Stage) -> None:
     stage.enqueue(*(Job("api") for _ in range(20)))
     stage.queue.limit("api", rate="4/s")
@@ -191,6 +200,7 @@ def test_a_claim_that_read_the_clock_before_another_one_counts_its_starts(stage:
     assert sum(jobs for _, jobs in found[limits.SHARED]) == 4
 
 
+@all_databases
 def test_starts_are_counted_over_a_change_of_the_rate(stage: Stage) -> None:
     stage.enqueue(*(Job("api") for _ in range(20)))
     stage.queue.limit("api", rate="4/h")
@@ -204,6 +214,7 @@ def test_starts_are_counted_over_a_change_of_the_rate(stage: Stage) -> None:
     assert len(claimed(stage)) == 0
 
 
+@all_databases
 def test_starts_that_a_clock_ahead_has_recorded_do_not_count(stage: Stage) -> None:
     stage.enqueue(*(Job("api", {"tenant": "a"}) for _ in range(20)))
     for by in (None, "tenant"):
@@ -217,6 +228,7 @@ def test_starts_that_a_clock_ahead_has_recorded_do_not_count(stage: Stage) -> No
         assert len(claimed(stage)) == 4
 
 
+@all_databases
 def test_two_claims_never_count_at_the_same_time(stage: Stage) -> None:
     stage.queue.limit("api", rate="9/h", concurrency=4)
     stage.enqueue(*(Job("api") for _ in range(90)))
@@ -243,6 +255,7 @@ def test_two_claims_never_count_at_the_same_time(stage: Stage) -> None:
 # Values of payloads.
 
 
+@all_databases
 def test_each_value_of_a_key_has_its_own_limit(stage: Stage) -> None:
     stage.queue.limit("api", concurrency=2, rate="3/h", per="tenant")
     stage.enqueue(*of_tenants("aaaaaabbbbbbc"))
@@ -254,12 +267,14 @@ def test_each_value_of_a_key_has_its_own_limit(stage: Stage) -> None:
     assert wait_of(batch) > 3500
 
 
+@all_databases
 def test_many_jobs_of_one_value_do_not_keep_the_others_from_starting(stage: Stage) -> None:
     stage.queue.limit("api", concurrency=1, per="tenant")
     stage.enqueue(*of_tenants("a" * 300 + "b" * 300 + "cd"))
     assert list(tenants(claimed(stage, slots=3), stage).values()) == [1, 1, 1]
 
 
+@all_databases
 def test_a_claim_that_may_not_look_behind_jobs_without_room_leaves_the_others(stage: Stage) -> None:
     stage.queue.limit("api", rate="1/h", per="tenant")
     stage.enqueue(*of_tenants("a" * 200), Job("api", {"tenant": "b"}, priority="low"))
@@ -294,6 +309,7 @@ def test_a_worker_does_something_else_for_longer_than_it_looks_behind_jobs_witho
     assert looks.count(True) == 1
 
 
+@all_databases
 def test_a_key_may_lie_within_another_and_have_any_value(stage: Stage) -> None:
     stage.queue.limit("api", concurrency=1, per="customer.id")
     values = ["a", "a ", "A", "ä", 5, 5.5, True, None, "", ["x"], {"y": 1}, "'; DROP TABLE x", "\u202e", "x" * 5000]
@@ -312,6 +328,7 @@ def jobs_again(values: list[Any]) -> list[Job]:
 # Limits of one worker, and those of an application.
 
 
+@all_databases
 def test_a_worker_may_have_a_limit_of_its_own_for_each_queue(stage: Stage, app: Handlers) -> None:
     handled = Handled(app, "api", "mail", seconds=0.01)
     stage.enqueue(*(Job("api") for _ in range(12)), *(Job("mail") for _ in range(24)))

@@ -1,4 +1,4 @@
-"""What a worker does to the jobs that it runs, on every database."""
+"""What a worker does to the jobs that it runs."""
 
 import contextlib
 import json
@@ -20,6 +20,7 @@ from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.worker.queries import claim, finish, registry
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.worker.claimer import priorities
+from tests.conftest import all_databases
 from tests.jobs import IGNORING
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
@@ -47,6 +48,7 @@ def test_a_job_is_run_and_its_result_stored(stage: Stage, app: Handlers) -> None
     assert stage.timestamp(job, "result_expires_at") - stage.timestamp(job, "result_stored_at") == timedelta(hours=2)
 
 
+@all_databases
 def test_no_thread_of_a_worker_keeps_its_process_from_ending(stage: Stage, app: Handlers) -> None:
     threads: list[threading.Thread] = []
     app.register_job("look", lambda _: threads.extend(threading.enumerate()))
@@ -63,6 +65,7 @@ def test_a_handler_that_returns_nothing_has_no_result(stage: Stage, app: Handler
     assert stage.one(job, "status, result_data, result_stored_at") == ("Completed", None, None)
 
 
+@all_databases
 def test_a_failed_attempt_comes_back_and_the_last_one_is_dead_with_its_traceback(stage: Stage, app: Handlers) -> None:
     tries = []
 
@@ -211,6 +214,7 @@ def test_a_job_without_a_handler_is_tried_again_where_others_spawn(
     assert "only jobs that name a spawn handler run; others fail" in caplog.text
 
 
+@all_databases
 def test_a_value_that_the_database_refuses_fails_the_job_and_says_why(stage: Stage, app: Handlers) -> None:
     deep: object = 1
     for _ in range(200):
@@ -243,6 +247,7 @@ def test_a_value_that_the_database_refuses_fails_the_job_and_says_why(stage: Sta
     assert 50_000 < len(error.encode()) <= 60_000
 
 
+@all_databases
 def test_a_result_larger_than_its_job_allows_fails_the_attempt(stage: Stage, app: Handlers) -> None:
     @app.job("big")
     def big(job: Job) -> str:
@@ -322,6 +327,7 @@ def test_urgent_jobs_come_first_and_by_weight_the_others_come_too(stage: Stage, 
     assert sorted(order) == sorted(priorities)
 
 
+@all_databases
 def test_by_weight_a_low_job_runs_before_a_flood_of_urgent_ones_has_ended(stage: Stage) -> None:
     stage.enqueue(
         *(Job("flood", {}, priority=JobPriority.CRITICAL) for _ in range(400)),
@@ -335,6 +341,7 @@ def test_by_weight_a_low_job_runs_before_a_flood_of_urgent_ones_has_ended(stage:
     assert [job.priority for job in taken] == [0]
 
 
+@all_databases
 def test_a_worker_ends_after_so_many_jobs(stage: Stage, app: Handlers) -> None:
     jobs = stage.enqueue(*(Job("noop", {}) for _ in range(25)))
     report = stage.work(app, max_jobs=7, drain=False)
@@ -352,6 +359,7 @@ def test_several_queues_are_served_in_turn(stage: Stage, app: Handlers) -> None:
     assert set(order[:25]) == {"a", "b"}
 
 
+@all_databases
 def test_many_workers_take_each_job_once(stage: Stage) -> None:
     counts: dict[str, int] = {}
     lock = threading.Lock()
@@ -377,6 +385,7 @@ def test_many_workers_take_each_job_once(stage: Stage) -> None:
     assert set(stage.status(*jobs)) == {"Completed"}
 
 
+@all_databases
 def test_a_worker_that_lost_its_claim_writes_nothing(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
@@ -399,6 +408,7 @@ def _at(end: AttemptEnd, now: datetime) -> datetime | None:
     return now if end == AttemptEnd.RETRY else None
 
 
+@all_databases
 def test_a_worker_does_not_own_a_job_that_a_rust_worker_took_over_though_its_token_is_on_it(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
@@ -410,6 +420,7 @@ def test_a_worker_does_not_own_a_job_that_a_rust_worker_took_over_though_its_tok
     assert stage.one(job) == "Running"
 
 
+@all_databases
 def test_a_completion_that_is_written_twice_is_one(stage: Stage) -> None:
     stage.enqueue(Job("noop", {}), Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
@@ -421,6 +432,7 @@ def test_a_completion_that_is_written_twice_is_one(stage: Stage) -> None:
         assert not report.lost
 
 
+@all_databases
 def test_jobs_of_a_lost_worker_come_back_alone_and_the_last_attempt_is_dead(stage: Stage) -> None:
     fresh, last = stage.enqueue(Job("noop", {}), Job("noop", {}).with_max_attempts(1))
     child = stage.enqueue(Job("noop", {}).depends_on(last))[0]
@@ -441,6 +453,7 @@ def test_jobs_of_a_lost_worker_come_back_alone_and_the_last_attempt_is_dead(stag
     assert [job.id for job in again] == [fresh.id]
 
 
+@all_databases
 def test_a_recurring_job_comes_back_though_its_last_attempt_was_lost_with_its_worker(
     stage: Stage, app: Handlers
 ) -> None:
@@ -472,6 +485,7 @@ def test_a_recurring_job_comes_back_though_its_last_attempt_was_lost_with_its_wo
     assert stage.one(daily, "status, error_message, claim_losses") == ("Pending", None, None)
 
 
+@all_databases
 def test_a_recurring_job_whose_next_run_cannot_be_stored_costs_its_neighbours_nothing_when_their_worker_is_lost(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -485,6 +499,7 @@ def test_a_recurring_job_whose_next_run_cannot_be_stored_costs_its_neighbours_no
     assert stage.status(beyond, neighbour) == ["Dead", "Pending"]
 
 
+@all_databases
 def test_a_recurring_job_that_loses_its_worker_with_a_batch_uses_up_its_attempts_alone_and_comes_back(
     stage: Stage,
 ) -> None:
@@ -516,6 +531,7 @@ def _register(stage: Stage, worker: str, lease: float = 0.1) -> None:
     )
 
 
+@all_databases
 def test_a_worker_that_begins_forgets_those_that_ended_more_than_a_week_ago_and_hold_nothing(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -547,6 +563,7 @@ def test_a_worker_that_begins_forgets_those_that_ended_more_than_a_week_ago_and_
     assert forget() == [0, 1, 2]
 
 
+@all_databases
 def test_a_job_that_was_claimed_and_not_begun_gets_its_attempt_back(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
@@ -556,6 +573,7 @@ def test_a_job_that_was_claimed_and_not_begun_gets_its_attempt_back(stage: Stage
     assert stage.one(job, "status, attempts, claim_token") == ("Pending", 0, None)
 
 
+@all_databases
 def test_a_last_attempt_is_claimed_only_for_a_free_slot(stage: Stage) -> None:
     stage.enqueue(*(Job("noop", {}).with_max_attempts(1) for _ in range(5)))
     now = stage.database.now() + timedelta(seconds=1)
@@ -593,6 +611,7 @@ def test_a_join_is_released_by_the_last_of_its_parents_and_chains_run_in_order(s
     assert order[2:] == [3, 4]
 
 
+@all_databases
 def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
     pairs = [(Job("side", {}), Job("side", {})) for _ in range(20)]
     joins = [Job("join", {}).depends_on(*pair) for pair in pairs]
@@ -648,6 +667,7 @@ def test_jobs_that_depend_on_a_failed_job_follow_the_policy_of_its_workflow(
     assert stage.status(parent, child) == ["Dead", expected]
 
 
+@all_databases
 def test_without_a_workflow_what_depends_on_a_dead_job_fails_and_names_it(stage: Stage, app: Handlers) -> None:
     @app.job("bad", retry=SOON)
     def bad(job: Job) -> None:
@@ -662,6 +682,7 @@ def test_without_a_workflow_what_depends_on_a_dead_job_fails_and_names_it(stage:
     assert parent.id in stage.one(child, "error_message")
 
 
+@all_databases
 def test_a_worker_stops_when_it_is_asked_in_the_database(stage: Stage, app: Handlers) -> None:
     worker = Worker(stage.url, app, lease=0.6, poll_interval=0.05, name="here")
     thread = threading.Thread(target=worker.run)
@@ -678,6 +699,7 @@ def test_a_worker_stops_when_it_is_asked_in_the_database(stage: Stage, app: Hand
     assert registry.resolve(stage.database, "here").state == "stopped"
 
 
+@all_databases
 def test_a_worker_that_ends_at_once_gives_its_jobs_back(stage: Stage, app: Handlers) -> None:
     running, go = threading.Event(), threading.Event()
 
@@ -699,6 +721,7 @@ def test_a_worker_that_ends_at_once_gives_its_jobs_back(stage: Stage, app: Handl
     assert sum(row[0] for row in stage.rows("attempts")) == 0
 
 
+@all_databases
 def test_without_our_tables_a_worker_says_what_to_do(empty_database: Database, app: Handlers) -> None:
     with pytest.raises(MissingTablesError):
         Worker(empty_database.url, app).run()
@@ -718,6 +741,7 @@ def test_a_worker_warns_of_strategies_that_version_3_cannot_read_where_it_uses_t
         assert "cannot read its column retry_strategy, which is TEXT" in caplog.text
 
 
+@all_databases
 def test_a_worker_names_a_table_that_is_gone_although_its_migration_is_recorded(
     database: Database, app: Handlers, caplog: pytest.LogCaptureFixture
 ) -> None:
