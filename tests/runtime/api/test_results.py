@@ -140,14 +140,13 @@ def work(
     request: pytest.FixtureRequest, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     """Runs jobs in threads or in processes until there is nothing more to do."""
-    if request.param == "process" and stage.database.dialect != "sqlite":
-        pytest.skip("a process reads results as a thread does")
     (tmp_path / "reading_app.py").write_text(textwrap.dedent(HANDLERS))
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def run(*jobs: Job) -> None:
         stage.enqueue(*jobs)
-        Worker(stage.queue, "reading_app:app", drain=True, poll_interval=0.05, isolation=request.param).run()
+        settings: Any = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "isolation": request.param}
+        Worker(stage.queue, "reading_app:app", **settings).run()
 
     return run
 

@@ -5,6 +5,7 @@ import re
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,7 +132,8 @@ def test_the_record_of_a_failure_has_the_exception_and_the_job_beside_a_message_
     monkeypatch.syspath_prepend(tmp_path)
     jobs = lite.enqueue(*(Job(how, max_attempts=1, trace_id="t-1") for _ in range(2)))
     isolation = "process" if how == "process" else "thread"
-    worker = Worker(lite.queue, "failing_app:app", queues=(how,), isolation=isolation, drain=True, poll_interval=0.05)
+    settings: Any = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "isolation": isolation}
+    worker = Worker(lite.queue, "failing_app:app", queues=(how,), **settings)
     worker.run()
     failures = [record for record in caplog.records if record.levelname == "ERROR"]
     assert {record.job_id for record in failures} == {job.id for job in jobs}  # type: ignore[attr-defined]

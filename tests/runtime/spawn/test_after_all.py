@@ -187,9 +187,8 @@ def test_jobs_that_depend_on_it_and_another_join_are_not_waited_for(stage: Stage
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_a_retried_parent_finds_it(stage: Stage, isolation: str) -> None:
-    worker = Worker(
-        stage.queue, "tests.runtime.spawn.after_all_app:app", drain=True, poll_interval=0.05, isolation=isolation
-    )
+    settings: Any = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "isolation": isolation}
+    worker = Worker(stage.queue, "tests.runtime.spawn.after_all_app:app", **settings)
     stage.enqueue(parent())
     worker.run()
     assert statuses(stage) == {"parent": ["Completed"], "child": ["Completed"] * 4, "report": ["Completed"]}

@@ -96,13 +96,11 @@ def work(
     request: pytest.FixtureRequest, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     """Runs jobs in threads or in processes until there is nothing more to do."""
-    if request.param == "process" and stage.database.dialect != "sqlite":
-        pytest.skip("a process has its children written by its worker")
     (tmp_path / "keyed_app.py").write_text(textwrap.dedent(HANDLERS))
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def run(*queues: str, **options: Any) -> None:
-        settings = {"drain": True, "poll_interval": 0.05, "isolation": request.param, **options}
+        settings = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "isolation": request.param, **options}
         Worker(stage.queue, "keyed_app:app", queues=queues, **settings).run()
 
     return run

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -487,7 +488,8 @@ def test_limits_and_priorities_may_be_written_with_the_handlers(
     monkeypatch.syspath_prepend(str(tmp_path))
     tree, early, own = Job("node", {}), Job("early", {}, priority="low"), Job("node", {}, priority="background")
     lite.enqueue(tree, early, own.with_spawn_config(SpawnConfig(max_depth=1)))
-    Worker(lite.queue, f"declared_{isolation}:app", isolation=isolation, drain=True, poll_interval=0.05).run()
+    settings: Any = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "isolation": isolation}
+    Worker(lite.queue, f"declared_{isolation}:app", **settings).run()
     assert size(lite, tree) == 2 + 4
     assert size(lite, own) == 2
     assert sorted(lite.children(early, "queue_name, priority")) == [("leaf", 1), ("node", 3), ("urgent", 4)]
