@@ -154,7 +154,6 @@ def test_a_retried_parent_does_not_wait_for_a_child_that_waits_for_it(stage: Sta
     assert stage.one(parent) == "Completed", stage.one(parent, "error_message")
 
 
-@all_databases
 def test_dependents_of_jobs_that_fail_along_fail_or_run_at_once_to_the_end(stage: Stage, app: Handlers) -> None:
     flow = new_id()
     stamp = stage.database.json_timestamp(stage.database.now())

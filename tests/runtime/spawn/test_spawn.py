@@ -81,7 +81,6 @@ def test_handlers_may_be_classes_generators_lists_or_coroutines(stage: Stage, ap
     assert told == [(1, "told", 1)]
 
 
-@all_databases
 def test_a_worker_looks_at_once_for_the_children_of_what_it_spawned(stage: Stage, app: Handlers) -> None:
     spawner(app)
 
@@ -346,7 +345,6 @@ def test_a_delay_spreads_the_batches_over_time(stage: Stage, app: Handlers) -> N
     assert [round((when - due[0]) / timedelta(hours=1)) for when in due] == [0, 0, 1, 1, 2]
 
 
-@all_databases
 def test_children_spawned_at_once_run_before_their_parent_ends_and_are_found_again_by_key(
     stage: Stage, app: Handlers
 ) -> None:

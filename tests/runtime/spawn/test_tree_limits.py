@@ -418,7 +418,6 @@ def test_a_limit_that_comes_late_in_an_occurrence_counts_the_deleted_jobs_of_its
     assert "max_descendants allows 6 jobs below the root, and this would be 7" in stage.one(limited, "error_message")
 
 
-@all_databases
 def test_a_handler_knows_how_many_more_children_it_may_have(stage: Stage, app: Handlers) -> None:
     rooms: dict[str, list[int | None]] = {}
 

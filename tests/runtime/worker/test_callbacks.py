@@ -158,6 +158,7 @@ class World:
         assert not self.errors, self.errors
 
 
+@all_databases
 def test_each_callback_is_enqueued_once_and_none_early_whoever_dies(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -470,7 +471,6 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endings, "LONGEST_PAUSE", 3600)
 
 
-@all_databases
 @pytest.mark.usefixtures("unhurried")
 def test_whoever_ends_the_last_job_lets_the_callbacks_fire_at_once(crew: Crew) -> None:
     app, queue = crew.handlers, crew.stage.queue
@@ -501,7 +501,6 @@ def test_whoever_ends_the_last_job_lets_the_callbacks_fire_at_once(crew: Crew) -
     assert told(crew.stage, "batch", batch.id)["success"].state == "fired"
 
 
-@all_databases
 @pytest.mark.usefixtures("unhurried")
 def test_the_first_failure_and_the_success_after_a_retry_fire_at_once(crew: Crew) -> None:
     crew.handlers.register_job("fails", lambda job: 1 / (crew.runs["retries"] or job.payload))

@@ -94,7 +94,6 @@ def test_no_more_jobs_run_at_once_than_their_queue_may_over_all_workers(stage: S
     assert {status for _, status in stage.rows()} == {"Completed"}
 
 
-@all_databases
 def test_the_jobs_of_a_worker_that_was_killed_count_until_they_are_rescued(stage: Stage) -> None:
     stage.queue.limit("api", concurrency=2)
     stage.enqueue(*(Job("api") for _ in range(5)))
@@ -124,7 +123,6 @@ def test_jobs_of_a_limited_queue_are_not_claimed_ahead(stage: Stage) -> None:
     assert (len(batch), batch.is_limited, batch.is_cut, batch.no_room) == (3, True, True, None)
 
 
-@all_databases
 def test_a_queue_without_room_holds_up_no_other(stage: Stage, app: Handlers) -> None:
     Handled(app, "api", "mail")
     stage.queue.limit("api", rate="1/h")
@@ -137,7 +135,6 @@ def test_a_queue_without_room_holds_up_no_other(stage: Stage, app: Handlers) -> 
     assert len(stage.rows(where="queue_name = 'api' AND status = 'Pending' AND attempts = 0")) == 49
 
 
-@all_databases
 def test_a_worker_claims_again_as_soon_as_its_own_jobs_leave_room(stage: Stage, app: Handlers) -> None:
     """Also if they are written while it looks for others, and finds no room."""
     Handled(app, "api")
@@ -149,7 +146,6 @@ def test_a_worker_claims_again_as_soon_as_its_own_jobs_leave_room(stage: Stage, 
     assert {status for _, status in stage.rows()} == {"Completed"}
 
 
-@all_databases
 def test_a_worker_hears_soon_that_a_limit_was_removed(stage: Stage, app: Handlers) -> None:
     Handled(app, "api")
     stage.queue.limit("api", rate="1/h")
@@ -328,7 +324,6 @@ def jobs_again(values: list[Any]) -> list[Job]:
 # Limits of one worker, and those of an application.
 
 
-@all_databases
 def test_a_worker_may_have_a_limit_of_its_own_for_each_queue(stage: Stage, app: Handlers) -> None:
     handled = Handled(app, "api", "mail", seconds=0.01)
     stage.enqueue(*(Job("api") for _ in range(12)), *(Job("mail") for _ in range(24)))

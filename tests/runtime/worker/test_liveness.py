@@ -237,7 +237,6 @@ def test_the_listener_survives_foreign_errors(
     stage.close()
 
 
-@all_databases
 def test_a_worker_that_drains_its_queues_waits_for_jobs_of_silent_workers_and_runs_them(
     stage: Stage, app: Handlers
 ) -> None:

@@ -180,7 +180,6 @@ class Claims:
         patch.setattr(finish, "give_back", returning)
 
 
-@all_databases
 def test_a_worker_without_a_free_slot_leaves_jobs_to_an_idle_one_and_takes_none_to_give_them_back(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:

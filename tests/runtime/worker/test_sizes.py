@@ -87,7 +87,6 @@ def bounds(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 BOUND, LARGE = 1 << 20, 200_000
 
 
-@all_databases
 def test_a_worker_keeps_large_payloads_ready_up_to_a_bound(stage: Stage, bounds: dict[str, int], app: Handlers) -> None:
     seen: list[int] = []
     app.register_job("large", lambda job: seen.append(len(job.payload)))
@@ -99,7 +98,6 @@ def test_a_worker_keeps_large_payloads_ready_up_to_a_bound(stage: Stage, bounds:
     assert LARGE < bounds["waiting"] <= BOUND + 2 * LARGE
 
 
-@all_databases
 def test_results_that_are_not_written_yet_are_held_up_to_a_bound(
     stage: Stage, bounds: dict[str, int], app: Handlers
 ) -> None:

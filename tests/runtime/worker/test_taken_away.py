@@ -15,7 +15,7 @@ from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Delete, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.host.logs import named
-from tests.conftest import all_databases, one_case_on_servers
+from tests.conftest import all_databases
 from tests.runtime.conftest import PATIENCE, Stage, until
 
 BEATS = 5
@@ -66,8 +66,6 @@ SAID = {
 }
 
 
-@all_databases
-@one_case_on_servers
 @pytest.mark.parametrize("how", SAID)
 def test_a_coroutine_whose_job_is_taken_away_is_cancelled_and_its_slot_free(
     stage: Stage, app: Handlers, beginning: Callable[..., None], caplog: pytest.LogCaptureFixture, how: str

@@ -141,7 +141,6 @@ def test_a_worker_whose_clock_was_ahead_by_ten_years_for_a_moment_stops_nothing(
         until(lambda: lite.rows(where="queue_name = 'told'"))
 
 
-@all_databases
 def test_a_worker_makes_and_runs_the_jobs_of_a_schedule(stage: Stage, crew: Crew) -> None:
     add(stage, name="second", queue="counted")
     assert not schedules.upkeep_is_running(stage.database, stage.database.now())
@@ -258,7 +257,6 @@ def test_a_schedule_fires_on_time_while_a_look_at_a_callback_takes_long(
         crew.end()
 
 
-@all_databases
 def test_workers_write_the_schedules_of_their_application_and_tell_each_handler_its_due_time(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:

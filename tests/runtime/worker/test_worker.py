@@ -341,7 +341,6 @@ def test_by_weight_a_low_job_runs_before_a_flood_of_urgent_ones_has_ended(stage:
     assert [job.priority for job in taken] == [0]
 
 
-@all_databases
 def test_a_worker_ends_after_so_many_jobs(stage: Stage, app: Handlers) -> None:
     jobs = stage.enqueue(*(Job("noop", {}) for _ in range(25)))
     report = stage.work(app, max_jobs=7, drain=False)
