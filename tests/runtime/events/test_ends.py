@@ -51,6 +51,7 @@ def test_a_tree_that_completes_has_one_event_with_its_jobs(stage: Stage, app: Ha
     assert end["data"] == {"id": job.id, "queue": "root", "jobs": 4, "completed": 4, "failed": 0}
 
 
+@all_databases
 def test_a_tree_that_fails_has_an_event_and_another_once_a_retry_completes_it(
     stage: Stage, app: Handlers, ends: Listening
 ) -> None:

@@ -275,6 +275,7 @@ def waiting_report(stage: Stage, app: Handlers, **options: Any) -> list[str]:
     return ids(stage, "child")
 
 
+@all_databases
 def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(stage: Stage, app: Handlers) -> None:
     children = waiting_report(stage, app)
     change(stage, children[:2], CancelJobs(stage.database.now(), by="me"))
@@ -314,6 +315,7 @@ def test_a_worker_finds_children_that_another_program_has_ended(stage: Stage, ap
     assert state(stage) == ("Pending", "satisfied")
 
 
+@all_databases
 def test_counts_are_right_after_every_change(stage: Stage, app: Handlers) -> None:
     children = waiting_report(stage, app)
     for made in (
@@ -336,6 +338,7 @@ def failures(stage: Stage) -> list[tuple[int, int]]:
     return found + stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins")
 
 
+@all_databases
 def test_a_child_that_failed_counts_in_the_archive_and_not_when_it_is_deleted(
     stage: Stage, app: Handlers, run: Callable[..., Outcome]
 ) -> None:
@@ -349,6 +352,7 @@ def test_a_child_that_failed_counts_in_the_archive_and_not_when_it_is_deleted(
     assert failures(stage) == [(1, 1)] * 2
 
 
+@all_databases
 def test_a_comparison_finds_children_that_depend_on_other_jobs_first(stage: Stage, app: Handlers) -> None:
     (other,) = stage.enqueue(Job("other"))
 

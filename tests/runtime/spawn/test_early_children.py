@@ -235,6 +235,7 @@ def test_a_handler_that_spawns_early_spawns_again_when_it_is_asked_to(stage: Sta
     assert sorted(row[0] for row in stage.children(parent, "status")) == ["Failed"] + ["Pending"] * 4
 
 
+@all_databases
 def test_a_request_forgets_nothing_of_what_a_recurring_job_spawned_in_its_last_run(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_recurring_parent_that_was_cancelled_and_retried_spawns_in_each_run(st
     assert len(stage.children(parent)) == len(runs) == len(stage.operations()) == 4
 
 
+@all_databases
 def test_the_records_of_a_recurring_parent_do_not_grow_without_end_and_those_of_others_stay(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_retry_finds_all_early_children_of_its_occurrence_whatever_a_recurring
     assert [len(stage.children(job)) for job in (once, nightly)] == [2, 2]
 
 
+@all_databases
 def test_an_error_counts_no_early_children_of_an_earlier_occurrence(stage: Stage, app: Handlers) -> None:
     fails = [False]
 

@@ -284,6 +284,7 @@ def test_a_dependent_of_a_spawned_job_is_in_its_tree(stage: Stage, app: Handlers
     assert "max_descendants allows 2" in stage.one(dependent, "error_message")
 
 
+@all_databases
 def test_jobs_that_a_rust_worker_spawned_are_a_generation_below_their_parent(stage: Stage, app: Handlers) -> None:
     grow(app, children=1)
     (root,) = stage.enqueue(Job("elsewhere", {}).with_spawn_config(SpawnConfig(max_depth=2)))
@@ -296,6 +297,7 @@ def test_jobs_that_a_rust_worker_spawned_are_a_generation_below_their_parent(sta
     assert len(stage.children(child)) == 1
 
 
+@all_databases
 def test_jobs_that_are_spawned_again_count_in_the_tree_too(stage: Stage, app: Handlers) -> None:
     @app.spawn("parent")
     def split(context: SpawnContext) -> list[Job]:
@@ -355,6 +357,7 @@ def test_branches_without_a_limit_count_once_another_one_has_it(
     assert sorted(children) == [("free", "Completed"), ("limited", "Completed"), ("limited", "Dead")]
 
 
+@all_databases
 def test_a_limit_that_comes_in_a_later_run_counts_what_that_run_spawned(stage: Stage, app: Handlers) -> None:
     unlimited, limited = Job("limb", max_attempts=1), Job("limb", max_attempts=1)
     limbs = iter([unlimited, limited.with_spawn_config(SpawnConfig(max_descendants=4))])

@@ -413,6 +413,7 @@ def test_a_database_that_workers_serve_is_refused_although_it_has_no_job(lite_ur
         assert [*duties.times(database)] == ["workflows"]
 
 
+@all_databases
 def test_the_leftovers_of_a_killed_test_is_deleted_only_by_word(migrated_url: str) -> None:
     code = f"""
 import os
