@@ -51,6 +51,7 @@ def test_a_job_that_runs_is_enqueued_started_and_completed(stage: Stage, app: Ha
     assert "payload" not in data
 
 
+@all_databases
 def test_each_end_of_an_attempt_has_its_event(stage: Stage, app: Handlers, listening: Listening) -> None:
     def give_up(_: Job) -> None:
         raise Discard("no")

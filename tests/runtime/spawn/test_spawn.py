@@ -442,6 +442,7 @@ def test_a_completed_parent_that_is_retried_does_not_spawn_again_unless_it_may(s
     assert len(asked) == 5
 
 
+@all_databases
 def test_a_request_makes_a_completed_job_spawn_again_once(stage: Stage, app: Handlers) -> None:
     spawner(app)
     spawner(app, "another", children=2)

@@ -33,6 +33,7 @@ def counters(stage: Stage) -> dict[str, float]:
     return found
 
 
+@all_databases
 def test_ends_and_run_times_of_each_queue_are_counted_and_outlive_the_jobs(stage: Stage) -> None:
     app = Handlers()
 

@@ -19,6 +19,7 @@ from tests.runtime.conftest import Crew, Stage, until
 ONCE = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
 
 
+@all_databases
 def test_a_running_job_goes_back_with_its_attempt_unless_it_must_not_run_twice(
     stage: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
 ) -> None:

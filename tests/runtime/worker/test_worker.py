@@ -29,6 +29,7 @@ from tests.rust3.migrations import Migrator
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
 
 
+@all_databases
 def test_a_job_is_run_and_its_result_stored(stage: Stage, app: Handlers) -> None:
     seen = []
 
@@ -59,6 +60,7 @@ def test_no_thread_of_a_worker_keeps_its_process_from_ending(stage: Stage, app: 
     assert all(own.values()), own
 
 
+@all_databases
 def test_a_handler_that_returns_nothing_has_no_result(stage: Stage, app: Handlers) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     stage.work(app)
@@ -115,6 +117,7 @@ def test_a_traceback_begins_in_the_code_of_its_author_wherever_that_runs(lite: S
         assert not any("hammerwork_cli" in line for line in lines), lines
 
 
+@all_databases
 def test_a_retried_job_waits_as_its_own_strategy_says(stage: Stage, app: Handlers) -> None:
     @app.job("bad", retry=SOON)
     def bad(job: Job) -> None:
@@ -127,6 +130,7 @@ def test_a_retried_job_waits_as_its_own_strategy_says(stage: Stage, app: Handler
     assert stage.one(job, "started_at") is None
 
 
+@all_databases
 def test_a_success_forgets_the_error_of_the_attempt_before(stage: Stage, app: Handlers) -> None:
     @app.job("second", retry=SOON)
     def second(job: Job) -> None:
@@ -138,6 +142,7 @@ def test_a_success_forgets_the_error_of_the_attempt_before(stage: Stage, app: Ha
     assert stage.one(job, "status, attempts, error_message") == ("Completed", 2, None)
 
 
+@all_databases
 def test_a_job_that_takes_too_long_is_timed_out_and_what_it_does_later_is_not_written(
     stage: Stage, app: Handlers
 ) -> None:
@@ -259,6 +264,7 @@ def test_a_result_larger_than_its_job_allows_fails_the_attempt(stage: Stage, app
     assert "102 bytes" in stage.one(job, "error_message")
 
 
+@all_databases
 def test_a_recurring_job_comes_back_whether_it_succeeds_or_dies(stage: Stage, app: Handlers) -> None:
     ran = []
 
@@ -580,6 +586,7 @@ def test_a_last_attempt_is_claimed_only_for_a_free_slot(stage: Stage) -> None:
     assert len(claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=5, slots=2)) == 2
 
 
+@all_databases
 def test_jobs_that_other_programs_left_waiting_are_released(stage: Stage, app: Handlers) -> None:
     parent, child = Job("noop", {}), Job("noop", {})
     stage.enqueue(parent, child.depends_on(parent))
@@ -594,6 +601,7 @@ def test_jobs_that_other_programs_left_waiting_are_released(stage: Stage, app: H
     assert stage.one(child) == "Completed"
 
 
+@all_databases
 def test_a_join_is_released_by_the_last_of_its_parents_and_chains_run_in_order(stage: Stage, app: Handlers) -> None:
     order = []
 
@@ -637,6 +645,7 @@ def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
     assert {row[0] for row in stage.rows("dependency_status", "queue_name = 'join'")} == {"satisfied"}
 
 
+@all_databases
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [

@@ -65,6 +65,7 @@ def id_of(jobs: dict[str, Job], stage: Stage) -> str:
     return str(stage.one(jobs["bad"], "workflow_id"))
 
 
+@all_databases
 def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selections, "BATCH", 5)
     fast, on, ignoring, manual = (
