@@ -171,25 +171,21 @@ def _stream_jobs(
 ) -> int:
     """Lets the database write the events of jobs, which costs their worker hardly anything."""
     streamed.count += 1
+    values = {
+        "stream": reader.id,
+        "type": str(event),
+        "ids": database.ids(ids),
+        "at": at,
+        "ended": int(ended),
+        "status": status,
+        "queues": sorted(reader.queues),
+        "priorities": [int(one) for one in JobPriority if one.word in reader.priorities],
+        "deliveries": DELIVERIES,
+    }
     # What is looked for later is found by its job, and payloads may be of any size.
-    apart = late or event in FINAL or reader.include_payload or not _takes_long_values(database)
-    return database.run(
-        "event.stream_jobs",
-        stream=reader.id,
-        type=str(event),
-        ids=database.ids(ids),
-        at=at,
-        ended=int(ended),
-        apart=apart,
-        together=not apart,
-        by_creation=at is None,
-        status=status,
-        late=late,
-        payload=reader.include_payload,
-        queues=sorted(reader.queues),
-        priorities=[int(one) for one in JobPriority if one.word in reader.priorities],
-        deliveries=DELIVERIES,
-    )
+    if late or event in FINAL or reader.include_payload or not _takes_long_values(database):
+        return database.run("event.stream_each", **values, late=late, payload=reader.include_payload)
+    return database.run("event.stream_many", **values, by_creation=at is None)
 
 
 def _takes_long_values(database: Database) -> bool:

@@ -29,6 +29,8 @@ _ENDS = (
 KEPT = timedelta(minutes=20)
 """How long a sent failure is kept: workers look back for half of that for those that nobody has written."""
 LONGEST_ERROR = 1000
+MOST_DROPPED = 10_000
+"""Rows that are dropped at a time, so that a worker does not lose its duty meanwhile."""
 MOST_COUNTED = 10_000
 """Rows of a backlog that are counted where many ask for it."""
 _NOTICED_LATER = frozenset(map(str, events.FINAL))
@@ -155,7 +157,7 @@ def unsent(database: Database, stream: Stream, limit: int) -> list[UnsentEvent]:
     return list(islice((event for row in rows for event in _waiting(stream, *row)), limit))
 
 
-def _waiting(stream: Stream, row: Any, kind: str, body: str, stored_at: Any) -> Iterator[UnsentEvent]:
+def _waiting(stream: Stream, row: Any, kind: str, body: str | bytes, stored_at: Any) -> Iterator[UnsentEvent]:
     at, found = timestamp(stored_at) or EPOCH, _events_of(body)
     for place, stored in enumerate(found):
         event = events.waiting(stored, EventType(kind), at)
@@ -163,9 +165,9 @@ def _waiting(stream: Stream, row: Any, kind: str, body: str, stored_at: Any) -> 
         yield UnsentEvent(int(row), place, len(found), key, event.record(), at)
 
 
-def _events_of(body: str) -> list[Any]:
-    """The events of a row: snapshots of jobs, or one record. Workers before ``hw_041`` write one snapshot."""
-    found = json.loads(body)
+def _events_of(body: str | bytes) -> list[Any]:
+    """The events of a row: snapshots of jobs; one snapshot; or one record."""
+    found = json.loads(body.decode(errors="replace") if isinstance(body, bytes) else body)
     return found if isinstance(found, list) and isinstance(found[0], list) else [found]
 
 
@@ -239,24 +241,28 @@ def remove_orphans(database: Database) -> int:
 
 
 def trim(database: Database, stream: Stream, now: datetime) -> int:
-    """Drops the newest events above the largest backlog, and returns their number."""
-    row = database.row("streaming.first_too_many", id=stream.id, most=stream.max_backlog)
-    if row is None:
-        return 0
-    first, length, room = map(int, row)
+    """Drops the newest events above the largest backlog; returns their number. Of very many it drops some at a time."""
     error = f"The backlog has more than {stream.max_backlog:,} events: newer ones were dropped."
 
-    def work() -> tuple[int, bool]:
-        dropped = _keep(database, first, length, range(room)) if room else 0
-        after = first if room else first - 1
-        rows = database.rows("streaming.too_many", id=stream.id, after=after, limit=MOST_COUNTED)
-        _forget_rows(database, stream, {int(row): kind for row, kind, _ in rows}, now)
-        dropped += sum(int(events) for *_, events in rows)
+    def work() -> int:
+        ((waiting, _),) = database.rows("streaming.backlog", id=stream.id)
+        excess = int(waiting) - stream.max_backlog
+        if excess <= 0:
+            return 0
+        whole: dict[int, str] = {}
+        dropped = 0
+        for row, kind, number in database.rows("streaming.newest", id=stream.id, limit=MOST_DROPPED):
+            if dropped + number > excess:
+                if dropped < excess:
+                    dropped += _keep(database, int(row), number, range(dropped + number - excess))
+                break
+            whole[int(row)] = kind
+            dropped += number
+        _forget_rows(database, stream, whole, now)
         database.run("streaming.count_dropped", id=stream.id, events=dropped, error=error)
-        return dropped, len(rows) == MOST_COUNTED
+        return dropped
 
-    dropped, has_more = database.transaction(work)
-    return dropped + (trim(database, stream, now) if has_more else 0)
+    return database.transaction(work)
 
 
 def state(database: Database, stream: Stream, now: datetime) -> StreamState:

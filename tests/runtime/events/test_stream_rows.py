@@ -132,3 +132,13 @@ def test_a_row_that_a_worker_of_before_has_written_is_sent(stage: Stage, listeni
     (snapshot,) = json.loads(body)
     stage.execute(f"UPDATE hammerwork_stream_events SET body = '{json.dumps(snapshot)}'")
     assert listening.records() == before
+
+
+def test_what_is_no_text_in_sqlite_stops_no_stream(lite: Stage, app: Handlers) -> None:
+    listening = Listening(lite, [event for event in EventType if event != "job.started"])
+    odd, other = enqueued(lite, 2)
+    lite.execute(f"UPDATE hammerwork_jobs SET error_message = CAST(x'6eff6f' AS TEXT) WHERE id = '{odd}'")
+    app.register_job("work", lambda _: None)
+    lite.work(app)
+    errors = {one["data"]["id"]: one["data"]["error"] for one in listening.records()}
+    assert errors == {odd: "n\ufffdo", other: None}

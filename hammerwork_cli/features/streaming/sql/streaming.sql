@@ -54,7 +54,7 @@ DELETE FROM hammerwork_stream_events WHERE stream_id = :id
 
 -- name: unsent
 -- Reads the next rows of a stream, with a number of events or somewhat more.
-SELECT e.id, e.event_type, e.body, e.created_at FROM (
+SELECT e.id, e.event_type, {bytes e.body}, e.created_at FROM (
 SELECT x.id, SUM(x.events) OVER (ORDER BY x.id) - x.events AS earlier FROM (
 SELECT f.id, f.events FROM hammerwork_stream_events f WHERE f.stream_id = :id AND f.sent_at IS NULL ORDER BY f.id LIMIT :limit
 ) AS x) AS n JOIN hammerwork_stream_events e ON e.id = n.id
@@ -63,7 +63,7 @@ ORDER BY e.id
 
 -- name: body
 -- Reads the events of a row, if it has as many as were read before.
-SELECT e.body FROM hammerwork_stream_events e WHERE e.id = :id AND e.events = :of
+SELECT {bytes e.body} FROM hammerwork_stream_events e WHERE e.id = :id AND e.events = :of
 
 -- name: rewrite
 -- Leaves a row those of its events that wait.
@@ -110,22 +110,15 @@ FROM (SELECT COUNT(*) AS counted, COALESCE(SUM(x.events), 0) AS events, MIN(x.id
 SELECT e.id, e.events FROM hammerwork_stream_events e WHERE e.stream_id = :stream AND e.sent_at IS NULL ORDER BY e.id LIMIT :limit
 ) AS x) AS c
 
--- name: first_too_many
--- Reads the first row that a backlog has no room for, and how many of its events have room.
-SELECT x.id, x.events, :most - (x.up_to - x.events) FROM (
-SELECT e.id, e.events, SUM(e.events) OVER (ORDER BY e.id) AS up_to FROM hammerwork_stream_events e
-WHERE e.stream_id = :id AND e.sent_at IS NULL
-) AS x WHERE x.up_to > :most ORDER BY x.id LIMIT 1
-
--- name: too_many
--- Lists the rows after one, for which a backlog has no room.
+-- name: newest
+-- Lists the newest rows of a stream.
 SELECT e.id, e.event_type, e.events FROM hammerwork_stream_events e
-WHERE e.stream_id = :id AND e.sent_at IS NULL AND e.id > :after
-ORDER BY e.id LIMIT :limit
+WHERE e.stream_id = :id AND e.sent_at IS NULL
+ORDER BY e.id DESC LIMIT :limit
 
 -- name: waiting_ends
 -- Reads the next rows of a stream that are not about one job alone, of one type and since a time.
-SELECT e.id, e.body, e.created_at FROM hammerwork_stream_events e
+SELECT e.id, {bytes e.body}, e.created_at FROM hammerwork_stream_events e
 WHERE e.stream_id = :id AND e.sent_at IS NULL AND e.job_id IS NULL AND {same e.event_type :type} AND e.created_at >= :since
 AND e.id > :after
 ORDER BY e.id LIMIT :limit
@@ -141,3 +134,10 @@ SELECT j.id, j.:ended FROM hammerwork_jobs j
 WHERE j.:ended >= :since AND j.status IN (:statuses)
 /* if :after */ AND (j.:ended > :since OR j.id > :after)
 ORDER BY j.:ended, j.id LIMIT :limit
+
+-- name: bytes
+-- A text, on SQLite as bytes: another program may have written some that are no text.
+$1
+
+-- name: bytes [sqlite]
+CAST($1 AS BLOB)
