@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -175,34 +175,43 @@ def note_sent(database: Database, stream: Stream, sent: Sequence[UnsentEvent], n
     """Forgets events that the backend has acknowledged. Needs no transaction, and may run again."""
 
     def work() -> None:
-        _forget(database, stream, sent, now)
-        database.run("streaming.count_sent", id=stream.id, events=len(sent), now=now)
+        number = _forget(database, stream, sent, now)
+        database.run("streaming.count_sent", id=stream.id, events=number, now=now)
 
     if sent:
         database.transaction(work)
 
 
-def _forget(database: Database, stream: Stream, done: Sequence[UnsentEvent], now: datetime) -> None:
+def _forget(database: Database, stream: Stream, done: Sequence[UnsentEvent], now: datetime) -> int:
+    """Takes events out of their rows; returns how many waited there."""
     rows: dict[int, list[UnsentEvent]] = defaultdict(list)
     for one in done:
         rows[one.row].append(one)
-    whole = {row: some[0].record["type"] for row, some in rows.items() if len(some) == some[0].of}
-    _forget_rows(database, stream, whole, now)
-    for row, some in rows.items():
-        if row not in whole:
-            _keep(database, row, some[0].of, set(range(some[0].of)) - {one.place for one in some})
+    whole = [(row, some[0].record["type"], some[0].of) for row, some in rows.items() if len(some) == some[0].of]
+    parted = [(row, some) for row, some in rows.items() if len(some) < some[0].of]
+    return _forget_rows(database, stream, whole, now) + sum(
+        _keep(database, row, some[0].of, set(range(some[0].of)) - {one.place for one in some}) for row, some in parted
+    )
 
 
-def _forget_rows(database: Database, stream: Stream, types: Mapping[int, str], now: datetime) -> None:
-    """Deletes rows, but for those that somebody would find again: they stay for a while."""
-    kept = [row for row, kind in types.items() if kind in _NOTICED_LATER]
-    gone = [row for row, kind in types.items() if kind not in _NOTICED_LATER]
-    for part in _parts(database, gone):
-        database.run("streaming.has_sent", ids=part)
-    for part in _parts(database, kept):
-        database.run("streaming.keep_sent", ids=part, now=now)
+def _forget_rows(database: Database, stream: Stream, rows: Iterable[tuple[int, str, int]], now: datetime) -> int:
+    """Deletes rows, or keeps those that somebody would find again for a while; returns how many events waited.
+
+    Args:
+        rows: the id, the type of event and the number of events of each.
+    """
+    kept: dict[int, int] = {}
+    gone: dict[int, int] = {}
+    for row, kind, number in rows:
+        (kept if kind in _NOTICED_LATER else gone)[row] = number
+    waited = 0
+    for part in _parts(database, list(gone)):
+        waited += sum(map(gone.__getitem__, part)) if database.run("streaming.has_sent", ids=part) else 0
+    for part in _parts(database, list(kept)):
+        waited += sum(map(kept.__getitem__, part)) if database.run("streaming.keep_sent", ids=part, now=now) else 0
     if kept:
         database.run("streaming.forget_sent", id=stream.id, before=now - KEPT)
+    return waited
 
 
 def _keep(database: Database, row: int, of: int, places: Container[int]) -> int:
@@ -229,8 +238,8 @@ def drop(database: Database, stream: Stream, refused: Sequence[UnsentEvent], err
     text = database.message(cut(error, LONGEST_ERROR))
 
     def work() -> None:
-        _forget(database, stream, refused, now)
-        database.run("streaming.count_dropped", id=stream.id, events=len(refused), error=text)
+        number = _forget(database, stream, refused, now)
+        database.run("streaming.count_dropped", id=stream.id, events=number, error=text)
 
     database.transaction(work)
 
@@ -249,14 +258,14 @@ def trim(database: Database, stream: Stream, now: datetime) -> int:
         excess = int(waiting) - stream.max_backlog
         if excess <= 0:
             return 0
-        whole: dict[int, str] = {}
+        whole: list[tuple[int, str, int]] = []
         dropped = 0
         for row, kind, number in database.rows("streaming.newest", id=stream.id, limit=MOST_DROPPED):
             if dropped + number > excess:
                 if dropped < excess:
                     dropped += _keep(database, int(row), number, range(dropped + number - excess))
                 break
-            whole[int(row)] = kind
+            whole.append((int(row), kind, number))
             dropped += number
         _forget_rows(database, stream, whole, now)
         database.run("streaming.count_dropped", id=stream.id, events=dropped, error=error)

@@ -71,6 +71,10 @@ def test_what_was_sent_is_forgotten_once_although_the_answer_to_the_commit_was_l
     for _ in range(2):
         streams.note_sent(database, listening.stream, found, database.now())
     assert listening.records() == waiting[2:]
+    rest = streams.unsent(database, listening.stream, 5)
+    for _ in range(2):
+        streams.note_sent(database, listening.stream, rest, database.now())
+    assert [stream.sent for stream in streams.listed(database)] == [5]
 
 
 @all_databases

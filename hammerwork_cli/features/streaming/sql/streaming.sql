@@ -75,7 +75,7 @@ DELETE FROM hammerwork_stream_events WHERE id IN (:ids)
 
 -- name: keep_sent
 -- Keeps events that were sent for a while, so that nobody adds them again.
-UPDATE hammerwork_stream_events SET sent_at = :now WHERE id IN (:ids)
+UPDATE hammerwork_stream_events SET sent_at = :now WHERE id IN (:ids) AND sent_at IS NULL
 
 -- name: forget_sent
 -- Deletes events that were sent long ago.
