@@ -74,9 +74,9 @@ def announcing(event: EventType, *, queue: str | None = None, priority: str | No
     return NewCallback(when, about, new_id(), plaintext_meant=True)
 
 
-def announces(callback: NewCallback) -> bool:
+def writes_event(stored_job: str) -> bool:
     """Whether a callback writes an event in place of a job."""
-    return callback.job.startswith(_ANNOUNCES)
+    return stored_job.startswith(_ANNOUNCES)
 
 
 class Callback(NamedTuple):
@@ -96,7 +96,7 @@ class Callback(NamedTuple):
     @property
     def announced(self) -> Mapping[str, Any] | None:
         """What event it writes in place of a job, and about what; ``None`` if it enqueues a job."""
-        if not self.stored_job.startswith(_ANNOUNCES):
+        if not writes_event(self.stored_job):
             return None
         found: dict[str, Any] = json.loads(self.stored_job)
         return {**found, "type": EventType(found[_TYPE])}

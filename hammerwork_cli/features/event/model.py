@@ -47,6 +47,8 @@ class EventType(StrEnum):
         return self.startswith("job.")
 
 
+OF_ENDS = (EventType.TREE_COMPLETED, EventType.TREE_FAILED, EventType.BATCH_ENDED, EventType.WORKFLOW_ENDED)
+"""Events at the end of what is watched for it from the start."""
 USUAL = tuple(event for event in EventType if event not in {EventType.TREE_COMPLETED, EventType.TREE_FAILED})
 """Events that a stream takes unless it is told which: those of trees cost a counter for each job that is enqueued."""
 OF_STATUS = {

@@ -291,14 +291,14 @@ def happened(
     *,
     queue: str | None = None,
     priority: str | None = None,
-) -> None:
-    """Writes what happened to something else than a job. Needs the transaction of the change."""
-    if event in readers(database):
-        _write(database, Event(event_id(event, subject, at), event, at, data, queue=queue, priority=priority))
+) -> bool:
+    """Writes what happened to something else than a job; returns whether anybody wants it. Needs the transaction."""
+    if event not in readers(database):
+        return False
+    return _write(database, Event(event_id(event, subject, at), event, at, data, queue=queue, priority=priority))
 
 
-def _write(database: Database, event: Event) -> None:
-    """Writes an event for everybody who wants it. Needs the transaction of the change."""
+def _write(database: Database, event: Event) -> bool:
     concerned = [one for one in readers(database).get(event.type, ()) if one.fits(event.queue, event.priority)]
     rows = [
         (reader.id, str(event.type), database.json(event.record()), event.at)
@@ -309,6 +309,7 @@ def _write(database: Database, event: Event) -> None:
         database.run("event.stream", rows=rows)
         streamed.count += 1
     _deliver(database, [reader for reader in concerned if reader.kind == "webhook"], [event])
+    return bool(concerned)
 
 
 def _deliver(database: Database, hooks: Sequence[Reader], found: Sequence[Event], *, late: bool = False) -> None:

@@ -165,6 +165,27 @@ def test_a_webhook_for_each_job_is_noted(run: Run, lite_url: str) -> None:
     assert "costs" not in run("webhook", "add", "--name", "b", "--url", URL, *words, url=lite_url).stderr
 
 
+@all_databases
+def test_who_wants_ends_of_what_was_enqueued_before_is_told_that_they_may_have_none(
+    run: Run, migrated_url: str
+) -> None:
+    said = "enqueued before now may end without an event."
+    command = ("--backend", "command", "--command", "true", "--no-test")
+
+    def noted(*words: str) -> str:
+        return str(run(*words, url=migrated_url).stderr)
+
+    assert said not in noted("webhook", "add", "--name", "a", "--url", URL, "--events", "tree.failed,batch.ended")
+    write(migrated_url, job(1))
+    for group, more in (("webhook", ("--url", URL)), ("streaming", command)):
+        adds = (group, "add", *more, "--events")
+        assert f"Trees, batches {said}" in noted(*adds, "batch.ended,tree.failed,tree.completed", "--name", "b")
+        assert f"Batches, workflows {said}" in noted(*adds, "batch.ended,workflow.ended", "--name", "c")
+        assert said not in noted(*adds, "dead", "--name", "d")
+        assert f"Workflows {said}" in noted(group, "update", "d", "--events", "dead,workflow.ended")
+        assert said not in noted(group, "update", "d", "--events", "workflow.ended")
+
+
 def test_nothing_to_change_or_somebody_unknown_is_an_error(run: Run, lite_url: str) -> None:
     add(run, lite_url)
     assert run("webhook", "update", "chat", url=lite_url).exit_code == 2

@@ -6,7 +6,11 @@ from collections import Counter
 import pytest
 
 from hammerwork_cli import Discard, Handlers, Job, SpawnContext
-from hammerwork_cli.features.job.queries import changes
+from hammerwork_cli.features.archive.models.rows import Archival, ArchivalReason
+from hammerwork_cli.features.archive.queries.listing import NamedArchived
+from hammerwork_cli.features.archive.queries.moving import Archive, RestoreArchived
+from hammerwork_cli.features.batch.queries import callbacks
+from hammerwork_cli.features.job.queries import changes, spawn_requests
 from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.api.workflow import Workflow
@@ -65,6 +69,122 @@ def test_a_tree_that_fails_has_an_event_and_another_once_a_retry_completes_it(
     changes.run(stage.database, ByIds(dead), RetryJobs(stage.database.now()))
     stage.work(app)
     assert told(ends) == [("tree.completed", 4, 0), ("tree.failed", 4, 1)]
+
+
+def retry(stage: Stage, *jobs: str, **how: bool) -> None:
+    ids = jobs or tuple(str(job) for (job,) in stage.rows("id", "status = 'Dead'"))
+    changes.run(stage.database, ByIds(list(ids)), RetryJobs(stage.database.now(), **how))
+
+
+def test_what_fails_again_after_each_retry_has_an_event_for_each_end(
+    stage: Stage, app: Handlers, ends: Listening
+) -> None:
+    mend(app, {1})
+    stage.enqueue(Job("root"), Job("leaf", {"n": 1}))
+    stage.queue.enqueue_batch("letters", [Job("leaf", {"n": n}) for n in range(3)])
+    workflow = Workflow("nightly")
+    workflow.add("first", Job("leaf", {"n": 1}))
+    stage.queue.enqueue_workflow(workflow)
+    once = [("batch.ended", 3, 1), ("tree.failed", 1, 1), ("tree.failed", 4, 1), ("workflow.ended", 1, 1)]
+
+    def ended() -> list[tuple[str, int, int]]:
+        members = {str(job) for (job,) in stage.rows("id", "batch_id IS NOT NULL OR workflow_id IS NOT NULL")}
+        found = [one for one in ends.records() if one["type"] in ENDS and one["data"]["id"] not in members]
+        return sorted((one["type"], one["data"]["jobs"], one["data"]["failed"]) for one in found)
+
+    stage.work(app)
+    assert ended() == once
+    for times in (2, 3):
+        retry(stage)
+        stage.work(app)
+        stage.work(app)
+        assert ended() == sorted(once * times)
+    ids = [one["id"] for one in ends.records()]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_tree_that_completes_again_has_another_event(stage: Stage, app: Handlers, ends: Listening) -> None:
+    mend(app, set())
+    (job,) = stage.enqueue(Job("leaf", {"n": 1}))
+    stage.work(app)
+    retry(stage, job.id, force=True)
+    stage.work(app)
+    assert told(ends) == [("tree.completed", 1, 0)] * 2
+
+
+def test_a_job_that_fails_again_with_another_one_ends_the_trees_above_it_again(
+    stage: Stage, app: Handlers, ends: Listening
+) -> None:
+    mend(app, {1})
+    good, bad = stage.enqueue(Job("leaf", {"n": 0}), Job("leaf", {"n": 1}))
+    stage.enqueue(Job("leaf", {"n": 2}).depends_on(good.id, bad.id))
+    stage.work(app)
+    once = [("tree.failed", 2, 1), ("tree.failed", 2, 2)]
+    assert told(ends) == once
+    retry(stage, bad.id)
+
+    def works() -> bool:
+        stage.work(app)
+        return told(ends) == sorted(once * 2)
+
+    until(works)
+
+
+def test_a_spawn_request_lets_the_tree_end_again(stage: Stage, app: Handlers, ends: Listening) -> None:
+    mend(app, set())
+    (job,) = stage.enqueue(Job("root"))
+    stage.work(app)
+    now = stage.database.now()
+    spawn_requests.request(stage.database, job.id, handler=None, config=None, by="ada", now=now)
+    stage.work(app)
+    assert told(ends) == [("tree.completed", 4, 0), ("tree.completed", 7, 0)]
+
+
+def test_a_tree_that_comes_back_from_the_archive_to_run_again_ends_again(
+    stage: Stage, app: Handlers, ends: Listening
+) -> None:
+    mend(app, {1})
+    (job,) = stage.enqueue(Job("leaf", {"n": 1}))
+    stage.work(app)
+    now = stage.database.now()
+    changes.run(stage.database, ByIds([job.id]), Archive(Archival(now, ArchivalReason.MANUAL, "ada")))
+    changes.run(stage.database, NamedArchived([job.id]), RestoreArchived(now, again=True))
+    stage.work(app)
+    assert told(ends) == [("tree.failed", 1, 1)] * 2
+
+
+def test_a_worker_that_has_counted_a_tree_before_its_retry_does_not_tell_of_its_end(
+    stage: Stage, app: Handlers, ends: Listening
+) -> None:
+    mend(app, {1})
+    stage.enqueue(Job("leaf", {"n": 1}))
+    stage.work(app, upkeep=False)
+    database = stage.database
+    found = callbacks.upcoming(database, database.now(), 10)
+    seen = callbacks.see(database, found, database.now())
+    assert seen is not None
+    assert seen.has_ended
+    retry(stage)
+    assert [callbacks.fire(database, one, seen.counts, database.now()) for one in found] == [False, False]
+    assert told(ends) == []
+    stage.work(app)
+    assert told(ends) == [("tree.failed", 1, 1)]
+
+
+@pytest.mark.parametrize("wanted", [("tree.failed",), ("tree.completed", "tree.failed")])
+def test_the_log_names_the_event_that_was_written(
+    stage: Stage, app: Handlers, caplog: pytest.LogCaptureFixture, wanted: tuple[str, ...]
+) -> None:
+    mend(app, {1})
+    Listening(stage, ENDS).add_webhook(*wanted)
+    _, failing = stage.enqueue(Job("leaf", {"n": 0}), Job("leaf", {"n": 1}))
+    with caplog.at_level("INFO", "hammerwork"):
+        stage.work(app)
+    said = [record.getMessage() for record in caplog.records if "has ended" in record.getMessage()]
+    assert [one for one in said if failing.id in one] == [
+        f"The tree {failing.id} has ended: the event tree.failed was written."
+    ]
+    assert len(said) == len(wanted)
 
 
 def test_an_end_comes_after_the_events_of_its_last_job_and_never_early(

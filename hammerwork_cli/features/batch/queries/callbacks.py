@@ -2,7 +2,8 @@
 
 A worker counts the jobs in one snapshot. In another transaction it closes the callback under a guard, and inserts the
 job under the id of the callback: so the job is enqueued once, or not yet. What has ended stays so until somebody
-retries a job, since children are born while their parent runs, or in the transaction that completes it.
+retries a job, since children are born while their parent runs, or in the transaction that completes it. Such a retry
+lets an event be written at the next end, too (``job/queries/ends.py``).
 """
 
 import time
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.clock import latest
-from hammerwork_cli.core.values import FINISHED, Counts, JobStatus, status_of, timestamp
+from hammerwork_cli.core.values import FINISHED, Counts, JobStatus, Timestamp, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, NotFoundError, RetryableError
@@ -243,7 +244,7 @@ def decide(callback: Callback, seen: Seen, now: datetime) -> CallbackState | Non
 
 
 def fire(database: Database, callback: Callback, counts: Counts, now: datetime) -> bool:
-    """Enqueues the job of a callback, unless another worker has; returns whether it did.
+    """Enqueues the job of a callback, or writes its event, unless another worker has; returns whether it did.
 
     Raises RefusedValueError if the database refuses the job.
     """
@@ -263,24 +264,27 @@ def fire(database: Database, callback: Callback, counts: Counts, now: datetime) 
 
 
 def _announce(database: Database, callback: Callback, counts: Counts, now: datetime) -> bool:
-    """Writes the event of a callback, unless another worker has."""
+    """Writes the event of a callback, if it happened and somebody wants it, unless another worker has."""
     about = callback.announced or {}
     if not _closed(database, callback, CallbackState.FIRED, now):
         return False
     event, queue = about["type"], about["queue"]
     ended = Ended(callback.subject_id, queue, counts.total, counts.of(JobStatus.COMPLETED), counts.unsuccessful)
-    if event is not EventType.TREE_FAILED or ended.failed:
-        data = data_of(event).record(ended)
-        events.happened(database, event, ended.id, now, data, queue=queue, priority=about["priority"])
-    return True
+    if event is EventType.TREE_FAILED and not ended.failed:
+        return False
+    data = data_of(event).record(ended)
+    return events.happened(database, event, ended.id, now, data, queue=queue, priority=about["priority"])
 
 
 def _taken(database: Database, callback: Callback, now: datetime) -> Callback | None:
-    # Text of SQLite is compared as it is: other programs may write times in another form.
-    seen = callback.check_at if isinstance(callback.check_at, str) else timestamp(callback.check_at)
-    values = {"id": callback.id, "seen": seen, "until": now + LEASE}
+    values = {"id": callback.id, "seen": _as_stored(callback.check_at), "until": now + LEASE}
     taken = database.transaction(lambda: database.run("batch.callbacks.take", **values))
     return callback._replace(check_at=now + LEASE) if taken else None
+
+
+def _as_stored(time: Timestamp) -> Timestamp:
+    """A time to compare with: text of SQLite as it is, since other programs may write times in another form."""
+    return time if isinstance(time, str) else timestamp(time)
 
 
 def _later(database: Database, callback: Callback, seen: Seen, cost: timedelta, now: datetime) -> None:
@@ -311,7 +315,9 @@ def _closed(database: Database, callback: Callback, state: CallbackState, now: d
     # The counter comes first, as for whoever ends a job.
     subject = callback.subject_id
     database.run("batch.callbacks.forget_count", counter=counter_of(subject), id=subject, but=callback.id)
-    return bool(database.run("batch.callbacks.close", id=callback.id, state=str(state), now=now))
+    # What ended may run again since its jobs were counted: it has another end then, which nobody has told yet.
+    seen = _as_stored(callback.changed_at) if callback.announced is not None else None
+    return bool(database.run("batch.callbacks.close", id=callback.id, state=str(state), now=now, seen=seen))
 
 
 def forget(database: Database, before: datetime) -> None:

@@ -17,7 +17,7 @@ from hammerwork_cli.errors import (
     RefusedValueError,
     RetryableError,
 )
-from hammerwork_cli.features.callbacks.model import CallbackState, Subject, announces, announcing
+from hammerwork_cli.features.callbacks.model import CallbackState, Subject, announcing, writes_event
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import EnqueuedJob
@@ -386,7 +386,7 @@ def check_callbacks(database: Database, callbacks: Sequence[NewCallback], now: d
     Raises ConflictError: see :func:`refuse_plaintext`. Raises RefusedValueError if the database cannot store one.
     """
     for one in callbacks:
-        if announces(one):
+        if writes_event(one.job):
             continue
         job = wanted_job(json.loads(one.job)).made(now)
         job.plaintext_meant = one.plaintext_meant

@@ -23,7 +23,7 @@ from hammerwork_cli.cli.options import (
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
-from hammerwork_cli.features.callbacks.commands import note_upkeep
+from hammerwork_cli.features.callbacks.commands import note_earlier, note_upkeep
 from hammerwork_cli.features.event.model import USUAL, event_types
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.models.new_job import new_id
@@ -193,6 +193,7 @@ def add(
     now = context.now(database)
     context.confirm_profile()
     queries.add(database, stream, by=context.operator, now=now)
+    note_earlier(context, database, stream.events)
     note_upkeep(context, database, now, "events of streams")
     context.answer(
         views.STREAM.record(queries.state(database, queries.named(database, stream.id), now)),
@@ -248,6 +249,7 @@ def update(
         _check(stream)
     context.confirm_profile()
     queries.update(database, stream, by=context.operator, now=context.now(database))
+    note_earlier(context, database, set(stream.events) - set(old.events))
     _answer(context, database, stream, form, "Changed")
 
 

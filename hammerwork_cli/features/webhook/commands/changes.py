@@ -28,7 +28,7 @@ from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies
-from hammerwork_cli.features.callbacks.commands import note_upkeep
+from hammerwork_cli.features.callbacks.commands import note_earlier, note_upkeep
 from hammerwork_cli.features.event.model import DELIVERIES, EventType, event_types
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.models.new_job import new_id
@@ -252,6 +252,7 @@ def _add(context: Context, database: Database, webhook: Webhook) -> None:
     database.transaction(write)
     if EventType.JOB_COMPLETED in webhook.events and not webhook.queues:
         context.note("A delivery costs as much as a job, and this one follows each job. To name queues: --queue QUEUE")
+    note_earlier(context, database, webhook.events)
     note_upkeep(context, database, now, "deliveries of webhooks")
 
 
@@ -292,10 +293,12 @@ def update(
     if not given:
         raise UsageError("Nothing was given to change.", hint="See: hammerwork webhook update --help")
     database = context.database(changes=True)
-    webhook = queries.named(database, required(name, named))._replace(**given)
+    old = queries.named(database, required(name, named))
+    webhook = old._replace(**given)
     validate(webhook)
     context.confirm_profile()
     queries.update(database, webhook, by=context.operator, now=context.now(database))
+    note_earlier(context, database, set(webhook.events) - set(old.events))
     _answer(context, database, webhook, form, "Changed")
 
 

@@ -37,7 +37,8 @@ def log_look(callback: Callback, problem: Exception | None) -> None:
         return
     has_failed = callback.event == CallbackEvent.FAILURE
     if callback.announced is not None:
-        log.info("The %s %s has ended: its event was written.", callback.subject, callback.subject_id)
+        event = callback.announced["type"]
+        log.info("The %s %s has ended: the event %s was written.", callback.subject, callback.subject_id, event)
         return
     why = "A job of the %s %s has failed" if has_failed else "The %s %s has ended"
     log.info(f"{why}: enqueued %s (%s).", callback.subject, callback.subject_id, callback.id, callback.event)
