@@ -62,16 +62,19 @@ def new_callback(event: CallbackEvent, options: Mapping[str, Any]) -> NewCallbac
     return NewCallback(event, json.dumps(given, ensure_ascii=False), new_id(), plaintext_meant)
 
 
-def announcing(event: EventType, *, queue: str | None = None, priority: str | None = None) -> NewCallback:
+def announcing(
+    event: EventType, *, queue: str | None = None, priority: str | None = None, name: str | None = None
+) -> NewCallback:
     """A callback that writes an event in place of a job.
 
     Args:
-        queue: that of the root of a tree.
+        queue: that of the root of a tree, or of all jobs of a batch or a workflow.
         priority: its word.
+        name: that of a batch or a workflow.
     """
     when = CallbackEvent.SUCCESS if event is EventType.TREE_COMPLETED else CallbackEvent.COMPLETE
-    about = json.dumps({_TYPE: str(event), "queue": queue, "priority": priority}, ensure_ascii=False)
-    return NewCallback(when, about, new_id(), plaintext_meant=True)
+    about = {_TYPE: str(event), "queue": queue, "priority": priority, "name": name}
+    return NewCallback(when, json.dumps(about, ensure_ascii=False), new_id(), plaintext_meant=True)
 
 
 def writes_event(stored_job: str) -> bool:

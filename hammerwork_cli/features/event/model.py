@@ -137,6 +137,10 @@ class EventJob(NamedTuple):
         return self.completed_at or self.failed_at
 
     @property
+    def reason(self) -> str | None:
+        return next(iter(self.error.strip().splitlines()), "") if self.error is not None else None
+
+    @property
     def run_seconds(self) -> timedelta | None:
         start, end = timestamp(self.run_start), timestamp(self.ended_at)
         return max(end - start, timedelta()) if start and end else None

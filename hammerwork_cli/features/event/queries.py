@@ -106,8 +106,11 @@ def wanted(database: Database, types: Sequence[EventType]) -> list[EventType]:
     return [event for event in types if event in known] if known else []
 
 
-def is_wanted(database: Database, event: EventType, *, queue: str, priority: str) -> bool:
-    """Whether anybody wants events of a type about jobs of a queue and a priority. Nobody wants those of deliveries."""
+def is_wanted(database: Database, event: EventType, *, queue: str | None, priority: str | None) -> bool:
+    """Whether anybody wants events of a type about jobs of a queue and a priority, or of several.
+
+    Nobody wants those of deliveries.
+    """
     return queue != DELIVERIES and any(reader.fits(queue, priority) for reader in readers(database).get(event, ()))
 
 

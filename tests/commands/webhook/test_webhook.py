@@ -12,6 +12,7 @@ import pytest
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.features.event.model import DELIVERIES, EventType
 from hammerwork_cli.features.event.samples import sample
+from hammerwork_cli.features.webhook.commands.changes import DEFAULT_EVENTS
 from hammerwork_cli.features.webhook.queries import GIVEN_UP_AFTER
 from tests.commands.test_contract import WEBHOOKS, validate
 from tests.conftest import all_databases
@@ -340,6 +341,13 @@ def test_the_example_of_each_event_fits_the_schema(run: Run) -> None:
     schema = json.loads(run("schema", "event").stdout)
     for event in EventType:
         validate(sample(event, NOW).record(), schema)
+
+
+def test_what_needs_a_person_says_why_in_one_line() -> None:
+    for event in (*DEFAULT_EVENTS, EventType.TREE_FAILED, EventType.JOB_RETRIED):
+        data = sample(event, NOW).data
+        assert len(data["reason"].splitlines()) == 1
+        assert data.get("error") is None or len(data["error"].splitlines()) > 1 or data["error"] == data["reason"]
 
 
 # Version 3 of hammerwork (Rust).

@@ -52,7 +52,8 @@ def test_a_tree_that_completes_has_one_event_with_its_jobs(stage: Stage, app: Ha
     stage.work(app)
     assert told(ends) == [("tree.completed", 4, 0)]
     (end,) = [one for one in ends.records() if one["type"] in ENDS]
-    assert end["data"] == {"id": job.id, "queue": "root", "jobs": 4, "completed": 4, "failed": 0}
+    counts = {"jobs": 4, "completed": 4, "failed": 0, "reason": None}
+    assert end["data"] == {"id": job.id, "queue": "root", **counts}
 
 
 @all_databases
@@ -231,3 +232,34 @@ def test_the_end_of_a_tree_is_for_those_who_want_its_queue(stage: Stage, app: Ha
     stage.enqueue(Job("root"), Job("leaf", {"n": 7}))
     stage.work(app)
     assert [(one["webhook"], one["event"]["data"]["queue"]) for one in listening.deliveries()] == [(wanted.id, "root")]
+
+
+def test_the_end_of_a_batch_or_a_workflow_is_for_those_who_want_its_queue_and_priority(
+    stage: Stage, app: Handlers
+) -> None:
+    listening = Listening(stage, (*JOBS, *ENDS))
+    mend(app, {1})
+    app.register_job("other", lambda _: None)
+    both = ("batch.ended", "workflow.ended")
+    hooks = {
+        listening.add_webhook(*both, queues=("leaf",)).id: "leaf",
+        listening.add_webhook(*both, queues=("other",)).id: "other",
+        listening.add_webhook(*both, priorities=("high",)).id: "high",
+    }
+    low = Job("leaf", {"n": 1})
+    groups = {"leaves": [low, Job("leaf", {"n": 0})], "both": [Job("leaf", {"n": 2}), Job("other").as_high_priority()]}
+    for name, jobs in groups.items():
+        stage.queue.enqueue_batch(name, jobs)
+        workflow = Workflow(name)
+        for number, job in enumerate(jobs):
+            workflow.add(str(number), Job(job.queue, job.payload, priority=job.priority))
+        stage.queue.enqueue_workflow(workflow)
+    stage.work(app)
+    got = [(hooks[one["webhook"]], one["event"]["type"], one["event"]["data"]) for one in listening.deliveries()]
+    assert sorted((who, kind, data["name"], data["queue"], data["reason"]) for who, kind, data in got) == [
+        (who, kind, name, queue, reason)
+        for who in ("high", "leaf", "other")
+        for kind in both
+        for name, queue, reason in (("both", None, None), ("leaves", "leaf", "1 of 2 jobs failed"))
+        if queue is None or who == queue
+    ]

@@ -51,6 +51,20 @@ def test_a_job_that_runs_is_enqueued_started_and_completed(stage: Stage, app: Ha
     assert "payload" not in data
 
 
+def test_a_failure_has_the_error_with_its_traceback_and_the_reason_in_a_line(
+    stage: Stage, app: Handlers, listening: Listening
+) -> None:
+    app.register_job("fails", lambda _: 1 / 0)
+    wanted = listening.add_webhook("dead")
+    stage.enqueue(Job("fails", max_attempts=1))
+    stage.work(app)
+    (delivery,) = listening.deliveries()
+    streamed = next(one for one in listening.records() if one["type"] == "job.dead")
+    assert delivery == {"webhook": wanted.id, "name": wanted.name, "event": streamed}
+    assert streamed["data"]["error"].startswith("ZeroDivisionError: division by zero\n\nTraceback")
+    assert streamed["data"]["reason"] == "ZeroDivisionError: division by zero"
+
+
 @all_databases
 def test_each_end_of_an_attempt_has_its_event(stage: Stage, app: Handlers, listening: Listening) -> None:
     def give_up(_: Job) -> None:

@@ -269,7 +269,8 @@ def _announce(database: Database, callback: Callback, counts: Counts, now: datet
     if not _closed(database, callback, CallbackState.FIRED, now):
         return False
     event, queue = about["type"], about["queue"]
-    ended = Ended(callback.subject_id, queue, counts.total, counts.of(JobStatus.COMPLETED), counts.unsuccessful)
+    jobs = counts.total, counts.of(JobStatus.COMPLETED), counts.unsuccessful
+    ended = Ended(callback.subject_id, queue, *jobs, about["name"])
     if event is EventType.TREE_FAILED and not ended.failed:
         return False
     data = data_of(event).record(ended)

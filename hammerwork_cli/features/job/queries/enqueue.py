@@ -312,13 +312,22 @@ def _announce_trees(database: Database, jobs: Iterable[NewJob]) -> None:
                     job.callbacks = (*job.callbacks, new)
 
 
-def announced(database: Database, event: EventType, jobs: Iterable[NewJob]) -> list[NewCallback]:
+def announced(database: Database, event: EventType, name: str, jobs: Iterable[NewJob]) -> list[NewCallback]:
     """The callback that writes an event at the end of a batch or a workflow of jobs, if somebody wants it.
 
     One with a recurring job never ends.
     """
-    wanted = events.wanted(database, (event,))
-    return [] if any(job.recurring for job in jobs) else list(map(announcing, wanted))
+    if not events.wanted(database, (event,)) or any(job.recurring for job in jobs):
+        return []
+    about = {
+        "queue": _only({job.queue for job in jobs}),
+        "priority": _only({job.priority.word for job in jobs}),
+    }
+    return [announcing(event, name=name, **about)] if events.is_wanted(database, event, **about) else []
+
+
+def _only(values: set[str]) -> str | None:
+    return next(iter(values)) if len(values) == 1 else None
 
 
 def _add_callbacks(database: Database, jobs: Sequence[NewJob]) -> None:
