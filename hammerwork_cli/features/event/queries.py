@@ -17,6 +17,7 @@ from uuid import UUID, uuid5
 from hammerwork_cli.core.values import JobPriority, JobStatus, Timestamp, rfc3339, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.event.model import DELIVERIES, OF_STATUS, Event, EventJob, EventType, event_id
 from hammerwork_cli.features.event.shapes import JOB
 
@@ -238,7 +239,13 @@ def of_job(event: EventType, job: EventJob, at: datetime) -> Event:
 
 
 def about(database: Database, event: EventType, job: str, at: datetime, *, payload: bool) -> Event:
-    """An event about a job that exists, for a test: nothing is written."""
+    """An event about a job that exists, for a test: nothing is written.
+
+    Raises:
+        UsageError: events of this type are not about a job.
+    """
+    if not event.is_of_job:
+        raise UsageError(f"An event {event} is not about a job.", hint="Name no job, or a type such as job.dead.")
     return of_job(event, next(iter(_jobs(database, [job], payloads=payload))), at)
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.clock import EPOCH
+from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import FAILED_SPELLINGS, JobStatus, spellings, timestamp
 from hammerwork_cli.database import Database
@@ -65,10 +66,10 @@ def named(database: Database, name: str) -> Stream:
     Raises:
         NotFoundError: there is none.
     """
-    found = [one for one in listed(database) if name in {one.name, one.id}]
-    if not found:
+    found = names.called(listed(database), name)
+    if found is None:
         raise NotFoundError(f"There is no stream {name[:60]!r}.", hint="To list them: hammerwork streaming list")
-    return found[0]
+    return found
 
 
 def by_id(database: Database, stream: str) -> Stream | None:

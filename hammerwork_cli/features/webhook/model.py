@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
-from hammerwork_cli.core.values import Timestamp, status_of
+from hammerwork_cli.core.values import Timestamp, status_of, timestamp
 from hammerwork_cli.features.event.model import EventType
 
 
@@ -56,6 +57,15 @@ class Webhook(NamedTuple):
     created_at: Timestamp = None
     updated_at: Timestamp = None
     updated_by: str | None = None
+
+    @property
+    def old_secret_until(self) -> datetime | None:
+        """Until when the old secret signs, too; ``None`` if there is none, or a request has room for one signature."""
+        return None if self.old_secret is None or self.body is WebhookBody.ORIGINAL else timestamp(self.old_until)
+
+    def signs_twice(self, now: datetime) -> bool:
+        """Whether the old secret signs, too."""
+        return self.secret is not None and self.old_secret_until is not None and now < self.old_secret_until
 
     def __repr__(self) -> str:
         """Shows no secret: tracebacks and logs have it."""

@@ -232,8 +232,40 @@ def test_both_secrets_sign_while_a_secret_is_changed(
         assert run("webhook", "verify", "--secret", secret, *files).stdout == "The signature is valid.\n"
     wrong = run("webhook", "verify", "--secret", "another", *files)
     assert (wrong.exit_code, "another body, id or timestamp, or by another secret" in wrong.stderr) == (1, True)
-    given = run("webhook", "rotate-secret", "chat", "--secret", "given-secret", "--keep-old", "0s", url=migrated_url)
+    rotate = ("webhook", "rotate-secret", "chat", "--secret", "given-secret", "--keep-old", "0s")
+    early = run(*rotate, url=migrated_url)
+    assert (early.exit_code, "To drop the older one: --force" in early.stderr) == (6, True)
+    given = run(*rotate, "--force", url=migrated_url)
     assert (given.exit_code, "given-secret" in given.stdout) == (0, False)
+    assert "signs too" not in run("webhook", "show", "chat", url=migrated_url).stdout
+    assert run(*rotate, url=migrated_url).exit_code == 0
+
+
+def test_an_old_secret_signs_too_only_where_a_request_has_room_for_both(
+    run: Run, lite_url: str, receiving: Any
+) -> None:
+    receiver = receiving(answer())
+    rotate = ("webhook", "rotate-secret", "chat", "--secret", "b")
+    said = "The old secret signs no longer"
+
+    def kept() -> tuple[bool, bool, int]:
+        """What ``show`` says, and how many signatures a request has."""
+        run("webhook", "test", "chat", url=lite_url)
+        headers = {name.lower(): value for name, value in receiver.arrived[-1].headers.items()}
+        signatures = headers.get("webhook-signature", headers.get("x-hammerwork-signature", "")).split()
+        text = run("webhook", "show", "chat", url=lite_url).stdout
+        return "signs too" in text, show(run, lite_url)["old_secret_until"] is not None, len(signatures)
+
+    add(run, lite_url, "--secret", "a", "--allow-private", "--body", "original", to=receiver.url)
+    refused = run(*rotate, "--keep-old", "1h", url=lite_url)
+    assert (refused.exit_code, "The old secret cannot sign too" in refused.stderr) == (2, True)
+    assert said in run(*rotate, url=lite_url).stderr
+    assert kept() == (False, False, 1)
+    assert run("webhook", "update", "chat", "--body", "standard", url=lite_url).exit_code == 0
+    assert kept() == (True, True, 2)
+    assert said in run("webhook", "update", "chat", "--body", "original", url=lite_url).stderr
+    assert kept() == (False, False, 1)
+    assert said not in run("webhook", "update", "chat", "--method", "put", url=lite_url).stderr
 
 
 # Deliveries.
@@ -337,6 +369,41 @@ def test_a_test_that_nobody_answers_says_why(run: Run, lite_url: str) -> None:
     assert (said.exit_code, "The variable NOT_SET_ANYWHERE is not set." in said.stderr) == (1, True)
 
 
+def test_a_test_about_a_job_has_an_event_of_a_job(run: Run, lite_url: str) -> None:
+    write(lite_url, job(1))
+    add(run, lite_url, "--allow-private", to="https://127.0.0.1:1/")
+    run("streaming", "add", "--name", "chat", "--backend", "command", "--command", "cat", "--no-test", url=lite_url)
+    for group in ("webhook", "streaming"):
+        words = (group, "test", "chat", "--job", identity(1), "--event-type")
+        for event in EventType:
+            tried = run(*words, event, url=lite_url)
+            refused = (2, True) if not event.is_of_job else (1, False)
+            assert (tried.exit_code, f"An event {event} is not about a job." in tried.stderr) == refused
+
+
+@all_databases
+def test_an_id_means_what_has_it_whatever_has_it_as_a_name(run: Run, migrated_url: str) -> None:
+    more = {
+        "webhook": ("--url", URL),
+        "streaming": ("--backend", "command", "--command", "cat", "--no-test"),
+    }
+    for group, given in more.items():
+        first, second = (
+            run(group, "add", "--name", name, *given, url=migrated_url).stdout.strip() for name in ("one", "two")
+        )
+        for verb in (("add", *given), ("update", "two")):
+            refused = run(group, *verb, "--name", first, url=migrated_url)
+            assert (refused.exit_code, "cannot be a UUID" in refused.stderr) == (2, True)
+        # An earlier version, or SQL, has written such a name; and it is the first one in a list.
+        execute(
+            migrated_url,
+            f"UPDATE hammerwork_{'webhooks' if group == 'webhook' else 'streams'} "
+            f"SET name = '{first}' WHERE id = '{second}'",
+        )
+        shown = run(group, "show", first, "--format", "json", url=migrated_url)
+        assert (shown.json["id"], shown.json["name"]) == (first, "one")
+
+
 def test_the_example_of_each_event_fits_the_schema(run: Run) -> None:
     schema = json.loads(run("schema", "event").stdout)
     for event in EventType:
@@ -366,6 +433,9 @@ def test_the_webhooks_of_version_3_are_taken_over_once(run: Run, lite_url: str, 
     broken.write_text(json.dumps([{"name": "odd"}, 3]))
     odd = run("webhook", "import", str(broken), url=lite_url)
     assert (odd.exit_code, odd.stderr.count("is not taken over")) == (0, 2)
+    named_as_id = json.loads(WEBHOOKS.read_text())[0] | {"name": identity(1)}
+    broken.write_text(json.dumps([named_as_id]))
+    assert "cannot be a UUID" in run("webhook", "import", str(broken), url=lite_url).stderr
 
 
 def test_the_file_of_version_3_is_found_and_config_show_names_the_command(

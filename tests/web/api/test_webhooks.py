@@ -100,6 +100,7 @@ def test_a_test_tells_whether_the_receiver_accepts_and_nothing_that_it_says(serv
     assert "accepts no connections" in gone["error"]
     assert server.post(f"{HOOK}/test", {"job_id": "ffffffff"}).status_code == 404
     assert server.post(f"{HOOK}/test", {"event_type": "exploded"}).status_code == 400
+    assert server.post(f"{HOOK}/test", {"event_type": "batch.ended", "job_id": job[:8]}).status_code == 400
 
 
 def test_an_address_of_the_own_network_is_not_tried_unless_the_webhook_may(serve: Serve, empty_url: str) -> None:

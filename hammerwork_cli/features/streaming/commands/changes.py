@@ -20,6 +20,7 @@ from hammerwork_cli.cli.options import (
     since_option,
     start_of,
 )
+from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
@@ -185,7 +186,7 @@ def add(
     """
     context: Context = ctx.obj
     given = {"events": USUAL, "target": settings.target(backend), **settings.read()}
-    stream = Stream(new_id(), _name(name), backend, **given)
+    stream = Stream(new_id(), names.of_receiver(name, "stream"), backend, **given)
     validate(stream)
     if not no_test:
         _check(stream)
@@ -236,7 +237,7 @@ def update(
       hammerwork streaming update lake --kafka-topic other
     """
     context: Context = ctx.obj
-    given = settings.read() | ({} if new_name is None else {"name": _name(new_name)})
+    given = settings.read() | ({} if new_name is None else {"name": names.of_receiver(new_name, "stream")})
     given |= dict(cleared(CLEARED, clear or (), given))
     database = context.database(changes=True)
     old = queries.named(database, required(name, named))
@@ -367,10 +368,3 @@ def replay(
     added = queries.replay(database, stream, start, now)
     record = views.REPLAYED.record({"stream": stream.name, "events": added})
     context.answer(record, form, lambda: [f"{plural(added, 'event')} will be sent again."])
-
-
-def _name(name: str) -> str:
-    text = name.strip()
-    if not text or len(text) > 255 or any(ord(letter) < 32 for letter in text):
-        raise UsageError("A stream needs a name of 1 to 255 characters.")
-    return text

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.documents import json_of
 from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import HammerworkError, UsageError
@@ -74,7 +75,7 @@ def _webhook(entry: Mapping[str, Any]) -> tuple[Webhook, list[str]]:
     auth, authorizing = _auth(entry.get("auth"))
     webhook = Webhook(
         id=str(UUID(entry["id"])),
-        name=_text(entry["name"]),
+        name=names.of_receiver(_text(entry["name"]), "webhook"),
         url=_text(entry["url"]),
         method=_text(entry["method"]),
         # It had no other events than these, even where it took all.
