@@ -1,6 +1,7 @@
 """Webhooks as they are stored."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -8,6 +9,8 @@ from typing import Any, NamedTuple, Self
 
 from hammerwork_cli.core.values import Timestamp, status_of, timestamp
 from hammerwork_cli.features.event.model import EventType
+
+_ANSWER_LINE = re.compile(r"([1-5][0-9]{2})(?: (.*))?", re.DOTALL)
 
 
 class WebhookBody(StrEnum):
@@ -83,8 +86,8 @@ class Delivery(NamedTuple):
     answered_at: Timestamp  # the end of the last attempt; `None` before the first one
     due_at: Timestamp  # when it is tried next, if it is
     event: Mapping[str, Any]  # empty if the payload cannot be read
-    http_status: int | None  # of the answer to a delivery that succeeded
-    answer: str | None  # beginning of the answer, or why there is none
+    http_status: int | None  # of the last answer
+    answer: str | None  # beginning of the last answer, or why there is none
 
     @classmethod
     def of(
@@ -101,8 +104,10 @@ class Delivery(NamedTuple):
         error: str | None,
     ) -> Self:
         """Reads the row of a job."""
-        event, said = _object(payload).get("event"), _object(result)
-        code = said.get("status")
+        event, stored = _object(payload).get("event"), _object(result)
+        code, said = stored.get("status"), stored.get("answer")
+        if said is None and error is not None:
+            code, said = _answered(error)
         return cls(
             str(job),
             status_of(status),
@@ -113,13 +118,24 @@ class Delivery(NamedTuple):
             due_at,
             event if isinstance(event, dict) else {},
             code if isinstance(code, int) else None,
-            str(said["answer"]) if "answer" in said else error,
+            None if said is None else str(said),
         )
 
     @property
     def event_type(self) -> str | None:
         found = self.event.get("type")
         return found if found in set(EventType) else None
+
+
+def answer_line(status: int | None, text: str) -> str:
+    """An answer as the error of a delivery; without a status, why there is none."""
+    return text if status is None else f"{status} {text}".strip()
+
+
+def _answered(error: str) -> tuple[int | None, str]:
+    """Status and text of an answer, from the error of a delivery."""
+    found = _ANSWER_LINE.fullmatch(error)
+    return (int(found[1]), found[2] or "") if found else (None, error)
 
 
 def _object(stored: Any) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def test_a_webhook_for_each_job_is_noted(run: Run, lite_url: str) -> None:
 
 
 @all_databases
-def test_who_wants_ends_of_what_was_enqueued_before_is_told_that_they_may_have_none(
+def test_a_note_says_that_trees_and_batches_enqueued_before_may_end_without_an_event(
     run: Run, migrated_url: str
 ) -> None:
     said = "enqueued before now may end without an event."
@@ -410,7 +410,7 @@ def test_the_example_of_each_event_fits_the_schema(run: Run) -> None:
         validate(sample(event, NOW).record(), schema)
 
 
-def test_what_needs_a_person_says_why_in_one_line() -> None:
+def test_an_event_that_needs_a_person_says_why_in_one_line() -> None:
     for event in (*DEFAULT_EVENTS, EventType.TREE_FAILED, EventType.JOB_RETRIED):
         data = sample(event, NOW).data
         assert len(data["reason"].splitlines()) == 1

@@ -77,7 +77,7 @@ def retry(stage: Stage, *jobs: str, **how: bool) -> None:
     changes.run(stage.database, ByIds(list(ids)), RetryJobs(stage.database.now(), **how))
 
 
-def test_what_fails_again_after_each_retry_has_an_event_for_each_end(
+def test_trees_and_groups_that_fail_again_after_a_retry_have_an_event_for_each_end(
     stage: Stage, app: Handlers, ends: Listening
 ) -> None:
     mend(app, {1})
