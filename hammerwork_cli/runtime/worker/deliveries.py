@@ -13,8 +13,10 @@ from typing import Any, Protocol
 
 from hammerwork_cli.core.clock import latest
 from hammerwork_cli.database import Database
+from hammerwork_cli.features.cron.queries.schedules import upkeep_is_running
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import DELIVERIES
+from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.webhook.model import Webhook, answer_line
 from hammerwork_cli.features.worker.queries import duties
@@ -27,7 +29,7 @@ from hammerwork_cli.runtime.delivery.webhooks.verdicts import Verdict, backoff, 
 from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
-from hammerwork_cli.view.text import duration, first_line
+from hammerwork_cli.view.text import duration, first_line, plural, visible
 
 CONCURRENCY = 64
 """Deliveries that a worker makes at once: so many receivers may hang that have a quarter of them each."""
@@ -41,6 +43,22 @@ DUTY = "missed events"
 BETWEEN_LOOKS = 10.0
 """Seconds between two such looks."""
 log = logging.getLogger("hammerwork")
+
+
+def unsent(database: Database, now: datetime) -> str | None:
+    """What waits to be sent, in words, while no worker sends it; ``None`` if nothing does."""
+    hooks = {one.id for some in events.readers(database).values() for one in some if one.kind == "webhook"}
+    if not events.readers(database) or upkeep_is_running(database, now):
+        return None
+    deliveries = sum(number for webhook, number in webhooks.waiting(database).items() if webhook in hooks)
+    sending = [visible(one.name) for one in streams.to_send(database)]
+    of_streams = f"the {'stream' if len(sending) == 1 else 'streams'} {', '.join(sending)}"
+    found = (
+        f"{plural(deliveries, 'delivery', 'deliveries')} to webhooks" if deliveries else "",
+        f"events for {of_streams}" if sending else "",
+    )
+    waits = "waits" if deliveries == 1 and not sending else "wait"
+    return f"{' and '.join(filter(None, found))} {waits}" if any(found) else None
 
 
 class Sibling(Protocol):

@@ -187,6 +187,22 @@ def test_a_note_says_that_trees_and_batches_enqueued_before_may_end_without_an_e
         assert said not in noted(group, "update", "d", "--events", "workflow.ended")
 
 
+def test_a_note_says_that_no_worker_sends_what_is_to_be_sent_again(run: Run, lite_url: str) -> None:
+    said = "worker start --upkeep-only"
+    webhook = add(run, lite_url)
+    command = ("--backend", "command", "--command", "true", "--no-test")
+    run("streaming", "add", "--name", "chat", *command, url=lite_url)
+    for group in ("webhook", "streaming"):
+        for verb in ("disable", "enable", "replay"):
+            noted = run(group, verb, "chat", *(["--yes"] if verb == "replay" else []), url=lite_url)
+            assert (noted.exit_code, said in noted.stderr) == (0, verb == "enable")
+    deliver(lite_url, 1, "Dead", webhook=webhook)
+    write(lite_url, job(2, JobStatus.COMPLETED))
+    for group in ("webhook", "streaming"):
+        noted = run(group, "replay", "chat", "--since", "100d", "--yes", url=lite_url)
+        assert (noted.stdout, said in noted.stderr) == (noted.stdout, True)
+
+
 def test_nothing_to_change_or_somebody_unknown_is_an_error(run: Run, lite_url: str) -> None:
     add(run, lite_url)
     assert run("webhook", "update", "chat", url=lite_url).exit_code == 2

@@ -18,8 +18,10 @@ from standardwebhooks import Webhook as StandardWebhook
 
 from hammerwork_cli import Discard, Handlers, Job
 from hammerwork_cli.features.event import queries as events
-from hammerwork_cli.features.event.model import DELIVERIES
+from hammerwork_cli.features.event.model import DELIVERIES, EventType
+from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.streaming import queries as stored_streams
+from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError
@@ -194,6 +196,33 @@ def test_the_log_names_the_webhook_that_did_not_take_an_event_and_shows_no_trace
         for record in caplog.records
         if "failed in attempt" in record.getMessage() and getattr(record, "queue", "") == DELIVERIES
     ]
+
+
+def test_a_worker_that_drains_warns_of_what_it_leaves_to_be_sent(
+    stage: Stage, crew: Crew, run: Run, receiving: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = Stream(new_id(), "lake", Backend.COMMAND, {"command": ["cat"]}, events=(EventType.JOB_COMPLETED,))
+
+    def warned() -> list[str]:
+        caplog.clear()
+        stage.enqueue(Job("dies"), Job("quick"))
+        stage.work(dying(), upkeep=False)
+        said = [record.getMessage() for record in caplog.records if "No worker sends" in record.getMessage()]
+        return [one.removeprefix("No worker sends events, and ").partition(".")[0] for one in said]
+
+    assert warned() == []
+    add(run, stage, receiving(answer()), "--events", "dead")
+    assert warned() == ["1 delivery to webhooks waits"]
+    stored_streams.add(stage.database, stream, by="ada", now=stage.database.now())
+    assert warned() == ["2 deliveries to webhooks and events for the stream lake wait"]
+    run("webhook", "disable", "chat", url=stage.url)
+    assert warned() == ["events for the stream lake wait"]
+    run("streaming", "disable", "lake", url=stage.url)
+    assert warned() == []
+    run("webhook", "enable", "chat", url=stage.url)
+    crew.begin(handlers=dying())
+    until(lambda: set(statuses(stage)) == {"Completed"})
+    assert warned() == []
 
 
 def test_a_delivery_waits_while_its_webhook_is_disabled_and_goes_on_once_it_is_enabled(

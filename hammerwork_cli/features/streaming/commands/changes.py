@@ -308,6 +308,8 @@ def _switch(context: Context, name: str, form: Format, *, enabled: bool, reason:
     changed = queries.switch(database, stream, enabled=enabled, by=context.operator, now=now, reason=reason)
     done = "Enabled" if enabled else "Disabled"
     _answer(context, database, stream, form, done if changed else f"Already {done.lower()}:")
+    if enabled and changed:
+        note_upkeep(context, database, now, "events of streams")
 
 
 def _answer(context: Context, database: Database, stream: Stream, form: Format, done: str) -> None:
@@ -368,3 +370,5 @@ def replay(
     added = queries.replay(database, stream, start, now)
     record = views.REPLAYED.record({"stream": stream.name, "events": added})
     context.answer(record, form, lambda: [f"{plural(added, 'event')} will be sent again."])
+    if added:
+        note_upkeep(context, database, now, "events of streams")

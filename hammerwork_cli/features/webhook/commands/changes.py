@@ -411,6 +411,8 @@ def _switch(context: Context, name: str, form: Format, *, enabled: bool, reason:
     changed = queries.switch(database, webhook, enabled=enabled, by=context.operator, now=now, reason=reason)
     done = "Enabled" if enabled else "Disabled"
     _answer(context, database, webhook, form, done if changed else f"Already {done.lower()}:")
+    if enabled and changed:
+        note_upkeep(context, database, now, "deliveries of webhooks")
 
 
 def _answer(context: Context, database: Database, webhook: Webhook, form: Format, done: str) -> None:
@@ -479,6 +481,8 @@ def replay(
     changed = queries.replay(database, ids, whole=whole, now=now)
     answer = views.REPLAYED.record({"webhook": webhook.name, "deliveries": changed})
     context.answer(answer, form, lambda: [f"{plural(changed, 'event')} will be delivered again."])
+    if changed:
+        note_upkeep(context, database, now, "deliveries of webhooks")
 
 
 def import_(
