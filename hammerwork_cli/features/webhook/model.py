@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Self
 from hammerwork_cli.core.values import Timestamp, status_of, timestamp
 from hammerwork_cli.features.event.model import EventType
 
+NOT_SENT = "Nothing was sent. "
+"""Begins the error of a delivery whose request could not be made: a variable is not set, for example."""
 _ANSWER_LINE = re.compile(r"([1-5][0-9]{2})(?: (.*))?", re.DOTALL)
 
 
@@ -60,6 +62,11 @@ class Webhook(NamedTuple):
     created_at: Timestamp = None
     updated_at: Timestamp = None
     updated_by: str | None = None
+
+    @property
+    def cannot_send(self) -> bool:
+        """Whether its last request could not even be made: that does not pass by itself."""
+        return self.failing_since is not None and (self.last_answer or "").startswith(NOT_SENT)
 
     @property
     def old_secret_until(self) -> datetime | None:

@@ -18,7 +18,7 @@ from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.webhook import queries as webhooks
-from hammerwork_cli.features.webhook.model import Webhook, answer_line
+from hammerwork_cli.features.webhook.model import NOT_SENT, Webhook, answer_line
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
@@ -123,7 +123,8 @@ def _note_failure(
 
 def _said(answer: DeliveryAnswer) -> str:
     """The answer as text, without secrets."""
-    return answer.error or answer_line(answer.status, answer.text)
+    could_be_made = answer.status is not None or answer.request_headers
+    return answer_line(answer.status, answer.error or answer.text) if could_be_made else f"{NOT_SENT}{answer.error}"
 
 
 class Deliverer(TurnThread):

@@ -168,6 +168,25 @@ def test_the_number_and_the_text_of_each_answer_are_listed(stage: Stage, crew: C
     assert "404 404" not in table
 
 
+def test_health_warns_at_once_of_a_webhook_whose_variable_is_not_set(
+    lite: Stage, lite_crew: Crew, run: Run, receiving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health = ("monitor", "health", "--only", "webhooks", "--strict")
+    monkeypatch.delenv("HOOK_TOKEN", raising=False)
+    receiver = receiving(answer("503 Busy"))
+    add(run, lite, receiver, "--auth-token", "env:HOOK_TOKEN")
+    add(run, lite, receiver, name="busy")
+    lite_crew.begin(handlers=dying())
+    lite.enqueue(Job("dies"))
+    until(lambda: all(one["failing_since"] for one in shown(run, lite, "webhook", "list")))
+    found = run(*health, url=lite.url)
+    assert found.exit_code == 1
+    assert "chat: has failed for" in found.stdout
+    assert "busy" not in found.stdout
+    (delivery,) = shown(run, lite, "webhook", "deliveries", "chat")
+    assert delivery["answer"].startswith("Nothing was sent. The variable HOOK_TOKEN is not set.")
+
+
 def test_the_log_names_the_webhook_that_did_not_take_an_event_and_shows_no_traceback(
     lite: Stage, lite_crew: Crew, run: Run, receiving: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
