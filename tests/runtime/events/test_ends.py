@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from hammerwork_cli.features.archive.queries.listing import NamedArchived
 from hammerwork_cli.features.archive.queries.moving import Archive, RestoreArchived
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.job.queries import changes, spawn_requests
-from hammerwork_cli.features.job.queries.changes import RetryJobs
+from hammerwork_cli.features.job.queries.changes import Delete, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.api.workflow import Workflow
 from tests.conftest import all_databases
@@ -102,6 +103,30 @@ def test_trees_and_groups_that_fail_again_after_a_retry_have_an_event_for_each_e
         assert ended() == sorted(once * times)
     ids = [one["id"] for one in ends.records()]
     assert len(ids) == len(set(ids))
+
+
+def test_a_failure_that_is_deleted_or_archived_makes_no_success(stage: Stage, app: Handlers, ends: Listening) -> None:
+    mend(app, {1, 2})
+    app.register_job("good", lambda _: None)
+    stage.enqueue(Job("root"))
+    stage.queue.enqueue_batch("letters", [Job("leaf", {"n": n}) for n in range(3)], on_success=Job("good"))
+    workflow = Workflow("nightly", on_success=Job("good"))
+    for n in range(3):
+        workflow.add(str(n), Job("leaf", {"n": n}))
+    stage.queue.enqueue_workflow(workflow)
+    stage.work(app)
+    before = told(ends)
+    assert "tree.failed" in {kind for kind, *_ in before}
+    dead = [str(job) for (job,) in stage.rows("id", "status = 'Dead'")]
+    database = stage.database
+    changes.run(database, ByIds(dead[::2]), Delete(database.now()))
+    how = Archival(database.now(), ArchivalReason.MANUAL, "ada")
+    changes.run(database, ByIds(dead[1::2]), Archive(how))
+    database.script("DELETE FROM hammerwork_jobs_archive")
+    callbacks.fire_ended(database, database.now())
+    callbacks.fire_ended(database, database.now())
+    assert told(ends) == before
+    assert stage.rows("id", "queue_name = 'good'") == []
 
 
 def test_a_tree_that_completes_again_has_another_event(stage: Stage, app: Handlers, ends: Listening) -> None:
@@ -223,6 +248,19 @@ def test_of_two_workers_that_look_at_once_one_tells(stage: Stage, crew: Crew, en
     until(lambda: len(told(ends)) == 20)
     threading.Event().wait(0.5)
     assert told(ends) == [("tree.completed", 1, 0)] * 20
+
+
+def test_of_several_workers_one_tells_of_each_end_of_trees_that_are_retried(
+    stage: Stage, crew: Crew, app: Handlers, ends: Listening
+) -> None:
+    mend(app, {0, 1})
+    crew.begin(3, handlers=app)
+    stage.enqueue(*(Job("root") for _ in range(5)))
+    for times in (1, 2, 3):
+        until(partial(lambda number: len(told(ends)) >= number, 5 * times))
+        threading.Event().wait(0.3)
+        assert told(ends) == [("tree.failed", 4, 2)] * 5 * times
+        retry(stage)
 
 
 def test_the_end_of_a_tree_is_for_those_who_want_its_queue(stage: Stage, app: Handlers) -> None:

@@ -144,9 +144,8 @@ class World:
 
     def _end(self, database: Database, job: Any, tag: str, fails: bool) -> None:
         status, column = ("Dead", "failed_at") if fails else ("Completed", "completed_at")
-        database._execute(
-            f"UPDATE hammerwork_jobs SET status = '{status}', {column} = created_at WHERE id = '{job}'", []
-        )
+        at = f"{now():%Y-%m-%dT%H:%M:%S.%f}{'' if database.dialect == 'mysql' else 'Z'}"
+        database._execute(f"UPDATE hammerwork_jobs SET status = '{status}', {column} = '{at}' WHERE id = '{job}'", [])
         if tag.startswith("tree") and not fails and len(self.states(database, tag)) < 12:
             children = [Job("work", correlation_id=tag).depends_on(str(job))._new_job(now()) for _ in range(2)]
             for child in children:

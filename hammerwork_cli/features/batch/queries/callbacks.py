@@ -53,6 +53,7 @@ class Seen(NamedTuple):
 
     counts: Counts  # its jobs by status; Retrying ones may be Pending, and Cancelled ones Failed
     has_ended: bool  # whether all jobs have ended, and no worker may still insert others
+    last_end: datetime | None = None  # of the jobs of a tree
 
 
 def upcoming(database: Database, until: datetime, limit: int) -> list[Callback]:
@@ -162,10 +163,22 @@ def _act_on(database: Database, callback: Callback, seen: Seen | None, cost: tim
 def _fire_or_end(database: Database, callback: Callback, seen: Seen | None, now: datetime) -> bool | None:
     """Fires or ends a callback; returns whether it has fired, and ``None`` if it goes on."""
     state = None if seen is None else decide(callback, seen, now)
+    if seen is not None and state is CallbackState.FIRED and not _succeeded(database, callback, seen):
+        return None
     if seen is None or state is CallbackState.OVER:
         _close(database, callback, CallbackState.OVER, now)
         return False
     return fire(database, callback, seen.counts, now) if state is CallbackState.FIRED else None
+
+
+def _succeeded(database: Database, callback: Callback, seen: Seen) -> bool:
+    """False if it waits for a success after a failure, and nobody has mended that: the job that failed is gone."""
+    ended = timestamp(callback.ended_at)
+    if callback.event != CallbackEvent.SUCCESS or ended is None:
+        return True
+    if callback.subject == Subject.TREE:
+        return seen.last_end is not None and seen.last_end > ended
+    return groups.any_completed_since(database, ended, **{callback.subject: callback.subject_id})
 
 
 def fire_ended(database: Database, now: datetime) -> int:
@@ -227,7 +240,8 @@ def _tree(database: Database, job: str, now: datetime, *, early: bool) -> Seen:
         return Seen(Counts({top[0]: 1}), has_ended=False)  # nothing else needs to be read
     tree.read()
     has_ended = tree.refresh() and not tree.stuck
-    return Seen(tree.counts, has_ended)
+    ends = [end for state in tree.states.values() if (end := timestamp(state.ended_at)) is not None]
+    return Seen(tree.counts, has_ended, max(ends, default=None))
 
 
 def decide(callback: Callback, seen: Seen, now: datetime) -> CallbackState | None:
