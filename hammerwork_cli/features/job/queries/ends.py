@@ -25,6 +25,9 @@ def to_come_again(database: Database, jobs: Collection[str], now: datetime) -> I
     Count the jobs for joins inside: as whoever ends a job does, this locks counters before callbacks. Schedules with
     ``--overlap skip-tree``, which remember of which of their runs the trees have ended, look again, too.
     """
+    if not jobs:
+        yield
+        return
     skips_trees = database.row("job.ends.any_skipping_trees") is not None
     of_trees, of_groups = events.wanted(database, OF_TREES), events.wanted(database, OF_GROUPS)
     lineage = _lineage(database, jobs) if skips_trees or of_trees else set()
