@@ -147,8 +147,17 @@ def check(
         if wanted is EventType.JOB_DEAD and (wanted, job) not in delivered:
             yield "lost", f"the webhook did not hear that {job} is {status}"
     if not repeats:
+        yield from _once(events)
         yield from _in_order(told)
         yield from _without_change(told, changes)
+
+
+def _once(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """A tree ends once: nobody retries a job here. The same event may be sent again."""
+    ends = Counter({event["id"]: event["data"]["id"] for event in events if event["type"] in TREES}.values())
+    for tree, number in ends.items():
+        if number > 1:
+            yield "doubled", f"{number} events tell of an end of the tree {tree}"
 
 
 def _in_order(told: Mapping[str, list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:

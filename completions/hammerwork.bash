@@ -338,7 +338,7 @@ _hammerwork_look() {
             arguments=':webhooks'
             ;;
         'webhook rotate-secret')
-            options='--secret --keep-old --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--secret --keep-old --force --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --secret= --keep-old= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':webhooks'
             ;;

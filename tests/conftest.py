@@ -1,8 +1,8 @@
 """Fixtures for all tests: servers, fresh databases, the program, the Mermaid parser.
 
 A test that takes ``url``, ``empty_database`` or ``database`` runs on SQLite, PostgreSQL and MySQL (MariaDB); in
-``tests/commands`` and ``tests/web`` on SQLite, unless it is marked by ``@all_databases``. Choose with ``-k sqlite``,
-``-k postgres``, ``-k mysql`` or the markers of the same names.
+``tests/commands``, ``tests/runtime`` and ``tests/web`` on SQLite, unless it is marked by ``@all_databases``. Choose by
+``-k sqlite``, ``-k postgres``, ``-k mysql`` or the markers of the same names.
 """
 
 import atexit

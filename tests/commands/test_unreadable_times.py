@@ -65,6 +65,8 @@ def test_times_that_cannot_be_read_hide_nothing(
     for command in READING:
         for job in (root, lost):
             below = fails if job == lost else children[4]
+            if job == lost and "{" not in command:
+                continue  # it was asked before
             words = command.format(root=job, child=below).split()
             forms: list[list[str]] = [["--format", "json"]] if command in WITH_JSON else [[]]
             if command in WITH_JSON and stored == STORED[dialect][0]:  # whatever stands there, tables show nothing

@@ -1,3 +1,5 @@
+"""Workers run on SQLite, unless a test says that the database matters, with ``@all_databases``."""
+
 import threading
 import time
 from collections import Counter
@@ -25,6 +27,12 @@ def until(is_so: Callable[[], Any]) -> None:
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.sqlite)])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """``sqlite``; with ``@all_databases`` each in turn, as in ``tests/commands``."""
+    return str(request.param)
 
 
 class Stage:

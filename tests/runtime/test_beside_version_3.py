@@ -16,7 +16,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.monitor.queries import times
 from hammerwork_cli.features.worker.queries import finish, registry, rescue
 from hammerwork_cli.runtime.worker import heartbeat
-from tests.conftest import one_case_on_servers
+from tests.conftest import all_databases, one_case_on_servers
 from tests.runtime.conftest import PATIENCE, Crew, Stage, until
 from tests.rust3.outcomes import use
 from tests.rust3.runs import LEASE, Run, Version3
@@ -124,6 +124,7 @@ def spawns(context):
 """
 
 
+@all_databases
 @one_case_on_servers
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_however_a_job_runs_for_long_its_lease_is_renewed_and_the_reaper_leaves_it(
@@ -182,6 +183,7 @@ def test_a_claim_and_a_renewal_write_a_heartbeat_that_is_not_before_the_start(
     assert version3.reap(AT_ONCE) == {}
 
 
+@all_databases
 def test_a_renewal_waits_for_nobody_and_takes_one_statement_while_nothing_is_due(
     stage: Stage, crew: Crew, new_connection: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +238,7 @@ def _claimed(version3: Version3, queue: str = "theirs") -> Run:
     return run
 
 
+@all_databases
 def test_a_job_that_version_3_heartbeats_is_never_taken_however_old_and_one_that_it_abandoned_is(
     stage: Stage, crew: Crew, version3: Version3, command: Command
 ) -> None:
@@ -296,6 +299,7 @@ def test_a_job_that_version_3_abandoned_is_rescued_without_an_option_and_runs_he
     assert (crew.runs, stage.one(job, "attempts")) == ({job.id: 1}, 2)
 
 
+@all_databases
 def test_a_lease_from_before_the_clock_was_set_back_by_hours_begins_anew_unless_it_is_renewed(
     stage: Stage, crew: Crew, version3: Version3, command: Command
 ) -> None:
@@ -319,6 +323,7 @@ def test_a_lease_from_before_the_clock_was_set_back_by_hours_begins_anew_unless_
     assert version3.complete(alive)
 
 
+@all_databases
 def test_a_lease_that_outlasts_a_wrong_clock_begins_anew_once(stage: Stage, version3: Version3) -> None:
     """Each time, it would lose as much as the start is ahead: it would be over before its worker renews it."""
     use(stage.database)
@@ -337,6 +342,7 @@ def test_a_lease_that_outlasts_a_wrong_clock_begins_anew_once(stage: Stage, vers
     assert list(times.in_the_future(stage.database, now)) == []
 
 
+@all_databases
 def test_a_job_of_our_own_worker_goes_by_heartbeats_whatever_its_lease_says(
     stage: Stage, crew: Crew, command: Command
 ) -> None:
@@ -410,6 +416,7 @@ def test_a_worker_notices_at_its_next_heartbeat_that_version_3_has_its_job_and_t
     assert stage.rows("status, attempts, last_heartbeat_at, lease_expires_at") == [("Completed", 2, None, None)] * 2
 
 
+@all_databases
 @pytest.mark.parametrize("spawning", [False, True], ids=["alone", "with children"])
 def test_a_run_that_version_3_took_over_ends_without_effect(
     stage: Stage, crew: Crew, version3: Version3, caplog: pytest.LogCaptureFixture, spawning: bool
@@ -449,6 +456,7 @@ def test_a_recurring_job_that_version_3_has_made_due_when_its_worker_would_is_sa
     assert [outcome for outcome, *_ in _history(stage)] == ["lost"]
 
 
+@all_databases
 def test_a_run_of_version_3_that_was_taken_over_ends_without_effect(
     stage: Stage, crew: Crew, version3: Version3
 ) -> None:

@@ -34,7 +34,7 @@ from hammerwork_cli import (
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.queries import encryption
 from hammerwork_cli.features.worker.queries import claim
-from tests.conftest import one_case_on_servers
+from tests.conftest import all_databases
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
 from tests.rust3.decoding import undecodable
@@ -109,6 +109,7 @@ def test_a_worker_with_the_key_decrypts_every_form(
     assert theirs_lite.stage.one(job) == "Completed"
 
 
+@all_databases
 def test_every_database_returns_the_bytes(theirs: Theirs) -> None:
     """And jobs in plaintext run among them."""
     large = {"letters": "é" * 5_000_000}
@@ -150,6 +151,7 @@ def test_a_worker_without_any_key_warns_and_fails_the_attempt(theirs: Theirs, ca
         assert "The payload is encrypted (key 'default', AES256GCM), and no key that fits was given." in error
 
 
+@all_databases
 def test_one_statement_finds_the_encrypted_jobs_of_all_queues_of_a_worker(theirs: Theirs) -> None:
     database = theirs.stage.database
     for queue in ("q7", "q7", "q8", "Q9"):
@@ -224,6 +226,7 @@ def test_old_keys_decrypt_beside_the_new_one(theirs_lite: Theirs) -> None:
     assert got == [CARD, CARD]
 
 
+@all_databases
 def test_no_more_jobs_are_claimed_ahead_than_their_ciphertexts_leave_room_for(stage: Stage) -> None:
     with Queue(stage.url, encryption=KEYS) as queue:
         queue.enqueue_many(Job("pay", {"letters": "x" * 100_000}).with_encryption() for _ in range(5))
@@ -255,7 +258,6 @@ FORMS: dict[str, Callable[[Job], Job]] = {
 }
 
 
-@one_case_on_servers
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_version_3_decrypts_what_is_encrypted_here(theirs: Theirs, form: Callable[[Job], Job]) -> None:
     keys = EncryptionKeys({"default": KEY, "second": OTHER_KEY})
@@ -275,6 +277,7 @@ def test_version_3_decrypts_what_is_encrypted_here(theirs: Theirs, form: Callabl
     assert got == [CARD]
 
 
+@all_databases
 def test_version_3_refuses_what_was_moved(theirs: Theirs) -> None:
     with Queue(theirs.stage.url, encryption=KEYS) as queue:
         row = theirs.row(queue.enqueue(Job("pay", CARD).with_encryption()))
@@ -283,6 +286,7 @@ def test_version_3_refuses_what_was_moved(theirs: Theirs) -> None:
             decrypted({**row, **moved}, KEY)
 
 
+@all_databases
 def test_many_jobs_of_both_kinds_are_written_in_one_statement(stage: Stage) -> None:
     with Queue(stage.url, encryption=KEYS) as queue:
         jobs = [Job("pay", {"number": number}) for number in range(20)]
@@ -378,6 +382,7 @@ def test_nothing_is_written_without_a_key(lite: Stage) -> None:
     assert lite.rows() == []
 
 
+@all_databases
 def test_an_enqueue_is_repeated_by_its_id(stage: Stage) -> None:
     with Queue(stage.url, encryption=KEYS) as queue:
         job = Job("pay", CARD).with_encryption()
@@ -388,6 +393,7 @@ def test_an_enqueue_is_repeated_by_its_id(stage: Stage) -> None:
         stage.queue.enqueue(Job("pay", {"encrypted": True}, id=job.id))
 
 
+@all_databases
 def test_whoever_reads_a_job_without_the_key_gets_no_placeholder(theirs: Theirs) -> None:
     job = theirs.enqueue()
     found = theirs.stage.queue.get(job)
@@ -552,6 +558,7 @@ def test_a_worker_masks_its_keys_in_errors(theirs_lite: Theirs) -> None:
     assert "my key is ***" in error
 
 
+@all_databases
 def test_a_time_of_deletion_that_the_server_cannot_store_is_refused(stage: Stage) -> None:
     job = Job("pay", {}).with_retention_policy(datetime(2200, 1, 1, tzinfo=UTC))
     with Queue(stage.url, encryption=KEYS) as queue:

@@ -19,6 +19,7 @@ from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import claim, finish, rescue
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.host.logs import named
+from tests.conftest import all_databases
 from tests.runtime.conftest import PATIENCE, Stage, until
 from tests.rust3 import outcomes
 from tests.rust3.runs import LEASE, Run
@@ -64,6 +65,7 @@ def stored(stage: Stage) -> dict[str, tuple[Any, ...]]:
     return {str(row[0]): row for row in stage.rows(COLUMNS)}
 
 
+@all_databases
 def test_an_attempt_that_version_3_took_over_ends_here_without_effect(
     stage: Stage, theirs: outcomes.Outcomes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -104,6 +106,7 @@ def test_an_attempt_that_version_3_took_over_ends_here_without_effect(
     assert all("theirs" in str(row[6]) for row in stored(stage).values())
 
 
+@all_databases
 @pytest.mark.parametrize("how", ["reaped", "rescued", "by hand"])
 @pytest.mark.parametrize("end", ["complete", "fail", "recur"])
 def test_an_attempt_of_version_3_that_was_taken_over_here_ends_without_effect(
@@ -125,6 +128,7 @@ def test_an_attempt_of_version_3_that_was_taken_over_here_ends_without_effect(
     assert stage.one(job, "result_data") == '"ours"'
 
 
+@all_databases
 def test_a_late_result_of_version_3_overwrites_a_newer_one_as_the_page_says(
     stage: Stage, theirs: outcomes.Outcomes
 ) -> None:
@@ -158,6 +162,7 @@ def _take_back(stage: Stage, theirs: outcomes.Outcomes, job: str, how: str) -> b
     return True
 
 
+@all_databases
 def test_a_claim_stores_the_start_that_both_kinds_compare(stage: Stage, theirs: outcomes.Outcomes) -> None:
     """To the microsecond on each database: what a worker knows, what the row says, and what version 3 would compare."""
     (job,) = stage.enqueue(Job("exact", {}))
@@ -168,6 +173,7 @@ def test_a_claim_stores_the_start_that_both_kinds_compare(stage: Stage, theirs: 
     assert finish.finish(stage.database, [EndedAttempt(ours, AttemptEnd.COMPLETED)], now + SECOND).lost == {job.id}
 
 
+@all_databases
 def test_a_run_of_version_3_that_starts_within_the_same_millisecond_is_still_another_one(
     stage: Stage, theirs: outcomes.Outcomes
 ) -> None:

@@ -25,6 +25,7 @@ from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttem
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.outcomes.failures import Failed
+from tests.conftest import all_databases, one_case_on_servers
 from tests.runtime.conftest import PATIENCE, Stage, until
 from tests.rust3 import outcomes
 from tests.rust3.runs import LEASE
@@ -186,6 +187,8 @@ def steps(play: Play, seed: int, who: Callable[[int], str]) -> list[tuple[str, d
         told.append((f"{name}: {end}", play.states()))
 
 
+@all_databases
+@one_case_on_servers
 @pytest.mark.parametrize("seed", range(6))
 def test_this_program_and_version_3_end_jobs_in_the_same_states_alone_and_in_alternation(
     stage: Stage, theirs: outcomes.Outcomes, seed: int
@@ -264,6 +267,7 @@ class Shared:
     played = 0
 
 
+@all_databases
 def test_both_kinds_at_once_end_every_job_once_and_leave_the_states_that_one_kind_would(stage: Stage) -> None:
     shared = Shared(stage)
     handlers = Handlers()

@@ -18,7 +18,7 @@ from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.features.workflow.queries.endings import CancelWorkflow
 from hammerwork_cli.runtime.outcomes.failures import taken
-from tests.conftest import one_case_on_servers
+from tests.conftest import all_databases
 from tests.runtime.conftest import Crew, Stage, until
 from tests.rust3 import outcomes
 
@@ -26,6 +26,7 @@ SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 
 
+@all_databases
 def test_one_statement_tells_who_uses_a_database(stage: Stage) -> None:
     assert "rust_3" not in stage.database.tags
     outcomes.use(stage.database)
@@ -54,6 +55,7 @@ def test_a_run_that_timed_out_is_tried_again_only_where_version_3_would(
     assert told == [("timed_out",)] * (2 if is_used else 1)
 
 
+@all_databases
 def test_a_worker_that_runs_while_the_database_is_migrated_goes_by_what_it_is_from_then_on(
     stage: Stage, crew: Crew
 ) -> None:
@@ -153,7 +155,6 @@ def test_without_version_3_the_first_failure_counts_as_the_first(stage: Stage, f
 UNREADABLE = ['{"type": "Custom"}', '{"type": "Fixed"}', "[5]", '"soon"', '{"type": "Fixed", "duration_ms": "5 s"}']
 
 
-@one_case_on_servers
 @pytest.mark.parametrize("stored", UNREADABLE)
 def test_a_strategy_that_cannot_be_read_is_named_and_the_handlers_applies(
     stage3: Stage, failing: Handlers, stored: str, caplog: pytest.LogCaptureFixture
@@ -184,6 +185,7 @@ def test_missed_occurrences_become_one_run_where_version_3_would_make_it(
     assert stage.timestamp(job, "next_run_at") == stage.timestamp(job, "scheduled_at") > stage.database.now()
 
 
+@all_databases
 def test_a_claim_knows_the_meanings_of_its_database(stage3: Stage) -> None:
     stage3.enqueue(Job("noop"))
     now = stage3.database.now() + SECOND
@@ -227,6 +229,7 @@ def test_a_job_that_version_3_lets_wait_for_a_later_one_waits_here_too(stage3: S
     assert stage3.one(early, "status, dependency_status") == ("Completed", "satisfied")
 
 
+@all_databases
 def test_both_kinds_enqueue_jobs_after_completed_ones_alike(stage3: Stage, app: Handlers) -> None:
     """Also after archived ones, and with one that is still open."""
     theirs = outcomes.Outcomes(stage3.database)
@@ -265,6 +268,7 @@ def test_a_recurring_job_that_version_3_disables_and_enables_again_runs_here_onl
     assert stage3.timestamp(job, "next_run_at").year == slot.year + 1
 
 
+@all_databases
 @pytest.mark.parametrize("jobs", [1, 50])
 def test_the_end_of_jobs_without_a_workflow_or_a_batch_takes_no_statement_more(stage: Stage, jobs: int) -> None:
     def statements() -> int:
@@ -281,6 +285,7 @@ def test_the_end_of_jobs_without_a_workflow_or_a_batch_takes_no_statement_more(s
     assert statements() == alone
 
 
+@all_databases
 def test_the_end_of_many_jobs_of_a_workflow_and_a_batch_takes_as_many_statements_as_that_of_few(stage3: Stage) -> None:
     def statements(jobs: int) -> int:
         batch = [Job("noop") for _ in range(jobs)]
@@ -298,6 +303,7 @@ def test_the_end_of_many_jobs_of_a_workflow_and_a_batch_takes_as_many_statements
     assert statements(40) == statements(2)
 
 
+@all_databases
 def test_a_workflow_that_is_cancelled_as_a_whole_has_the_operators_words_in_all_of_its_jobs(
     stage3: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,6 +322,7 @@ def test_a_workflow_that_is_cancelled_as_a_whole_has_the_operators_words_in_all_
     assert stage3.database.query("SELECT status FROM hammerwork_workflows") == [("cancelled",)]
 
 
+@all_databases
 def test_a_cancelled_job_fails_the_rest_of_its_workflow_at_once(stage3: Stage) -> None:
     workflow = Workflow("night", failure_policy="fail_fast").add("one", Job("noop")).add("other", Job("noop"))
     jobs = stage3.queue.enqueue_workflow(workflow)

@@ -8,7 +8,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, Workflow
 from hammerwork_cli.runtime.api.retry import Jitter
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.runtime.conftest import Stage
 from tests.rust3 import outcomes
 from tests.rust3.decoding import undecodable
@@ -119,6 +119,7 @@ def exported(stage: Stage, run: Run, tmp_path: Path, change: str) -> Job:
 DOORS = [by_queue, by_commands, by_workflow_and_batch, by_workers, by_import]
 
 
+@all_databases
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
 def test_version_3_can_decode_every_column_of_every_row(
     stage3: Stage, run: Run, tmp_path: Path, door: Callable[..., None]
@@ -128,6 +129,7 @@ def test_version_3_can_decode_every_column_of_every_row(
     assert undecodable(stage3.database) == []
 
 
+@all_databases
 @pytest.mark.parametrize("is_used", [False, True], ids=["version 1", "version 3"])
 def test_a_strategy_that_version_3_cannot_decode_is_imported_only_where_it_is_not_used(
     stage: Stage, run: Run, tmp_path: Path, is_used: bool
@@ -143,6 +145,7 @@ def test_a_strategy_that_version_3_cannot_decode_is_imported_only_where_it_is_no
     assert len(stage.rows()) == (0 if is_used else 1)
 
 
+@all_databases
 def test_a_column_that_version_3_cannot_decode_is_found(stage: Stage) -> None:
     stage.enqueue(Job("odd"))
     for name, value in {"dependency_status": "NULL", "retry_strategy": """'{"type": "Custom"}'"""}.items():

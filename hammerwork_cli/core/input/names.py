@@ -1,7 +1,12 @@
-"""Names of things in one text: with commas between them, and a backslash before a comma that belongs to a name."""
+"""Names of things: several in one text, with commas between them, and those that stand beside ids."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.input.reading import uuid_of
+from hammerwork_cli.errors import UsageError
 
 _COMMA = re.compile(r"(?<!\\),")
 
@@ -14,3 +19,37 @@ def split(texts: Iterable[str]) -> list[str]:
 def joined(names: Iterable[str]) -> str:
     """Returns a text that :func:`split` reads as these names."""
     return ",".join(name.replace(",", "\\,") for name in names)
+
+
+class Named(Protocol):
+    """What has an id and a name."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+NamedThing = TypeVar("NamedThing", bound=Named)
+
+
+def of_receiver(name: str, what: str) -> str:
+    """Checks the name of a webhook or a stream. It is no id, since commands take both.
+
+    Raises:
+        UsageError: it cannot be one.
+    """
+    text = name.strip()
+    if not text or len(text) > LONGEST_NAME or any(ord(letter) < 32 for letter in text):
+        raise UsageError(f"A {what} needs a name of 1 to {LONGEST_NAME} characters.")
+    if uuid_of(text):
+        raise UsageError(f"The name of a {what} cannot be a UUID, which would be taken for an id.")
+    return text
+
+
+def called(known: Sequence[NamedThing], text: str) -> NamedThing | None:
+    """The one with an id, or else with a name."""
+    return next((one for one in known if one.id == text), None) or next(
+        (one for one in known if one.name == text), None
+    )

@@ -1,5 +1,6 @@
 """The options for callbacks: --on-complete, --on-success and --on-failure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -9,7 +10,9 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.callbacks import queries
 from hammerwork_cli.features.callbacks.model import CallbackEvent, new_callback
+from hammerwork_cli.features.event.model import OF_ENDS, EventType
 from hammerwork_cli.features.job.models.new_job import NewCallback
 from hammerwork_cli.features.job.options import json_value
 
@@ -56,3 +59,11 @@ def note_upkeep(context: Context, database: Database, now: datetime, does: str =
 
     if not upkeep_is_running(database, now):
         context.note(f"No running worker {does}. Start one with: hammerwork worker start --upkeep-only")
+
+
+def note_earlier(context: Context, database: Database, wanted: Collection[EventType]) -> None:
+    """Notes that trees and the like that were enqueued before have no event at their end, if such events are wanted."""
+    named = {"tree": "trees", "batch": "batches", "workflow": "workflows"}
+    subjects = dict.fromkeys(named[event.partition(".")[0]] for event in OF_ENDS if event in wanted)
+    if subjects and queries.any_open_job(database):
+        context.note(f"{', '.join(subjects).capitalize()} enqueued before now may end without an event.")

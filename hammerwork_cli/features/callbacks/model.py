@@ -62,21 +62,24 @@ def new_callback(event: CallbackEvent, options: Mapping[str, Any]) -> NewCallbac
     return NewCallback(event, json.dumps(given, ensure_ascii=False), new_id(), plaintext_meant)
 
 
-def announcing(event: EventType, *, queue: str | None = None, priority: str | None = None) -> NewCallback:
+def announcing(
+    event: EventType, *, queue: str | None = None, priority: str | None = None, name: str | None = None
+) -> NewCallback:
     """A callback that writes an event in place of a job.
 
     Args:
-        queue: that of the root of a tree.
+        queue: that of the root of a tree, or of all jobs of a batch or a workflow.
         priority: its word.
+        name: that of a batch or a workflow.
     """
     when = CallbackEvent.SUCCESS if event is EventType.TREE_COMPLETED else CallbackEvent.COMPLETE
-    about = json.dumps({_TYPE: str(event), "queue": queue, "priority": priority}, ensure_ascii=False)
-    return NewCallback(when, about, new_id(), plaintext_meant=True)
+    about = {_TYPE: str(event), "queue": queue, "priority": priority, "name": name}
+    return NewCallback(when, json.dumps(about, ensure_ascii=False), new_id(), plaintext_meant=True)
 
 
-def announces(callback: NewCallback) -> bool:
+def writes_event(stored_job: str) -> bool:
     """Whether a callback writes an event in place of a job."""
-    return callback.job.startswith(_ANNOUNCES)
+    return stored_job.startswith(_ANNOUNCES)
 
 
 class Callback(NamedTuple):
@@ -96,7 +99,7 @@ class Callback(NamedTuple):
     @property
     def announced(self) -> Mapping[str, Any] | None:
         """What event it writes in place of a job, and about what; ``None`` if it enqueues a job."""
-        if not self.stored_job.startswith(_ANNOUNCES):
+        if not writes_event(self.stored_job):
             return None
         found: dict[str, Any] = json.loads(self.stored_job)
         return {**found, "type": EventType(found[_TYPE])}

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.features.callbacks.model import Callback, Subject
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.callbacks.model import Callback, Subject, writes_event
+from hammerwork_cli.features.event.model import DELIVERIES
 
 
 def callbacks_of(database: Database, subject: Subject, subject_id: str) -> list[Callback]:
@@ -13,6 +15,21 @@ def callbacks_of(database: Database, subject: Subject, subject_id: str) -> list[
         return []
     rows = database.rows("callbacks.of_subject", subject=str(subject), id=subject_id)
     return [found for row in rows if (found := read_callback(row)).announced is None]
+
+
+def announcing(database: Database, subjects: Sequence[str]) -> dict[str, list[str]]:
+    """The callbacks, open or not, that write events at the end of some trees, batches and workflows: subject -> ids."""
+    found: dict[str, list[str]] = {}
+    for part in chunks(subjects, database.key_chunk):
+        for callback, subject, job in database.rows("callbacks.of_subjects", ids=part):
+            if writes_event(job):
+                found.setdefault(str(subject), []).append(str(callback))
+    return found
+
+
+def any_open_job(database: Database) -> bool:
+    """Whether any job has yet to end, but for deliveries."""
+    return database.row("callbacks.any_open_job", deliveries=DELIVERIES) is not None
 
 
 def read_callback(row: Sequence[Any]) -> Callback:

@@ -48,6 +48,8 @@ class EventType(StrEnum):
         return self.startswith("job.")
 
 
+OF_ENDS = (EventType.TREE_COMPLETED, EventType.TREE_FAILED, EventType.BATCH_ENDED, EventType.WORKFLOW_ENDED)
+"""Events at the end of what is watched for it from the start."""
 USUAL = tuple(event for event in EventType if event not in {EventType.TREE_COMPLETED, EventType.TREE_FAILED})
 """Events that a stream takes unless it is told which: those of trees cost a counter for each job that is enqueued."""
 OF_STATUS = {
@@ -135,6 +137,10 @@ class EventJob(NamedTuple):
     @property
     def ended_at(self) -> Timestamp:
         return self.completed_at or self.failed_at
+
+    @property
+    def reason(self) -> str | None:
+        return next(iter(self.error.strip().splitlines()), "") if self.error is not None else None
 
     @property
     def run_seconds(self) -> timedelta | None:

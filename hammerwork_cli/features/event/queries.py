@@ -17,6 +17,7 @@ from uuid import UUID, uuid5
 from hammerwork_cli.core.values import JobPriority, JobStatus, Timestamp, rfc3339, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.event.model import DELIVERIES, OF_STATUS, Event, EventJob, EventType, event_id
 from hammerwork_cli.features.event.shapes import JOB
 
@@ -24,6 +25,8 @@ READERS = "event.readers"
 SECONDS = 5.0
 """Time after which a connection notices that somebody wants other events."""
 ROWS_PER_STATEMENT = 200
+LARGEST_ROW = 4 * 2**20
+"""Bytes that are enough for the events of so many jobs, without payloads and long lists of dependencies."""
 FINAL = (EventType.JOB_FAILED, EventType.JOB_DEAD, EventType.JOB_TIMED_OUT, EventType.JOB_CANCELLED)
 STATUS_OF = {event: str(status) for status, event in OF_STATUS.items()}
 MOST_MISSED = 10_000
@@ -104,8 +107,11 @@ def wanted(database: Database, types: Sequence[EventType]) -> list[EventType]:
     return [event for event in types if event in known] if known else []
 
 
-def is_wanted(database: Database, event: EventType, *, queue: str, priority: str) -> bool:
-    """Whether anybody wants events of a type about jobs of a queue and a priority. Nobody wants those of deliveries."""
+def is_wanted(database: Database, event: EventType, *, queue: str | None, priority: str | None) -> bool:
+    """Whether anybody wants events of a type about jobs of a queue and a priority, or of several.
+
+    Nobody wants those of deliveries.
+    """
     return queue != DELIVERIES and any(reader.fits(queue, priority) for reader in readers(database).get(event, ()))
 
 
@@ -169,26 +175,26 @@ def _stream_jobs(
 ) -> int:
     """Lets the database write the events of jobs, which costs their worker hardly anything."""
     streamed.count += 1
-    # What is looked for later is found by its job. A list of payloads may be larger than a value can be; on a
-    # connection that is not ours, any list may be.
-    apart = late or event in FINAL or reader.include_payload or "borrowed" in database.tags
-    return database.run(
-        "event.stream_jobs",
-        stream=reader.id,
-        type=str(event),
-        ids=database.ids(ids),
-        at=at,
-        ended=int(ended),
-        apart=apart,
-        together=not apart,
-        by_creation=at is None,
-        status=status,
-        late=late,
-        payload=reader.include_payload,
-        queues=sorted(reader.queues),
-        priorities=[int(one) for one in JobPriority if one.word in reader.priorities],
-        deliveries=DELIVERIES,
-    )
+    values = {
+        "stream": reader.id,
+        "type": str(event),
+        "ids": database.ids(ids),
+        "at": at,
+        "ended": int(ended),
+        "status": status,
+        "queues": sorted(reader.queues),
+        "priorities": [int(one) for one in JobPriority if one.word in reader.priorities],
+        "deliveries": DELIVERIES,
+    }
+    # What is looked for later is found by its job, and payloads may be of any size.
+    if late or event in FINAL or reader.include_payload or not _takes_long_values(database):
+        return database.run("event.stream_each", **values, late=late, payload=reader.include_payload)
+    return database.run("event.stream_many", **values, by_creation=at is None)
+
+
+def _takes_long_values(database: Database) -> bool:
+    """Whether a value may hold the events of many jobs. On MySQL, sessions of others have limits of their own."""
+    return database.packet is None or (database.packet >= LARGEST_ROW and "borrowed" not in database.tags)
 
 
 def _deliver_jobs(
@@ -233,7 +239,13 @@ def of_job(event: EventType, job: EventJob, at: datetime) -> Event:
 
 
 def about(database: Database, event: EventType, job: str, at: datetime, *, payload: bool) -> Event:
-    """An event about a job that exists, for a test: nothing is written."""
+    """An event about a job that exists, for a test: nothing is written.
+
+    Raises:
+        UsageError: events of this type are not about a job.
+    """
+    if not event.is_of_job:
+        raise UsageError(f"An event {event} is not about a job.", hint="Name no job, or a type such as job.dead.")
     return of_job(event, next(iter(_jobs(database, [job], payloads=payload))), at)
 
 
@@ -289,14 +301,14 @@ def happened(
     *,
     queue: str | None = None,
     priority: str | None = None,
-) -> None:
-    """Writes what happened to something else than a job. Needs the transaction of the change."""
-    if event in readers(database):
-        _write(database, Event(event_id(event, subject, at), event, at, data, queue=queue, priority=priority))
+) -> bool:
+    """Writes what happened to something else than a job; returns whether anybody wants it. Needs the transaction."""
+    if event not in readers(database):
+        return False
+    return _write(database, Event(event_id(event, subject, at), event, at, data, queue=queue, priority=priority))
 
 
-def _write(database: Database, event: Event) -> None:
-    """Writes an event for everybody who wants it. Needs the transaction of the change."""
+def _write(database: Database, event: Event) -> bool:
     concerned = [one for one in readers(database).get(event.type, ()) if one.fits(event.queue, event.priority)]
     rows = [
         (reader.id, str(event.type), database.json(event.record()), event.at)
@@ -307,6 +319,7 @@ def _write(database: Database, event: Event) -> None:
         database.run("event.stream", rows=rows)
         streamed.count += 1
     _deliver(database, [reader for reader in concerned if reader.kind == "webhook"], [event])
+    return bool(concerned)
 
 
 def _deliver(database: Database, hooks: Sequence[Reader], found: Sequence[Event], *, late: bool = False) -> None:

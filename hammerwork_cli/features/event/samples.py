@@ -17,9 +17,15 @@ _STATUSES: Mapping[EventType, JobStatus] = {event: status for status, event in O
     EventType.JOB_ARCHIVED: JobStatus.COMPLETED,
     EventType.JOB_RESTORED: JobStatus.COMPLETED,
 }
+_RAISED = """ConnectionError: the mail server closed the connection
+
+Traceback (most recent call last):
+  File "/srv/shop/mail.py", line 24, in send
+    connection.sendmail(sender, recipients, text)
+ConnectionError: the mail server closed the connection"""
 _ERRORS = {
-    JobStatus.RETRYING: "ConnectionError: the mail server closed the connection",
-    JobStatus.DEAD: "ConnectionError: the mail server closed the connection",
+    JobStatus.RETRYING: _RAISED,
+    JobStatus.DEAD: _RAISED,
     JobStatus.FAILED: f"It depends on job {OTHER_ID}, which failed.",
     JobStatus.TIMED_OUT: "The job took longer than 60 s.",
     JobStatus.CANCELLED: "cancelled by ada@laptop through hammerwork",
@@ -37,7 +43,7 @@ def sample(event: EventType, now: datetime, *, queue: str = "mail", payload: boo
         job = _job(status, now, queue)._replace(stored_payload=PAYLOAD if payload else None)
         return Event(event_id(event, job.id, now), event, now, JOB.record(job), queue, job.priority, job.id, job.id)
     data = _data(event, now, queue)
-    return Event(event_id(event, JOB_ID, now), event, now, data, None if event is EventType.WORKER_LOST else queue)
+    return Event(event_id(event, JOB_ID, now), event, now, data, data.get("queue"))
 
 
 def _job(status: JobStatus, now: datetime, queue: str) -> EventJob:
@@ -72,9 +78,9 @@ def _data(event: EventType, now: datetime, queue: str) -> Mapping[str, Any]:
         failed = 2 if event is EventType.TREE_FAILED else 0
         return TREE.record(Ended(JOB_ID, queue, 41, 41 - failed, failed))
     if event is EventType.BATCH_ENDED:
-        return BATCH.record(Ended(JOB_ID, None, 100, 97, 3))
+        return BATCH.record(Ended(JOB_ID, queue, 100, 97, 3, "newsletter"))
     if event is EventType.WORKFLOW_ENDED:
-        return WORKFLOW.record(Ended(JOB_ID, None, 5, 5, 0))
+        return WORKFLOW.record(Ended(JOB_ID, None, 5, 5, 0, "nightly import"))
     if event is EventType.WORKER_LOST:
         return WORKER.record({"id": JOB_ID, "name": "host-4711", "jobs_retried": 3, "jobs_dead": 1})
     if event is EventType.QUEUE_PAUSED:

@@ -7,16 +7,22 @@ from typing import Any, NamedTuple
 from hammerwork_cli.features.event.model import EventJob, EventType
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Key, Shape
+from hammerwork_cli.view.text import plural
 
 
 class Ended(NamedTuple):
     """A tree, a batch or a workflow that has ended."""
 
     id: str
-    queue: str | None  # of the root of a tree
+    queue: str | None  # of the root of a tree, or of all jobs
     jobs: int
     completed: int
     failed: int
+    name: str | None = None  # of a batch or a workflow
+
+    @property
+    def reason(self) -> str | None:
+        return f"{self.failed:,} of {plural(self.jobs, 'job')} failed" if self.failed else None
 
 
 def _read(keys: Mapping[str, Key]) -> Shape[Mapping[str, Any]]:
@@ -37,7 +43,8 @@ JOB = Shape[EventJob](
         "started_at": key.null_or(key.instant("When its last attempt was claimed")),
         "ended_at": key.null_or(key.instant()),
         "run_seconds": key.null_or(key.seconds("How long its handler ran in the last attempt")),
-        "error": key.null_or(key.text("Its first 500 characters")),
+        "error": key.null_or(key.text("Its first 500 characters, with the beginning of a traceback")),
+        "reason": key.null_or(key.text("The first line of the error")),
         "depends_on": key.list_of(key.text(), "Ids of its parents"),
         "root_id": key.null_or(key.job_id("The root of its tree, if a worker has spawned it")),
         "batch_id": key.null_or(key.uuid()),
@@ -52,12 +59,14 @@ _COUNTS = {
     "jobs": key.count(),
     "completed": key.count(),
     "failed": key.count("Failed for good, or cancelled"),
+    "reason": key.null_or(key.text("How many failed, in a line; null if none did")),
 }
+_GROUP = {"name": key.text(), "queue": key.null_or(key.text("Queue of all jobs; null if they have several"))}
 TREE = Shape[Ended]({"id": key.job_id("The root"), "queue": key.null_or(key.text("Queue of the root")), **_COUNTS})
 """The data of ``tree.*``."""
-BATCH = Shape[Ended]({"id": key.uuid("The batch"), **_COUNTS})
+BATCH = Shape[Ended]({"id": key.uuid("The batch"), **_GROUP, **_COUNTS})
 """The data of ``batch.ended``."""
-WORKFLOW = Shape[Ended]({"id": key.uuid("The workflow"), **_COUNTS})
+WORKFLOW = Shape[Ended]({"id": key.uuid("The workflow"), **_GROUP, **_COUNTS})
 """The data of ``workflow.ended``."""
 CRON = _read(
     {

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -10,6 +10,7 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.clock import EPOCH
+from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import FAILED_SPELLINGS, JobStatus, spellings, timestamp
 from hammerwork_cli.database import Database
@@ -30,6 +31,8 @@ _ENDS = (
 KEPT = timedelta(minutes=20)
 """How long a sent failure is kept: workers look back for half of that for those that nobody has written."""
 LONGEST_ERROR = 1000
+MOST_DROPPED = 10_000
+"""Rows that are dropped at a time, so that a worker does not lose its duty meanwhile."""
 MOST_COUNTED = 10_000
 """Rows of a backlog that are counted where many ask for it."""
 _NOTICED_LATER = frozenset(map(str, events.FINAL))
@@ -64,10 +67,10 @@ def named(database: Database, name: str) -> Stream:
     Raises:
         NotFoundError: there is none.
     """
-    found = [one for one in listed(database) if name in {one.name, one.id}]
-    if not found:
+    found = names.called(listed(database), name)
+    if found is None:
         raise NotFoundError(f"There is no stream {name[:60]!r}.", hint="To list them: hammerwork streaming list")
-    return found[0]
+    return found
 
 
 def by_id(database: Database, stream: str) -> Stream | None:
@@ -156,7 +159,7 @@ def unsent(database: Database, stream: Stream, limit: int) -> list[UnsentEvent]:
     return list(islice((event for row in rows for event in _waiting(stream, *row)), limit))
 
 
-def _waiting(stream: Stream, row: Any, kind: str, body: str, stored_at: Any) -> Iterator[UnsentEvent]:
+def _waiting(stream: Stream, row: Any, kind: str, body: str | bytes, stored_at: Any) -> Iterator[UnsentEvent]:
     at, found = timestamp(stored_at) or EPOCH, _events_of(body)
     for place, stored in enumerate(found):
         event = events.waiting(stored, EventType(kind), at)
@@ -164,9 +167,9 @@ def _waiting(stream: Stream, row: Any, kind: str, body: str, stored_at: Any) -> 
         yield UnsentEvent(int(row), place, len(found), key, event.record(), at)
 
 
-def _events_of(body: str) -> list[Any]:
-    """The events of a row: snapshots of jobs, or one record. Workers before ``hw_041`` write one snapshot."""
-    found = json.loads(body)
+def _events_of(body: str | bytes) -> list[Any]:
+    """The events of a row: snapshots of jobs; one snapshot; or one record."""
+    found = json.loads(body.decode(errors="replace") if isinstance(body, bytes) else body)
     return found if isinstance(found, list) and isinstance(found[0], list) else [found]
 
 
@@ -174,44 +177,56 @@ def note_sent(database: Database, stream: Stream, sent: Sequence[UnsentEvent], n
     """Forgets events that the backend has acknowledged. Needs no transaction, and may run again."""
 
     def work() -> None:
-        _forget(database, stream, sent, now)
-        database.run("streaming.count_sent", id=stream.id, events=len(sent), now=now)
+        number = _forget(database, stream, sent, now)
+        database.run("streaming.count_sent", id=stream.id, events=number, now=now)
 
     if sent:
         database.transaction(work)
 
 
-def _forget(database: Database, stream: Stream, done: Sequence[UnsentEvent], now: datetime) -> None:
+def _forget(database: Database, stream: Stream, done: Sequence[UnsentEvent], now: datetime) -> int:
+    """Takes events out of their rows; returns how many waited there."""
     rows: dict[int, list[UnsentEvent]] = defaultdict(list)
     for one in done:
         rows[one.row].append(one)
-    whole = {row: some[0].record["type"] for row, some in rows.items() if len(some) == some[0].of}
-    _forget_rows(database, stream, whole, now)
-    for part in _parts(database, [row for row in rows if row not in whole]):
-        for row, body in database.rows("streaming.bodies", ids=part):
-            sent = {one.place for one in rows[int(row)]}
-            _keep(database, int(row), body, set(range(rows[int(row)][0].of)) - sent)
+    whole = [(row, some[0].record["type"], some[0].of) for row, some in rows.items() if len(some) == some[0].of]
+    parted = [(row, some) for row, some in rows.items() if len(some) < some[0].of]
+    return _forget_rows(database, stream, whole, now) + sum(
+        _keep(database, row, some[0].of, set(range(some[0].of)) - {one.place for one in some}) for row, some in parted
+    )
 
 
-def _forget_rows(database: Database, stream: Stream, types: Mapping[int, str], now: datetime) -> None:
-    """Deletes rows, but for those that somebody would find again: they stay for a while."""
-    kept = [row for row, kind in types.items() if kind in _NOTICED_LATER]
-    gone = [row for row, kind in types.items() if kind not in _NOTICED_LATER]
-    for part in _parts(database, gone):
-        database.run("streaming.has_sent", ids=part)
-    for part in _parts(database, kept):
-        database.run("streaming.keep_sent", ids=part, now=now)
+def _forget_rows(database: Database, stream: Stream, rows: Iterable[tuple[int, str, int]], now: datetime) -> int:
+    """Deletes rows, or keeps those that somebody would find again for a while; returns how many events waited.
+
+    Args:
+        rows: the id, the type of event and the number of events of each.
+    """
+    kept: dict[int, int] = {}
+    gone: dict[int, int] = {}
+    for row, kind, number in rows:
+        (kept if kind in _NOTICED_LATER else gone)[row] = number
+    waited = 0
+    for part in _parts(database, list(gone)):
+        waited += sum(map(gone.__getitem__, part)) if database.run("streaming.has_sent", ids=part) else 0
+    for part in _parts(database, list(kept)):
+        waited += sum(map(kept.__getitem__, part)) if database.run("streaming.keep_sent", ids=part, now=now) else 0
     if kept:
         database.run("streaming.forget_sent", id=stream.id, before=now - KEPT)
+    return waited
 
 
-def _keep(database: Database, row: int, body: str, places: Container[int]) -> int:
-    """Keeps the events of a row at some places; returns how many went."""
-    before = _events_of(body)
-    left = [stored for place, stored in enumerate(before) if place in places]
-    text = database.json(left)
-    written = database.run("streaming.rewrite", id=row, events=len(left), body=text, before=len(before))
-    return (len(before) - len(left)) if written else 0
+def _keep(database: Database, row: int, of: int, places: Container[int]) -> int:
+    """Keeps the events at some places of a row that has as many as its reader knows; returns how many went.
+
+    When the answer to a COMMIT is lost, it runs again: the row is shorter then, and has other events at the places.
+    """
+    found = database.row("streaming.body", id=row, of=of)
+    if found is None:
+        return 0
+    left = [stored for place, stored in enumerate(_events_of(found[0])) if place in places]
+    written = database.run("streaming.rewrite", id=row, events=len(left), body=database.json(left), of=of)
+    return of - len(left) if written else 0
 
 
 def note_failure(database: Database, stream: Stream, error: str, now: datetime) -> None:
@@ -225,8 +240,8 @@ def drop(database: Database, stream: Stream, refused: Sequence[UnsentEvent], err
     text = database.message(cut(error, LONGEST_ERROR))
 
     def work() -> None:
-        _forget(database, stream, refused, now)
-        database.run("streaming.count_dropped", id=stream.id, events=len(refused), error=text)
+        number = _forget(database, stream, refused, now)
+        database.run("streaming.count_dropped", id=stream.id, events=number, error=text)
 
     database.transaction(work)
 
@@ -237,27 +252,28 @@ def remove_orphans(database: Database) -> int:
 
 
 def trim(database: Database, stream: Stream, now: datetime) -> int:
-    """Drops the newest events above the largest backlog, and returns their number."""
-    row = database.row("streaming.first_too_many", id=stream.id, most=stream.max_backlog)
-    if row is None:
-        return 0
-    first, room = map(int, row)
+    """Drops the newest events above the largest backlog; returns their number. Of very many it drops some at a time."""
     error = f"The backlog has more than {stream.max_backlog:,} events: newer ones were dropped."
 
-    def work() -> tuple[int, bool]:
+    def work() -> int:
+        ((waiting, _),) = database.rows("streaming.backlog", id=stream.id)
+        excess = int(waiting) - stream.max_backlog
+        if excess <= 0:
+            return 0
+        whole: list[tuple[int, str, int]] = []
         dropped = 0
-        if room:
-            for _, body in database.rows("streaming.bodies", ids=[first]):
-                dropped += _keep(database, first, body, range(room))
-        after = first if room else first - 1
-        rows = database.rows("streaming.too_many", id=stream.id, after=after, limit=MOST_COUNTED)
-        _forget_rows(database, stream, {int(row): kind for row, kind, _ in rows}, now)
-        dropped += sum(int(events) for *_, events in rows)
+        for row, kind, number in database.rows("streaming.newest", id=stream.id, limit=MOST_DROPPED):
+            if dropped + number > excess:
+                if dropped < excess:
+                    dropped += _keep(database, int(row), number, range(dropped + number - excess))
+                break
+            whole.append((int(row), kind, number))
+            dropped += number
+        _forget_rows(database, stream, whole, now)
         database.run("streaming.count_dropped", id=stream.id, events=dropped, error=error)
-        return dropped, len(rows) == MOST_COUNTED
+        return dropped
 
-    dropped, has_more = database.transaction(work)
-    return dropped + (trim(database, stream, now) if has_more else 0)
+    return database.transaction(work)
 
 
 def state(database: Database, stream: Stream, now: datetime) -> StreamState:

@@ -1,12 +1,18 @@
 """Webhooks as they are stored."""
 
 import json
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
-from hammerwork_cli.core.values import Timestamp, status_of
+from hammerwork_cli.core.values import Timestamp, status_of, timestamp
 from hammerwork_cli.features.event.model import EventType
+
+NOT_SENT = "Nothing was sent. "
+"""Begins the error of a delivery whose request could not be made: a variable is not set, for example."""
+_ANSWER_LINE = re.compile(r"([1-5][0-9]{2})(?: (.*))?", re.DOTALL)
 
 
 class WebhookBody(StrEnum):
@@ -57,6 +63,20 @@ class Webhook(NamedTuple):
     updated_at: Timestamp = None
     updated_by: str | None = None
 
+    @property
+    def cannot_send(self) -> bool:
+        """Whether its last request could not even be made: that does not pass by itself."""
+        return self.failing_since is not None and (self.last_answer or "").startswith(NOT_SENT)
+
+    @property
+    def old_secret_until(self) -> datetime | None:
+        """Until when the old secret signs, too; ``None`` if there is none, or a request has room for one signature."""
+        return None if self.old_secret is None or self.body is WebhookBody.ORIGINAL else timestamp(self.old_until)
+
+    def signs_twice(self, now: datetime) -> bool:
+        """Whether the old secret signs, too."""
+        return self.secret is not None and self.old_secret_until is not None and now < self.old_secret_until
+
     def __repr__(self) -> str:
         """Shows no secret: tracebacks and logs have it."""
         return f"Webhook(id={self.id!r}, name={self.name!r})"
@@ -73,8 +93,8 @@ class Delivery(NamedTuple):
     answered_at: Timestamp  # the end of the last attempt; `None` before the first one
     due_at: Timestamp  # when it is tried next, if it is
     event: Mapping[str, Any]  # empty if the payload cannot be read
-    http_status: int | None  # of the answer to a delivery that succeeded
-    answer: str | None  # beginning of the answer, or why there is none
+    http_status: int | None  # of the last answer
+    answer: str | None  # beginning of the last answer, or why there is none
     webhook_id: str | None
     webhook: str | None  # its name, which may have changed since
 
@@ -93,9 +113,11 @@ class Delivery(NamedTuple):
         error: str | None,
     ) -> Self:
         """Reads the row of a job."""
-        told, said = _object(payload), _object(result)
+        told, stored = _object(payload), _object(result)
         event = told.get("event")
-        code = said.get("status")
+        code, said = stored.get("status"), stored.get("answer")
+        if said is None and error is not None:
+            code, said = _answered(error)
         return cls(
             str(job),
             status_of(status),
@@ -106,7 +128,7 @@ class Delivery(NamedTuple):
             due_at,
             event if isinstance(event, dict) else {},
             code if isinstance(code, int) else None,
-            str(said["answer"]) if "answer" in said else error,
+            None if said is None else str(said),
             *(found if isinstance(found := told.get(name), str) else None for name in ("webhook", "name")),
         )
 
@@ -114,6 +136,17 @@ class Delivery(NamedTuple):
     def event_type(self) -> str | None:
         found = self.event.get("type")
         return found if found in set(EventType) else None
+
+
+def answer_line(status: int | None, text: str) -> str:
+    """An answer as the error of a delivery; without a status, why there is none."""
+    return text if status is None else f"{status} {text}".strip()
+
+
+def _answered(error: str) -> tuple[int | None, str]:
+    """Status and text of an answer, from the error of a delivery."""
+    found = _ANSWER_LINE.fullmatch(error)
+    return (int(found[1]), found[2] or "") if found else (None, error)
 
 
 def _object(stored: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from shlex import quote
 from typing import Any
 
 from hammerwork_cli.core.clock import EPOCH
+from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import FAILED_SPELLINGS, UNSUCCESSFUL, Counts, JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
@@ -42,10 +43,10 @@ def named(database: Database, name: str) -> Webhook:
     Raises:
         NotFoundError: there is none.
     """
-    found = [one for one in listed(database) if name in {one.name, one.id}]
-    if not found:
+    found = names.called(listed(database), name)
+    if found is None:
         raise NotFoundError(f"There is no webhook {name[:60]!r}.", hint="To list them: hammerwork webhook list")
-    return found[0]
+    return found
 
 
 def by_id(database: Database, webhook: str) -> Webhook | None:

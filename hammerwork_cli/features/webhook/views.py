@@ -57,7 +57,7 @@ WEBHOOK = Shape[Webhook](
         "secret": key.null_or(key.text("env:NAME, or *** for a stored one; whole only from the verb that made it")).of(
             lambda one: None if one.secret is None else masked(one.secret)
         ),
-        "old_secret_until": key.null_or(key.instant("Until then, the former secret signs too")).of("old_until"),
+        "old_secret_until": key.null_or(key.instant("Until then, the former secret signs too")).of("old_secret_until"),
         "body": key.text("", "standard", "cloudevents", "original").of(lambda one: str(one.body)),
         "template": key.null_or(key.stored_json("What requests hold in place of the body")),
         "include_payload": key.flag(),
@@ -96,8 +96,8 @@ DELIVERY = Shape[Delivery](
         "status": key.status(),
         "attempts": key.count(),
         "answered_at": key.null_or(key.instant("End of the last attempt")),
-        "answer": key.null_or(key.text("Beginning of the answer, or why there is none")),
-        "http_status": key.null_or(key.count("Of the answer to a delivery that succeeded")),
+        "answer": key.null_or(key.text("Beginning of the last answer, or why there is none")),
+        "http_status": key.null_or(key.count("Of the last answer; null if there was none")),
         "max_attempts": key.count(),
         "created_at": key.null_or(key.instant()),
         "due_at": key.null_or(key.instant("When it is tried next, if it is")),
@@ -228,7 +228,7 @@ def _note(webhook: Webhook, now: datetime) -> str | None:
     return None
 
 
-def text(webhook: Webhook) -> Iterator[str]:
+def text(webhook: Webhook, now: datetime) -> Iterator[str]:
     """Yields everything about a webhook, for people."""
     rows: list[tuple[str, str | None]] = [
         ("webhook", webhook.name),
@@ -240,7 +240,7 @@ def text(webhook: Webhook) -> Iterator[str]:
         ("headers", ", ".join(f"{name}: {masked(value)}" for name, value in webhook.headers.items()) or None),
         ("auth", ", ".join(f"{name} {value}" for name, value in (_auth(webhook) or {}).items()) or None),
         ("secret", "none: requests are not signed" if webhook.secret is None else masked(webhook.secret)),
-        ("old secret", f"signs too, until {_when(webhook.old_until)}" if webhook.old_until else None),
+        ("old secret", f"signs too, until {_when(webhook.old_secret_until)}" if webhook.signs_twice(now) else None),
         ("body", "a template" if webhook.template else str(webhook.body)),
         ("template", webhook.template),
         ("payload", "included" if webhook.include_payload else None),

@@ -27,6 +27,7 @@ class WantedOutcome(Exception):  # noqa: N818  not an error, though it is raised
     """The end of an attempt, as its handler wants it."""
 
     _wanted: Wanted
+    _is_logged = False  # whether the handler has logged it, in better words
 
 
 class Snooze(WantedOutcome):

@@ -243,7 +243,8 @@ class Finisher:
                 fates = self._connections.run(lambda database: finish.fates(database, sorted(report.lost)), patience=0)
                 _log_lost((outcome.job for outcome in outcomes if outcome.job.id in report.lost), fates)
             for outcome in failed:
-                _log_failed(outcome)
+                if not getattr(outcome.cause, "_is_logged", False):
+                    _log_failed(outcome)
             if log.isEnabledFor(logging.DEBUG):
                 _log_others(outcome for outcome in ours if outcome.end in NO_FAILURES)
 

@@ -13,10 +13,12 @@ from typing import Any, Protocol
 
 from hammerwork_cli.core.clock import latest
 from hammerwork_cli.database import Database
+from hammerwork_cli.features.cron.queries.schedules import upkeep_is_running
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import DELIVERIES
+from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.webhook import queries as webhooks
-from hammerwork_cli.features.webhook.model import Webhook
+from hammerwork_cli.features.webhook.model import NOT_SENT, Webhook, answer_line
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
@@ -27,6 +29,7 @@ from hammerwork_cli.runtime.delivery.webhooks.verdicts import Verdict, backoff, 
 from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
+from hammerwork_cli.view.text import duration, first_line, plural, visible
 
 CONCURRENCY = 64
 """Deliveries that a worker makes at once: so many receivers may hang that have a quarter of them each."""
@@ -40,6 +43,22 @@ DUTY = "missed events"
 BETWEEN_LOOKS = 10.0
 """Seconds between two such looks."""
 log = logging.getLogger("hammerwork")
+
+
+def unsent(database: Database, now: datetime) -> str | None:
+    """What waits to be sent, in words, while no worker sends it; ``None`` if nothing does."""
+    hooks = {one.id for some in events.readers(database).values() for one in some if one.kind == "webhook"}
+    if not events.readers(database) or upkeep_is_running(database, now):
+        return None
+    deliveries = sum(number for webhook, number in webhooks.waiting(database).items() if webhook in hooks)
+    sending = [visible(one.name) for one in streams.to_send(database)]
+    of_streams = f"the {'stream' if len(sending) == 1 else 'streams'} {', '.join(sending)}"
+    found = (
+        f"{plural(deliveries, 'delivery', 'deliveries')} to webhooks" if deliveries else "",
+        f"events for {of_streams}" if sending else "",
+    )
+    waits = "waits" if deliveries == 1 and not sending else "wait"
+    return f"{' and '.join(filter(None, found))} {waits}" if any(found) else None
 
 
 class Sibling(Protocol):
@@ -77,11 +96,20 @@ def deliver(job: Job, context: SpawnContext) -> dict[str, Any]:
         text = _said(answer)
         context.queue._run(lambda database: webhooks.note_success(database, webhook, text, database.now()))
         return {"status": answer.status, "answer": answer.text}
+    is_gone, said = found is Verdict.GONE, _said(answer)
+    outcome: Retry | Discard
     if found is Verdict.RETRY and job.attempts < job.max_attempts:
-        _note_failure(context, webhook, answer, given_up=False)
-        raise Retry(backoff(job.attempts, answer.retry_after), _said(answer))
-    _note_failure(context, webhook, answer, given_up=True, gone=found is Verdict.GONE)
-    raise Discard(_said(answer))
+        pause = backoff(job.attempts, answer.retry_after)
+        outcome, level, follows = Retry(pause, said), logging.WARNING, f"is sent again in {duration(pause)}"
+    else:
+        outcome, level, follows = Discard(said), logging.ERROR, "is not sent again"
+    _note_failure(context, webhook, answer, given_up=isinstance(outcome, Discard), gone=is_gone)
+    event = payload["event"].get("type")
+    log.log(level, "The webhook %s did not take %s, which %s: %s", webhook.name, event, follows, first_line(said))
+    if is_gone:
+        log.error("The webhook %s is disabled: its receiver is gone.", webhook.name)
+    outcome._is_logged = True
+    raise outcome
 
 
 def _note_failure(
@@ -94,8 +122,9 @@ def _note_failure(
 
 
 def _said(answer: DeliveryAnswer) -> str:
-    """The answer in a line, without secrets."""
-    return answer.error or f"{answer.status} {answer.text}".strip()
+    """The answer as text, without secrets."""
+    could_be_made = answer.status is not None or answer.request_headers
+    return answer_line(answer.status, answer.error or answer.text) if could_be_made else f"{NOT_SENT}{answer.error}"
 
 
 class Deliverer(TurnThread):

@@ -19,6 +19,7 @@ from hammerwork_cli.runtime.outages import OutageLog
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.outcomes.stacks import stack_of
 from hammerwork_cli.runtime.worker.assembly import WorkerComponents
+from hammerwork_cli.runtime.worker.deliveries import unsent
 from hammerwork_cli.runtime.worker.upkeep.endings import log_look
 from hammerwork_cli.view.text import instant, named, plural
 
@@ -180,6 +181,9 @@ class MainLoop:
             most = "at least " if number >= MOST_LATER else ""
             are = "is" if number == 1 else "are"
             log.info("%s%s of these queues %s due later.", most, plural(number, "job"), are)
+        is_test = self._options.when_drained is not None
+        if not is_test and (waits := unsent(database, self._clock.now())):
+            log.warning("No worker sends events, and %s. Start one with: hammerwork worker start --upkeep-only", waits)
 
     def _drained(self, database: Database) -> bool:
         self._parts.request_claimer.claim(database)

@@ -32,8 +32,8 @@ SOON = 0.2
 """Seconds until the next look while there are events."""
 BUSY_SECONDS = 5.0
 """Seconds without events after which the looks become rare."""
-BETWEEN_TRIMS = 30.0
-"""Seconds between two looks whether a backlog that is being sent is too large."""
+BETWEEN_TRIMS, BETWEEN_DROPS = 30.0, 1.0
+"""Seconds between two looks whether a backlog that is being sent is too large, and after one at which it was."""
 BETWEEN_TIDIES = 3600.0
 """Seconds between two looks for events of streams that are no more."""
 FIRST_PAUSE, LONGEST_FAILURE_PAUSE = 1.0, 30.0
@@ -47,10 +47,11 @@ def duty_of(stream: Stream) -> str:
     return f"stream {stream.id}"
 
 
-def trim(database: Database, stream: Stream, clock: ServerClock) -> None:
-    """Drops the events that a backlog has no room for, and says so."""
+def trim(database: Database, stream: Stream, clock: ServerClock) -> int:
+    """Drops events that a backlog has no room for, and says so; returns their number."""
     if dropped := streams.trim(database, stream, clock.now()):
         log.error("Stream %s: %s dropped: the backlog is full.", stream.name, plural(dropped, "event"))
+    return dropped
 
 
 class StreamSender(threading.Thread):
@@ -62,6 +63,7 @@ class StreamSender(threading.Thread):
         self.stopped = threading.Event()
         self._failures = 0
         self._idle_since = time.monotonic()
+        self._is_behind = False  # whether there were more events than are sent together
         self._next_trim = 0.0
 
     def run(self) -> None:
@@ -83,6 +85,9 @@ class StreamSender(threading.Thread):
 
     def _turn(self, backend: OpenBackend) -> float | None:
         """Sends the next events; returns the seconds until the next turn, ``None`` if there is nothing to do."""
+        if self._is_behind and time.monotonic() >= self._next_trim:
+            dropped = self._run(partial(trim, stream=self.stream, clock=self.clock))
+            self._next_trim = time.monotonic() + (BETWEEN_DROPS if dropped else BETWEEN_TRIMS)
         until = self.clock.now() + timedelta(seconds=LEASE_SECONDS)
         if not self._run(lambda database: duties.keep(database, duty_of(self.stream), self.worker, until=until)):
             return None
@@ -94,15 +99,13 @@ class StreamSender(threading.Thread):
         if not found:
             return None if time.monotonic() - self._idle_since > BUSY_SECONDS else SOON
         self._idle_since = time.monotonic()
-        if len(found) < self.stream.buffer_size and self.stream.buffer_seconds:
+        self._is_behind = len(found) == self.stream.buffer_size
+        if not self._is_behind and self.stream.buffer_seconds:
             waited = (self.clock.now() - found[0].at).total_seconds()
             if waited < self.stream.buffer_seconds:
                 return min(self.stream.buffer_seconds - waited, LONGEST_PAUSE)
         if kept_until - time.monotonic() < TIMEOUT_SECONDS:
             return 0.0  # another worker might begin meanwhile
-        if len(found) == self.stream.buffer_size and time.monotonic() >= self._next_trim:
-            self._next_trim = time.monotonic() + BETWEEN_TRIMS
-            self._run(partial(trim, stream=self.stream, clock=self.clock))
         return self._send(backend, found)
 
     def _send(self, backend: OpenBackend, found: list[UnsentEvent]) -> float:

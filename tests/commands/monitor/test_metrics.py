@@ -211,9 +211,8 @@ def test_webhooks_and_streams_are_measured_by_name(run: Run, url: str) -> None:
             rows.insert("hammerwork_stream_events", event)
         streams.note_sent(database, lakes[1], streams.unsent(database, lakes[1], 1), NOW)
         streams.note_failure(database, lakes[1], "away", NOW)
-        streams.drop(
-            database, lakes[0], [streams.UnsentEvent(0, 0, 1, None, {"type": "job.dead"}, NOW)], "too large", NOW
-        )
+        rows.insert("hammerwork_stream_events", {**event, "stream_id": lakes[0].id})
+        streams.drop(database, lakes[0], streams.unsent(database, lakes[0], 1), "too large", NOW)
     assert found() == {
         "hammerwork_webhook_delivered": {"chat": 1, visible(HOSTILE): 0},
         "hammerwork_webhook_failed": {"chat": 0, visible(HOSTILE): 1},

@@ -12,6 +12,7 @@ import pytest
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.features.event.model import DELIVERIES, EventType
 from hammerwork_cli.features.event.samples import sample
+from hammerwork_cli.features.webhook.commands.changes import DEFAULT_EVENTS
 from hammerwork_cli.features.webhook.queries import GIVEN_UP_AFTER
 from tests.commands.test_contract import WEBHOOKS, validate
 from tests.conftest import all_databases
@@ -188,6 +189,43 @@ def test_a_webhook_for_each_job_is_noted(run: Run, lite_url: str) -> None:
     assert "costs" not in run("webhook", "add", "--name", "b", "--url", URL, *words, url=lite_url).stderr
 
 
+@all_databases
+def test_a_note_says_that_trees_and_batches_enqueued_before_may_end_without_an_event(
+    run: Run, migrated_url: str
+) -> None:
+    said = "enqueued before now may end without an event."
+    command = ("--backend", "command", "--command", "true", "--no-test")
+
+    def noted(*words: str) -> str:
+        return str(run(*words, url=migrated_url).stderr)
+
+    assert said not in noted("webhook", "add", "--name", "a", "--url", URL, "--events", "tree.failed,batch.ended")
+    write(migrated_url, job(1))
+    for group, more in (("webhook", ("--url", URL)), ("streaming", command)):
+        adds = (group, "add", *more, "--events")
+        assert f"Trees, batches {said}" in noted(*adds, "batch.ended,tree.failed,tree.completed", "--name", "b")
+        assert f"Batches, workflows {said}" in noted(*adds, "batch.ended,workflow.ended", "--name", "c")
+        assert said not in noted(*adds, "dead", "--name", "d")
+        assert f"Workflows {said}" in noted(group, "update", "d", "--events", "dead,workflow.ended")
+        assert said not in noted(group, "update", "d", "--events", "workflow.ended")
+
+
+def test_a_note_says_that_no_worker_sends_what_is_to_be_sent_again(run: Run, lite_url: str) -> None:
+    said = "worker start --upkeep-only"
+    webhook = add(run, lite_url)
+    command = ("--backend", "command", "--command", "true", "--no-test")
+    run("streaming", "add", "--name", "chat", *command, url=lite_url)
+    for group in ("webhook", "streaming"):
+        for verb in ("disable", "enable", "replay"):
+            noted = run(group, verb, "chat", *(["--yes"] if verb == "replay" else []), url=lite_url)
+            assert (noted.exit_code, said in noted.stderr) == (0, verb == "enable")
+    deliver(lite_url, 1, "Dead", webhook=webhook)
+    write(lite_url, job(2, JobStatus.COMPLETED))
+    for group in ("webhook", "streaming"):
+        noted = run(group, "replay", "chat", "--since", "100d", "--yes", url=lite_url)
+        assert (noted.stdout, said in noted.stderr) == (noted.stdout, True)
+
+
 def test_nothing_to_change_or_somebody_unknown_is_an_error(run: Run, lite_url: str) -> None:
     add(run, lite_url)
     assert run("webhook", "update", "chat", url=lite_url).exit_code == 2
@@ -234,8 +272,40 @@ def test_both_secrets_sign_while_a_secret_is_changed(
         assert run("webhook", "verify", "--secret", secret, *files).stdout == "The signature is valid.\n"
     wrong = run("webhook", "verify", "--secret", other, *files)
     assert (wrong.exit_code, "does not match this body, id, timestamp or secret" in wrong.stderr) == (1, True)
-    given = run("webhook", "rotate-secret", "chat", "--secret", third, "--keep-old", "0s", url=migrated_url)
+    rotate = ("webhook", "rotate-secret", "chat", "--secret", third, "--keep-old", "0s")
+    early = run(*rotate, url=migrated_url)
+    assert (early.exit_code, "To drop the older one: --force" in early.stderr) == (6, True)
+    given = run(*rotate, "--force", url=migrated_url)
     assert (given.exit_code, "given-secret" in given.stdout) == (0, False)
+    assert "signs too" not in run("webhook", "show", "chat", url=migrated_url).stdout
+    assert run(*rotate, url=migrated_url).exit_code == 0
+
+
+def test_an_old_secret_signs_too_only_where_a_request_has_room_for_both(
+    run: Run, lite_url: str, receiving: Any
+) -> None:
+    receiver = receiving(answer())
+    rotate = ("webhook", "rotate-secret", "chat", "--secret", "env:HOME")
+    said = "The old secret signs no longer"
+
+    def kept() -> tuple[bool, bool, int]:
+        """What ``show`` says, and how many signatures a request has."""
+        run("webhook", "test", "chat", url=lite_url)
+        headers = {name.lower(): value for name, value in receiver.arrived[-1].headers.items()}
+        signatures = headers.get("webhook-signature", headers.get("x-hammerwork-signature", "")).split()
+        text = run("webhook", "show", "chat", url=lite_url).stdout
+        return "signs too" in text, show(run, lite_url)["old_secret_until"] is not None, len(signatures)
+
+    add(run, lite_url, "--secret", "env:PATH", "--allow-private", "--body", "original", to=receiver.url)
+    refused = run(*rotate, "--keep-old", "1h", url=lite_url)
+    assert (refused.exit_code, "The old secret cannot sign too" in refused.stderr) == (2, True)
+    assert said in run(*rotate, url=lite_url).stderr
+    assert kept() == (False, False, 1)
+    assert run("webhook", "update", "chat", "--body", "standard", url=lite_url).exit_code == 0
+    assert kept() == (True, True, 2)
+    assert said in run("webhook", "update", "chat", "--body", "original", url=lite_url).stderr
+    assert kept() == (False, False, 1)
+    assert said not in run("webhook", "update", "chat", "--method", "put", url=lite_url).stderr
 
 
 # Deliveries.
@@ -376,10 +446,52 @@ def test_a_test_that_nobody_answers_says_why(run: Run, lite_url: str) -> None:
     assert said.stderr.startswith("Error: The variable NOT_SET_ANYWHERE is not set. Set it for this program")
 
 
+def test_a_test_about_a_job_has_an_event_of_a_job(run: Run, lite_url: str) -> None:
+    write(lite_url, job(1))
+    add(run, lite_url, "--allow-private", to="https://127.0.0.1:1/")
+    run("streaming", "add", "--name", "chat", "--backend", "command", "--command", "cat", "--no-test", url=lite_url)
+    for group in ("webhook", "streaming"):
+        words = (group, "test", "chat", "--job", identity(1), "--event-type")
+        for event in EventType:
+            tried = run(*words, event, url=lite_url)
+            refused = (2, True) if not event.is_of_job else (1, False)
+            assert (tried.exit_code, f"An event {event} is not about a job." in tried.stderr) == refused
+
+
+@all_databases
+def test_an_id_means_what_has_it_whatever_has_it_as_a_name(run: Run, migrated_url: str) -> None:
+    more = {
+        "webhook": ("--url", URL),
+        "streaming": ("--backend", "command", "--command", "cat", "--no-test"),
+    }
+    for group, given in more.items():
+        first, second = (
+            run(group, "add", "--name", name, *given, url=migrated_url).stdout.strip() for name in ("one", "two")
+        )
+        for verb in (("add", *given), ("update", "two")):
+            refused = run(group, *verb, "--name", first, url=migrated_url)
+            assert (refused.exit_code, "cannot be a UUID" in refused.stderr) == (2, True)
+        # An earlier version, or SQL, has written such a name; and it is the first one in a list.
+        execute(
+            migrated_url,
+            f"UPDATE hammerwork_{'webhooks' if group == 'webhook' else 'streams'} "
+            f"SET name = '{first}' WHERE id = '{second}'",
+        )
+        shown = run(group, "show", first, "--format", "json", url=migrated_url)
+        assert (shown.json["id"], shown.json["name"]) == (first, "one")
+
+
 def test_the_example_of_each_event_fits_the_schema(run: Run) -> None:
     schema = json.loads(run("schema", "event").stdout)
     for event in EventType:
         validate(sample(event, NOW).record(), schema)
+
+
+def test_an_event_that_needs_a_person_says_why_in_one_line() -> None:
+    for event in (*DEFAULT_EVENTS, EventType.TREE_FAILED, EventType.JOB_RETRIED):
+        data = sample(event, NOW).data
+        assert len(data["reason"].splitlines()) == 1
+        assert data.get("error") is None or len(data["error"].splitlines()) > 1 or data["error"] == data["reason"]
 
 
 # Version 3 of hammerwork (Rust).
@@ -400,6 +512,9 @@ def test_the_webhooks_of_version_3_are_taken_over_once(run: Run, lite_url: str, 
     odd = run("webhook", "import", str(broken), url=lite_url)
     assert (odd.exit_code, odd.stderr.count("was not imported")) == (1, 2)
     assert odd.stderr.endswith("Error: 2 webhooks could not be imported.\n")
+    named_as_id = json.loads(WEBHOOKS.read_text())[0] | {"name": identity(1)}
+    broken.write_text(json.dumps([named_as_id]))
+    assert "cannot be a UUID" in run("webhook", "import", str(broken), url=lite_url).stderr
 
 
 def test_the_file_of_version_3_is_found_and_config_show_names_the_command(

@@ -153,7 +153,7 @@ def start(begin: Start) -> Start:
 @isolated
 def test_only_the_report_is_on_stdout(start: Start, url: str, isolation: str) -> None:
     write(url, job(1), job(2))
-    worker = start("--drain", "--format", "json", "--isolation", isolation)
+    worker = start("--drain", "--format", "json", "-c", "1", "--isolation", isolation)
     stdout, stderr = worker.communicate(timeout=60)
     assert json.loads(stdout) == {"completed": 2, "failed": 0, "restart": False, "unreturned": 0, "unwritten": 0}
     for line in ("a line of a handler", "and one on stderr", "a line of a program"):
@@ -168,9 +168,9 @@ def test_streams_that_cannot_be_written_fail_no_job(
     with contextlib.ExitStack() as files:
         if ending == "full":
             full = files.enter_context(Path("/dev/full").open("w"))
-            worker = start("--drain", "--format", "json", "--isolation", isolation, stdout=full, stderr=full)
+            worker = start("--drain", "--format", "json", "-c", "1", "--isolation", isolation, stdout=full, stderr=full)
         else:
-            worker = start("--drain", "--format", "json", "--isolation", isolation)
+            worker = start("--drain", "--format", "json", "-c", "1", "--isolation", isolation)
             for stream in (worker.stdout, worker.stderr):
                 assert stream is not None
                 stream.close()
@@ -217,7 +217,7 @@ def test_modules_in_the_folder_replace_no_others_and_handlers_do_not_see_the_web
     for name in ("queue", "json", "sqlite3", "socket", "typer"):
         (tmp_path / f"{name}.py").write_text(PLANTED)
     write(url, job(1, queue="looks"))
-    worker = start("--drain", "--isolation", isolation, env={"HAMMERWORK_WEB_TOKEN": "secret"})
+    worker = start("--drain", "-c", "1", "--isolation", isolation, env={"HAMMERWORK_WEB_TOKEN": "secret"})
     _, stderr = worker.communicate(timeout=60)
     assert worker.returncode == 0, stderr
     [[result]] = rows(url, "result_data")
@@ -276,7 +276,7 @@ def test_no_optional_import_of_a_worker_finds_what_lies_in_the_folder(
     def works(path: dict[str, str]) -> None:
         url = new_database(kind, migrated=True)
         write(url, job(1, queue="parents"), job(2, queue="fails", max_attempts=1), job(3, queue="a"))
-        words = ("worker", "start", "--handlers", "family:app", "--drain", "--isolation", isolation)
+        words = ("worker", "start", "--handlers", "family:app", "--drain", "-c", "1", "--isolation", isolation)
         worker = begin(*words, env={**path, "HAMMERWORK_DATABASE_URL": url})
         _, stderr = worker.communicate(timeout=60)
         assert worker.returncode == 0, stderr
@@ -320,7 +320,7 @@ def test_another_folder_may_have_the_handlers(begin: Start, url: str, tmp_path: 
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "elsewhere.py").write_text(HANDLERS)
     write(url, job(1))
-    words = ("worker", "start", "--handlers", "elsewhere:app", "--drain", "--isolation", "process")
+    words = ("worker", "start", "--handlers", "elsewhere:app", "--drain", "-c", "1", "--isolation", "process")
     assert begin(*words).wait(60) == 3
     assert begin(*words, "--app-dir", "nowhere").wait(60) == 2
     worker = begin(*words, "--app-dir", "app")

@@ -228,7 +228,7 @@ def test_lines_of_handlers_name_the_job_that_they_belong_to(
     url = new_database("sqlite", migrated=True)
     (folder / "handlers.py").write_text(LOGGING)
     write(url, *(job(number, queue=queue) for number, queue in enumerate(("plain", "coroutine", "parent"), 1)))
-    words = ("worker", "start", "--handlers", "handlers:app", "--drain", "--isolation", isolation)
+    words = ("worker", "start", "--handlers", "handlers:app", "--drain", "--isolation", isolation, "-c", "1")
     done = hammerwork(*words, "--log-format", "json", "--log-level", "debug", url=url)
     assert done.exit_code == 0, done.stderr
     events = [json.loads(line) for line in done.stderr.splitlines()]

@@ -6,6 +6,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.features.job.queries import spawn_requests
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
 LARGE: list[Any] = ["x" * 70_000, "Ж" * 11_000, [{"name": "half \\"}] * 5_000]
@@ -29,6 +30,7 @@ def configured(app: Handlers) -> Handlers:
     return app
 
 
+@all_databases
 def test_metadata_of_any_size_costs_no_run(stage: Stage, configured: Handlers) -> None:
     spawning_ones = [Job("one").with_spawn_config(SpawnConfig(metadata=large)) for large in LARGE]
     spawning_ones.append(Job("one", {"_spawn_config": {"max_spawn_count": 1, "unknown": "x" * 70_000}}))
@@ -42,6 +44,7 @@ def test_metadata_of_any_size_costs_no_run(stage: Stage, configured: Handlers) -
     assert sorted(stage.operations("outcome, operation_id")) == [*[("failed", "kept")] * 3, *[("spawned", None)] * 4]
 
 
+@all_databases
 def test_a_request_to_spawn_again_may_have_metadata_of_any_size(stage: Stage, configured: Handlers) -> None:
     config = SpawnConfig(metadata=LARGE[0])
     (parent,) = stage.enqueue(Job("one").with_spawn_config(config))
@@ -110,6 +113,7 @@ def test_a_refused_result_fails_a_parent_that_completes_without_children(
     assert "an error in the worker itself" not in caplog.text
 
 
+@all_databases
 def test_limits_of_any_size_cost_no_run(stage: Stage, configured: Handlers) -> None:
     huge = 10**30
     config = SpawnConfig(max_spawn_count=huge, max_depth=huge, max_descendants=huge, batch_size=huge)

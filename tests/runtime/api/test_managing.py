@@ -25,6 +25,7 @@ from hammerwork_cli.errors import NotFoundError, TimedOutError
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.runtime.api import queue as queue_module
 from hammerwork_cli.runtime.connections import Connections
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
 SECOND = timedelta(seconds=1)
@@ -48,6 +49,7 @@ def app(app: Handlers) -> Handlers:
     return app
 
 
+@all_databases
 def test_a_job_that_is_not_there_is_none_to_find_and_an_error_to_all_others(stage: Stage) -> None:
     missing = new_id()
     assert stage.queue.find(missing) is None
@@ -108,6 +110,7 @@ def test_wait_gives_up_after_its_timeout(stage: Stage, tree: bool) -> None:
     assert time.monotonic() - began >= 0.5
 
 
+@all_databases
 def test_a_job_that_can_never_run_is_not_waited_for(stage: Stage) -> None:
     parent = Job("noop")
     child = Job("noop").depends_on(parent)
@@ -138,6 +141,7 @@ def test_a_job_is_cancelled_and_retried_alone_or_with_what_is_below_it(stage: St
     assert queue.retry(first, force=True) == 1
 
 
+@all_databases
 def test_a_change_whose_answer_was_lost_counts_as_made(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     (job,) = stage.enqueue(Job("noop"))
     run = Connections.run
@@ -162,6 +166,7 @@ def test_no_worker_starts_a_job_of_a_paused_queue_until_it_is_resumed(stage: Sta
     assert stage.status(job) == ["Completed"]
 
 
+@all_databases
 def test_a_program_makes_its_own_tables(url: str) -> None:
     with Queue(url) as queue:
         assert "001_initial_schema" in queue.migrate()

@@ -1,4 +1,4 @@
-"""Handlers that decide themselves how their attempts end: on every database, in threads, coroutines and processes."""
+"""Handlers that decide themselves how their attempts end: in threads, coroutines and processes."""
 
 import json
 import threading
@@ -126,8 +126,10 @@ def work(isolation: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.Monke
 
     def run(*jobs: Job, **more: Any) -> Any:
         stage.enqueue(*jobs)
-        options = {"drain": True, "poll_interval": 0.05, "isolation": isolation, **more}
-        return Worker(stage.queue, "deciding_app:app", retry=RetryStrategy.fixed(timedelta(0)), **options).run()
+        # Starting a process takes as long as everything else here.
+        options = {"concurrency": 1 if isolation == "process" else 4, "isolation": isolation, **more}
+        retry = RetryStrategy.fixed(timedelta(0))
+        return Worker(stage.queue, "deciding_app:app", retry=retry, drain=True, poll_interval=0.05, **options).run()
 
     yield run
     monkeypatch.delitem(__import__("sys").modules, "deciding_app", raising=False)

@@ -18,6 +18,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, MissingTablesError, UnreachableError, UsageError
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.migration import queries as migrations
+from tests.conftest import all_databases
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
 
@@ -41,12 +42,14 @@ def test_a_job_is_read_as_it_is_now(stage: Stage, app: Handlers) -> None:
     assert (failed.error or "").startswith("ValueError: no data")
 
 
+@all_databases
 def test_a_job_that_is_not_there_is_none_and_what_is_no_id_an_error(stage: Stage) -> None:
     assert stage.queue.find(new_id()) is None
     with pytest.raises(HammerworkError, match="is not the id of a job"):
         stage.queue.get("first")
 
 
+@all_databases
 def test_a_job_in_the_archive_is_read_with_what_its_record_holds(stage: Stage) -> None:
     row = {
         "id": new_id(),
@@ -79,6 +82,7 @@ def test_a_job_in_the_archive_is_read_with_what_its_record_holds(stage: Stage) -
         assert (kept.payload, kept.error) == (None, error)
 
 
+@all_databases
 def test_the_beginning_of_an_id_is_for_commands_and_a_file_that_is_not_there_is_not_made(
     stage: Stage, tmp_path: Path, app: Handlers
 ) -> None:
@@ -98,6 +102,7 @@ def test_the_beginning_of_an_id_is_for_commands_and_a_file_that_is_not_there_is_
     assert not missing.exists()
 
 
+@all_databases
 def test_everything_that_a_job_was_given_comes_back(stage: Stage) -> None:
     other = Job("noop")
     given = (
@@ -133,6 +138,7 @@ def test_a_timeout_counts_for_a_job_that_only_spawns(stage: Stage, app: Handlers
     assert stage.children(parent) == []
 
 
+@all_databases
 def test_enqueue_says_whether_it_wrote_the_job_and_what_has_become_of_it(stage: Stage, app: Handlers) -> None:
     job = Job("noop", {"a": 1}, id=uuid4())
     first = stage.queue.enqueue(job)
@@ -144,6 +150,7 @@ def test_enqueue_says_whether_it_wrote_the_job_and_what_has_become_of_it(stage: 
     assert (found.created, found.status) == (None, "Completed")
 
 
+@all_databases
 def test_enqueue_many_says_it_of_each_job(stage: Stage, app: Handlers) -> None:
     done = Job("noop", {"a": 1})
     stage.enqueue(done)
@@ -161,6 +168,7 @@ def test_enqueue_many_says_it_of_each_job(stage: Stage, app: Handlers) -> None:
     assert {job.created for job in stage.queue.enqueue_many([fresh, other])} == {False}
 
 
+@all_databases
 def test_the_same_id_with_another_schedule_or_time_zone_is_a_conflict(stage: Stage) -> None:
     job = stage.queue.enqueue(Job("noop").with_cron("0 30 2 * * *"))
     assert not stage.queue.enqueue(job.with_cron("0 30 2 * * *", "UTC")).created
@@ -173,6 +181,7 @@ def test_the_same_id_with_another_schedule_or_time_zone_is_a_conflict(stage: Sta
             stage.queue.enqueue(other)
 
 
+@all_databases
 def test_jobs_are_due_by_the_servers_clock(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     class Ahead(datetime):
         """The clock of a producer that is ten minutes ahead."""
@@ -199,6 +208,7 @@ def test_a_queue_waits_as_long_as_its_options_say(tmp_path: Path) -> None:
             Queue(f"sqlite:///{tmp_path}/jobs.db", **wrong)  # type: ignore[arg-type]
 
 
+@all_databases
 def test_a_queue_that_was_connected_before_a_migration_sees_it_when_a_job_needs_it(
     empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +225,7 @@ def test_a_queue_that_was_connected_before_a_migration_sees_it_when_a_job_needs_
     assert found.retry_strategy == retried.retry_strategy
 
 
+@all_databases
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_queue_and_a_worker_that_were_used_before_a_fork_are_used_after_it(stage: Stage) -> None:
     app = Handlers()
@@ -243,6 +254,7 @@ def test_a_queue_and_a_worker_that_were_used_before_a_fork_are_used_after_it(sta
     assert len(stage.database.query("SELECT id FROM hammerwork_workers")) == 4
 
 
+@all_databases
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_process_that_was_forked_while_a_thread_wrote_writes_as_well(stage: Stage) -> None:
     begun, may_end = threading.Event(), threading.Event()

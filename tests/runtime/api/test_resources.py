@@ -504,7 +504,7 @@ def test_a_lifespan_that_fails_in_a_process_fails_the_attempt_with_its_reason(
     (tmp_path / "refuses").touch()
     monkeypatch.chdir(tmp_path)
     (job,) = lite.enqueue(Job("uses", max_attempts=1))
-    report = Worker(Queue(lite.url), "refused:app", isolation="process", drain=True).run()
+    report = Worker(Queue(lite.url), "refused:app", isolation="process", concurrency=1, drain=True).run()
     assert (report.completed, report.failed) == (0, 1)
     assert "The lifespan start failed: KeyError: 'DSN'" in lite.one(job, "error_message")
     assert json.dumps(events(tmp_path)) == '["start"]'

@@ -15,7 +15,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, SpawnContext, SpawnError, Worker
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import new_id
-from tests.conftest import one_case_on_servers
+from tests.conftest import all_databases
 from tests.rows import START, Rows
 from tests.runtime.conftest import Stage
 
@@ -38,6 +38,7 @@ class Ticket:
     at: datetime
 
 
+@all_databases
 def test_results_are_read_with_their_job_and_many_at_once(stage: Stage, app: Handlers) -> None:
     app.register_job("returns", lambda job: job.payload)
     app.register_job("bills", lambda job: Bill(date(2026, 11, 25), [job.payload]))
@@ -82,6 +83,7 @@ def test_results_are_read_with_their_job_and_many_at_once(stage: Stage, app: Han
         stage.queue.results(["first"])
 
 
+@all_databases
 def test_many_results_are_read_in_bounded_statements(stage: Stage) -> None:
     count = 2500
     stage.enqueue(*(jobs := [Job("q", number) for number in range(count)]))
@@ -138,19 +140,17 @@ def work(
     request: pytest.FixtureRequest, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     """Runs jobs in threads or in processes until there is nothing more to do."""
-    if request.param == "process" and stage.database.dialect != "sqlite":
-        pytest.skip("a process reads results as a thread does")
     (tmp_path / "reading_app.py").write_text(textwrap.dedent(HANDLERS))
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def run(*jobs: Job) -> None:
         stage.enqueue(*jobs)
-        Worker(stage.queue, "reading_app:app", drain=True, poll_interval=0.05, isolation=request.param).run()
+        settings: Any = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "isolation": request.param}
+        Worker(stage.queue, "reading_app:app", **settings).run()
 
     return run
 
 
-@one_case_on_servers
 def test_handlers_read_results_and_see_the_payload_as_it_is_stored(stage: Stage, work: Callable[..., None]) -> None:
     metadata = {"metadata": ["as it was"], "max_spawn_count": 5}
     parts = [Job("part", {"number": number, "_spawn_config": metadata}) for number in range(3)]

@@ -30,6 +30,7 @@ from hammerwork_cli.features.job.models.unique import HOLDING
 from hammerwork_cli.features.job.queries import spawn_requests, unique
 from hammerwork_cli.runtime.api import queue as queue_module
 from hammerwork_cli.runtime.clock import ServerClock
+from tests.conftest import all_databases
 from tests.jobs import identity, move_to_archive
 from tests.runtime.conftest import Stage
 from tests.runtime.outages.test_unanswered import losing_the_answer
@@ -81,6 +82,7 @@ def enqueue_in_a_process(url: str, number: int, start: Any, found: Any) -> None:
 # Exactness.
 
 
+@all_databases
 def test_sixteen_writers_write_one_job_for_each_key_and_take_each_one_over_once(stage: Stage) -> None:
     ended, gone = (stage.queue.enqueue_many([one(key) for key in some]) for some in (ENDED, GONE))
     for job in ended:
@@ -107,6 +109,7 @@ def test_sixteen_writers_write_one_job_for_each_key_and_take_each_one_over_once(
 # What holds a key.
 
 
+@all_databases
 def test_a_job_is_written_once_while_another_one_waits_or_runs(stage: Stage) -> None:
     first = stage.queue.enqueue(one(payload="é", while_=("waiting", "running")).with_priority("high"))
     assert first.created
@@ -122,6 +125,7 @@ def test_a_job_is_written_once_while_another_one_waits_or_runs(stage: Stage) -> 
     assert [unique.key_of(stage.database, job.id) for job in (first, second)] == [None, "k"]
 
 
+@all_databases
 def test_a_key_belongs_to_a_queue_and_is_compared_to_the_letter(stage: Stage) -> None:
     jobs = [one(key) for key in ("k", "K", "k ", "é", "e", "😀", "k" * 255, "%s ? $1 ' \\")]
     jobs += [Job(queue).with_unique("k") for queue in ("Mail", "mail 2", "\u043c")]
@@ -153,6 +157,7 @@ def test_a_job_holds_its_key_in_the_states_that_the_next_one_names(stage: Stage)
         assert holding == ([word] if word else []), status
 
 
+@all_databases
 def test_within_counts_from_the_enqueue_of_the_holder(stage: Stage) -> None:
     settings: Any = {"within": HOUR, "while_": ("waiting", "running", "completed")}
     first = stage.queue.enqueue(one(**settings))
@@ -189,6 +194,7 @@ def test_deleted_and_archived_jobs_hold_no_key(lite: Stage) -> None:
 # Many together.
 
 
+@all_databases
 def test_jobs_that_depend_on_one_that_is_not_written_depend_on_the_holder_of_its_key(stage: Stage) -> None:
     holder = stage.queue.enqueue(one("a"))
     twin, again = one("b"), one("b")
@@ -207,6 +213,7 @@ def test_jobs_that_depend_on_one_that_is_not_written_depend_on_the_holder_of_its
     assert [job.created for job in stage.queue.enqueue_many([twin, held, again, after])] == [False] * 4
 
 
+@all_databases
 def test_jobs_that_would_wait_for_themselves_through_a_key_are_refused(stage: Stage) -> None:
     first, second = one("a"), one("a")
     between = Job("mail").depends_on(second)
@@ -226,6 +233,7 @@ def test_a_batch_takes_a_unique_job_unless_another_one_holds_its_key(lite: Stage
 # Replacing.
 
 
+@all_databases
 def test_a_holder_that_waits_gets_what_the_next_job_replaces(stage: Stage) -> None:
     every: Any = {"replace": ("payload", "priority", "scheduled_at")}
     first = stage.queue.enqueue(one(payload={"n": 1}).with_delay(HOUR))
@@ -245,6 +253,7 @@ def test_a_holder_that_waits_gets_what_the_next_job_replaces(stage: Stage) -> No
     assert stage.queue.get(first).payload == 10
 
 
+@all_databases
 def test_a_replaced_payload_is_encrypted_for_the_holder(stage: Stage) -> None:
     with Queue(stage.url, encryption=EncryptionKeys({"k": bytes(32)})) as queue:
         first = queue.enqueue(one(payload="open", replace=["payload"]))
@@ -266,6 +275,7 @@ def test_a_recurring_holder_keeps_its_due_time(lite: Stage) -> None:
 # Where it is enqueued.
 
 
+@all_databases
 def test_a_job_whose_commit_was_not_answered_is_no_duplicate_of_itself(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +293,7 @@ def test_a_job_whose_commit_was_not_answered_is_no_duplicate_of_itself(
     assert len(stage.rows()) == 2
 
 
+@all_databases
 def test_a_transaction_that_rolls_back_gives_its_keys_back(stage: Stage) -> None:
     assert rolled_back(stage, one()).created
     assert keys(stage) == []
@@ -354,6 +365,7 @@ class Fan(SpawnHandler):
         self.results.append(result)
 
 
+@all_databases
 def test_children_whose_keys_others_hold_are_not_written_and_their_siblings_wait_for_the_holder(stage: Stage) -> None:
     app, fan = Handlers(), Fan()
     app.register_handler("fan", fan)
@@ -408,6 +420,7 @@ def test_the_child_of_one_parent_is_no_child_of_another_one_that_wants_its_key(s
     assert stage.database.query("SELECT COUNT(*) FROM hammerwork_spawned_children") == [(1,)]
 
 
+@all_databases
 def test_a_job_whose_child_has_its_own_key_is_followed_by_it(stage: Stage) -> None:
     app = Handlers()
     app.register_job("chain", lambda job: job.payload)
@@ -424,6 +437,7 @@ def test_a_job_whose_child_has_its_own_key_is_followed_by_it(stage: Stage) -> No
 # Keys without jobs.
 
 
+@all_databases
 def test_keys_whose_jobs_are_gone_are_forgotten_and_no_others(stage: Stage) -> None:
     jobs = stage.queue.enqueue_many([one(f"{number:02}") for number in range(25)])
     for job in jobs[::3]:
@@ -435,6 +449,7 @@ def test_keys_whose_jobs_are_gone_are_forgotten_and_no_others(stage: Stage) -> N
     assert keys(stage) == [(f"{number:02}", jobs[number].id) for number in range(25) if number % 3]
 
 
+@all_databases
 def test_a_key_that_is_taken_over_while_it_is_forgotten_stays(stage: Stage) -> None:
     gone = stage.queue.enqueue(one())
     stage.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{gone.id}'")

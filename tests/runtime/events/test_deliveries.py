@@ -19,8 +19,10 @@ from standardwebhooks import Webhook as StandardWebhook
 
 from hammerwork_cli import Discard, Handlers, Job
 from hammerwork_cli.features.event import queries as events
-from hammerwork_cli.features.event.model import DELIVERIES
+from hammerwork_cli.features.event.model import DELIVERIES, EventType
+from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.streaming import queries as stored_streams
+from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError
@@ -147,7 +149,108 @@ def test_a_receiver_that_is_gone_or_refuses_is_not_asked_again(
     assert found["chat"]["disabled_reason"] == "The receiver no longer wants deliveries (410 Gone)."
     assert (found["moved"]["enabled"], found["moved"]["last_answer"][:3]) == (True, "302")
     assert (len(gone.arrived), len(refusing.arrived)) == (1, 1)
-    assert [one["answer"][:3] for one in shown(run, lite, "webhook", "deliveries", "moved", "--failed")] == ["302"]
+    failed = [shown(run, lite, "webhook", "deliveries", name, "--failed")[0] for name in ("chat", "moved")]
+    assert [(one["http_status"], one["answer"]) for one in failed] == [(410, ""), (302, "")]
+
+
+def test_the_number_and_the_text_of_each_answer_are_listed(stage: Stage, crew: Crew, run: Run, receiving: Any) -> None:
+    lines = {"no": "404 Not Found", "later": "500 Oops", "slow": "429 Slower", "yes": "200 OK"}
+    for name, line in lines.items():
+        add(run, stage, receiving(answer(line, f"said {name}\n2nd".encode(), Retry_After="3600")), name=name)
+    with Receiving(answer()) as nobody:
+        add(run, stage, nobody, name="nobody")
+
+    def answered(name: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = shown(run, stage, "webhook", "deliveries", name)
+        return found[0] if found else {"answer": None}
+
+    crew.begin(handlers=dying())
+    stage.enqueue(Job("dies"))
+    until(lambda: all(answered(name)["answer"] is not None for name in (*lines, "nobody")))
+    assert {name: (answered(name)["http_status"], answered(name)["answer"]) for name in lines} == {
+        name: (int(line[:3]), f"said {name}\n2nd") for name, line in lines.items()
+    }
+    assert answered("nobody")["http_status"] is None
+    assert "accepts no connections" in answered("nobody")["answer"]
+    table = run("webhook", "deliveries", "no", url=stage.url, env={"COLUMNS": "200"}).stdout
+    assert "404 said no" in table
+    assert "404 404" not in table
+
+
+def test_health_warns_at_once_of_a_webhook_whose_variable_is_not_set(
+    lite: Stage, lite_crew: Crew, run: Run, receiving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health = ("monitor", "health", "--only", "webhooks", "--strict")
+    monkeypatch.delenv("HOOK_TOKEN", raising=False)
+    receiver = receiving(answer("503 Busy"))
+    add(run, lite, receiver, "--auth-token", "env:HOOK_TOKEN")
+    add(run, lite, receiver, name="busy")
+    lite_crew.begin(handlers=dying())
+    lite.enqueue(Job("dies"))
+    until(lambda: all(one["failing_since"] for one in shown(run, lite, "webhook", "list")))
+    found = run(*health, url=lite.url)
+    assert found.exit_code == 1
+    assert "chat: has failed for" in found.stdout
+    assert "busy" not in found.stdout
+    (delivery,) = shown(run, lite, "webhook", "deliveries", "chat")
+    assert delivery["answer"].startswith("Nothing was sent. The variable HOOK_TOKEN is not set.")
+
+
+def test_the_log_names_the_webhook_that_did_not_take_an_event_and_shows_no_traceback(
+    lite: Stage, lite_crew: Crew, run: Run, receiving: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(run, lite, receiving(answer("404 Not Found", b"no such hook")), name="wrong")
+    add(run, lite, receiving(answer("429 Slower", b"wait", Retry_After="3600")), name="busy")
+    add(run, lite, receiving(answer("410 Gone")), name="gone")
+    with caplog.at_level(logging.WARNING, "hammerwork"):
+        lite_crew.begin(handlers=dying())
+        lite.enqueue(Job("dies"))
+        until(lambda: sorted(statuses(lite)) == ["Dead", "Dead", "Pending"] and len(caplog.records) >= 5)
+        lite_crew.end()
+    about = [record for record in caplog.records if "webhook" in record.getMessage()]
+    assert not [record for record in about if record.exc_info]
+    lines = sorted((record.levelname, record.getMessage()) for record in about)
+    assert [line for _, line in lines if "wrong" in line or "gone" in line] == [
+        "The webhook gone did not take job.dead, which is not sent again: 410",
+        "The webhook gone is disabled: its receiver is gone.",
+        "The webhook wrong did not take job.dead, which is not sent again: 404 no such hook",
+    ]
+    (busy,) = [one for one in lines if "busy" in one[1]]
+    assert busy[0] == "WARNING"
+    assert busy[1].startswith("The webhook busy did not take job.dead, which is sent again in ")
+    assert busy[1].endswith(": 429 wait")
+    assert not [
+        record
+        for record in caplog.records
+        if "failed in attempt" in record.getMessage() and getattr(record, "queue", "") == DELIVERIES
+    ]
+
+
+def test_a_worker_that_drains_warns_of_what_it_leaves_to_be_sent(
+    stage: Stage, crew: Crew, run: Run, receiving: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = Stream(new_id(), "lake", Backend.COMMAND, {"command": ["cat"]}, events=(EventType.JOB_COMPLETED,))
+
+    def warned() -> list[str]:
+        caplog.clear()
+        stage.enqueue(Job("dies"), Job("quick"))
+        stage.work(dying(), upkeep=False)
+        said = [record.getMessage() for record in caplog.records if "No worker sends" in record.getMessage()]
+        return [one.removeprefix("No worker sends events, and ").partition(".")[0] for one in said]
+
+    assert warned() == []
+    add(run, stage, receiving(answer()), "--events", "dead")
+    assert warned() == ["1 delivery to webhooks waits"]
+    stored_streams.add(stage.database, stream, by="ada", now=stage.database.now())
+    assert warned() == ["2 deliveries to webhooks and events for the stream lake wait"]
+    run("webhook", "disable", "chat", url=stage.url)
+    assert warned() == ["events for the stream lake wait"]
+    run("streaming", "disable", "lake", url=stage.url)
+    assert warned() == []
+    run("webhook", "enable", "chat", url=stage.url)
+    crew.begin(handlers=dying())
+    until(lambda: set(statuses(stage)) == {"Completed"})
+    assert warned() == []
 
 
 def test_a_delivery_waits_while_its_webhook_is_disabled_and_goes_on_once_it_is_enabled(

@@ -2,14 +2,20 @@
 
 import threading
 from collections import Counter
+from functools import partial
 
 import pytest
 
 from hammerwork_cli import Discard, Handlers, Job, SpawnContext
-from hammerwork_cli.features.job.queries import changes
-from hammerwork_cli.features.job.queries.changes import RetryJobs
+from hammerwork_cli.features.archive.models.rows import Archival, ArchivalReason
+from hammerwork_cli.features.archive.queries.listing import NamedArchived
+from hammerwork_cli.features.archive.queries.moving import Archive, RestoreArchived
+from hammerwork_cli.features.batch.queries import callbacks
+from hammerwork_cli.features.job.queries import changes, spawn_requests
+from hammerwork_cli.features.job.queries.changes import Delete, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.api.workflow import Workflow
+from tests.conftest import all_databases
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.events.conftest import ENDS, Listening
 
@@ -47,9 +53,11 @@ def test_a_tree_that_completes_has_one_event_with_its_jobs(stage: Stage, app: Ha
     stage.work(app)
     assert told(ends) == [("tree.completed", 4, 0)]
     (end,) = [one for one in ends.records() if one["type"] in ENDS]
-    assert end["data"] == {"id": job.id, "queue": "root", "jobs": 4, "completed": 4, "failed": 0}
+    counts = {"jobs": 4, "completed": 4, "failed": 0, "reason": None}
+    assert end["data"] == {"id": job.id, "queue": "root", **counts}
 
 
+@all_databases
 def test_a_tree_that_fails_has_an_event_and_another_once_a_retry_completes_it(
     stage: Stage, app: Handlers, ends: Listening
 ) -> None:
@@ -65,16 +73,144 @@ def test_a_tree_that_fails_has_an_event_and_another_once_a_retry_completes_it(
     assert told(ends) == [("tree.completed", 4, 0), ("tree.failed", 4, 1)]
 
 
-def test_the_log_names_the_event_of_an_end_and_says_nothing_where_none_was_written(
-    stage: Stage, app: Handlers, ends: Listening, caplog: pytest.LogCaptureFixture
+def retry(stage: Stage, *jobs: str, **how: bool) -> None:
+    ids = jobs or tuple(str(job) for (job,) in stage.rows("id", "status = 'Dead'"))
+    changes.run(stage.database, ByIds(list(ids)), RetryJobs(stage.database.now(), **how))
+
+
+def test_trees_and_groups_that_fail_again_after_a_retry_have_an_event_for_each_end(
+    stage: Stage, app: Handlers, ends: Listening
 ) -> None:
+    mend(app, {1})
+    stage.enqueue(Job("root"), Job("leaf", {"n": 1}))
+    stage.queue.enqueue_batch("letters", [Job("leaf", {"n": n}) for n in range(3)])
+    workflow = Workflow("nightly")
+    workflow.add("first", Job("leaf", {"n": 1}))
+    stage.queue.enqueue_workflow(workflow)
+    once = [("batch.ended", 3, 1), ("tree.failed", 1, 1), ("tree.failed", 4, 1), ("workflow.ended", 1, 1)]
+
+    def ended() -> list[tuple[str, int, int]]:
+        members = {str(job) for (job,) in stage.rows("id", "batch_id IS NOT NULL OR workflow_id IS NOT NULL")}
+        found = [one for one in ends.records() if one["type"] in ENDS and one["data"]["id"] not in members]
+        return sorted((one["type"], one["data"]["jobs"], one["data"]["failed"]) for one in found)
+
+    stage.work(app)
+    assert ended() == once
+    for times in (2, 3):
+        retry(stage)
+        stage.work(app)
+        stage.work(app)
+        assert ended() == sorted(once * times)
+    ids = [one["id"] for one in ends.records()]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_failure_that_is_deleted_or_archived_makes_no_success(stage: Stage, app: Handlers, ends: Listening) -> None:
+    mend(app, {1, 2})
+    app.register_job("good", lambda _: None)
+    stage.enqueue(Job("root"))
+    stage.queue.enqueue_batch("letters", [Job("leaf", {"n": n}) for n in range(3)], on_success=Job("good"))
+    workflow = Workflow("nightly", on_success=Job("good"))
+    for n in range(3):
+        workflow.add(str(n), Job("leaf", {"n": n}))
+    stage.queue.enqueue_workflow(workflow)
+    stage.work(app)
+    before = told(ends)
+    assert "tree.failed" in {kind for kind, *_ in before}
+    dead = [str(job) for (job,) in stage.rows("id", "status = 'Dead'")]
+    database = stage.database
+    changes.run(database, ByIds(dead[::2]), Delete(database.now()))
+    how = Archival(database.now(), ArchivalReason.MANUAL, "ada")
+    changes.run(database, ByIds(dead[1::2]), Archive(how))
+    database.script("DELETE FROM hammerwork_jobs_archive")
+    callbacks.fire_ended(database, database.now())
+    callbacks.fire_ended(database, database.now())
+    assert told(ends) == before
+    assert stage.rows("id", "queue_name = 'good'") == []
+
+
+def test_a_tree_that_completes_again_has_another_event(stage: Stage, app: Handlers, ends: Listening) -> None:
     mend(app, set())
-    caplog.set_level("INFO", "hammerwork")
+    (job,) = stage.enqueue(Job("leaf", {"n": 1}))
+    stage.work(app)
+    retry(stage, job.id, force=True)
+    stage.work(app)
+    assert told(ends) == [("tree.completed", 1, 0)] * 2
+
+
+def test_a_job_that_fails_again_with_another_one_ends_the_trees_above_it_again(
+    stage: Stage, app: Handlers, ends: Listening
+) -> None:
+    mend(app, {1})
+    good, bad = stage.enqueue(Job("leaf", {"n": 0}), Job("leaf", {"n": 1}))
+    stage.enqueue(Job("leaf", {"n": 2}).depends_on(good.id, bad.id))
+    stage.work(app)
+    once = [("tree.failed", 2, 1), ("tree.failed", 2, 2)]
+    assert told(ends) == once
+    retry(stage, bad.id)
+
+    def works() -> bool:
+        stage.work(app)
+        return told(ends) == sorted(once * 2)
+
+    until(works)
+
+
+def test_a_spawn_request_lets_the_tree_end_again(stage: Stage, app: Handlers, ends: Listening) -> None:
+    mend(app, set())
     (job,) = stage.enqueue(Job("root"))
     stage.work(app)
-    assert told(ends) == [("tree.completed", 4, 0)]
-    said = [one.getMessage() for one in caplog.records if "has ended" in one.getMessage()]
-    assert said == [f"The tree {job.id} has ended: the event tree.completed was written."]
+    now = stage.database.now()
+    spawn_requests.request(stage.database, job.id, handler=None, config=None, by="ada", now=now)
+    stage.work(app)
+    assert told(ends) == [("tree.completed", 4, 0), ("tree.completed", 7, 0)]
+
+
+def test_a_tree_that_comes_back_from_the_archive_to_run_again_ends_again(
+    stage: Stage, app: Handlers, ends: Listening
+) -> None:
+    mend(app, {1})
+    (job,) = stage.enqueue(Job("leaf", {"n": 1}))
+    stage.work(app)
+    now = stage.database.now()
+    changes.run(stage.database, ByIds([job.id]), Archive(Archival(now, ArchivalReason.MANUAL, "ada")))
+    changes.run(stage.database, NamedArchived([job.id]), RestoreArchived(now, again=True))
+    stage.work(app)
+    assert told(ends) == [("tree.failed", 1, 1)] * 2
+
+
+def test_a_worker_that_has_counted_a_tree_before_its_retry_does_not_tell_of_its_end(
+    stage: Stage, app: Handlers, ends: Listening
+) -> None:
+    mend(app, {1})
+    stage.enqueue(Job("leaf", {"n": 1}))
+    stage.work(app, upkeep=False)
+    database = stage.database
+    found = callbacks.upcoming(database, database.now(), 10)
+    seen = callbacks.see(database, found, database.now())
+    assert seen is not None
+    assert seen.has_ended
+    retry(stage)
+    assert [callbacks.fire(database, one, seen.counts, database.now()) for one in found] == [False, False]
+    assert told(ends) == []
+    stage.work(app)
+    assert told(ends) == [("tree.failed", 1, 1)]
+
+
+@pytest.mark.parametrize("wanted", [("tree.failed",), ("tree.completed", "tree.failed")])
+def test_the_log_names_the_event_that_was_written(
+    stage: Stage, app: Handlers, caplog: pytest.LogCaptureFixture, wanted: tuple[str, ...]
+) -> None:
+    mend(app, {1})
+    Listening(stage, ENDS).add_webhook(*wanted)
+    _, failing = stage.enqueue(Job("leaf", {"n": 0}), Job("leaf", {"n": 1}))
+    with caplog.at_level("INFO", "hammerwork"):
+        stage.work(app)
+    said = [record.getMessage() for record in caplog.records if "has ended" in record.getMessage()]
+    assert [one for one in said if failing.id in one] == [
+        f"The tree {failing.id} has ended: the event tree.failed was written."
+    ]
+    assert len(said) == len(wanted)
 
 
 def test_an_end_comes_after_the_events_of_its_last_job_and_never_early(
@@ -105,12 +241,26 @@ def test_batches_and_workflows_have_an_event_when_they_end(stage: Stage, app: Ha
     assert wanted == [("batch.ended", 3, 1), ("workflow.ended", 2, 0)]
 
 
+@all_databases
 def test_of_two_workers_that_look_at_once_one_tells(stage: Stage, crew: Crew, ends: Listening) -> None:
     crew.begin(3)
     stage.enqueue(*(Job("counted") for _ in range(20)))
     until(lambda: len(told(ends)) == 20)
     threading.Event().wait(0.5)
     assert told(ends) == [("tree.completed", 1, 0)] * 20
+
+
+def test_of_several_workers_one_tells_of_each_end_of_trees_that_are_retried(
+    stage: Stage, crew: Crew, app: Handlers, ends: Listening
+) -> None:
+    mend(app, {0, 1})
+    crew.begin(3, handlers=app)
+    stage.enqueue(*(Job("root") for _ in range(5)))
+    for times in (1, 2, 3):
+        until(partial(lambda number: len(told(ends)) >= number, 5 * times))
+        threading.Event().wait(0.3)
+        assert told(ends) == [("tree.failed", 4, 2)] * 5 * times
+        retry(stage)
 
 
 def test_the_end_of_a_tree_is_for_those_who_want_its_queue(stage: Stage, app: Handlers) -> None:
@@ -120,3 +270,34 @@ def test_the_end_of_a_tree_is_for_those_who_want_its_queue(stage: Stage, app: Ha
     stage.enqueue(Job("root"), Job("leaf", {"n": 7}))
     stage.work(app)
     assert [(one["webhook"], one["event"]["data"]["queue"]) for one in listening.deliveries()] == [(wanted.id, "root")]
+
+
+def test_the_end_of_a_batch_or_a_workflow_is_for_those_who_want_its_queue_and_priority(
+    stage: Stage, app: Handlers
+) -> None:
+    listening = Listening(stage, (*JOBS, *ENDS))
+    mend(app, {1})
+    app.register_job("other", lambda _: None)
+    both = ("batch.ended", "workflow.ended")
+    hooks = {
+        listening.add_webhook(*both, queues=("leaf",)).id: "leaf",
+        listening.add_webhook(*both, queues=("other",)).id: "other",
+        listening.add_webhook(*both, priorities=("high",)).id: "high",
+    }
+    low = Job("leaf", {"n": 1})
+    groups = {"leaves": [low, Job("leaf", {"n": 0})], "both": [Job("leaf", {"n": 2}), Job("other").as_high_priority()]}
+    for name, jobs in groups.items():
+        stage.queue.enqueue_batch(name, jobs)
+        workflow = Workflow(name)
+        for number, job in enumerate(jobs):
+            workflow.add(str(number), Job(job.queue, job.payload, priority=job.priority))
+        stage.queue.enqueue_workflow(workflow)
+    stage.work(app)
+    got = [(hooks[one["webhook"]], one["event"]["type"], one["event"]["data"]) for one in listening.deliveries()]
+    assert sorted((who, kind, data["name"], data["queue"], data["reason"]) for who, kind, data in got) == [
+        (who, kind, name, queue, reason)
+        for who in ("high", "leaf", "other")
+        for kind in both
+        for name, queue, reason in (("both", None, None), ("leaves", "leaf", "1 of 2 jobs failed"))
+        if queue is None or who == queue
+    ]

@@ -24,6 +24,7 @@ from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.view.shape import MISSING
+from tests.conftest import all_databases
 from tests.rows import START, Rows
 from tests.runtime.conftest import Stage
 from tests.runtime.events.conftest import ENDS, Listening
@@ -36,6 +37,7 @@ def change(stage: Stage, how: Change, *jobs: str) -> None:
     changes.run(stage.database, ByIds(list(jobs)), how)
 
 
+@all_databases
 def test_a_job_that_runs_is_enqueued_started_and_completed(stage: Stage, app: Handlers, listening: Listening) -> None:
     app.register_job("quick", lambda _: {"done": True})
     (job,) = stage.enqueue(Job("quick", {"secret": 1}, priority=3))
@@ -49,6 +51,21 @@ def test_a_job_that_runs_is_enqueued_started_and_completed(stage: Stage, app: Ha
     assert "payload" not in data
 
 
+def test_a_failure_has_the_error_with_its_traceback_and_the_reason_in_a_line(
+    stage: Stage, app: Handlers, listening: Listening
+) -> None:
+    app.register_job("fails", lambda _: 1 / 0)
+    wanted = listening.add_webhook("dead")
+    stage.enqueue(Job("fails", max_attempts=1))
+    stage.work(app)
+    (delivery,) = listening.deliveries()
+    streamed = next(one for one in listening.records() if one["type"] == "job.dead")
+    assert delivery == {"webhook": wanted.id, "name": wanted.name, "event": streamed}
+    assert streamed["data"]["error"].startswith("ZeroDivisionError: division by zero\n\nTraceback")
+    assert streamed["data"]["reason"] == "ZeroDivisionError: division by zero"
+
+
+@all_databases
 def test_each_end_of_an_attempt_has_its_event(stage: Stage, app: Handlers, listening: Listening) -> None:
     def give_up(_: Job) -> None:
         raise Discard("no")
@@ -119,6 +136,7 @@ def test_dependents_of_a_failed_job_fail_with_an_event_each(stage: Stage, app: H
     assert [listening.types(one.id)[-1] for one in (first, then, last)] == ["job.dead", "job.failed", "job.failed"]
 
 
+@all_databases
 def test_changes_of_an_operator_have_their_events(stage: Stage, listening: Listening) -> None:
     now = stage.database.now()
     (job,) = stage.enqueue(Job("work"))
@@ -137,6 +155,7 @@ def test_changes_of_an_operator_have_their_events(stage: Stage, listening: Liste
     ]
 
 
+@all_databases
 def test_a_change_that_is_rolled_back_has_no_event(stage: Stage, listening: Listening) -> None:
     listening.add_webhook("enqueued")
 
@@ -153,6 +172,7 @@ def test_a_change_that_is_rolled_back_has_no_event(stage: Stage, listening: List
     assert len(listening.deliveries()) == 1
 
 
+@all_databases
 def test_an_event_is_written_once_although_the_answer_to_its_commit_was_lost(
     stage: Stage, listening: Listening
 ) -> None:
@@ -167,6 +187,7 @@ def test_an_event_is_written_once_although_the_answer_to_its_commit_was_lost(
     assert len(listening.deliveries()) == 1
 
 
+@all_databases
 def test_a_lost_worker_has_an_event_with_what_becomes_of_its_jobs(stage: Stage, listening: Listening) -> None:
     stage.enqueue(Job("work"), Job("work").with_max_attempts(1))
     with contextlib.ExitStack() as closing:
@@ -188,6 +209,7 @@ def test_a_lost_worker_has_an_event_with_what_becomes_of_its_jobs(stage: Stage, 
     assert lost["jobs_retried"] + lost["jobs_dead"] == len(listening.types()) - 1
 
 
+@all_databases
 def test_the_doctor_tells_of_what_it_rescues(stage: Stage, listening: Listening) -> None:
     rows = Rows(stage.database)
     old = stage.database.now() - timedelta(days=2)
@@ -199,6 +221,7 @@ def test_the_doctor_tells_of_what_it_rescues(stage: Stage, listening: Listening)
     assert listening.types(dead) == ["job.dead"]
 
 
+@all_databases
 def test_a_queue_that_is_paused_has_one_event(stage: Stage, listening: Listening) -> None:
     now = stage.database.now()
     queues.pause(stage.database, "mail", by="ada", now=now, reason="moving")
@@ -206,6 +229,7 @@ def test_a_queue_that_is_paused_has_one_event(stage: Stage, listening: Listening
     assert [one["data"] for one in listening.records()] == [{"queue": "mail", "paused_by": "ada", "reason": "moving"}]
 
 
+@all_databases
 def test_filters_leave_out_events_of_other_queues_priorities_and_types(stage: Stage, listening: Listening) -> None:
     mail = listening.add_webhook("enqueued", queues=("mail",))
     urgent = listening.add_webhook("enqueued", priorities=("high", "critical"))
@@ -215,6 +239,7 @@ def test_filters_leave_out_events_of_other_queues_priorities_and_types(stage: St
     assert sorted(told) == sorted([(mail.id, "mail"), (urgent.id, "report")])
 
 
+@all_databases
 def test_payloads_are_only_for_those_who_asked_for_them(stage: Stage, listening: Listening) -> None:
     curious = listening.add_webhook("enqueued", include_payload=True)
     listening.add_webhook("enqueued")
@@ -231,6 +256,7 @@ def test_deliveries_make_no_events(stage: Stage, app: Handlers, listening: Liste
     assert listening.told() == [(ENQUEUED, "Pending")]
 
 
+@all_databases
 def test_a_failure_that_another_program_wrote_is_found_once_under_the_same_id(
     stage: Stage, listening: Listening
 ) -> None:
@@ -250,6 +276,7 @@ def test_a_failure_that_another_program_wrote_is_found_once_under_the_same_id(
     assert len(listening.records()) == 3  # the stream wants cancelled jobs, too
 
 
+@all_databases
 def test_a_delivery_that_was_archived_is_not_made_again(stage: Stage, listening: Listening) -> None:
     listening.add_webhook("dead")
     at = stage.database.now()
@@ -277,6 +304,7 @@ def test_a_failure_of_our_own_is_not_found_again(stage: Stage, app: Handlers, li
     assert listening.types().count("job.dead") == 1
 
 
+@all_databases
 def test_failures_from_before_a_webhook_was_added_are_none_of_its_business(stage: Stage) -> None:
     Rows(stage.database).job(status="Dead", failed_at=stage.database.now() - timedelta(minutes=1))
     listening = Listening(stage)
@@ -299,6 +327,7 @@ def test_without_a_webhook_and_a_stream_a_change_sends_no_statement_more(lite: S
     assert lite.database.executed - before == needed + 1  # once in some seconds, it looks who wants events
 
 
+@all_databases
 def test_a_webhook_that_wants_others_gets_no_failure_from_before(stage: Stage, listening: Listening) -> None:
     hook = listening.add_webhook("completed")
     Rows(stage.database).job(status="Dead", failed_at=stage.database.now(), attempts=3)
@@ -308,6 +337,7 @@ def test_a_webhook_that_wants_others_gets_no_failure_from_before(stage: Stage, l
     assert listening.deliveries() == []
 
 
+@all_databases
 @pytest.mark.parametrize("payload", ["[" * 30 + "]" * 30, "1e400"], ids=["deep", "infinite"])
 def test_a_payload_that_a_database_may_not_take_inside_an_event_is_left_out(
     stage: Stage, listening: Listening, payload: str
@@ -321,6 +351,7 @@ def test_a_payload_that_a_database_may_not_take_inside_an_event_is_left_out(
     assert [one["event"]["data"]["payload"] for one in listening.deliveries()] == [[[[[]]]]]
 
 
+@all_databases
 def test_a_failure_that_a_stream_dropped_is_not_found_again(stage: Stage, listening: Listening) -> None:
     database, now = stage.database, stage.database.now()
     Rows(database).job(status="Dead", failed_at=now, attempts=3)
@@ -331,6 +362,7 @@ def test_a_failure_that_a_stream_dropped_is_not_found_again(stage: Stage, listen
     assert listening.records() == []
 
 
+@all_databases
 def test_events_of_a_stream_that_is_no_more_are_removed(stage: Stage, listening: Listening) -> None:
     stage.enqueue(Job("work"))
     stage.execute("DELETE FROM hammerwork_streams")

@@ -8,6 +8,7 @@ from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.streaming import queries as streams
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 from tests.runtime.events.conftest import Listening
 
@@ -31,6 +32,7 @@ def ids(listening: Listening) -> list[str]:
     return [one["data"]["id"] for one in listening.records()]
 
 
+@all_databases
 def test_jobs_of_one_change_share_a_row_and_each_has_its_event(
     stage: Stage, app: Handlers, listening: Listening
 ) -> None:
@@ -45,6 +47,7 @@ def test_jobs_of_one_change_share_a_row_and_each_has_its_event(
     assert sizes(stage)[0] == 5
 
 
+@all_databases
 def test_events_that_the_backend_took_leave_the_others_in_their_order(stage: Stage, listening: Listening) -> None:
     enqueued(stage, 5)
     enqueued(stage, 2)
@@ -58,6 +61,23 @@ def test_events_that_the_backend_took_leave_the_others_in_their_order(stage: Sta
     assert streams.state(database, listening.stream, database.now()).backlog == 0
 
 
+@all_databases
+def test_what_was_sent_is_forgotten_once_although_the_answer_to_the_commit_was_lost(
+    stage: Stage, listening: Listening
+) -> None:
+    enqueued(stage, 5)
+    database, waiting = stage.database, listening.records()
+    found = streams.unsent(database, listening.stream, 2)
+    for _ in range(2):
+        streams.note_sent(database, listening.stream, found, database.now())
+    assert listening.records() == waiting[2:]
+    rest = streams.unsent(database, listening.stream, 5)
+    for _ in range(2):
+        streams.note_sent(database, listening.stream, rest, database.now())
+    assert [stream.sent for stream in streams.listed(database)] == [5]
+
+
+@all_databases
 def test_as_many_events_are_read_as_are_sent_together(stage: Stage, listening: Listening) -> None:
     enqueued(stage, 3)
     enqueued(stage, 3)
@@ -67,6 +87,7 @@ def test_as_many_events_are_read_as_are_sent_together(stage: Stage, listening: L
         assert [one.record for one in found] == everything[:limit]
 
 
+@all_databases
 def test_a_backlog_is_full_in_the_middle_of_a_row(stage: Stage, listening: Listening) -> None:
     database = stage.database
     for _ in range(3):
@@ -81,6 +102,7 @@ def test_a_backlog_is_full_in_the_middle_of_a_row(stage: Stage, listening: Liste
     assert stream.dropped == 6
 
 
+@all_databases
 def test_a_replay_adds_no_completion_that_waits(stage: Stage, app: Handlers) -> None:
     database, listening = stage.database, Listening(stage, [event for event in EventType if event != "job.completed"])
     since = database.now() - timedelta(minutes=1)
@@ -97,6 +119,7 @@ def test_a_replay_adds_no_completion_that_waits(stage: Stage, app: Handlers) -> 
     assert sorted(ids(listening)) == sorted(jobs)
 
 
+@all_databases
 def test_a_job_that_waits_for_many_others_has_a_row_of_its_own(stage: Stage, listening: Listening) -> None:
     parents = enqueued(stage, 40)
     listening.clear()
@@ -105,6 +128,7 @@ def test_a_job_that_waits_for_many_others_has_a_row_of_its_own(stage: Stage, lis
     assert sorted(ids(listening)) == sorted(jobs)
 
 
+@all_databases
 def test_a_row_that_a_worker_of_before_has_written_is_sent(stage: Stage, listening: Listening) -> None:
     enqueued(stage, 1)
     before = listening.records()
@@ -112,3 +136,13 @@ def test_a_row_that_a_worker_of_before_has_written_is_sent(stage: Stage, listeni
     (snapshot,) = json.loads(body)
     stage.execute(f"UPDATE hammerwork_stream_events SET body = '{json.dumps(snapshot)}'")
     assert listening.records() == before
+
+
+def test_what_is_no_text_in_sqlite_stops_no_stream(lite: Stage, app: Handlers) -> None:
+    listening = Listening(lite, [event for event in EventType if event != "job.started"])
+    odd, other = enqueued(lite, 2)
+    lite.execute(f"UPDATE hammerwork_jobs SET error_message = CAST(x'6eff6f' AS TEXT) WHERE id = '{odd}'")
+    app.register_job("work", lambda _: None)
+    lite.work(app)
+    errors = {one["data"]["id"]: one["data"]["error"] for one in listening.records()}
+    assert errors == {odd: "n\ufffdo", other: None}

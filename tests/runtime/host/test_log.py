@@ -5,6 +5,7 @@ import re
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.host import secrets
 from hammerwork_cli.runtime.host.logs import JsonLines, TextLines, named
 from hammerwork_cli.runtime.worker import loop
-from tests.conftest import one_case_on_servers
+from tests.conftest import all_databases, one_case_on_servers
 from tests.runtime.conftest import Stage
 
 LOST = "The job was taken from this worker: another claim has it now. Its outcome here is not written."
@@ -58,6 +59,7 @@ def test_a_failure_says_whether_it_is_final_or_when_the_next_attempt_comes(
     assert re.search(r"failed in attempt 1 of 1 and recurs at \d{4}-\d\d-\d\d 02:30:00: ValueError: no data", recurs)
 
 
+@all_databases
 @one_case_on_servers
 @pytest.mark.parametrize(
     ("later", "said"), [(0, None), (1, "1 job of these queues is"), (2, "at least 2 jobs of these queues are")]
@@ -130,7 +132,8 @@ def test_the_record_of_a_failure_has_the_exception_and_the_job_beside_a_message_
     monkeypatch.syspath_prepend(tmp_path)
     jobs = lite.enqueue(*(Job(how, max_attempts=1, trace_id="t-1") for _ in range(2)))
     isolation = "process" if how == "process" else "thread"
-    worker = Worker(lite.queue, "failing_app:app", queues=(how,), isolation=isolation, drain=True, poll_interval=0.05)
+    settings: Any = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "isolation": isolation}
+    worker = Worker(lite.queue, "failing_app:app", queues=(how,), **settings)
     worker.run()
     failures = [record for record in caplog.records if record.levelname == "ERROR"]
     assert {record.job_id for record in failures} == {job.id for job in jobs}  # type: ignore[attr-defined]

@@ -21,6 +21,7 @@ from hammerwork_cli.features.worker.queries import claim, finish, registry, requ
 from hammerwork_cli.features.worker.queries.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.api import queue
 from hammerwork_cli.runtime.connections import Connections
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
 
@@ -42,6 +43,7 @@ def losing_the_answer(patch: pytest.MonkeyPatch, module: Any, name: str) -> Iter
         yield lost
 
 
+@all_databases
 @pytest.mark.parametrize("others", [0, 5])
 def test_jobs_of_a_claim_whose_answer_was_lost_are_run_by_the_same_worker(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, others: int
@@ -54,6 +56,7 @@ def test_jobs_of_a_claim_whose_answer_was_lost_are_run_by_the_same_worker(
     assert stage.rows("status, attempts, claim_losses") == [("Completed", 1, None)] * len(jobs)
 
 
+@all_databases
 def test_a_job_whose_enqueueing_was_not_answered_was_created_by_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +68,7 @@ def test_a_job_whose_enqueueing_was_not_answered_was_created_by_it(
     assert len(stage.rows()) == 1
 
 
+@all_databases
 def test_jobs_whose_enqueueing_was_not_answered_were_created_by_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +80,7 @@ def test_jobs_whose_enqueueing_was_not_answered_were_created_by_it(
     assert len(stage.rows()) == 3
 
 
+@all_databases
 def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +92,7 @@ def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
     assert stage.status(*jobs) == ["Completed"] * 5
 
 
+@all_databases
 def test_a_spawn_whose_commit_was_not_answered_calls_its_hook_once_and_fails_nothing(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -117,6 +123,7 @@ def test_a_spawn_whose_commit_was_not_answered_calls_its_hook_once_and_fails_not
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+@all_databases
 def test_jobs_that_a_worker_took_after_it_was_taken_for_lost_come_back(stage: Stage) -> None:
     database, now = stage.database, stage.database.now()
     worker = new_id()
@@ -132,6 +139,7 @@ def test_jobs_that_a_worker_took_after_it_was_taken_for_lost_come_back(stage: St
     assert stage.rescue() == []
 
 
+@all_databases
 def test_a_worker_that_has_ended_is_left_alone_when_it_holds_nothing(stage: Stage) -> None:
     worker = new_id()
     registry.register(stage.database, Registration(worker, "gone", "host", 1, "0", ("noop",), (), 1, 1.0))

@@ -15,7 +15,7 @@ from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.testing import run as rehearse
-from tests.conftest import Outcome, one_case_on_servers
+from tests.conftest import Outcome, all_databases
 from tests.runtime.conftest import Stage
 
 
@@ -82,6 +82,7 @@ def test_it_runs_once_when_all_children_have_ended_under_a_worker_that_drains(
     assert (report.completed, report.failed) == (children + 2, 0)
 
 
+@all_databases
 def test_each_of_several_workers_may_end_the_last_child(stage: Stage, app: Handlers) -> None:
     reports = Reports(app, 20)
     stage.enqueue(*(parent() for _ in range(8)))
@@ -184,12 +185,10 @@ def test_jobs_that_depend_on_it_and_another_join_are_not_waited_for(stage: Stage
     assert order.index("first") < order.index("then") < order.index("last")
 
 
-@one_case_on_servers
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_a_retried_parent_finds_it(stage: Stage, isolation: str) -> None:
-    worker = Worker(
-        stage.queue, "tests.runtime.spawn.after_all_app:app", drain=True, poll_interval=0.05, isolation=isolation
-    )
+    settings: Any = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "isolation": isolation}
+    worker = Worker(stage.queue, "tests.runtime.spawn.after_all_app:app", **settings)
     stage.enqueue(parent())
     worker.run()
     assert statuses(stage) == {"parent": ["Completed"], "child": ["Completed"] * 4, "report": ["Completed"]}
@@ -276,6 +275,7 @@ def waiting_report(stage: Stage, app: Handlers, **options: Any) -> list[str]:
     return ids(stage, "child")
 
 
+@all_databases
 def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(stage: Stage, app: Handlers) -> None:
     children = waiting_report(stage, app)
     change(stage, children[:2], CancelJobs(stage.database.now(), by="me"))
@@ -288,6 +288,7 @@ def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(stage: St
     assert state(stage) == ("Pending", "satisfied")
 
 
+@all_databases
 def test_a_child_whose_worker_was_lost_counts_once_it_is_dead(stage: Stage, app: Handlers) -> None:
     children = waiting_report(stage, app, on_failure="run")
     change(stage, children[1:], Delete(stage.database.now()))
@@ -314,6 +315,7 @@ def test_a_worker_finds_children_that_another_program_has_ended(stage: Stage, ap
     assert state(stage) == ("Pending", "satisfied")
 
 
+@all_databases
 def test_counts_are_right_after_every_change(stage: Stage, app: Handlers) -> None:
     children = waiting_report(stage, app)
     for made in (
@@ -336,6 +338,7 @@ def failures(stage: Stage) -> list[tuple[int, int]]:
     return found + stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins")
 
 
+@all_databases
 def test_a_child_that_failed_counts_in_the_archive_and_not_when_it_is_deleted(
     stage: Stage, app: Handlers, run: Callable[..., Outcome]
 ) -> None:
@@ -349,6 +352,7 @@ def test_a_child_that_failed_counts_in_the_archive_and_not_when_it_is_deleted(
     assert failures(stage) == [(1, 1)] * 2
 
 
+@all_databases
 def test_a_comparison_finds_children_that_depend_on_other_jobs_first(stage: Stage, app: Handlers) -> None:
     (other,) = stage.enqueue(Job("other"))
 

@@ -9,6 +9,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.runtime.api.spawn import SpawnLimitError
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
 WEB = {
@@ -61,6 +62,7 @@ def test_pages_at_the_limit_of_depth_may_link_to_what_exists(stage: Stage, app: 
     assert (sorted(fetched), report.failed) == (["a", "root"], 0)
 
 
+@all_databases
 def test_a_page_whose_first_parent_failed_is_fetched_when_another_one_links_to_it(stage: Stage, app: Handlers) -> None:
     """The children of a page that is Dead fail with it unless they have started."""
     fetched = crawling(app, {"dead": ["shared", "alone"], "other": ["shared"], "shared": []}, fails="dead")

@@ -18,6 +18,7 @@ from hammerwork_cli.features.spawn.queries import failed, operations
 from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
 from hammerwork_cli.features.worker.queries import requests
 from hammerwork_cli.features.worker.queries import spawn as spawn_queries
+from tests.conftest import all_databases
 from tests.jobs import IGNORING
 from tests.runtime.conftest import Stage
 
@@ -64,6 +65,7 @@ def test_a_key_that_cannot_be_is_refused_in_a_sentence(stage: Stage, app: Handle
     assert stage.children(parent) == []
 
 
+@all_databases
 def test_the_same_job_spawned_by_many_of_a_tree_is_there_once(stage: Stage, app: Handlers) -> None:
     together, told = threading.Barrier(4), []
 
@@ -233,6 +235,7 @@ def test_a_handler_that_spawns_early_spawns_again_when_it_is_asked_to(stage: Sta
     assert sorted(row[0] for row in stage.children(parent, "status")) == ["Failed"] + ["Pending"] * 4
 
 
+@all_databases
 def test_a_request_forgets_nothing_of_what_a_recurring_job_spawned_in_its_last_run(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +261,7 @@ def test_a_request_forgets_nothing_of_what_a_recurring_job_spawned_in_its_last_r
     assert len(stage.children(parent)) == 2
 
 
+@all_databases
 def test_a_request_whose_commit_was_not_answered_is_done(stage: Stage, app: Handlers) -> None:
     (parent,) = stage.enqueue(Job("parent", {}))
     app.register_handler("parent", lambda context: [Job("child", {})])  # noqa: ARG005  always the same
@@ -280,6 +284,7 @@ def test_a_request_whose_commit_was_not_answered_is_done(stage: Stage, app: Hand
 # Enqueuing many.
 
 
+@all_databases
 def test_many_jobs_of_which_some_are_there_are_compared_one_by_one(stage: Stage) -> None:
     first, second = Job("mail", {"to": "a"}), Job("mail", {"to": "b"})
     stage.enqueue(first)
@@ -294,6 +299,7 @@ def test_many_jobs_of_which_some_are_there_are_compared_one_by_one(stage: Stage)
     assert len(stage.rows()) == 2
 
 
+@all_databases
 def test_jobs_that_wait_for_each_other_are_refused(stage: Stage) -> None:
     one, two = new_id(), new_id()
     free = Job("mail", {})

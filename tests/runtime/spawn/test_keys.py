@@ -10,7 +10,6 @@ import pytest
 
 from hammerwork_cli import Job, SpawnConfig, Worker
 from hammerwork_cli.features.job.models.new_job import new_id
-from tests.conftest import one_case_on_servers
 from tests.runtime.conftest import Stage
 
 HANDLERS = """
@@ -97,13 +96,11 @@ def work(
     request: pytest.FixtureRequest, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     """Runs jobs in threads or in processes until there is nothing more to do."""
-    if request.param == "process" and stage.database.dialect != "sqlite":
-        pytest.skip("a process has its children written by its worker")
     (tmp_path / "keyed_app.py").write_text(textwrap.dedent(HANDLERS))
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def run(*queues: str, **options: Any) -> None:
-        settings = {"drain": True, "poll_interval": 0.05, "isolation": request.param, **options}
+        settings = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "isolation": request.param, **options}
         Worker(stage.queue, "keyed_app:app", queues=queues, **settings).run()
 
     return run
@@ -144,7 +141,6 @@ def test_a_job_and_its_spawn_handler_share_their_keys_and_the_conflict_is_final(
     assert "this one is for the queue 'elsewhere'" in stage.one(parent, "error_message")
 
 
-@one_case_on_servers
 def test_an_error_of_spawning_says_what_was_spawned_before(stage: Stage, work: Callable[..., None], run: Any) -> None:
     (parent,) = stage.enqueue(Job("limited", {}).with_spawn_config(SpawnConfig(max_spawn_count=2)))
     kinds = {"no_jobs": "The spawn handler produced a value of type str as child 1, not a Job."}
@@ -186,7 +182,6 @@ def test_over_attempts_the_stored_child_stays_and_is_reported_as_it_is(stage: St
     assert "'child' that this attempt has spawned; this one is for the queue 'moved'" in other[1]
 
 
-@one_case_on_servers
 def test_a_child_that_somebody_deleted_is_not_written_again(stage: Stage, work: Callable[..., None]) -> None:
     (parent,) = stage.enqueue(Job("again"))
     work("again", max_jobs=1)

@@ -9,6 +9,7 @@ from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.features.job.queries.cron import occurrence_of
 from hammerwork_cli.features.worker.queries import spawn as spawn_queries
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 from tests.runtime.spawn.test_early_children import SOON, cancel, retry
 
@@ -90,6 +91,7 @@ def test_a_recurring_parent_that_was_cancelled_and_retried_spawns_in_each_run(st
     assert len(stage.children(parent)) == len(runs) == len(stage.operations()) == 4
 
 
+@all_databases
 def test_the_records_of_a_recurring_parent_do_not_grow_without_end_and_those_of_others_stay(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +124,7 @@ def test_the_records_of_a_recurring_parent_do_not_grow_without_end_and_those_of_
     assert records(stage, "hammerwork_spawned_children") == sorted(last)
 
 
+@all_databases
 def test_a_retry_finds_all_early_children_of_its_occurrence_whatever_a_recurring_job_spawned_meanwhile(
     stage: Stage, app: Handlers
 ) -> None:
@@ -141,6 +144,7 @@ def test_a_retry_finds_all_early_children_of_its_occurrence_whatever_a_recurring
     assert [len(stage.children(job)) for job in (once, nightly)] == [2, 2]
 
 
+@all_databases
 def test_an_error_counts_no_early_children_of_an_earlier_occurrence(stage: Stage, app: Handlers) -> None:
     fails = [False]
 

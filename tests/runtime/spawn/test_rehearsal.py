@@ -17,6 +17,7 @@ from hammerwork_cli.features.spawn.models.rehearsal import Rehearsal
 from hammerwork_cli.runtime.api.stored_jobs import stored_row
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
 from hammerwork_cli.runtime.execution.rehearsal import Rehearser, claimed
+from tests.conftest import all_databases
 from tests.database.test_examples import FINISHED
 from tests.rows import Rows
 
@@ -332,6 +333,7 @@ def test_the_examples_would_spawn_what_they_spawn(name: str) -> None:
     assert found.queue == root
 
 
+@all_databases
 def test_a_stored_job_has_its_place_its_results_and_the_limits_of_the_database(migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         rows = Rows(database)

@@ -12,6 +12,7 @@ from hammerwork_cli.features.worker.queries import ancestry, registry, requests,
 from hammerwork_cli.features.worker.queries.ancestry import Spawner
 from hammerwork_cli.features.worker.queries.registry import HeartbeatReport, Registration
 from hammerwork_cli.features.worker.queries.spawn import LostClaimError
+from tests.conftest import all_databases
 from tests.runtime.conftest import Crew, Stage, until
 
 
@@ -78,6 +79,7 @@ def test_a_job_for_which_a_request_spawns_while_it_runs_again_spawns_nothing_its
     assert crew.runs[parent.id] == 1
 
 
+@all_databases
 def test_two_workers_that_saw_the_same_request_claim_it_once(stage: Stage, app: Handlers) -> None:
     (job,) = stage.enqueue(Job("noop"))
     stage.work(app)
@@ -87,6 +89,7 @@ def test_two_workers_that_saw_the_same_request_claim_it_once(stage: Stage, app: 
     assert [found is not None for found in claimed] == [True, False]
 
 
+@all_databases
 def test_a_worker_that_has_lost_a_request_spawns_nothing_by_key_for_it(stage: Stage, app: Handlers) -> None:
     (parent,) = stage.enqueue(Job("noop"))
     stage.work(app)

@@ -1,4 +1,4 @@
-"""What a worker does when a job spawns others, on every database."""
+"""What a worker does when a job spawns others."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ from hammerwork_cli.features.worker.queries import spawn as spawn_queries
 from hammerwork_cli.features.worker.queries.ancestry import Spawner
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.features.worker.queries.spawn import LostClaimError, Operation
-from tests.conftest import one_case_on_servers
+from tests.conftest import all_databases
 from tests.runtime.conftest import PATIENCE, Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -131,7 +131,6 @@ def test_an_unknown_handler_fails_the_attempt_and_lists_those_there_are(stage: S
     assert "There is no spawn handler 'nobody'. Registered: parent." in stage.one(job, "error_message")
 
 
-@one_case_on_servers
 @pytest.mark.parametrize("config", ["7", '{"handler": 7}', '{"max_spawn_count": "many"}'])
 def test_a_configuration_that_cannot_be_is_an_error_and_spawns_nothing(
     stage: Stage, app: Handlers, config: str
@@ -181,6 +180,7 @@ def test_with_on_error_complete_the_parent_completes_and_the_failure_is_recorded
     assert "nothing to split" in error
 
 
+@all_databases
 def test_a_hook_that_fails_after_the_commit_undoes_nothing_and_is_recorded(stage: Stage, app: Handlers) -> None:
     class Loud(SpawnHandler):
         def spawn_jobs(self, context: SpawnContext) -> list[Job]:
@@ -322,6 +322,7 @@ def test_a_child_that_depends_on_another_job_waits_for_it_and_is_refused_if_that
     assert stage.children(good, "status") == [("Completed",)]
 
 
+@all_databases
 def test_the_children_of_a_generator_are_drained_before_the_transaction_and_all_written(
     stage: Stage, app: Handlers
 ) -> None:
@@ -441,6 +442,7 @@ def test_a_completed_parent_that_is_retried_does_not_spawn_again_unless_it_may(s
     assert len(asked) == 5
 
 
+@all_databases
 def test_a_request_makes_a_completed_job_spawn_again_once(stage: Stage, app: Handlers) -> None:
     spawner(app)
     spawner(app, "another", children=2)
@@ -509,6 +511,7 @@ def _batches(parent: str, now: Any) -> Any:
     return lambda: [jobs]
 
 
+@all_databases
 def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: Stage) -> None:
     job, operation, now = _claimed(stage)
     batches = _batches(job.id, now)
@@ -522,6 +525,7 @@ def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: S
     assert len(stage.operations()) == 1
 
 
+@all_databases
 def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
     other, recorded, then = _claimed(stage)
     batches = _batches(other.id, then)
@@ -540,6 +544,7 @@ def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
     assert [str(parent) for (parent,) in stage.operations("parent_id")] == [other.id]
 
 
+@all_databases
 def test_an_error_in_the_middle_of_the_children_leaves_none_and_a_parent_that_runs(stage: Stage) -> None:
     job, operation, now = _claimed(stage)
     batches = _batches(job.id, now)
@@ -554,6 +559,7 @@ def test_an_error_in_the_middle_of_the_children_leaves_none_and_a_parent_that_ru
     assert stage.one(job.id) == "Running"
 
 
+@all_databases
 def test_two_who_spawn_under_one_key_write_one_child(stage: Stage) -> None:
     import threading
 

@@ -1,10 +1,11 @@
-"""Limits hold for the whole tree, on every database: whoever sets them, for early and late children."""
+"""Limits hold for the whole tree: whoever sets them, for early and late children."""
 
 import json
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from hammerwork_cli.features.job.queries import spawn_requests
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.queries import tree
 from hammerwork_cli.features.worker.queries import ancestry
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -52,6 +54,7 @@ def test_the_roots_limits_bind_those_below_that_say_nothing_or_more(stage: Stage
     assert size(stage, root) == 6
 
 
+@all_databases
 @pytest.mark.parametrize(
     ("of_root", "of_middle", "jobs"),
     [
@@ -99,6 +102,7 @@ def test_late_children_beyond_the_trees_limit_leave_its_room_to_others_where_the
     assert error.startswith("max_descendants allows 5 jobs below the root, and this would be ")
 
 
+@all_databases
 def test_a_limit_that_comes_later_counts_who_is_there_already(stage: Stage, app: Handlers) -> None:
     @app.spawn("node")
     def late(context: SpawnContext) -> list[Job]:
@@ -150,6 +154,7 @@ def test_early_and_late_children_count_together(stage: Stage, app: Handlers) -> 
     assert [(parent, said in error) for parent, error in failed] == [(six.id, True)]
 
 
+@all_databases
 def test_many_who_spawn_at_once_stay_within_the_limit_of_their_tree(stage: Stage, app: Handlers) -> None:
     together = threading.Barrier(4)
 
@@ -211,6 +216,7 @@ def test_a_run_of_a_recurring_root_has_no_room_that_an_earlier_one_left(stage: S
     assert size(stage, root) == 1 + 2
 
 
+@all_databases
 def test_a_run_of_a_recurring_root_is_not_counted_by_the_counter_of_the_next_one(stage: Stage, app: Handlers) -> None:
     limit = SpawnConfig(max_descendants=8)
     free, limited, next_one = Job("free"), Job("limited", max_attempts=1), Job("next")
@@ -278,6 +284,7 @@ def test_a_dependent_of_a_spawned_job_is_in_its_tree(stage: Stage, app: Handlers
     assert "max_descendants allows 2" in stage.one(dependent, "error_message")
 
 
+@all_databases
 def test_jobs_that_a_rust_worker_spawned_are_a_generation_below_their_parent(stage: Stage, app: Handlers) -> None:
     grow(app, children=1)
     (root,) = stage.enqueue(Job("elsewhere", {}).with_spawn_config(SpawnConfig(max_depth=2)))
@@ -290,6 +297,7 @@ def test_jobs_that_a_rust_worker_spawned_are_a_generation_below_their_parent(sta
     assert len(stage.children(child)) == 1
 
 
+@all_databases
 def test_jobs_that_are_spawned_again_count_in_the_tree_too(stage: Stage, app: Handlers) -> None:
     @app.spawn("parent")
     def split(context: SpawnContext) -> list[Job]:
@@ -349,6 +357,7 @@ def test_branches_without_a_limit_count_once_another_one_has_it(
     assert sorted(children) == [("free", "Completed"), ("limited", "Completed"), ("limited", "Dead")]
 
 
+@all_databases
 def test_a_limit_that_comes_in_a_later_run_counts_what_that_run_spawned(stage: Stage, app: Handlers) -> None:
     unlimited, limited = Job("limb", max_attempts=1), Job("limb", max_attempts=1)
     limbs = iter([unlimited, limited.with_spawn_config(SpawnConfig(max_descendants=4))])
@@ -481,7 +490,8 @@ def test_limits_and_priorities_may_be_written_with_the_handlers(
     monkeypatch.syspath_prepend(str(tmp_path))
     tree, early, own = Job("node", {}), Job("early", {}, priority="low"), Job("node", {}, priority="background")
     lite.enqueue(tree, early, own.with_spawn_config(SpawnConfig(max_depth=1)))
-    Worker(lite.queue, f"declared_{isolation}:app", isolation=isolation, drain=True, poll_interval=0.05).run()
+    settings: Any = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "isolation": isolation}
+    Worker(lite.queue, f"declared_{isolation}:app", **settings).run()
     assert size(lite, tree) == 2 + 4
     assert size(lite, own) == 2
     assert sorted(lite.children(early, "queue_name, priority")) == [("leaf", 1), ("node", 3), ("urgent", 4)]

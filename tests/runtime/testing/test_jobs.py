@@ -30,6 +30,7 @@ from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.testing import DrainReport, Jobs, clear
+from tests.conftest import all_databases
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -378,6 +379,7 @@ def test_a_database_in_memory_needs_no_url(app: App) -> None:
     assert not path.parent.exists()
 
 
+@all_databases
 def test_a_database_without_tables_gets_them_and_is_empty_again(url: str, app: App) -> None:
     for _ in range(2):
         with Jobs(url) as jobs:
@@ -392,6 +394,7 @@ def test_a_database_without_tables_gets_them_and_is_empty_again(url: str, app: A
         )
 
 
+@all_databases
 def test_a_database_with_a_job_that_no_test_wrote_is_refused_and_keeps_it(migrated_url: str) -> None:
     with Queue(migrated_url) as queue:
         kept = queue.enqueue(Job("mail"))
@@ -410,6 +413,7 @@ def test_a_database_that_workers_serve_is_refused_although_it_has_no_job(lite_ur
         assert [*duties.times(database)] == ["workflows"]
 
 
+@all_databases
 def test_the_leftovers_of_a_killed_test_is_deleted_only_by_word(migrated_url: str) -> None:
     code = f"""
 import os
@@ -430,6 +434,7 @@ os._exit(9)
         assert jobs.enqueued() == []
 
 
+@all_databases
 def test_a_test_waits_for_another_one_that_has_the_database(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Jobs(migrated_url)
     first.queue.enqueue(Job("mail"))

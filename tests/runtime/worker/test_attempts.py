@@ -15,6 +15,7 @@ from hammerwork_cli.features.job.queries import attempts
 from hammerwork_cli.features.worker.queries import claim, finish, registry
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
 Run = Callable[..., Any]
@@ -39,6 +40,7 @@ def soon(stage: Stage) -> datetime:
     return stage.database.now() + timedelta(seconds=1)
 
 
+@all_databases
 def test_an_attempt_that_fails_is_remembered_and_one_that_completes_is_not(stage: Stage, app: Handlers) -> None:
     @app.job("shaky", retry=SOON)
     def shaky(job: Job) -> None:
@@ -61,6 +63,7 @@ def test_an_attempt_that_fails_is_remembered_and_one_that_completes_is_not(stage
     assert (last.worker, last.worker_id) == ("w-1", registry.listed(stage.database)[0].id)
 
 
+@all_databases
 def test_every_way_to_end_an_attempt_but_completion_has_its_word(stage: Stage) -> None:
     jobs = stage.enqueue(
         *(Job("noop", id=f"{number:08x}-0000-4000-8000-000000000000") for number in range(len(AttemptEnd)))
@@ -85,6 +88,7 @@ def test_every_way_to_end_an_attempt_but_completion_has_its_word(stage: Stage) -
     }
 
 
+@all_databases
 def test_a_recurring_job_is_remembered_for_the_occurrences_that_failed(stage: Stage) -> None:
     stage.enqueue(Job("noop"))
     (job,) = stage.enqueue(Job("noop", id=WORKER))
@@ -97,6 +101,7 @@ def test_a_recurring_job_is_remembered_for_the_occurrences_that_failed(stage: St
     assert told(stage, job) == [(1, "failed", "broken")]
 
 
+@all_databases
 def test_a_worker_that_lost_its_claim_leaves_that_alone_in_the_history(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop"))
     now = soon(stage)
@@ -107,6 +112,7 @@ def test_a_worker_that_lost_its_claim_leaves_that_alone_in_the_history(stage: St
     assert told(stage, job) == [(1, "lost", finish.TAKEN)]
 
 
+@all_databases
 def test_jobs_that_are_given_back_unrun_leave_nothing_in_the_history(stage: Stage) -> None:
     known, unknown = stage.enqueue(Job("noop"), Job("noop"))
     now = soon(stage)
@@ -116,6 +122,7 @@ def test_jobs_that_are_given_back_unrun_leave_nothing_in_the_history(stage: Stag
     assert (history(stage, known), history(stage, unknown)) == ([], [])
 
 
+@all_databases
 def test_the_attempts_of_a_lost_worker_are_remembered_as_lost(stage: Stage) -> None:
     again, last = stage.enqueue(Job("noop"), Job("noop", max_attempts=1))
     daily = stage.enqueue(Job("noop", max_attempts=1).with_cron("@daily"))[0]
@@ -143,6 +150,7 @@ def test_the_attempts_of_a_lost_worker_are_remembered_as_lost(stage: Stage) -> N
     assert told(stage, again) == [(1, "lost", error)]
 
 
+@all_databases
 def test_a_job_keeps_its_newest_attempts_and_takes_none_from_others(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +178,7 @@ def test_a_job_keeps_its_newest_attempts_and_takes_none_from_others(
     assert told(stage, other) == [(2, "failed", "error 2"), (3, "failed", "error 3"), (4, "of_later", "error 4")]
 
 
+@all_databases
 def test_the_middle_is_cut_out_of_a_long_error(stage: Stage, app: Handlers) -> None:
     @app.job("bad")
     def bad(job: Job) -> None:
@@ -186,6 +195,7 @@ def test_the_middle_is_cut_out_of_a_long_error(stage: Stage, app: Handlers) -> N
     assert len(stage.one(job, "error_message").encode()) > LONGEST_ERROR
 
 
+@all_databases
 def test_many_long_errors_are_written_in_statements_that_the_server_takes(stage: Stage) -> None:
     jobs = stage.enqueue(*(Job("noop", max_attempts=1) for _ in range(60)))
     now = soon(stage)

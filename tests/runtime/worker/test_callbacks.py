@@ -26,7 +26,7 @@ from hammerwork_cli.features.callbacks.queries import callbacks_of
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.runtime.worker.upkeep import endings
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.worker.test_upkeep import keepers
 
@@ -144,9 +144,8 @@ class World:
 
     def _end(self, database: Database, job: Any, tag: str, fails: bool) -> None:
         status, column = ("Dead", "failed_at") if fails else ("Completed", "completed_at")
-        database._execute(
-            f"UPDATE hammerwork_jobs SET status = '{status}', {column} = created_at WHERE id = '{job}'", []
-        )
+        at = f"{now():%Y-%m-%dT%H:%M:%S.%f}{'' if database.dialect == 'mysql' else 'Z'}"
+        database._execute(f"UPDATE hammerwork_jobs SET status = '{status}', {column} = '{at}' WHERE id = '{job}'", [])
         if tag.startswith("tree") and not fails and len(self.states(database, tag)) < 12:
             children = [Job("work", correlation_id=tag).depends_on(str(job))._new_job(now()) for _ in range(2)]
             for child in children:
@@ -158,6 +157,7 @@ class World:
         assert not self.errors, self.errors
 
 
+@all_databases
 def test_each_callback_is_enqueued_once_and_none_early_whoever_dies(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,6 +390,7 @@ def test_a_callback_that_loses_to_another_transaction_comes_a_second_later(
     assert [fired.id for fired, _ in callbacks.look(lite.database, [callback], now)] == [callback.id]
 
 
+@all_databases
 def test_callbacks_that_are_done_are_forgotten(stage: Stage) -> None:
     done = stage.queue.enqueue_batch("x", [Job("a")], on_complete=Job("b"), on_success=Job("b"), on_failure=Job("b"))
     stage.execute(f"UPDATE hammerwork_jobs SET status = 'Failed' WHERE batch_id = '{done.id}'")

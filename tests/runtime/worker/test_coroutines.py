@@ -14,7 +14,6 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, Worker
 from hammerwork_cli.runtime.api.around import makes_coroutines
 from hammerwork_cli.runtime.execution import event_loop
-from tests.conftest import one_case_on_servers
 from tests.runtime.conftest import Stage, until
 
 AT_ONCE = RetryStrategy.fixed(timedelta(0))
@@ -154,7 +153,6 @@ def test_jobs_that_follow_one_that_blocks_the_loop_run_in_another_loop_at_their_
         released.set()
 
 
-@one_case_on_servers
 @pytest.mark.parametrize("now", [True, False])
 def test_a_worker_that_stops_while_coroutines_sleep_gives_back_or_waits(stage: Stage, app: Handlers, now: bool) -> None:
     begun, go_on, before = threading.Semaphore(0), threading.Event(), slots()

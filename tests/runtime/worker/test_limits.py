@@ -18,6 +18,7 @@ from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import claim, limits
 from hammerwork_cli.features.worker.queries.claim import ClaimedBatch
 from hammerwork_cli.runtime.worker import claimer
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage, until
 
 WORKER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -82,6 +83,7 @@ def most_within(stage: Stage, period: float) -> int:
 # Concurrency.
 
 
+@all_databases
 def test_no_more_jobs_run_at_once_than_their_queue_may_over_all_workers(stage: Stage, app: Handlers) -> None:
     handled = Handled(app, "api", "mail", seconds=0.01)
     stage.queue.limit("api", concurrency=3)
@@ -113,6 +115,7 @@ def _claim_and_hang(url: str) -> None:
     time.sleep(600)
 
 
+@all_databases
 def test_jobs_of_a_limited_queue_are_not_claimed_ahead(stage: Stage) -> None:
     stage.queue.limit("api", concurrency=50)
     stage.enqueue(*(Job("api") for _ in range(9)))
@@ -161,6 +164,7 @@ def test_a_worker_hears_soon_that_a_limit_was_removed(stage: Stage, app: Handler
 # Rates.
 
 
+@all_databases
 def test_never_more_jobs_start_within_a_period_than_the_rate(stage: Stage, app: Handlers) -> None:
     Handled(app, "api")
     stage.queue.limit("api", rate="6/400ms")
@@ -181,6 +185,7 @@ def test_a_start_counts_for_a_whole_period_and_hardly_longer(rate: str) -> None:
         assert timedelta(0) <= over <= parsed.period / 99 + timedelta(milliseconds=1)
 
 
+@all_databases
 def test_a_claim_that_read_the_clock_before_another_one_counts_its_starts(stage: Stage) -> None:
     stage.enqueue(*(Job("api") for _ in range(20)))
     stage.queue.limit("api", rate="4/s")
@@ -191,6 +196,7 @@ def test_a_claim_that_read_the_clock_before_another_one_counts_its_starts(stage:
     assert sum(jobs for _, jobs in found[limits.SHARED]) == 4
 
 
+@all_databases
 def test_starts_are_counted_over_a_change_of_the_rate(stage: Stage) -> None:
     stage.enqueue(*(Job("api") for _ in range(20)))
     stage.queue.limit("api", rate="4/h")
@@ -204,6 +210,7 @@ def test_starts_are_counted_over_a_change_of_the_rate(stage: Stage) -> None:
     assert len(claimed(stage)) == 0
 
 
+@all_databases
 def test_starts_that_a_clock_ahead_has_recorded_do_not_count(stage: Stage) -> None:
     stage.enqueue(*(Job("api", {"tenant": "a"}) for _ in range(20)))
     for by in (None, "tenant"):
@@ -217,6 +224,7 @@ def test_starts_that_a_clock_ahead_has_recorded_do_not_count(stage: Stage) -> No
         assert len(claimed(stage)) == 4
 
 
+@all_databases
 def test_two_claims_never_count_at_the_same_time(stage: Stage) -> None:
     stage.queue.limit("api", rate="9/h", concurrency=4)
     stage.enqueue(*(Job("api") for _ in range(90)))
@@ -243,6 +251,7 @@ def test_two_claims_never_count_at_the_same_time(stage: Stage) -> None:
 # Values of payloads.
 
 
+@all_databases
 def test_each_value_of_a_key_has_its_own_limit(stage: Stage) -> None:
     stage.queue.limit("api", concurrency=2, rate="3/h", per="tenant")
     stage.enqueue(*of_tenants("aaaaaabbbbbbc"))
@@ -254,12 +263,14 @@ def test_each_value_of_a_key_has_its_own_limit(stage: Stage) -> None:
     assert wait_of(batch) > 3500
 
 
+@all_databases
 def test_many_jobs_of_one_value_do_not_keep_the_others_from_starting(stage: Stage) -> None:
     stage.queue.limit("api", concurrency=1, per="tenant")
     stage.enqueue(*of_tenants("a" * 300 + "b" * 300 + "cd"))
     assert list(tenants(claimed(stage, slots=3), stage).values()) == [1, 1, 1]
 
 
+@all_databases
 def test_a_claim_that_may_not_look_behind_jobs_without_room_leaves_the_others(stage: Stage) -> None:
     stage.queue.limit("api", rate="1/h", per="tenant")
     stage.enqueue(*of_tenants("a" * 200), Job("api", {"tenant": "b"}, priority="low"))
@@ -294,6 +305,7 @@ def test_a_worker_does_something_else_for_longer_than_it_looks_behind_jobs_witho
     assert looks.count(True) == 1
 
 
+@all_databases
 def test_a_key_may_lie_within_another_and_have_any_value(stage: Stage) -> None:
     stage.queue.limit("api", concurrency=1, per="customer.id")
     values = ["a", "a ", "A", "ä", 5, 5.5, True, None, "", ["x"], {"y": 1}, "'; DROP TABLE x", "\u202e", "x" * 5000]

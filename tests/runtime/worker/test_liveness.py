@@ -25,7 +25,7 @@ from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker import assembly, claimer, heartbeat, keeper, loop, worker
 from hammerwork_cli.runtime.worker.listener import Listener
-from tests.conftest import ROOT
+from tests.conftest import ROOT, all_databases
 from tests.runtime.conftest import Crew, Stage, until
 
 LEASE = 2.0
@@ -46,6 +46,7 @@ def dead_worker(stage: Stage, queue: str, *jobs: Job, name: str = "dead") -> str
     return worker
 
 
+@all_databases
 def test_a_worker_that_has_just_started_judges_nobody_before_a_lease_is_over(stage: Stage, crew: Crew) -> None:
     job = Job("counted")
     dead = dead_worker(stage, "counted", job)
@@ -58,6 +59,7 @@ def test_a_worker_that_has_just_started_judges_nobody_before_a_lease_is_over(sta
     until(lambda: stage.one(job, "status, claim_losses") == ("Completed", 1))
 
 
+@all_databases
 def test_jobs_of_the_dead_come_back_though_their_last_heartbeat_lies_in_the_future(stage: Stage, crew: Crew) -> None:
     """Somebody put the server's clock back."""
     dead = dead_worker(stage, "counted", job := Job("counted"))
@@ -67,6 +69,7 @@ def test_jobs_of_the_dead_come_back_though_their_last_heartbeat_lies_in_the_futu
     until(lambda: stage.one(job, "status, claim_losses") == ("Completed", 1))
 
 
+@all_databases
 def test_forgotten_changes_come_back_within_a_lease_and_joins_are_released(stage: Stage, crew: Crew) -> None:
     """A fail-over lost a completion and the claim's answer is of a time that is no more."""
     done, claimed = stage.enqueue(Job("counted"), Job("elsewhere"))

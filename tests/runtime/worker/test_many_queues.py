@@ -18,7 +18,7 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.worker import claimer as claimer_module
 from hammerwork_cli.runtime.worker.claimer import Claimer
-from tests.conftest import one_case_on_servers
+from tests.conftest import all_databases
 from tests.runtime.conftest import PATIENCE, Stage, until
 from tests.worker_context import worker_context
 
@@ -47,6 +47,7 @@ def waiting(claimer: Claimer) -> list[str]:
     return [job.queue_name for job in claimer._slots.withdraw()]
 
 
+@all_databases
 def test_a_look_at_thousands_of_idle_queues_is_one_statement(stage: Stage) -> None:
     claimer = claimer_of(stage)
     stage.connections.run(lambda database: database.tags)
@@ -67,6 +68,7 @@ def test_it_looks_at_all_queues_as_soon_as_it_may_after_somebody_has_called_it(l
     assert waiting(claimer) == ["q7"]
 
 
+@all_databases
 def test_only_queues_with_jobs_are_asked(stage: Stage) -> None:
     stage.enqueue(Job("q7"), Job("q2999"), Job("elsewhere"))
     queues.pause(stage.database, "q2999", by="me", now=stage.database.now())
@@ -76,6 +78,7 @@ def test_only_queues_with_jobs_are_asked(stage: Stage) -> None:
     assert waiting(claimer) == ["q7"]
 
 
+@all_databases
 def test_while_a_queue_waits_for_a_slot_nothing_is_asked(stage: Stage) -> None:
     stage.enqueue(Job("q1"), Job("q1"), Job("q2"))
     claimer = claimer_of(stage, 1)
@@ -86,6 +89,7 @@ def test_while_a_queue_waits_for_a_slot_nothing_is_asked(stage: Stage) -> None:
     assert claimer.full
 
 
+@all_databases
 def test_a_queue_of_which_it_heard_is_asked_at_once_and_alone(stage: Stage) -> None:
     claimer = claimer_of(stage)
     claimer.fetch()
@@ -115,6 +119,7 @@ def test_a_queue_without_end_leaves_the_others_their_turns(stage: Stage) -> None
     assert taken.count("q0") >= 8
 
 
+@all_databases
 def test_a_claim_that_ran_out_of_time_goes_on_at_once_also_if_it_found_nothing_yet(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +167,7 @@ def test_a_worker_of_thousands_of_queues_starts_a_job_and_stops_soon(stage: Stag
     assert time.monotonic() - began < PATIENCE / 4
 
 
+@all_databases
 def test_jobs_that_are_due_later_are_counted_in_the_queues_that_have_some(stage: Stage) -> None:
     stage.enqueue(
         *(Job("q9", delay=timedelta(hours=1)) for _ in range(3)), Job("q8", delay=timedelta(hours=1)), Job("q7")
@@ -174,7 +180,6 @@ def test_jobs_that_are_due_later_are_counted_in_the_queues_that_have_some(stage:
     assert claim.with_jobs(stage.database, (), before=now) == []
 
 
-@one_case_on_servers
 @pytest.mark.parametrize(("weighted", "seconds"), [(False, 0.1), (True, 0.1), (True, -1.0)])
 def test_a_queue_whose_jobs_need_a_free_slot_gets_one_beside_a_queue_that_never_ends(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, weighted: bool, seconds: float

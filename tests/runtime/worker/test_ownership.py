@@ -20,7 +20,7 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution import finisher
 from hammerwork_cli.runtime.host.logs import named
 from hammerwork_cli.runtime.worker import claimer
-from tests.conftest import on_servers
+from tests.conftest import all_databases, on_servers
 from tests.runtime.conftest import Crew, Stage, until
 from tests.rust_worker import RustWorker
 
@@ -43,6 +43,7 @@ class Spawning(SpawnHandler):
         self.told.append(result.parent_id)
 
 
+@all_databases
 def test_a_parent_that_others_change_while_it_spawns_has_no_children_and_reports_none(
     stage: Stage, crew: Crew, run: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -76,12 +77,14 @@ def test_a_parent_that_others_change_while_it_spawns_has_no_children_and_reports
         assert f"Job {job.id} (parent) was taken from this worker while it ran: it spawned nothing." in said
 
 
+@all_databases
 def test_by_weight_a_priority_that_nobody_knows_is_claimed_too(stage: Stage, app: Handlers) -> None:
     jobs = stage.enqueue(Job("noop"), Job("noop"))
     stage.execute(f"UPDATE hammerwork_jobs SET priority = 7 WHERE id = '{jobs[0].id}'")
     assert stage.work(app, weighted=True).completed == 2
 
 
+@all_databases
 def test_no_occurrence_of_a_recurring_job_runs_twice_when_the_server_puts_its_clock_back(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +107,7 @@ def test_no_occurrence_of_a_recurring_job_runs_twice_when_the_server_puts_its_cl
     assert stage.timestamp(job, "scheduled_at") > first
 
 
+@all_databases
 def test_a_last_attempt_after_a_loss_is_not_claimed_without_a_free_slot(stage: Stage) -> None:
     lost, neighbour = Job("noop").with_max_attempts(2), Job("noop")
     stage.enqueue(lost, neighbour)
@@ -115,6 +119,7 @@ def test_a_last_attempt_after_a_loss_is_not_claimed_without_a_free_slot(stage: S
     assert [job.id for job in claim_queries.claim(stage.database, "noop", slots=1, **options)] == [lost.id]
 
 
+@all_databases
 def test_a_count_at_the_end_of_its_integer_stops_no_neighbour(
     stage: Stage, app: Handlers, new_database: Callable[..., str]
 ) -> None:

@@ -17,7 +17,7 @@ from hammerwork_cli.features.tree import progress
 from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.features.tree.queries.progress import reported
 from hammerwork_cli.features.worker.queries import registry
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.runtime.conftest import Crew, Stage, until
 
 Look = Callable[..., dict[str, Any]]
@@ -63,6 +63,7 @@ def test_everything_that_shows_a_running_job_shows_how_far_it_is(
     until(lambda: not reported(crew.stage.database))
 
 
+@all_databases
 def test_a_retried_job_has_not_come_as_far_as_its_last_attempt(crew: Crew, look: Look) -> None:
     async def fails_first(job: Job, context: SpawnContext) -> None:
         if job.attempts == 1:
@@ -81,6 +82,7 @@ def test_a_retried_job_has_not_come_as_far_as_its_last_attempt(crew: Crew, look:
     assert look("spawn", "tree", job.id, "--format", "json")["nodes"][0]["progress"] is None
 
 
+@all_databases
 def test_a_worker_takes_what_nodes_have_left_for_it_and_forgets_that_of_other_jobs(stage: Stage) -> None:
     database, (mine, other), jobs = stage.database, (new_id(), new_id()), [new_id() for _ in range(3)]
     for share in (0.1, 0.2):

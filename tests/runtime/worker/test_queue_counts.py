@@ -15,6 +15,7 @@ from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.models.counts import MOST_QUEUES, QueueCounts, read_counts, written_counts
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.faults import Progress
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -32,6 +33,7 @@ def counters(stage: Stage) -> dict[str, float]:
     return found
 
 
+@all_databases
 def test_ends_and_run_times_of_each_queue_are_counted_and_outlive_the_jobs(stage: Stage) -> None:
     app = Handlers()
 
@@ -84,6 +86,7 @@ def test_counts_are_read_as_they_were_written() -> None:
     assert read_counts(written_counts(counts)) == counts
 
 
+@all_databases
 def test_the_verdict_is_measured(migrated_url: str, run: Callable[..., Any]) -> None:
     lines = run("monitor", "metrics", "--format", "prometheus", url=migrated_url).stdout.splitlines()
     assert "hammerwork_health 2.0" in lines  # no worker runs

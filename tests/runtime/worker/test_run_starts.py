@@ -10,6 +10,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.core.values import Timestamp, timestamp
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
 JOBS, SECONDS, LONG = 80, 0.005, (20, 40, 60)
@@ -95,6 +96,7 @@ def quantile(exposition: str) -> float:
     return float(line.rpartition(" ")[2])
 
 
+@all_databases
 def test_a_job_that_fails_keeps_the_start_of_its_handler(stage: Stage) -> None:
     app = Handlers()
 
@@ -108,6 +110,7 @@ def test_a_job_that_fails_keeps_the_start_of_its_handler(stage: Stage) -> None:
     assert TOLERANCE < between(stage.one(job, "run_started_at"), stage.one(job, "failed_at")) < 3 * TOLERANCE
 
 
+@all_databases
 def test_the_start_of_an_earlier_attempt_is_not_taken_for_that_of_the_last_one(
     stage: Stage, run: Callable[..., Any]
 ) -> None:

@@ -13,12 +13,14 @@ from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import finish
 from hammerwork_cli.runtime.execution import finisher, slots
 from hammerwork_cli.runtime.worker import claimer
+from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
 MEGABYTES = 3_000_000
 TEXTS = {"ascii": "x" * MEGABYTES, "other": "€" * (MEGABYTES // 3)}
 
 
+@all_databases
 def test_names_results_and_errors_of_megabytes_cost_no_neighbour(stage: Stage, app: Handlers) -> None:
     text = TEXTS["ascii"]
 
@@ -125,6 +127,7 @@ TAKEN = {
 """What has no limit there."""
 
 
+@all_databases
 @pytest.mark.parametrize("column", TOO_LONG)
 def test_a_value_that_is_longer_than_its_column_is_refused_when_the_job_is_enqueued(stage: Stage, column: str) -> None:
     long = TOO_LONG[column](Job("noop"))
@@ -139,6 +142,7 @@ def test_a_value_that_is_longer_than_its_column_is_refused_when_the_job_is_enque
     assert len(stage.rows()) == (2 if taken else 0)
 
 
+@all_databases
 def test_a_child_with_a_value_that_is_longer_than_its_column_fails_its_parent_once(stage: Stage, app: Handlers) -> None:
     app.register_handler("late", lambda context: [TOO_LONG[context.parent_job.payload](Job("noop"))])
 
@@ -184,6 +188,7 @@ def test_of_a_batch_a_server_refuses_only_what_it_cannot_hold(
     assert found == [("Completed", 1), ("Dead", 1), ("Completed", 1), ("Dead", 1), ("Completed", 1), ("Dead", 1)]
 
 
+@all_databases
 def test_a_timeout_that_is_none_or_longer_than_any_time_limits_nothing(stage: Stage, app: Handlers) -> None:
     app.register_job("sync", lambda job: "went on")  # noqa: ARG005
 

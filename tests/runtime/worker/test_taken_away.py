@@ -15,7 +15,7 @@ from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Delete, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.host.logs import named
-from tests.conftest import one_case_on_servers
+from tests.conftest import all_databases
 from tests.runtime.conftest import PATIENCE, Stage, until
 
 BEATS = 5
@@ -66,7 +66,6 @@ SAID = {
 }
 
 
-@one_case_on_servers
 @pytest.mark.parametrize("how", SAID)
 def test_a_coroutine_whose_job_is_taken_away_is_cancelled_and_its_slot_free(
     stage: Stage, app: Handlers, beginning: Callable[..., None], caplog: pytest.LogCaptureFixture, how: str
@@ -103,6 +102,7 @@ def test_a_coroutine_whose_job_is_taken_away_is_cancelled_and_its_slot_free(
     assert "another worker" not in caplog.text
 
 
+@all_databases
 def test_a_job_that_is_retried_while_it_runs_runs_once_at_a_time(
     stage: Stage, app: Handlers, beginning: Callable[..., None]
 ) -> None:

@@ -10,7 +10,6 @@ import pytest
 from hammerwork_cli import Handlers, Job, SpawnContext, Worker
 from hammerwork_cli.features.worker.queries import spawn
 from hammerwork_cli.runtime.worker import loop
-from tests.conftest import one_case_on_servers
 from tests.runtime.conftest import Crew, Stage, until
 
 LEASE = 1.0
@@ -59,7 +58,6 @@ def test_a_job_whose_completion_is_refused_is_dead_after_a_lease_in_a_worker_tha
     assert stage.children(jobs[1]) == []
 
 
-@one_case_on_servers
 @pytest.mark.parametrize("way", ["drain", "max_jobs", "stop", "queue.stop"])
 def test_a_worker_whose_outcomes_are_all_refused_ends_after_a_lease_and_says_what_it_left(
     stage: Stage, spawning: Handlers, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, way: str
@@ -115,7 +113,6 @@ def test_a_server_that_refuses_everything_for_longer_than_a_lease_fails_no_job_a
     assert [crew.runs[job.id] for job in jobs] == [1, 1]
 
 
-@one_case_on_servers
 @pytest.mark.parametrize(("way", "slow"), [("drain", "the transaction"), ("stop", "the hook after it")])
 def test_a_spawn_that_takes_longer_than_an_outcome_may_be_refused_is_waited_for(
     stage: Stage, app: Handlers, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, way: str, slow: str

@@ -29,7 +29,7 @@ from hammerwork_cli.runtime.worker.turns import Turn
 from hammerwork_cli.runtime.worker.upkeep.endings import Endings
 from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
 from tests import surroundings
-from tests.conftest import ROOT, unavailable
+from tests.conftest import ROOT, all_databases, unavailable
 from tests.forks import Fork
 from tests.runtime.conftest import PATIENCE, Crew, Stage, until
 from tests.servers import ServerMissingError
@@ -87,6 +87,7 @@ def keeper(url: str, clock: Clock) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+@all_databases
 def test_workers_that_are_killed_again_and_again_make_one_job_for_each_due_time(stage: Stage) -> None:
     schedule = add(stage)
     with keepers(stage.url) as replace:
@@ -204,6 +205,7 @@ def test_a_clock_that_is_put_forward_deletes_no_history(lite: Stage, monkeypatch
     assert tidy() == [1, 0]  # the last run stays
 
 
+@all_databases
 def test_a_callback_that_a_wrong_clock_put_off_waits_for_no_other(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

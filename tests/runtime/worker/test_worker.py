@@ -1,4 +1,4 @@
-"""What a worker does to the jobs that it runs, on every database."""
+"""What a worker does to the jobs that it runs."""
 
 import contextlib
 import json
@@ -20,6 +20,7 @@ from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.worker.queries import claim, finish, registry
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.worker.claimer import priorities
+from tests.conftest import all_databases
 from tests.jobs import IGNORING
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
@@ -28,6 +29,7 @@ from tests.rust3.migrations import Migrator
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
 
 
+@all_databases
 def test_a_job_is_run_and_its_result_stored(stage: Stage, app: Handlers) -> None:
     seen = []
 
@@ -47,6 +49,7 @@ def test_a_job_is_run_and_its_result_stored(stage: Stage, app: Handlers) -> None
     assert stage.timestamp(job, "result_expires_at") - stage.timestamp(job, "result_stored_at") == timedelta(hours=2)
 
 
+@all_databases
 def test_no_thread_of_a_worker_keeps_its_process_from_ending(stage: Stage, app: Handlers) -> None:
     threads: list[threading.Thread] = []
     app.register_job("look", lambda _: threads.extend(threading.enumerate()))
@@ -57,12 +60,14 @@ def test_no_thread_of_a_worker_keeps_its_process_from_ending(stage: Stage, app: 
     assert all(own.values()), own
 
 
+@all_databases
 def test_a_handler_that_returns_nothing_has_no_result(stage: Stage, app: Handlers) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     stage.work(app)
     assert stage.one(job, "status, result_data, result_stored_at") == ("Completed", None, None)
 
 
+@all_databases
 def test_a_failed_attempt_comes_back_and_the_last_one_is_dead_with_its_traceback(stage: Stage, app: Handlers) -> None:
     tries = []
 
@@ -112,6 +117,7 @@ def test_a_traceback_begins_in_the_code_of_its_author_wherever_that_runs(lite: S
         assert not any("hammerwork_cli" in line for line in lines), lines
 
 
+@all_databases
 def test_a_retried_job_waits_as_its_own_strategy_says(stage: Stage, app: Handlers) -> None:
     @app.job("bad", retry=SOON)
     def bad(job: Job) -> None:
@@ -124,6 +130,7 @@ def test_a_retried_job_waits_as_its_own_strategy_says(stage: Stage, app: Handler
     assert stage.one(job, "started_at") is None
 
 
+@all_databases
 def test_a_success_forgets_the_error_of_the_attempt_before(stage: Stage, app: Handlers) -> None:
     @app.job("second", retry=SOON)
     def second(job: Job) -> None:
@@ -135,6 +142,7 @@ def test_a_success_forgets_the_error_of_the_attempt_before(stage: Stage, app: Ha
     assert stage.one(job, "status, attempts, error_message") == ("Completed", 2, None)
 
 
+@all_databases
 def test_a_job_that_takes_too_long_is_timed_out_and_what_it_does_later_is_not_written(
     stage: Stage, app: Handlers
 ) -> None:
@@ -211,6 +219,7 @@ def test_a_job_without_a_handler_is_tried_again_where_others_spawn(
     assert "only jobs that name a spawn handler run; others fail" in caplog.text
 
 
+@all_databases
 def test_a_value_that_the_database_refuses_fails_the_job_and_says_why(stage: Stage, app: Handlers) -> None:
     deep: object = 1
     for _ in range(200):
@@ -243,6 +252,7 @@ def test_a_value_that_the_database_refuses_fails_the_job_and_says_why(stage: Sta
     assert 50_000 < len(error.encode()) <= 60_000
 
 
+@all_databases
 def test_a_result_larger_than_its_job_allows_fails_the_attempt(stage: Stage, app: Handlers) -> None:
     @app.job("big")
     def big(job: Job) -> str:
@@ -254,6 +264,7 @@ def test_a_result_larger_than_its_job_allows_fails_the_attempt(stage: Stage, app
     assert "102 bytes" in stage.one(job, "error_message")
 
 
+@all_databases
 def test_a_recurring_job_comes_back_whether_it_succeeds_or_dies(stage: Stage, app: Handlers) -> None:
     ran = []
 
@@ -322,6 +333,7 @@ def test_urgent_jobs_come_first_and_by_weight_the_others_come_too(stage: Stage, 
     assert sorted(order) == sorted(priorities)
 
 
+@all_databases
 def test_by_weight_a_low_job_runs_before_a_flood_of_urgent_ones_has_ended(stage: Stage) -> None:
     stage.enqueue(
         *(Job("flood", {}, priority=JobPriority.CRITICAL) for _ in range(400)),
@@ -352,6 +364,7 @@ def test_several_queues_are_served_in_turn(stage: Stage, app: Handlers) -> None:
     assert set(order[:25]) == {"a", "b"}
 
 
+@all_databases
 def test_many_workers_take_each_job_once(stage: Stage) -> None:
     counts: dict[str, int] = {}
     lock = threading.Lock()
@@ -377,6 +390,7 @@ def test_many_workers_take_each_job_once(stage: Stage) -> None:
     assert set(stage.status(*jobs)) == {"Completed"}
 
 
+@all_databases
 def test_a_worker_that_lost_its_claim_writes_nothing(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
@@ -399,6 +413,7 @@ def _at(end: AttemptEnd, now: datetime) -> datetime | None:
     return now if end == AttemptEnd.RETRY else None
 
 
+@all_databases
 def test_a_worker_does_not_own_a_job_that_a_rust_worker_took_over_though_its_token_is_on_it(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
@@ -410,6 +425,7 @@ def test_a_worker_does_not_own_a_job_that_a_rust_worker_took_over_though_its_tok
     assert stage.one(job) == "Running"
 
 
+@all_databases
 def test_a_completion_that_is_written_twice_is_one(stage: Stage) -> None:
     stage.enqueue(Job("noop", {}), Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
@@ -421,6 +437,7 @@ def test_a_completion_that_is_written_twice_is_one(stage: Stage) -> None:
         assert not report.lost
 
 
+@all_databases
 def test_jobs_of_a_lost_worker_come_back_alone_and_the_last_attempt_is_dead(stage: Stage) -> None:
     fresh, last = stage.enqueue(Job("noop", {}), Job("noop", {}).with_max_attempts(1))
     child = stage.enqueue(Job("noop", {}).depends_on(last))[0]
@@ -441,6 +458,7 @@ def test_jobs_of_a_lost_worker_come_back_alone_and_the_last_attempt_is_dead(stag
     assert [job.id for job in again] == [fresh.id]
 
 
+@all_databases
 def test_a_recurring_job_comes_back_though_its_last_attempt_was_lost_with_its_worker(
     stage: Stage, app: Handlers
 ) -> None:
@@ -472,6 +490,7 @@ def test_a_recurring_job_comes_back_though_its_last_attempt_was_lost_with_its_wo
     assert stage.one(daily, "status, error_message, claim_losses") == ("Pending", None, None)
 
 
+@all_databases
 def test_a_recurring_job_whose_next_run_cannot_be_stored_costs_its_neighbours_nothing_when_their_worker_is_lost(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -485,6 +504,7 @@ def test_a_recurring_job_whose_next_run_cannot_be_stored_costs_its_neighbours_no
     assert stage.status(beyond, neighbour) == ["Dead", "Pending"]
 
 
+@all_databases
 def test_a_recurring_job_that_loses_its_worker_with_a_batch_uses_up_its_attempts_alone_and_comes_back(
     stage: Stage,
 ) -> None:
@@ -516,6 +536,7 @@ def _register(stage: Stage, worker: str, lease: float = 0.1) -> None:
     )
 
 
+@all_databases
 def test_a_worker_that_begins_forgets_those_that_ended_more_than_a_week_ago_and_hold_nothing(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -547,6 +568,7 @@ def test_a_worker_that_begins_forgets_those_that_ended_more_than_a_week_ago_and_
     assert forget() == [0, 1, 2]
 
 
+@all_databases
 def test_a_job_that_was_claimed_and_not_begun_gets_its_attempt_back(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
@@ -556,6 +578,7 @@ def test_a_job_that_was_claimed_and_not_begun_gets_its_attempt_back(stage: Stage
     assert stage.one(job, "status, attempts, claim_token") == ("Pending", 0, None)
 
 
+@all_databases
 def test_a_last_attempt_is_claimed_only_for_a_free_slot(stage: Stage) -> None:
     stage.enqueue(*(Job("noop", {}).with_max_attempts(1) for _ in range(5)))
     now = stage.database.now() + timedelta(seconds=1)
@@ -563,6 +586,7 @@ def test_a_last_attempt_is_claimed_only_for_a_free_slot(stage: Stage) -> None:
     assert len(claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=5, slots=2)) == 2
 
 
+@all_databases
 def test_jobs_that_other_programs_left_waiting_are_released(stage: Stage, app: Handlers) -> None:
     parent, child = Job("noop", {}), Job("noop", {})
     stage.enqueue(parent, child.depends_on(parent))
@@ -577,6 +601,7 @@ def test_jobs_that_other_programs_left_waiting_are_released(stage: Stage, app: H
     assert stage.one(child) == "Completed"
 
 
+@all_databases
 def test_a_join_is_released_by_the_last_of_its_parents_and_chains_run_in_order(stage: Stage, app: Handlers) -> None:
     order = []
 
@@ -593,6 +618,7 @@ def test_a_join_is_released_by_the_last_of_its_parents_and_chains_run_in_order(s
     assert order[2:] == [3, 4]
 
 
+@all_databases
 def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
     pairs = [(Job("side", {}), Job("side", {})) for _ in range(20)]
     joins = [Job("join", {}).depends_on(*pair) for pair in pairs]
@@ -619,6 +645,7 @@ def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
     assert {row[0] for row in stage.rows("dependency_status", "queue_name = 'join'")} == {"satisfied"}
 
 
+@all_databases
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
@@ -648,6 +675,7 @@ def test_jobs_that_depend_on_a_failed_job_follow_the_policy_of_its_workflow(
     assert stage.status(parent, child) == ["Dead", expected]
 
 
+@all_databases
 def test_without_a_workflow_what_depends_on_a_dead_job_fails_and_names_it(stage: Stage, app: Handlers) -> None:
     @app.job("bad", retry=SOON)
     def bad(job: Job) -> None:
@@ -662,6 +690,7 @@ def test_without_a_workflow_what_depends_on_a_dead_job_fails_and_names_it(stage:
     assert parent.id in stage.one(child, "error_message")
 
 
+@all_databases
 def test_a_worker_stops_when_it_is_asked_in_the_database(stage: Stage, app: Handlers) -> None:
     worker = Worker(stage.url, app, lease=0.6, poll_interval=0.05, name="here")
     thread = threading.Thread(target=worker.run)
@@ -678,6 +707,7 @@ def test_a_worker_stops_when_it_is_asked_in_the_database(stage: Stage, app: Hand
     assert registry.resolve(stage.database, "here").state == "stopped"
 
 
+@all_databases
 def test_a_worker_that_ends_at_once_gives_its_jobs_back(stage: Stage, app: Handlers) -> None:
     running, go = threading.Event(), threading.Event()
 
@@ -699,6 +729,7 @@ def test_a_worker_that_ends_at_once_gives_its_jobs_back(stage: Stage, app: Handl
     assert sum(row[0] for row in stage.rows("attempts")) == 0
 
 
+@all_databases
 def test_without_our_tables_a_worker_says_what_to_do(empty_database: Database, app: Handlers) -> None:
     with pytest.raises(MissingTablesError):
         Worker(empty_database.url, app).run()
@@ -718,6 +749,7 @@ def test_a_worker_warns_of_strategies_that_version_3_cannot_read_where_it_uses_t
         assert "cannot read its column retry_strategy, which is TEXT" in caplog.text
 
 
+@all_databases
 def test_a_worker_names_a_table_that_is_gone_although_its_migration_is_recorded(
     database: Database, app: Handlers, caplog: pytest.LogCaptureFixture
 ) -> None:

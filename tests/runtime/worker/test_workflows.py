@@ -17,7 +17,7 @@ from hammerwork_cli.features.callbacks.model import Subject
 from hammerwork_cli.features.callbacks.queries import callbacks_of
 from hammerwork_cli.features.job.queries import changes, enqueue, groups, selections, spawn_requests
 from hammerwork_cli.features.workflow.queries import endings, listing
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.runtime.conftest import Stage, until
 
 Run = Callable[..., Outcome]
@@ -65,6 +65,7 @@ def id_of(jobs: dict[str, Job], stage: Stage) -> str:
     return str(stage.one(jobs["bad"], "workflow_id"))
 
 
+@all_databases
 def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selections, "BATCH", 5)
     fast, on, ignoring, manual = (
@@ -109,6 +110,7 @@ def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch
     assert (waited.exit_code, "needs a decision" in waited.stdout) == (1, True)
 
 
+@all_databases
 def test_a_policy_of_our_own_is_stored_so_that_hammerwork_rust_leaves_dependents_alone(stage: Stage, run: Run) -> None:
     """Its constraint knows three words, and of these only manual leaves them alone."""
     jobs = stage.queue.enqueue_workflow(
@@ -161,6 +163,7 @@ def test_a_retry_opens_it_again_and_is_not_failed_by_earlier_failures(stage: Sta
     assert run("workflow", "wait", workflow, url=stage.url).exit_code == 0
 
 
+@all_databases
 def test_a_failure_fails_once_all_that_waited_then_and_nothing_that_was_opened_since(stage: Stage, run: Run) -> None:
     jobs = create(stage, more=2)
     minutes = [now() - timedelta(minutes=ago) for ago in range(4)]
@@ -188,6 +191,7 @@ def test_a_failure_fails_once_all_that_waited_then_and_nothing_that_was_opened_s
     assert stage.one(jobs["other"]) == stage.one(joined) == "Failed"
 
 
+@all_databases
 def test_a_retry_before_a_failure_had_its_effect_lets_the_rest_go_on(
     stage: Stage, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +249,7 @@ def test_jobs_that_a_cancelled_workflow_still_spawns_are_cancelled_too(stage: St
     assert row(stage, workflow)[0] == "running"
 
 
+@all_databases
 def test_a_job_that_joins_while_the_end_is_written_keeps_the_workflow_running(stage: Stage) -> None:
     jobs = create(stage)
     workflow = id_of(jobs, stage)
@@ -285,6 +290,7 @@ def test_a_job_names_the_others_of_its_workflow_by_their_keys(lite: Stage) -> No
     assert lite.rows() == []
 
 
+@all_databases
 def test_two_workers_may_end_workflows_at_once(stage: Stage) -> None:
     every = [create(stage, more=10) for _ in range(4)]
     for jobs in every:
@@ -340,6 +346,7 @@ def test_a_worker_ends_workflows_and_children_belong_to_them(stage: Stage, run: 
     assert run("workflow", "cancel", workflow.id, "--yes", url=stage.url).exit_code == 6
 
 
+@all_databases
 def test_a_workflow_with_an_open_spawn_request_has_not_ended(stage: Stage) -> None:
     on = {"on_complete": Job("callback")}
     workflow = Workflow("again", **on).add("top", Job("top").with_callbacks(**on))

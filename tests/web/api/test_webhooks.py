@@ -34,7 +34,8 @@ def test_no_answer_has_a_secret_of_a_webhook_or_a_stream(serve: Serve, empty_url
     assert SECRET not in str((hook, stream))
     assert "KAFKA_PASSWORD" not in server.get(LAKE).text
     (delivery,) = server.json(f"{HOOK}/deliveries", failed="true")
-    assert (delivery["type"], delivery["status"], delivery["answer"]) == ("job.dead", "Dead", "503 closed")
+    assert (delivery["type"], delivery["status"]) == ("job.dead", "Dead")
+    assert (delivery["http_status"], delivery["answer"]) == (503, "closed")
     assert server.json(f"{HOOK}/deliveries", since="2037-01-01T00:00Z") == []
     for path in READS:
         assert server.get(path.replace("the%20", "no%20")).status_code == (200 if path.count("/") == 2 else 404)
@@ -46,6 +47,8 @@ def test_redact_hides_receivers_answers_and_people(serve: Serve, empty_url: str)
     texts = [server.get(path).text for path in READS]
     for hidden in (SECRET, "chat.example", "503 closed", "kafka:9092", "job-events"):
         assert not [text for text in texts if hidden in text], hidden
+    (delivery,) = server.json(f"{HOOK}/deliveries")
+    assert delivery["answer"] == "[redacted]"
     hook, stream = server.json(HOOK), server.json(LAKE)
     assert (hook["name"], hook["url"], hook["method"], hook["body"]) == ("the chat", "[redacted]", "POST", "standard")
     assert (stream["name"], stream["backend"], stream["format"]) == ("the lake", "kafka", "json")
@@ -100,6 +103,7 @@ def test_a_test_tells_whether_the_receiver_accepts_and_nothing_that_it_says(serv
     assert "accepts no connections" in gone["error"]
     assert server.post(f"{HOOK}/test", {"job_id": "ffffffff"}).status_code == 404
     assert server.post(f"{HOOK}/test", {"event_type": "exploded"}).status_code == 400
+    assert server.post(f"{HOOK}/test", {"event_type": "batch.ended", "job_id": job[:8]}).status_code == 400
 
 
 def test_an_address_of_the_own_network_is_not_tried_unless_the_webhook_may(serve: Serve, empty_url: str) -> None:

@@ -167,7 +167,7 @@ class RestoreArchived(Change):
             )
         _skip(step, Reason.GONE, len(ids) - len(rows))
         _skip(step, Reason.EXISTS, len(live) - len(marked))
-        ended = [(job["ancestry"], job["status"]) for job in found.values()]
+        ended = [(job["id"], job["ancestry"], job["status"]) for job in found.values()]
         if self.again:
             found = self._to_run_again(database, found)
         if marked:

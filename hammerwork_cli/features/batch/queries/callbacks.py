@@ -2,7 +2,8 @@
 
 A worker counts the jobs in one snapshot. In another transaction it closes the callback under a guard, and inserts the
 job under the id of the callback: so the job is enqueued once, or not yet. What has ended stays so until somebody
-retries a job, since children are born while their parent runs, or in the transaction that completes it.
+retries a job, since children are born while their parent runs, or in the transaction that completes it. Such a retry
+lets an event be written at the next end, too (``job/queries/ends.py``).
 """
 
 import time
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.clock import latest
-from hammerwork_cli.core.values import FINISHED, Counts, JobStatus, status_of, timestamp
+from hammerwork_cli.core.values import FINISHED, Counts, JobStatus, Timestamp, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, NotFoundError, RetryableError
@@ -52,6 +53,7 @@ class Seen(NamedTuple):
 
     counts: Counts  # its jobs by status; Retrying ones may be Pending, and Cancelled ones Failed
     has_ended: bool  # whether all jobs have ended, and no worker may still insert others
+    last_end: datetime | None = None  # of the jobs of a tree
 
 
 def upcoming(database: Database, until: datetime, limit: int) -> list[Callback]:
@@ -161,10 +163,22 @@ def _act_on(database: Database, callback: Callback, seen: Seen | None, cost: tim
 def _fire_or_end(database: Database, callback: Callback, seen: Seen | None, now: datetime) -> bool | None:
     """Fires or ends a callback; returns whether it has fired, and ``None`` if it goes on."""
     state = None if seen is None else decide(callback, seen, now)
+    if seen is not None and state is CallbackState.FIRED and not _succeeded(database, callback, seen):
+        return None
     if seen is None or state is CallbackState.OVER:
         _close(database, callback, CallbackState.OVER, now)
         return False
     return fire(database, callback, seen.counts, now) if state is CallbackState.FIRED else None
+
+
+def _succeeded(database: Database, callback: Callback, seen: Seen) -> bool:
+    """False if it waits for a success after a failure, and nobody has mended that: the job that failed is gone."""
+    ended = timestamp(callback.ended_at)
+    if callback.event != CallbackEvent.SUCCESS or ended is None:
+        return True
+    if callback.subject == Subject.TREE:
+        return seen.last_end is not None and seen.last_end > ended
+    return groups.any_completed_since(database, ended, **{callback.subject: callback.subject_id})
 
 
 def fire_ended(database: Database, now: datetime) -> int:
@@ -226,7 +240,8 @@ def _tree(database: Database, job: str, now: datetime, *, early: bool) -> Seen:
         return Seen(Counts({top[0]: 1}), has_ended=False)  # nothing else needs to be read
     tree.read()
     has_ended = tree.refresh() and not tree.stuck
-    return Seen(tree.counts, has_ended)
+    ends = [end for state in tree.states.values() if (end := timestamp(state.ended_at)) is not None]
+    return Seen(tree.counts, has_ended, max(ends, default=None))
 
 
 def decide(callback: Callback, seen: Seen, now: datetime) -> CallbackState | None:
@@ -243,7 +258,7 @@ def decide(callback: Callback, seen: Seen, now: datetime) -> CallbackState | Non
 
 
 def fire(database: Database, callback: Callback, counts: Counts, now: datetime) -> bool:
-    """Enqueues the job of a callback, unless another worker has; returns whether it did.
+    """Enqueues the job of a callback, or writes its event, unless another worker has; returns whether it did.
 
     Raises RefusedValueError if the database refuses the job.
     """
@@ -263,25 +278,28 @@ def fire(database: Database, callback: Callback, counts: Counts, now: datetime) 
 
 
 def _announce(database: Database, callback: Callback, counts: Counts, now: datetime) -> bool:
-    """Writes the event of a callback if there is one; returns whether it did."""
+    """Writes the event of a callback, if it happened and somebody wants it, unless another worker has."""
     about = callback.announced or {}
     if not _closed(database, callback, CallbackState.FIRED, now):
         return False
     event, queue = about["type"], about["queue"]
-    ended = Ended(callback.subject_id, queue, counts.total, counts.of(JobStatus.COMPLETED), counts.unsuccessful)
-    if (event is EventType.TREE_FAILED and not ended.failed) or not events.wanted(database, [event]):
+    jobs = counts.total, counts.of(JobStatus.COMPLETED), counts.unsuccessful
+    ended = Ended(callback.subject_id, queue, *jobs, about["name"])
+    if event is EventType.TREE_FAILED and not ended.failed:
         return False
     data = data_of(event).record(ended)
-    events.happened(database, event, ended.id, now, data, queue=queue, priority=about["priority"])
-    return True
+    return events.happened(database, event, ended.id, now, data, queue=queue, priority=about["priority"])
 
 
 def _taken(database: Database, callback: Callback, now: datetime) -> Callback | None:
-    # Text of SQLite is compared as it is: other programs may write times in another form.
-    seen = callback.check_at if isinstance(callback.check_at, str) else timestamp(callback.check_at)
-    values = {"id": callback.id, "seen": seen, "until": now + LEASE}
+    values = {"id": callback.id, "seen": _as_stored(callback.check_at), "until": now + LEASE}
     taken = database.transaction(lambda: database.run("batch.callbacks.take", **values))
     return callback._replace(check_at=now + LEASE) if taken else None
+
+
+def _as_stored(time: Timestamp) -> Timestamp:
+    """A time to compare with: text of SQLite as it is, since other programs may write times in another form."""
+    return time if isinstance(time, str) else timestamp(time)
 
 
 def _later(database: Database, callback: Callback, seen: Seen, cost: timedelta, now: datetime) -> None:
@@ -312,7 +330,9 @@ def _closed(database: Database, callback: Callback, state: CallbackState, now: d
     # The counter comes first, as for whoever ends a job.
     subject = callback.subject_id
     database.run("batch.callbacks.forget_count", counter=counter_of(subject), id=subject, but=callback.id)
-    return bool(database.run("batch.callbacks.close", id=callback.id, state=str(state), now=now))
+    # What ended may run again since its jobs were counted: it has another end then, which nobody has told yet.
+    seen = _as_stored(callback.changed_at) if callback.announced is not None else None
+    return bool(database.run("batch.callbacks.close", id=callback.id, state=str(state), now=now, seen=seen))
 
 
 def forget(database: Database, before: datetime) -> None:

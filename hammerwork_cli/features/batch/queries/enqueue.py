@@ -56,7 +56,7 @@ def enqueue(
         if not database.run_once("batch.enqueue.insert", **row):
             _compare(database, batch, len(ours), callbacks)
             return {}
-        every = (*callbacks, *enqueueing.announced(database, EventType.BATCH_ENDED, ours))
+        every = (*callbacks, *enqueueing.announced(database, EventType.BATCH_ENDED, batch.name, ours))
         if every:
             enqueueing.count_for(database, batch.id, ours, below=False)
         placed = enqueueing.many(database, ours)

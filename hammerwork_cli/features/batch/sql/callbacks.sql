@@ -41,8 +41,10 @@ UPDATE hammerwork_watches SET check_at = :until, ended_at = :ended
 WHERE id = :id AND state = 'open' AND check_at = :taken
 
 -- name: close
--- Ends an open callback. The guard lets one worker alone enqueue the job of it.
+-- Ends an open callback. The guard lets one worker alone enqueue the job of it; with :seen, only one that nobody has let wait
+-- for another end.
 UPDATE hammerwork_watches SET state = :state, changed_at = :now WHERE id = :id AND state = 'open'
+/* if :seen */ AND changed_at = :seen
 
 -- name: delete
 -- Deletes the callbacks of a batch, a tree or a workflow.

@@ -4,3 +4,11 @@
 -- Lists the callbacks of a tree, a batch or a workflow.
 SELECT {callback_columns} FROM hammerwork_watches w WHERE w.subject_id = :id AND {same w.subject :subject}
 ORDER BY w.created_at, w.event
+
+-- name: of_subjects
+-- Lists the callbacks of some trees, batches and workflows.
+SELECT w.id, w.subject_id, w.job FROM hammerwork_watches w WHERE w.subject_id IN (:ids)
+
+-- name: any_open_job
+-- Selects a row if a job has yet to end, but for deliveries.
+SELECT 1 FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Running', 'Retrying') AND NOT {same j.queue_name :deliveries} LIMIT 1

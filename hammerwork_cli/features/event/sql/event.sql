@@ -40,24 +40,32 @@ DELETE j FROM hammerwork_jobs j {by_id} WHERE j.id IN (:ids) AND j.status = 'Pen
 INSERT INTO hammerwork_stream_events (stream_id, event_type, body, created_at)
 VALUES :rows
 
--- name: stream_jobs
--- Adds to a stream what has happened to jobs, as they are now. With :status, only to those that have this one; with :late, only
--- what waits in the stream neither to be sent nor to be forgotten. The jobs share a row; with :apart, each has its own.
-INSERT INTO hammerwork_stream_events (stream_id, event_type, events, body, created_at, job_id)
-SELECT {the_stream}, {the_type}, COUNT(*), {snapshots}, MIN({happened}),
-/* if :together */ NULL
-/* if :apart */ j.id
+-- name: stream_many
+-- Adds to a stream, in one row, what has happened to jobs, as they are now.
+INSERT INTO hammerwork_stream_events (stream_id, event_type, events, created_at, body)
+SELECT {the_stream}, {the_type}, COUNT(*), MIN({happened}), {snapshots}
 FROM hammerwork_jobs j {by_id}
-WHERE j.id {among} AND NOT {same j.queue_name :deliveries}
+WHERE {concerned}
+GROUP BY
+/* if :by_creation */ j.created_at,
+{if_large}
+
+-- name: stream_each
+-- Adds to a stream, in a row for each, what has happened to jobs, as they are now. With :late, only what waits in the stream
+-- neither to be sent nor to be forgotten.
+INSERT INTO hammerwork_stream_events (stream_id, event_type, job_id, created_at, body)
+SELECT {the_stream}, {the_type}, j.id, {happened}, {snapshot}
+FROM hammerwork_jobs j {by_id}
+WHERE {concerned}
+/* if :late */ AND NOT EXISTS (SELECT 1 FROM hammerwork_stream_events e WHERE e.job_id = j.id AND e.stream_id = :stream
+/* if :late */ AND {same e.event_type :type} AND e.created_at = {happened})
+
+-- name: concerned
+-- Whether job j is one of :ids that a stream wants to know of; with :status, only if it has that.
+j.id {among} AND NOT {same j.queue_name :deliveries}
 /* if :status */ AND :status = {status j}
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :priorities */ AND j.priority IN (:priorities)
-/* if :late */ AND NOT EXISTS (SELECT 1 FROM hammerwork_stream_events e WHERE e.job_id = j.id AND e.stream_id = :stream
-/* if :late */ AND {same e.event_type :type} AND e.created_at = {happened})
-GROUP BY
-/* if :apart */ j.id,
-/* if :by_creation */ j.created_at,
-{if_large}
 
 -- name: if_large
 -- The id of a job that waits for many others: it does not share a row, which might become too large.
@@ -89,36 +97,43 @@ COALESCE(CAST(:at AS timestamptz),
 CASE WHEN CAST(:ended AS integer) = 1 THEN COALESCE(j.completed_at, j.failed_at, j.timed_out_at) ELSE j.created_at END)
 
 -- name: snapshots [postgresql]
--- The snapshots of the jobs of a row, as a JSON list.
-CAST(json_agg({snapshot}) AS text)
+-- The snapshots of several jobs, as a JSON list.
+CAST(json_agg(json_build_array({columns})) AS text)
 
 -- name: snapshots [mysql]
-JSON_ARRAYAGG({snapshot})
+JSON_ARRAYAGG(JSON_ARRAY({columns}))
 
 -- name: snapshots [sqlite]
-json_group_array({snapshot})
+json_group_array(json_array({columns}))
 
 -- name: snapshot [postgresql]
 -- The columns of event.model.EventJob, in order, as a JSON list.
-json_build_array(j.id, j.queue_name, {status j}, j.priority, j.attempts, j.max_attempts, j.created_at, j.scheduled_at,
-j.started_at, j.completed_at, COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {run_start j}, j.depends_on,
-j.batch_id, j.workflow_id, j.trace_id, j.correlation_id, {ancestry}, j.is_encrypted
+CAST(json_build_array({columns}
 /* if :payload */ , CAST(j.payload AS text)
-)
+) AS text)
 
 -- name: snapshot [mysql]
-JSON_ARRAY(j.id, j.queue_name, {status j}, j.priority, j.attempts, j.max_attempts, j.created_at, j.scheduled_at,
-j.started_at, j.completed_at, COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {run_start j}, j.depends_on,
-j.batch_id, j.workflow_id, j.trace_id, j.correlation_id, {ancestry}, j.is_encrypted
+JSON_ARRAY({columns}
 /* if :payload */ , CAST(j.payload AS CHAR CHARACTER SET utf8mb4)
 )
 
 -- name: snapshot [sqlite]
-json_array(j.id, j.queue_name, {status j}, j.priority, j.attempts, j.max_attempts, j.created_at, j.scheduled_at,
-j.started_at, j.completed_at, COALESCE(j.failed_at, j.timed_out_at), CAST(substr(j.error_message, 1, 500) AS TEXT), {run_start j},
-j.depends_on, j.batch_id, j.workflow_id, j.trace_id, j.correlation_id, {ancestry}, j.is_encrypted
+json_array({columns}
 /* if :payload */ , j.payload
 )
+
+-- name: columns
+-- The columns of event.model.EventJob, in order, but for the payload.
+j.id, j.queue_name, {status j}, j.priority, j.attempts, j.max_attempts, j.created_at, j.scheduled_at,
+j.started_at, j.completed_at, COALESCE(j.failed_at, j.timed_out_at), {message}, {run_start j}, j.depends_on,
+j.batch_id, j.workflow_id, j.trace_id, j.correlation_id, {ancestry}, j.is_encrypted
+
+-- name: message
+-- The beginning of the error of job j.
+substr(j.error_message, 1, 500)
+
+-- name: message [sqlite]
+CAST(substr(j.error_message, 1, 500) AS TEXT)
 
 -- name: failures
 -- Lists jobs that failed for good since a time, whoever has changed them, with that time.

@@ -201,8 +201,7 @@ class RetryJobs(Change):
             step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state)
         dependencies.rerun(database, (job.workflow for job in jobs))
         ended = [job for job in jobs if job.status in FINISHED]
-        step.again += joins.reopened(database, [(job.ancestry, job.shown_status) for job in ended], self.now)
-        dependencies.look_again(database, [job.id for job in jobs])
+        step.again += joins.reopened(database, [(job.id, job.ancestry, job.shown_status) for job in ended], self.now)
         if self.respawn:
             records.allow_again(database, [job.id for job in jobs])
 

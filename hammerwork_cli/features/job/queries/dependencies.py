@@ -20,12 +20,11 @@ from hammerwork_cli.database.batches import GIN_CHUNK, chunks
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.queries import groups, joins, notifications
+from hammerwork_cli.features.job.queries import ends, groups, joins, notifications
 from hammerwork_cli.features.job.queries.cron import occurrence_of
 from hammerwork_cli.features.job.queries.listing import chosen
 from hammerwork_cli.features.tree.queries.joins import counts as join_counts
 from hammerwork_cli.features.tree.queries.joins import is_join, marks, parents_of_joins, recount
-from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.tree.queries.release import DONE, RECURRING, awaited, is_shared, release, spawner_of
 
 EVERY_JOB = JobFilter()
@@ -178,7 +177,7 @@ def rearm_next(database: Database, following: Following, now: datetime) -> Follo
             renew(database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state)
         again = [job for job in locked if states[job.id] != "failed"]
         rerun(database, (job.workflow for job in again))
-        waiting = joins.reopened(database, [(job.ancestry, job.status) for job in again], now)
+        waiting = joins.reopened(database, [(job.id, job.ancestry, job.status) for job in again], now)
         return [*(job.id for job in again), *waiting]
 
     return _follow(following, find, change)
@@ -291,6 +290,7 @@ def reopen(database: Database, workflows: Iterable[str | None]) -> None:
         ended = [str(one) for one, status in rows if status in {"completed", "failed"}]
         if ended:
             database.run("job.dependencies.reopen_workflows", ids=ended)
+            ends.of_workflows_to_come_again(database, ended)
 
 
 def rerun(database: Database, workflows: Iterable[str | None]) -> None:
@@ -301,22 +301,6 @@ def rerun(database: Database, workflows: Iterable[str | None]) -> None:
     """
     for part in _parts(database, workflows):
         database.run("job.dependencies.rerun_workflows", workflows=part, failed=FAILED_SPELLINGS)
-
-
-def look_again(database: Database, jobs: Iterable[str]) -> None:
-    """Lets schedules with ``--overlap skip-tree`` look again at the trees of jobs that run again. Needs a transaction.
-
-    A schedule remembers of which of its runs the trees have ended.
-    """
-    if database.row("job.dependencies.any_skipping_trees") is None:
-        return
-    relatives, level = Relatives(database), set(jobs)
-    seen = set(level)
-    while level:
-        for part in chunks(sorted(level), database.key_chunk):
-            database.run("job.dependencies.look_again", ids=database.ids(part))
-        level = {parent for node in relatives.jobs(level) for parent in node.depends_on} - seen
-        seen |= level
 
 
 def _parts(database: Database, workflows: Iterable[str | None]) -> Iterator[Sequence[str]]:

@@ -17,7 +17,7 @@ from hammerwork_cli.errors import (
     RefusedValueError,
     RetryableError,
 )
-from hammerwork_cli.features.callbacks.model import CallbackState, Subject, announces, announcing
+from hammerwork_cli.features.callbacks.model import CallbackState, Subject, announcing, writes_event
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import EnqueuedJob
@@ -312,13 +312,22 @@ def _announce_trees(database: Database, jobs: Iterable[NewJob]) -> None:
                     job.callbacks = (*job.callbacks, new)
 
 
-def announced(database: Database, event: EventType, jobs: Iterable[NewJob]) -> list[NewCallback]:
+def announced(database: Database, event: EventType, name: str, jobs: Iterable[NewJob]) -> list[NewCallback]:
     """The callback that writes an event at the end of a batch or a workflow of jobs, if somebody wants it.
 
     One with a recurring job never ends.
     """
-    wanted = events.wanted(database, (event,))
-    return [] if any(job.recurring for job in jobs) else list(map(announcing, wanted))
+    if not events.wanted(database, (event,)) or any(job.recurring for job in jobs):
+        return []
+    about = {
+        "queue": _only({job.queue for job in jobs}),
+        "priority": _only({job.priority.word for job in jobs}),
+    }
+    return [announcing(event, name=name, **about)] if events.is_wanted(database, event, **about) else []
+
+
+def _only(values: set[str]) -> str | None:
+    return next(iter(values)) if len(values) == 1 else None
 
 
 def _add_callbacks(database: Database, jobs: Sequence[NewJob]) -> None:
@@ -386,7 +395,7 @@ def check_callbacks(database: Database, callbacks: Sequence[NewCallback], now: d
     Raises ConflictError: see :func:`refuse_plaintext`. Raises RefusedValueError if the database cannot store one.
     """
     for one in callbacks:
-        if announces(one):
+        if writes_event(one.job):
             continue
         job = wanted_job(json.loads(one.job)).made(now)
         job.plaintext_meant = one.plaintext_meant

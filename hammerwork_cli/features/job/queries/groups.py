@@ -136,6 +136,17 @@ def archives_groups(database: Database, workflow: str | None) -> bool:
     return "archive" in database.tags if workflow is None else database.is_current
 
 
+def any_completed_since(
+    database: Database, since: datetime, *, workflow: str | None = None, batch: str | None = None
+) -> bool:
+    """Whether a job of a workflow or a batch has completed after a time."""
+    archived = ("job.groups.any_archived_completed_since",) if archives_groups(database, workflow) else ()
+    values = {"workflow": workflow, "batch": batch, "since": since}
+    return any(
+        database.row(statement, **values) is not None for statement in ("job.groups.any_completed_since", *archived)
+    )
+
+
 def counted(database: Database, *, workflow: str | None = None, batch: str | None = None) -> Counts:
     """Counts the jobs of a workflow or of a batch by the status that the rows hold, those in the archive too."""
     counts = Counts()

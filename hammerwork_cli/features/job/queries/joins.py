@@ -10,7 +10,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
-from hammerwork_cli.features.job.queries import groups
+from hammerwork_cli.features.job.queries import ends, groups
 from hammerwork_cli.features.tree.queries import joins
 
 FAILED = "A job that it waited for failed."
@@ -94,20 +94,22 @@ def _waiting(database: Database, ids: Sequence[str]) -> list[str]:
     return [str(job) for (job,) in database.rows("tree.release.lock_waiting", ids=database.ids(sorted(ids)))]
 
 
-def reopened(database: Database, jobs: Iterable[tuple[str | None, str]], now: datetime) -> list[str]:
-    """Counts jobs that had ended and run again, and lets their joins wait again. Needs a transaction.
+def reopened(database: Database, jobs: Iterable[tuple[str, str | None, str]], now: datetime) -> list[str]:
+    """Counts jobs that had ended and run again, and lets their joins and the events of ends wait for them again.
 
-    Returns the joins that wait again.
+    Returns the joins that wait again. Needs a transaction.
 
     Args:
-        jobs: place and former status of each.
+        jobs: id, place and former status of each.
     """
-    again, failed = Counter[str](), Counter[str]()
-    for ancestry, status in jobs:
+    again, failed, ids = Counter[str](), Counter[str](), []
+    for job, ancestry, status in jobs:
+        ids.append(job)
         for join in joins.marks(ancestry):
             again[join] += 1
             failed[join] -= status_of(status) in UNSUCCESSFUL
-    joins.count(database, again, failed)
+    with ends.to_come_again(database, ids, now):
+        joins.count(database, again, failed)
     waiting: list[str] = []
     for part in chunks(sorted(again), database.key_chunk):
         words = {"failed": FAILED_SPELLINGS, "pending": WAITING_SPELLINGS}

@@ -9,7 +9,8 @@ from hammerwork_cli.core.values import JobStatus, status_phrase
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.features.job.models.new_job import new_id
-from hammerwork_cli.features.job.queries.dependencies import look_again, parent_statuses
+from hammerwork_cli.features.job.queries import ends
+from hammerwork_cli.features.job.queries.dependencies import parent_statuses
 from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.tree.queries.release import RECURRING
@@ -56,7 +57,8 @@ def request(
         database.run(
             "job.spawn_requests.add", id=made, job=job, queue=queue, handler=handler, config=stored, now=now, by=by
         )
-        look_again(database, [job])
+        with ends.to_come_again(database, [job], now):
+            pass  # its children are counted when they are inserted
         return made
 
     made = database.transaction(work)

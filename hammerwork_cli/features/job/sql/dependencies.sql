@@ -83,15 +83,6 @@ SELECT COUNT(*) FROM hammerwork_jobs j WHERE j.workflow_id = hammerwork_workflow
 ) + {failed_in_archive} ELSE failed_jobs END
 WHERE id IN (:workflows)
 
--- name: any_skipping_trees
--- Looks for a schedule that waits for the trees of its runs.
-SELECT 1 FROM hammerwork_schedules s WHERE s.overlap = 'skip-tree' LIMIT 1
-
--- name: look_again
--- Forgets that the trees of the runs with these jobs have ended. It also takes the rows of which nobody has noted that yet:
--- somebody may be looking at their trees, and about to.
-UPDATE hammerwork_schedule_runs SET tree_ended = NULL WHERE job_id {among}
-
 -- name: failed_in_archive
 -- The number of failed jobs of a workflow that are only in the archive.
 (SELECT COUNT(*) FROM hammerwork_jobs_archive j WHERE j.workflow_id = hammerwork_workflows.id

@@ -41,6 +41,20 @@ SELECT j.status, COUNT(*) FROM hammerwork_jobs_archive j WHERE {only_in_archive}
 /* if :batch */ AND j.batch_id = :batch
 GROUP BY j.status
 
+-- name: any_completed_since
+-- Selects a row if a job of a workflow or a batch has completed after a time.
+SELECT 1 FROM hammerwork_jobs j WHERE j.completed_at > :since
+/* if :workflow */ AND j.workflow_id = :workflow
+/* if :batch */ AND j.batch_id = :batch
+LIMIT 1
+
+-- name: any_archived_completed_since
+-- Selects a row if one in the archive has.
+SELECT 1 FROM hammerwork_jobs_archive j WHERE j.completed_at > :since
+/* if :workflow */ AND j.workflow_id = :workflow
+/* if :batch */ AND j.batch_id = :batch
+LIMIT 1
+
 -- name: write_workflow
 -- Writes the counters of a workflow, and how it has ended.
 UPDATE hammerwork_workflows SET status = :status, completed_jobs = :completed, failed_jobs = :failed,

@@ -550,8 +550,9 @@ def _webhooks(reading: _HealthReading) -> Check:
     off = [one for one in found if not one.enabled and one.updated_by == webhooks.DISABLED_BY]
     troubles = [Trouble(one.name, "disabled", one.disabled_reason) for one in off]
     failing = [(one, reading.age(timestamp(one.failing_since))) for one in found if one.enabled]
+    failing = [(one, age) for one, age in failing if age is not None and (age > FAILING_FOR or one.cannot_send)]
     troubles += sorted(
-        (Trouble(one.name, "failing", one.last_answer, age) for one, age in failing if age and age > FAILING_FOR),
+        (Trouble(one.name, "failing", one.last_answer, age) for one, age in failing),
         key=lambda trouble: trouble.length or FAILING_FOR,
         reverse=True,
     )

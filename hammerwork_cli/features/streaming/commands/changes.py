@@ -19,10 +19,11 @@ from hammerwork_cli.cli.options import (
     since_option,
     start_of,
 )
+from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError, advise
-from hammerwork_cli.features.callbacks.commands import note_upkeep
+from hammerwork_cli.features.callbacks.commands import note_earlier, note_upkeep
 from hammerwork_cli.features.event.commands import IncludePayloadOption, QueuesOption, WantedOption, events_option
 from hammerwork_cli.features.event.model import USUAL, event_types
 from hammerwork_cli.features.job.commands import options as read
@@ -178,7 +179,7 @@ def add(
     """
     context: Context = ctx.obj
     given = {"events": USUAL, "target": settings.target(backend), **settings.read()}
-    stream = Stream(new_id(), _name(name), backend, **given)
+    stream = Stream(new_id(), names.of_receiver(name, "stream"), backend, **given)
     validate(stream)
     if not no_test:
         _check(stream)
@@ -186,6 +187,7 @@ def add(
     now = context.now(database)
     context.confirm_profile()
     queries.add(database, stream, by=context.operator, now=now)
+    note_earlier(context, database, stream.events)
     note_upkeep(context, database, now, "sends to streams")
     context.answer(
         views.STREAM.record(queries.state(database, queries.named(database, stream.id), now)),
@@ -228,7 +230,7 @@ def update(
       hammerwork streaming update lake --kafka-topic other
     """
     context: Context = ctx.obj
-    given = settings.read() | ({} if new_name is None else {"name": _name(new_name)})
+    given = settings.read() | ({} if new_name is None else {"name": names.of_receiver(new_name, "stream")})
     given |= dict(cleared(CLEARED, clear or (), given))
     database = context.database(changes=True)
     old = queries.named(database, required(name, named))
@@ -241,6 +243,7 @@ def update(
         _check(stream)
     context.confirm_profile()
     queries.update(database, stream, by=context.operator, now=context.now(database))
+    note_earlier(context, database, set(stream.events) - set(old.events))
     _answer(context, database, stream, form, "Changed")
 
 
@@ -298,6 +301,8 @@ def _switch(context: Context, name: str, form: Format, *, enabled: bool, reason:
     changed = queries.switch(database, stream, enabled=enabled, by=context.operator, now=now, reason=reason)
     done = "Enabled" if enabled else "Disabled"
     _answer(context, database, stream, form, done if changed else f"Already {done.lower()}:")
+    if enabled and changed:
+        note_upkeep(context, database, now, "sends to streams")
 
 
 def _answer(context: Context, database: Database, stream: Stream, form: Format, done: str) -> None:
@@ -358,10 +363,5 @@ def replay(
     added = queries.replay(database, stream, start, now)
     record = views.REPLAYED.record({"stream": stream.name, "events": added})
     context.answer(record, form, lambda: [f"{plural(added, 'event')} will be sent again."])
-
-
-def _name(name: str) -> str:
-    text = name.strip()
-    if not text or len(text) > 255 or any(ord(letter) < 32 for letter in text):
-        raise UsageError("A stream needs a name of 1 to 255 characters.")
-    return text
+    if added:
+        note_upkeep(context, database, now, "sends to streams")

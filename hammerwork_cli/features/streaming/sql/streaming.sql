@@ -54,20 +54,20 @@ DELETE FROM hammerwork_stream_events WHERE stream_id = :id
 
 -- name: unsent
 -- Reads the next rows of a stream, with a number of events or somewhat more.
-SELECT e.id, e.event_type, e.body, e.created_at FROM (
+SELECT e.id, e.event_type, {bytes e.body}, e.created_at FROM (
 SELECT x.id, SUM(x.events) OVER (ORDER BY x.id) - x.events AS earlier FROM (
 SELECT f.id, f.events FROM hammerwork_stream_events f WHERE f.stream_id = :id AND f.sent_at IS NULL ORDER BY f.id LIMIT :limit
 ) AS x) AS n JOIN hammerwork_stream_events e ON e.id = n.id
 WHERE n.earlier < :limit
 ORDER BY e.id
 
--- name: bodies
--- Reads the events of rows.
-SELECT e.id, e.body FROM hammerwork_stream_events e WHERE e.id IN (:ids)
+-- name: body
+-- Reads the events of a row, if it has as many as were read before.
+SELECT {bytes e.body} FROM hammerwork_stream_events e WHERE e.id = :id AND e.events = :of
 
 -- name: rewrite
--- Leaves a row those of its events that wait, unless somebody else has rewritten it.
-UPDATE hammerwork_stream_events SET events = :events, body = :body WHERE id = :id AND events = :before
+-- Leaves a row those of its events that wait.
+UPDATE hammerwork_stream_events SET events = :events, body = :body WHERE id = :id AND events = :of
 
 -- name: has_sent
 -- Deletes events that were sent.
@@ -75,7 +75,7 @@ DELETE FROM hammerwork_stream_events WHERE id IN (:ids)
 
 -- name: keep_sent
 -- Keeps events that were sent for a while, so that nobody adds them again.
-UPDATE hammerwork_stream_events SET sent_at = :now WHERE id IN (:ids)
+UPDATE hammerwork_stream_events SET sent_at = :now WHERE id IN (:ids) AND sent_at IS NULL
 
 -- name: forget_sent
 -- Deletes events that were sent long ago.
@@ -110,22 +110,15 @@ FROM (SELECT COUNT(*) AS counted, COALESCE(SUM(x.events), 0) AS events, MIN(x.id
 SELECT e.id, e.events FROM hammerwork_stream_events e WHERE e.stream_id = :stream AND e.sent_at IS NULL ORDER BY e.id LIMIT :limit
 ) AS x) AS c
 
--- name: first_too_many
--- Reads the first row that a backlog has no room for, and how many of its events have room.
-SELECT x.id, :most - (x.up_to - x.events) FROM (
-SELECT e.id, e.events, SUM(e.events) OVER (ORDER BY e.id) AS up_to FROM hammerwork_stream_events e
-WHERE e.stream_id = :id AND e.sent_at IS NULL
-) AS x WHERE x.up_to > :most ORDER BY x.id LIMIT 1
-
--- name: too_many
--- Lists the rows after one, for which a backlog has no room.
+-- name: newest
+-- Lists the newest rows of a stream.
 SELECT e.id, e.event_type, e.events FROM hammerwork_stream_events e
-WHERE e.stream_id = :id AND e.sent_at IS NULL AND e.id > :after
-ORDER BY e.id LIMIT :limit
+WHERE e.stream_id = :id AND e.sent_at IS NULL
+ORDER BY e.id DESC LIMIT :limit
 
 -- name: waiting_ends
 -- Reads the next rows of a stream that are not about one job alone, of one type and since a time.
-SELECT e.id, e.body, e.created_at FROM hammerwork_stream_events e
+SELECT e.id, {bytes e.body}, e.created_at FROM hammerwork_stream_events e
 WHERE e.stream_id = :id AND e.sent_at IS NULL AND e.job_id IS NULL AND {same e.event_type :type} AND e.created_at >= :since
 AND e.id > :after
 ORDER BY e.id LIMIT :limit
@@ -141,3 +134,10 @@ SELECT j.id, j.:ended FROM hammerwork_jobs j
 WHERE j.:ended >= :since AND j.status IN (:statuses)
 /* if :after */ AND (j.:ended > :since OR j.id > :after)
 ORDER BY j.:ended, j.id LIMIT :limit
+
+-- name: bytes
+-- A text, on SQLite as bytes: another program may have written some that are no text.
+$1
+
+-- name: bytes [sqlite]
+CAST($1 AS BLOB)

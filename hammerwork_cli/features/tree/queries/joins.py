@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 from hammerwork_cli.core.values import FINISHED, UNSUCCESSFUL, WAITING_SPELLINGS, status_of
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.database.batches import batched, chunks
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 
@@ -72,6 +72,13 @@ def add_counter(database: Database, subject_id: str, jobs: int, now: datetime) -
     """Counts the jobs that callbacks wait for as those of a join are, so that whoever ends the last one knows it."""
     values = {"id": counter_of(subject_id), "parent": subject_id, "scope": CALLBACKS, "on_failure": "run", "now": now}
     database.run("tree.joins.add", ended=True, open=jobs, **values)
+
+
+def add_counters(database: Database, subjects: Sequence[str], now: datetime) -> None:
+    """Counts again what has ended, and so has no open job, unless it is counted."""
+    rows = sorted((counter_of(one), one, CALLBACKS, "run", True, 0, 0, now) for one in subjects)
+    for part in batched(rows, database.key_chunk):
+        database.run("tree.joins.add_missing", rows=part)
 
 
 def count(database: Database, open_jobs: Mapping[str, int], failed: Mapping[str, int] | None = None) -> None:

@@ -5,6 +5,17 @@
 INSERT INTO hammerwork_joins (job_id, parent_id, scope, on_failure, parent_ended, open_jobs, failed_jobs, checked_at)
 VALUES (:id, :parent, :scope, :on_failure, :ended, :open, 0, :now)
 
+-- name: add_missing
+-- Adds joins, unless they exist.
+INSERT INTO hammerwork_joins (job_id, parent_id, scope, on_failure, parent_ended, open_jobs, failed_jobs, checked_at)
+VALUES :rows
+ON CONFLICT (job_id) DO NOTHING
+
+-- name: add_missing [mysql]
+INSERT INTO hammerwork_joins (job_id, parent_id, scope, on_failure, parent_ended, open_jobs, failed_jobs, checked_at)
+VALUES :rows
+ON DUPLICATE KEY UPDATE job_id = hammerwork_joins.job_id
+
 -- name: count
 -- Changes how many jobs a join waits for, and how many of them have failed.
 UPDATE hammerwork_joins SET open_jobs = open_jobs + :open, failed_jobs = failed_jobs + :failed WHERE job_id = :id

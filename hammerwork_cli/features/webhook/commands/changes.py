@@ -24,11 +24,11 @@ from hammerwork_cli.config import elsewhere
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import AnswerIsNoError, NotFoundError, UsageError
+from hammerwork_cli.errors import AnswerIsNoError, ConflictError, NotFoundError, UsageError
 from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies
-from hammerwork_cli.features.callbacks.commands import note_upkeep
+from hammerwork_cli.features.callbacks.commands import note_earlier, note_upkeep
 from hammerwork_cli.features.event.commands import IncludePayloadOption, QueuesOption, WantedOption, events_option
 from hammerwork_cli.features.event.model import DELIVERIES, EventType, event_types
 from hammerwork_cli.features.job.commands import options as read
@@ -42,7 +42,7 @@ from hammerwork_cli.runtime.delivery.webhooks import secrets, templates
 from hammerwork_cli.runtime.delivery.webhooks.sending import METHODS, validate
 from hammerwork_cli.runtime.delivery.webhooks.taking_over import taken_over
 from hammerwork_cli.view.json import Record
-from hammerwork_cli.view.text import plural, visible
+from hammerwork_cli.view.text import instant, plural, visible
 
 DEFAULT_EVENTS = (
     EventType.JOB_DEAD,
@@ -58,6 +58,9 @@ KEPT = timedelta(days=7)
 """How long deliveries are kept, unless somebody sets another policy."""
 
 
+KEPT_SECRET = timedelta(hours=24)
+"""How long the old secret signs, too, unless somebody says otherwise."""
+ONE_SIGNATURE = "a request with --body original has one signature"
 CLEARED: Mapping[str, tuple[str, Any]] = {
     "events": ("events", DEFAULT_EVENTS),
     "queue": ("queues", ()),
@@ -229,7 +232,7 @@ def add(
         "secret": new_secret or secrets.given(secret or "", "--secret"),
         **settings.read(),
     }
-    webhook = Webhook(new_id(), _name(name), url, **fields)
+    webhook = Webhook(new_id(), names.of_receiver(name, "webhook"), url, **fields)
     validate(webhook)
     database = context.database(changes=True)
     _add(context, database, webhook)
@@ -255,6 +258,7 @@ def _add(context: Context, database: Database, webhook: Webhook) -> None:
     database.transaction(write)
     if EventType.JOB_COMPLETED in webhook.events and not webhook.queues:
         context.note("A delivery costs as much as a job, and this one follows each job. To name queues: --queue QUEUE")
+    note_earlier(context, database, webhook.events)
     note_upkeep(context, database, now, "delivers to webhooks")
 
 
@@ -289,16 +293,21 @@ def update(
     """
     context: Context = ctx.obj
     wanted, given = required(name, named), settings.read()
-    given |= {} if new_name is None else {"name": _name(new_name)}
+    given |= {} if new_name is None else {"name": names.of_receiver(new_name, "webhook")}
     given |= {} if url is None else {"url": url}
     given |= dict(cleared(CLEARED, clear or (), given))
     if not given:
         raise UsageError("Nothing was given to change.", hint="See: hammerwork webhook update --help")
     database = context.database(changes=True)
-    webhook = queries.named(database, wanted)._replace(**given)
+    old = queries.named(database, wanted)
+    webhook = old._replace(**given)
     validate(webhook)
     context.confirm_profile()
-    queries.update(database, webhook, by=context.operator, now=context.now(database))
+    now = context.now(database)
+    queries.update(database, webhook, by=context.operator, now=now)
+    note_earlier(context, database, set(webhook.events) - set(old.events))
+    if old.signs_twice(now):
+        _note_one_signature(context, webhook)
     _answer(context, database, webhook, form, "Changed")
 
 
@@ -307,14 +316,16 @@ def rotate_secret(
     name: NameArgument = None,
     secret: SecretOption = None,
     keep_old: Annotated[
-        str, typer.Option("--keep-old", metavar="DURATION", help="Time for which the old secret signs too.")
-    ] = "24h",
+        str | None,
+        typer.Option("--keep-old", metavar="DURATION", help="Time for which the old secret signs too. [default: 24h]"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Drop an older secret that still signs.")] = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Requests have two signatures meanwhile, so that the receiver can change its secret at any time. A secret
-    that you give with --secret is not printed.
+    Requests have two signatures meanwhile, so that the receiver can change its secret at any time. With --body original
+    they have one, so the old secret signs no longer. A secret that you give with --secret is not printed.
 
     \b
     Examples:
@@ -323,17 +334,31 @@ def rotate_secret(
     """
     context: Context = ctx.obj
     new_secret = secrets.new_secret() if secret is None else None
-    kept = duration_of(keep_old)
+    kept = KEPT_SECRET if keep_old is None else duration_of(keep_old)
     given = new_secret or secrets.given(secret or "", "--secret")
     database = context.database(changes=True)
     old, now = queries.named(database, required(name, named)), context.now(database)
     webhook = old._replace(secret=given, old_secret=old.secret, old_until=now + kept)
     validate(webhook)
+    if keep_old is not None and kept and webhook.body is WebhookBody.ORIGINAL:
+        raise UsageError(f"The old secret cannot sign too: {ONE_SIGNATURE}.", hint="Leave --keep-old out.")
+    if old.signs_twice(now) and not force:
+        raise ConflictError(
+            f"The secret before this one signs until {instant(old.old_secret_until)} UTC: a rotation would drop it.",
+            hint="Rotate once receivers have the present secret. To drop the older one: --force",
+        )
     context.confirm_profile()
     queries.update(database, webhook, by=context.operator, now=now)
+    _note_one_signature(context, webhook)
     named_secret = given if given.startswith("env:") else "the new secret"
     done = [new_secret or f"{visible(old.name)} signs with {named_secret} from now on."]
     context.answer(_record(database, webhook, new_secret), form, lambda: done)
+
+
+def _note_one_signature(context: Context, webhook: Webhook) -> None:
+    """Notes that an old secret does not sign, if a request has room for one signature."""
+    if webhook.old_secret is not None and webhook.body is WebhookBody.ORIGINAL:
+        context.note(f"The old secret signs no longer: {ONE_SIGNATURE}. Change it at the receiver now.")
 
 
 def enable(
@@ -390,6 +415,8 @@ def _switch(context: Context, name: str, form: Format, *, enabled: bool, reason:
     changed = queries.switch(database, webhook, enabled=enabled, by=context.operator, now=now, reason=reason)
     done = "Enabled" if enabled else "Disabled"
     _answer(context, database, webhook, form, done if changed else f"Already {done.lower()}:")
+    if enabled and changed:
+        note_upkeep(context, database, now, "delivers to webhooks")
 
 
 def _answer(context: Context, database: Database, webhook: Webhook, form: Format, done: str) -> None:
@@ -458,6 +485,8 @@ def replay(
     changed = queries.replay(database, ids, whole=whole, now=now)
     answer = views.REPLAYED.record({"webhook": webhook.name, "deliveries": changed})
     context.answer(answer, form, lambda: [f"{plural(changed, 'event')} will be delivered again."])
+    if changed:
+        note_upkeep(context, database, now, "delivers to webhooks")
 
 
 def import_(
@@ -516,10 +545,3 @@ def _show_added(context: Context, added: Sequence[Webhook], form: Format) -> Non
         context.text([f"Added {visible(one.name)}." for one in added] or ["No webhook was added."])
     else:
         context.data(map(views.WEBHOOK.record, added), form, views.WEBHOOK.columns)
-
-
-def _name(name: str) -> str:
-    text = name.strip()
-    if not text or len(text) > 255 or any(ord(letter) < 32 for letter in text):
-        raise UsageError("A webhook needs a name of 1 to 255 characters.")
-    return text

@@ -43,8 +43,9 @@ def show(
       hammerwork webhook show chat
     """
     context: Context = ctx.obj
-    found = queries.named(context.database(), required(name, named))
-    context.answer(views.WEBHOOK.record(found), form, lambda: views.text(found))
+    database = context.database()
+    found, now = queries.named(database, required(name, named)), context.now(database)
+    context.answer(views.WEBHOOK.record(found), form, lambda: views.text(found, now))
 
 
 def deliveries(

@@ -16,7 +16,7 @@ from hammerwork_cli.errors import ConflictError, JobNotFoundError, LastingConfli
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.new_job import NewJob
-from hammerwork_cli.features.job.queries import enqueue, groups, joins, limits, notifications, unique
+from hammerwork_cli.features.job.queries import ends, enqueue, groups, joins, limits, notifications, unique
 from hammerwork_cli.features.job.queries.dependencies import (
     Following,
     LockedJob,
@@ -372,7 +372,8 @@ def _adopt(database: Database, job: LockedJob, spawner: str, child: NewJob, pare
     database.run("worker.spawn.adopt", id=job.id, parents=parents, state=state, ancestry=child.ancestry, now=now)
     events.jobs(database, EventType.JOB_RETRIED, [job.id], now)
     rerun(database, [job.workflow])
-    tree_joins.count(database, Counter(tree_joins.marks(child.ancestry)))
+    with ends.to_come_again(database, [job.id], now):
+        tree_joins.count(database, Counter(tree_joins.marks(child.ancestry)))
     following = Following(parents=[job.id])
     while following.unfinished:
         following = rearm_next(database, following, now)

@@ -51,7 +51,7 @@ def create(
         if not database.run_once("workflow.create.insert", **row, total=len(jobs), metadata=workflow.metadata):
             exists(database, workflow, jobs, callbacks)
             return Created(created=False, jobs={})
-        every = (*callbacks, *enqueueing.announced(database, EventType.WORKFLOW_ENDED, jobs))
+        every = (*callbacks, *enqueueing.announced(database, EventType.WORKFLOW_ENDED, workflow.name, jobs))
         if every:
             enqueueing.count_for(database, workflow.id, jobs)
         placed = enqueueing.many(database, jobs)

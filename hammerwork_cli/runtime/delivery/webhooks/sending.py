@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from http.client import HTTPException, HTTPResponse
 from typing import Any, NamedTuple
 
-from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.webhook.model import Webhook, WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks import bodies, headers, secrets, signature, templates
@@ -191,11 +190,8 @@ def _request(webhook: Webhook, record: Mapping[str, Any], delivery_id: str, now:
 
 def _secrets(webhook: Webhook, now: datetime) -> list[str]:
     """The secrets that sign a request: the old one, too, while it is valid."""
-    if webhook.secret is None:
-        return []
-    until = timestamp(webhook.old_until)
-    old_signs = webhook.old_secret is not None and until is not None and now < until
-    return [webhook.secret, webhook.old_secret] if old_signs and webhook.old_secret else [webhook.secret]
+    old = webhook.old_secret if webhook.signs_twice(now) else None
+    return [secret for secret in (webhook.secret, old) if secret is not None]
 
 
 def _exchanged(webhook: Webhook, request: _Request, now: datetime, context: ssl.SSLContext | None) -> DeliveryAnswer:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.documents import json_of
 from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import HammerworkError, UsageError
@@ -101,7 +102,7 @@ def _webhook(entry: _Fields) -> Webhook:
     auth, authorizing = entry.of("auth", _auth) if entry.has("auth") else ({}, {})
     return Webhook(
         id=entry.of("id", lambda value: str(UUID(value))),
-        name=entry.of("name", _text),
+        name=names.of_receiver(entry.of("name", _text), "webhook"),
         url=url,
         method=entry.of("method", _text),
         # It had no other events than these, even where it took all.

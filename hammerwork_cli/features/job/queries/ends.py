@@ -1,0 +1,70 @@
+"""Ends of trees, batches and workflows that were noted, and come again because jobs run again.
+
+A callback enqueues its job once. An event tells of an end, and each end has one: what a retry runs again ends again.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.callbacks import queries as callbacks
+from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event.model import OF_ENDS, EventType
+from hammerwork_cli.features.tree.queries import joins
+from hammerwork_cli.features.tree.queries.relatives import Relatives
+
+OF_TREES, OF_GROUPS = OF_ENDS[:2], OF_ENDS[2:]
+
+
+@contextmanager
+def to_come_again(database: Database, jobs: Collection[str], now: datetime) -> Iterator[None]:
+    """Forgets that trees, batches and workflows have ended, since these jobs of them run again. Needs a transaction.
+
+    Count the jobs for joins inside: as whoever ends a job does, this locks counters before callbacks. Schedules with
+    ``--overlap skip-tree``, which remember of which of their runs the trees have ended, look again, too.
+    """
+    if not jobs:
+        yield
+        return
+    skips_trees = database.row("job.ends.any_skipping_trees") is not None
+    of_trees, of_groups = events.wanted(database, OF_TREES), events.wanted(database, OF_GROUPS)
+    lineage = _lineage(database, jobs) if skips_trees or of_trees else set()
+    subjects = (lineage if of_trees else set()) | (_groups(database, jobs) if of_groups else set())
+    announcing = callbacks.announcing(database, sorted(subjects))
+    joins.add_counters(database, sorted(announcing), now)
+    yield
+    for part in chunks(sorted(lineage), database.key_chunk) if skips_trees else ():
+        database.run("job.ends.look_again", ids=database.ids(part))
+    _announce_again(database, [one for some in announcing.values() for one in some], now)
+
+
+def of_workflows_to_come_again(database: Database, workflows: Sequence[str]) -> None:
+    """Forgets that workflows have ended, since jobs join them. Needs a transaction."""
+    if events.wanted(database, (EventType.WORKFLOW_ENDED,)):
+        announcing = callbacks.announcing(database, workflows)
+        _announce_again(database, [one for some in announcing.values() for one in some], database.now())
+
+
+def _announce_again(database: Database, watches: Sequence[str], now: datetime) -> None:
+    for part in chunks(sorted(watches), database.key_chunk):
+        database.run("job.ends.announce_again", ids=database.ids(part), now=now)
+
+
+def _lineage(database: Database, jobs: Collection[str]) -> set[str]:
+    """Some jobs and everything above them."""
+    relatives, level = Relatives(database), set(jobs)
+    seen = set(level)
+    while level:
+        level = {parent for node in relatives.jobs(level) for parent in node.depends_on} - seen
+        seen |= level
+    return seen
+
+
+def _groups(database: Database, jobs: Collection[str]) -> set[str]:
+    return {
+        str(group)
+        for part in chunks(sorted(jobs), database.key_chunk)
+        for (group,) in database.rows("job.ends.groups", ids=database.ids(part))
+    }
