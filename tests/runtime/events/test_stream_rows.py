@@ -62,7 +62,7 @@ def test_events_that_the_backend_took_leave_the_others_in_their_order(stage: Sta
 
 
 @all_databases
-def test_what_was_sent_is_forgotten_once_although_the_answer_to_the_commit_was_lost(
+def test_sent_events_are_forgotten_once_although_the_answer_to_the_commit_was_lost(
     stage: Stage, listening: Listening
 ) -> None:
     enqueued(stage, 5)
@@ -138,7 +138,7 @@ def test_a_row_that_a_worker_of_before_has_written_is_sent(stage: Stage, listeni
     assert listening.records() == before
 
 
-def test_what_is_no_text_in_sqlite_stops_no_stream(lite: Stage, app: Handlers) -> None:
+def test_an_error_of_sqlite_that_is_no_utf_8_stops_no_stream(lite: Stage, app: Handlers) -> None:
     listening = Listening(lite, [event for event in EventType if event != "job.started"])
     odd, other = enqueued(lite, 2)
     lite.execute(f"UPDATE hammerwork_jobs SET error_message = CAST(x'6eff6f' AS TEXT) WHERE id = '{odd}'")
