@@ -35,6 +35,7 @@ BESIDE = {
     "job enqueue": "--queue a --payload [] --unique a",
     "spawn rehearse": "--queue a --handlers a:b",
     "spawn wait": "{id}",
+    "webhook update": "{id}",
     "worker start": "--handlers a:b",
 }
 ID = "00000000-0000-4000-8000-00000000a4c4"

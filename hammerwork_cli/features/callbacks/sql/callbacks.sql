@@ -11,4 +11,5 @@ SELECT w.id, w.subject_id, w.job FROM hammerwork_watches w WHERE w.subject_id IN
 
 -- name: any_open_job
 -- Selects a row if a job has yet to end, but for deliveries.
-SELECT 1 FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Running', 'Retrying') AND NOT {same j.queue_name :deliveries} LIMIT 1
+SELECT 1 FROM {by_state}
+WHERE j.status IN ('Pending', 'Running', 'Retrying') AND {unarchived} AND NOT {same j.queue_name :deliveries} LIMIT 1

@@ -172,6 +172,11 @@ class WebhookSettings:
             found[name.strip()] = secrets.given(value.strip(), "--header") if value.startswith("@") else value.strip()
         return found if lines else None
 
+    @property
+    def secrets(self) -> dict[str, str | None]:
+        """The options that hold a secret, with their values."""
+        return {"--auth-token": self.auth_token, "--basic-auth": self.basic_auth, "--api-key": self.api_key}
+
     def _auth(self) -> dict[str, str] | None:
         ways = [way for way in (self.auth_token, self.basic_auth, self.api_key) if way is not None]
         if len(ways) > 1:
@@ -234,11 +239,17 @@ def add(
     }
     webhook = Webhook(new_id(), names.of_receiver(name, "webhook"), url, **fields)
     validate(webhook)
+    _note_plain(context, {"--secret": secret} | settings.secrets)
     database = context.database(changes=True)
     _add(context, database, webhook)
     context.answer(_record(database, webhook, new_secret), form, lambda: [webhook.id])
     if new_secret and form is Format.TABLE:
         context.print_wrapped(f"Secret (not shown again): {new_secret}")
+
+
+def _note_plain(context: Context, options: Mapping[str, str | None]) -> None:
+    if said := secrets.warning(options):
+        context.note(said)
 
 
 def _record(database: Database, webhook: Webhook, new_secret: str | None) -> Record:
@@ -302,6 +313,7 @@ def update(
     old = queries.named(database, wanted)
     webhook = old._replace(**given)
     validate(webhook)
+    _note_plain(context, settings.secrets)
     context.confirm_profile()
     now = context.now(database)
     queries.update(database, webhook, by=context.operator, now=now)
@@ -340,6 +352,7 @@ def rotate_secret(
     old, now = queries.named(database, required(name, named)), context.now(database)
     webhook = old._replace(secret=given, old_secret=old.secret, old_until=now + kept)
     validate(webhook)
+    _note_plain(context, {"--secret": secret})
     if keep_old is not None and kept and webhook.body is WebhookBody.ORIGINAL:
         raise UsageError(f"The old secret cannot sign too: {ONE_SIGNATURE}.", hint="Leave --keep-old out.")
     if old.signs_twice(now) and not force:

@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 
 from hammerwork_cli import disk
 from hammerwork_cli.errors import ConfigError, UsageError
@@ -25,19 +26,24 @@ def given(value: str, option: str) -> str:
     """Returns the secret of an option as it is stored.
 
     ``env:NAME`` stays as it is: :func:`resolved` reads the variable where the secret is used. ``@FILE`` and ``-``
-    (stdin) are read now, without the line break at the end. Any other text might be the secret itself.
+    (stdin) are read now, without the line break at the end. Any other text is the secret itself.
 
     Raises:
-        UsageError: it is none of these; or the secret is empty, too long or unreadable, or holds a control character.
+        UsageError: it is empty, too long or unreadable, or holds a control character.
     """
     if value == "-":
         value = disk.line()
     elif value.startswith("@"):
         value = disk.text(value[1:], LONGEST + 2).rstrip("\r\n")
-    elif value and not value.startswith(_VARIABLE):
-        raise UsageError(f"{option} does not take the secret itself: others can read a command line.", hint=_FORMS)
     check(value, option)
     return value
+
+
+def warning(options: Mapping[str, str | None]) -> str | None:
+    """Returns what to say of options that hold a secret itself, as those of the original do; ``None`` without any."""
+    plain = [one for one, value in options.items() if value and value != "-" and not value.startswith((_VARIABLE, "@"))]
+    named = " and ".join(plain)
+    return f"Others can read {named} on your command line. {_FORMS}" if named else None
 
 
 def check(value: str, name: str = "The secret") -> None:

@@ -33,7 +33,7 @@ def test_a_secret_is_taken_from_where_it_is(tmp_path, monkeypatch):
         ("env:", "names no variable"),
         ("env:1A", "names no variable"),
         ("env:A B", "names no variable"),
-        ("a s3cret", "--secret does not take the secret itself"),
+        ("a s3cret\nb", "control character"),
         ("@/nowhere/at/all", "cannot be read"),
     ],
 )
