@@ -106,7 +106,7 @@ MEANINGS: Mapping[EventType, str] = {
     EventType.JOB_CANCELLED: "a job was cancelled",
     EventType.JOB_ARCHIVED: "a job was archived",
     EventType.JOB_RESTORED: "a job was restored from the archive",
-    EventType.TREE_COMPLETED: "a tree completed: a job and everything below it, or a job alone",
+    EventType.TREE_COMPLETED: "a tree completed: a job and everything below it, or a single job",
     EventType.TREE_FAILED: "a tree ended, and some of its jobs failed",
     EventType.BATCH_ENDED: "all jobs of a batch ended",
     EventType.WORKFLOW_ENDED: "all jobs of a workflow ended",

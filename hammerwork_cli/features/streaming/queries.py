@@ -34,7 +34,7 @@ LONGEST_ERROR = 1000
 MOST_DROPPED = 10_000
 """Rows that are dropped at a time, so that a worker does not lose its duty meanwhile."""
 MOST_COUNTED = 10_000
-"""Rows of a backlog that are counted where many ask for it."""
+"""Rows of a backlog that :func:`states` counts at most; it estimates the number of events in a longer one."""
 _NOTICED_LATER = frozenset(map(str, events.FINAL))
 
 
@@ -120,7 +120,7 @@ def _write(database: Database, statement: str, stream: Stream, *, by: str, now: 
         database.transaction(lambda: database.run(statement, **values, **more))
     except DuplicateError:
         raise ConflictError(
-            f"There is a stream {stream.name[:60]!r} already.",
+            f"There is already a stream {stream.name[:60]!r}.",
             hint=f"Change it with: hammerwork streaming update {quote(stream.name)}",
         ) from None
     database.forget(events.READERS)
@@ -217,9 +217,9 @@ def _forget_rows(database: Database, stream: Stream, rows: Iterable[tuple[int, s
 
 
 def _keep(database: Database, row: int, of: int, places: Container[int]) -> int:
-    """Keeps the events at some places of a row that has as many as its reader knows; returns how many went.
+    """Keeps the events at some places of a row, if that still has ``of`` events; returns how many it removed.
 
-    When the answer to a COMMIT is lost, it runs again: the row is shorter then, and has other events at the places.
+    When the answer to a COMMIT is lost, this runs again: by then the row is shorter, with other events at these places.
     """
     found = database.row("streaming.body", id=row, of=of)
     if found is None:
@@ -252,7 +252,7 @@ def remove_orphans(database: Database) -> int:
 
 
 def trim(database: Database, stream: Stream, now: datetime) -> int:
-    """Drops the newest events above the largest backlog; returns their number. Of very many it drops some at a time."""
+    """Drops the newest events above the largest backlog, of :data:`MOST_DROPPED` rows at most; returns their number."""
     error = f"The backlog has more than {stream.max_backlog:,} events: newer ones were dropped."
 
     def work() -> int:

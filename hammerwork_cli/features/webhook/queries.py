@@ -102,7 +102,7 @@ def _write(database: Database, statement: str, webhook: Webhook, *, by: str, now
         database.transaction(lambda: database.run(statement, **values, **more))
     except DuplicateError:
         raise ConflictError(
-            f"There is a webhook {webhook.name[:60]!r} already.",
+            f"There is already a webhook {webhook.name[:60]!r}.",
             hint=f"Change it with: hammerwork webhook update {quote(webhook.name)}",
         ) from None
     database.forget(events.READERS)

@@ -105,7 +105,7 @@ def deliver(job: Job, context: SpawnContext) -> dict[str, Any]:
         outcome, level, follows = Discard(said), logging.ERROR, "is not sent again"
     _note_failure(context, webhook, answer, given_up=isinstance(outcome, Discard), gone=is_gone)
     event = payload["event"].get("type")
-    log.log(level, "The webhook %s did not take %s, which %s: %s", webhook.name, event, follows, first_line(said))
+    log.log(level, "The webhook %s did not accept %s, which %s: %s", webhook.name, event, follows, first_line(said))
     if is_gone:
         log.error("The webhook %s is disabled: its receiver is gone.", webhook.name)
     outcome._is_logged = True
@@ -191,7 +191,7 @@ class Deliverer(TurnThread):
         try:
             worker.run()
         except Exception as error:  # noqa: BLE001  the next turn starts another one
-            log.error("Deliveries to webhooks stopped and start again: %s", error)
+            log.error("Deliveries to webhooks stopped, and will start again: %s", error)
 
     def _look(self, database: Database) -> None:
         if time.monotonic() < self._next_look or (now := self._clock.trusted_now()) is None:

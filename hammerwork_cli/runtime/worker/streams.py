@@ -33,7 +33,7 @@ SOON = 0.2
 BUSY_SECONDS = 5.0
 """Seconds without events after which the looks become rare."""
 BETWEEN_TRIMS, BETWEEN_DROPS = 30.0, 1.0
-"""Seconds between two looks whether a backlog that is being sent is too large, and after one at which it was."""
+"""Seconds between two checks of the size of a backlog that is being sent, and after a check that dropped events."""
 BETWEEN_TIDIES = 3600.0
 """Seconds between two looks for events of streams that are no more."""
 FIRST_PAUSE, LONGEST_FAILURE_PAUSE = 1.0, 30.0

@@ -100,7 +100,7 @@ def test_each_option_is_stored_and_may_be_changed(run: Run, lite_url: str) -> No
         ("-n a -b command --command cat --events nope", "There is no event 'nope'.", 2),
         ("-n a -b command --command /nowhere/at-all", "on this machine. To store the stream without", 1),
         ("-n a -b command --command false", "or error TEXT. To store the stream without a test: --no-test", 1),
-        ("-n lake -b command --command cat --no-test", "already. Change it with: hammerwork streaming update lake", 6),
+        ("-n lake -b command --command cat --no-test", "'lake'. Change it with: hammerwork streaming update lake", 6),
     ],
 )
 def test_a_stream_that_cannot_work_is_refused_and_not_stored(

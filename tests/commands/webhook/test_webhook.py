@@ -148,7 +148,7 @@ def test_a_secret_that_stands_on_the_command_line_is_taken_with_a_note(run: Run,
         ("--name a --url http://h.example/", "--insecure", 2),
         ("--name a --url https://10.0.0.1/", "--allow-private", 2),
         ("--name a -u https://h.example/", "Write --url https://example.org/hook: -u names the database here.", 2),
-        ("--name chat --url https://h.example", "already. Change it with: hammerwork webhook update chat", 6),
+        ("--name chat --url https://h.example", "'chat'. Change it with: hammerwork webhook update chat", 6),
         ("--name a --url https://h.example --template {", "The template", 2),
         ('--name a --url https://h.example --template {"a":"{{event.typo}}"}', "names no field", 2),
         ('--name a --url https://h.example --template {"a":"{{event.data.quue}}"}', "Did you mean queue?", 2),
@@ -280,7 +280,7 @@ def test_both_secrets_sign_while_a_secret_is_changed(
     assert (wrong.exit_code, "does not match this body, id, timestamp or secret" in wrong.stderr) == (1, True)
     rotate = ("webhook", "rotate-secret", "chat", "--secret", third, "--keep-old", "0s")
     early = run(*rotate, url=migrated_url)
-    assert (early.exit_code, "To drop the older one: --force" in early.stderr) == (6, True)
+    assert (early.exit_code, "To drop the previous one: --force" in early.stderr) == (6, True)
     given = run(*rotate, "--force", url=migrated_url)
     assert (given.exit_code, "given-secret" in given.stdout) == (0, False)
     assert "signs too" not in run("webhook", "show", "chat", url=migrated_url).stdout
@@ -292,7 +292,7 @@ def test_an_old_secret_signs_too_only_where_a_request_has_room_for_both(
 ) -> None:
     receiver = receiving(answer())
     rotate = ("webhook", "rotate-secret", "chat", "--secret", "env:HOME")
-    said = "The old secret signs no longer"
+    said = "The old secret no longer signs"
 
     def kept() -> tuple[bool, bool, int]:
         """What ``show`` says, and how many signatures a request has."""
@@ -511,7 +511,7 @@ def test_the_webhooks_of_version_3_are_taken_over_once(run: Run, lite_url: str, 
     assert (pager["enabled"], silent["enabled"]) == (True, False)
     again = run("webhook", "import", str(WEBHOOKS), url=lite_url)
     assert (again.exit_code, again.stdout) == (0, "No webhook was added.\n")
-    notes = ["'pager' exists, and stays as it is.", "'silent' exists, and stays as it is."]
+    notes = ["'pager' already exists, and stays as it is.", "'silent' already exists, and stays as it is."]
     assert again.stderr.splitlines()[:2] == notes
     broken = tmp_path / "webhooks.json"
     broken.write_text(json.dumps([{"name": "odd"}, 3]))

@@ -211,13 +211,13 @@ def test_the_log_names_the_webhook_that_did_not_take_an_event_and_shows_no_trace
     assert not [record for record in about if record.exc_info]
     lines = sorted((record.levelname, record.getMessage()) for record in about)
     assert [line for _, line in lines if "wrong" in line or "gone" in line] == [
-        "The webhook gone did not take job.dead, which is not sent again: 410",
+        "The webhook gone did not accept job.dead, which is not sent again: 410",
         "The webhook gone is disabled: its receiver is gone.",
-        "The webhook wrong did not take job.dead, which is not sent again: 404 no such hook",
+        "The webhook wrong did not accept job.dead, which is not sent again: 404 no such hook",
     ]
     (busy,) = [one for one in lines if "busy" in one[1]]
     assert busy[0] == "WARNING"
-    assert busy[1].startswith("The webhook busy did not take job.dead, which is sent again in ")
+    assert busy[1].startswith("The webhook busy did not accept job.dead, which is sent again in ")
     assert busy[1].endswith(": 429 wait")
     assert not [
         record

@@ -1,6 +1,6 @@
-"""Ends of trees, batches and workflows that were noted, and come again because jobs run again.
+"""Lets trees, batches and workflows end again when their jobs run again.
 
-A callback enqueues its job once. An event tells of an end, and each end has one: what a retry runs again ends again.
+A callback enqueues its job once. But each end has an event: after a retry, what ended before ends again.
 """
 
 from collections.abc import Collection, Iterator, Sequence

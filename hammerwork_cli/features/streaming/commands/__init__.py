@@ -16,7 +16,7 @@ app = group(
         "enable": LateVerb(".changes:enable", "Let a stream take events again, from now on."),
         "disable": LateVerb(".changes:disable", "Let a stream take and send nothing until `streaming enable`."),
         "toggle": LateVerb(".changes:toggle", "Enable or disable a stream."),
-        "remove": LateVerb(".changes:remove", "Remove a stream with the events that wait."),
+        "remove": LateVerb(".changes:remove", "Remove a stream and the events that wait."),
         "replay": LateVerb(".changes:replay", "Replay the job-end events since a time."),
         "test": LateVerb(".reading:try_", "Send an example now, from here, and wait for the acknowledgement."),
         "stats": LateVerb(".reading:stats", "List streams with what they sent, and what waits."),

@@ -71,11 +71,13 @@ class StreamSettings:
     ] = None
     buffer_time: Annotated[
         str | None,
-        typer.Option("--buffer-time", metavar="DURATION", help="How long to wait for so many. [default: 0s]"),
+        typer.Option("--buffer-time", metavar="DURATION", help="How long to wait for that many events. [default: 0s]"),
     ] = None
     max_backlog: Annotated[
         int | None,
-        typer.Option("--max-backlog", metavar="N", min=1, help="Events that may wait. [default: 1000000]"),
+        typer.Option(
+            "--max-backlog", metavar="N", min=1, help="Maximum number of events that wait. [default: 1000000]"
+        ),
     ] = None
     kafka_brokers: Annotated[str | None, _target("kafka-brokers", "Kafka: HOST:PORT,HOST:PORT.", "HOSTS")] = None
     kafka_topic: Annotated[str | None, _target("kafka-topic", "Kafka: the topic.", "TOPIC")] = None
@@ -222,7 +224,7 @@ def update(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Events that wait go where the changed stream says.
+    Events that wait are sent with the new settings.
 
     \b
     Examples:
@@ -347,7 +349,7 @@ def replay(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Only what the stream takes, of jobs that are not archived or deleted. The ids of these events are those of before.
+    It replays only what the stream takes, of jobs that are not archived or deleted. Events keep their ids.
 
     \b
     Examples:

@@ -67,8 +67,8 @@ def try_(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    The stream may be disabled, and its filters do not matter. Secrets with env: are read here. Exit code 1 unless the
-    backend acknowledges the event.
+    The stream may be disabled, and its filters do not matter. Secrets with env: are read here. The exit code is 1
+    unless the backend acknowledges the event.
 
     \b
     Examples:

@@ -59,7 +59,7 @@ KEPT = timedelta(days=7)
 
 
 KEPT_SECRET = timedelta(hours=24)
-"""How long the old secret signs, too, unless somebody says otherwise."""
+"""How long the old secret signs too, unless somebody says otherwise."""
 ONE_SIGNATURE = "a request with --body original has one signature"
 CLEARED: Mapping[str, tuple[str, Any]] = {
     "events": ("events", DEFAULT_EVENTS),
@@ -268,7 +268,7 @@ def _add(context: Context, database: Database, webhook: Webhook) -> None:
 
     database.transaction(write)
     if EventType.JOB_COMPLETED in webhook.events and not webhook.queues:
-        context.note("A delivery costs as much as a job, and this one follows each job. To name queues: --queue QUEUE")
+        context.note("A delivery costs as much as a job, and each job has one. To name queues: --queue QUEUE")
     note_earlier(context, database, webhook.events)
     note_upkeep(context, database, now, "delivers to webhooks")
 
@@ -329,7 +329,7 @@ def rotate_secret(
     secret: SecretOption = None,
     keep_old: Annotated[
         str | None,
-        typer.Option("--keep-old", metavar="DURATION", help="Time for which the old secret signs too. [default: 24h]"),
+        typer.Option("--keep-old", metavar="DURATION", help="How long the old secret signs too. [default: 24h]"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Drop an older secret that still signs.")] = False,
     named: NamedOption = None,
@@ -337,7 +337,7 @@ def rotate_secret(
 ) -> None:
     """
     Requests have two signatures meanwhile, so that the receiver can change its secret at any time. With --body original
-    they have one, so the old secret signs no longer. A secret that you give with --secret is not printed.
+    they have one, so the old secret no longer signs. A secret that you give with --secret is not printed.
 
     \b
     Examples:
@@ -357,8 +357,8 @@ def rotate_secret(
         raise UsageError(f"The old secret cannot sign too: {ONE_SIGNATURE}.", hint="Leave --keep-old out.")
     if old.signs_twice(now) and not force:
         raise ConflictError(
-            f"The secret before this one signs until {instant(old.old_secret_until)} UTC: a rotation would drop it.",
-            hint="Rotate once receivers have the present secret. To drop the older one: --force",
+            f"The previous secret still signs until {instant(old.old_secret_until)} UTC: a rotation would drop it.",
+            hint="Rotate once receivers have the current secret. To drop the previous one: --force",
         )
     context.confirm_profile()
     queries.update(database, webhook, by=context.operator, now=now)
@@ -371,7 +371,7 @@ def rotate_secret(
 def _note_one_signature(context: Context, webhook: Webhook) -> None:
     """Notes that an old secret does not sign, if a request has room for one signature."""
     if webhook.old_secret is not None and webhook.body is WebhookBody.ORIGINAL:
-        context.note(f"The old secret signs no longer: {ONE_SIGNATURE}. Change it at the receiver now.")
+        context.note(f"The old secret no longer signs: {ONE_SIGNATURE}. Change it in the receiver now.")
 
 
 def enable(
@@ -484,7 +484,7 @@ def replay(
     context: Context = ctx.obj
     if only not in {None, "failed", "all"}:
         raise UsageError(
-            "--only is failed or all.", hint="For everything: --all. For deliveries that were given up: neither."
+            "--only must be failed or all.", hint="For everything: --all. For deliveries that were given up: neither."
         )
     whole = every or only == "all"
     database = context.database(changes=True)
@@ -512,7 +512,7 @@ def import_(
 ) -> None:
     """
     They send the bodies and signatures of that version, so that receivers notice no difference. A webhook whose name
-    or id exists is skipped. If one cannot be imported, a note says why, the others are, and the exit code is 1.
+    or id exists is skipped. If one cannot be imported, a note says why, the others are added, and the exit code is 1.
 
     \b
     Examples:
@@ -537,7 +537,7 @@ def import_(
     for line in found.refused:
         context.note(line)
     for one, differences in found.webhooks:
-        for line in differences if one in new else [f"{one.name!r:.80} exists, and stays as it is."]:
+        for line in differences if one in new else [f"{one.name!r:.80} already exists, and stays as it is."]:
             context.note(line)
     _show_added(context, new, form)
     if new:

@@ -33,8 +33,8 @@ def try_(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    The webhook may be disabled, and its filters do not matter. Secrets with env: are read here. Exit code 1 unless the
-    receiver answers with 2xx.
+    The webhook may be disabled, and its filters do not matter. Secrets with env: are read here. The exit code is 1
+    unless the receiver answers with 2xx.
 
     \b
     Examples:
@@ -73,16 +73,16 @@ def verify(
         str, typer.Option("--secret", metavar="SECRET", help="Secret of the webhook: env:NAME, @FILE, or -.")
     ],
     headers: Annotated[
-        str, typer.Option("--headers", metavar="FILE", help="Headers of the request: JSON, or a line for each.")
+        str, typer.Option("--headers", metavar="FILE", help="Headers of the request: JSON, or one per line.")
     ],
     body: Annotated[str, typer.Option("--body", metavar="FILE", help="Body of the request, as it came; - for stdin.")],
     tolerance: Annotated[
-        str, typer.Option("--tolerance", metavar="DURATION", help="Largest age of the request.")
+        str, typer.Option("--tolerance", metavar="DURATION", help="Maximum age of the request.")
     ] = "5m",
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Needs no database. If the signature does not fit, an error says why, and the exit code is 1.
+    Needs no database. If the signature does not match, an error says why, and the exit code is 1.
 
     \b
     Examples:

@@ -16,7 +16,7 @@ LONGEST = 4096
 """Characters of a secret."""
 _VARIABLE = "env:"
 _OWN = re.compile(r"HAMMERWORK_(DATABASE|ENCRYPTION)\w*|(\w*_)?DATABASE_URL|PGPASSWORD|MYSQL_PWD")
-"""Variables that no request sends: who may write into the database would learn them from a webhook of theirs."""
+"""Variables that no request sends: anyone who may write into the database could read them with a webhook."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _FORMS = "Write env:NAME, @FILE, or - for stdin."

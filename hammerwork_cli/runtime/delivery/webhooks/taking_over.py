@@ -80,7 +80,7 @@ class _Fields:
         return self._found.get(name) is not None
 
     def of(self, name: str, read: Callable[[Any], Value]) -> Value:
-        """The value of a field, as a function reads it that refuses others by any of the usual errors."""
+        """The value of a field, as ``read`` returns it; an error of ``read`` becomes one that names the field."""
         if name not in self._found:
             raise UsageError(f"{self._path}{name} is missing.")
         try:
@@ -126,7 +126,7 @@ def _webhook(entry: _Fields) -> Webhook:
 def _differences(entry: _Fields, webhook: Webhook) -> Iterable[str]:
     filters, retries = entry.below("filter"), entry.below("retry_policy")
     if filters.has("min_processing_time_ms") or filters.has("max_processing_time_ms"):
-        yield "it gets events whatever the time that the job took: webhooks have no such filter."
+        yield "it gets events however long the job took: webhooks have no such filter."
     if filters.has("metadata_filters") and filters.of("metadata_filters", len):
         yield "it gets events whatever their metadata: webhooks have no such filter."
     if (attempts := retries.of("max_attempts", _number)) > MOST_RETRIES:
@@ -138,7 +138,7 @@ def _differences(entry: _Fields, webhook: Webhook) -> Iterable[str]:
     if entry.has("timeout_secs") and entry.of("timeout_secs", _number) > LONGEST_TIMEOUT:
         yield f"its timeout is {LONGEST_TIMEOUT} seconds."
     if webhook.allow_private:
-        yield "it may reach addresses that are not public, since its URL is one (--allow-private)."
+        yield "it may reach addresses that are not public, since its URL has one (--allow-private)."
     if webhook.insecure:
         yield "it may use http: to other machines, as its URL does (--insecure)."
 
