@@ -22,6 +22,8 @@ from hammerwork_cli.features.streaming.model import Backend, Partitioning, Strea
 from hammerwork_cli.view.text import cut
 
 PAGE = 500
+ROWS = 50
+"""Rows with the events of many jobs that are read at once."""
 _ENDS = (
     ("completed_at", spellings([JobStatus.COMPLETED])),
     ("failed_at", FAILED_SPELLINGS),
@@ -92,14 +94,17 @@ def update(database: Database, stream: Stream, *, by: str, now: datetime) -> Non
     """Writes what somebody says of a stream that exists. If it wants others, earlier events are none of its business.
 
     Raises:
-        ConflictError: another one has its name.
+        ConflictError: another one has its name, or somebody has changed it since it was read.
     """
     before = by_id(database, stream.id)
     others = before is not None and events.filters_of(before) != events.filters_of(stream)
-    _write(database, "streaming.update", stream, by=by, now=now, others=others)
+    if not _write(database, "streaming.update", stream, by=by, now=now, others=others, seen=stream.updated_at):
+        present = by_id(database, stream.id)
+        if present is None or timestamp(present.updated_at) != now:  # else only the answer to the COMMIT was lost
+            raise ConflictError(f"Somebody else has changed {stream.name[:60]!r} meanwhile.", hint="Try again.")
 
 
-def _write(database: Database, statement: str, stream: Stream, *, by: str, now: datetime, **more: Any) -> None:
+def _write(database: Database, statement: str, stream: Stream, *, by: str, now: datetime, **more: Any) -> bool:
     values = {
         "id": stream.id,
         "name": stream.name,
@@ -117,13 +122,14 @@ def _write(database: Database, statement: str, stream: Stream, *, by: str, now: 
         "now": now,
     }
     try:
-        database.transaction(lambda: database.run(statement, **values, **more))
+        written = database.transaction(lambda: database.run(statement, **values, **more))
     except DuplicateError:
         raise ConflictError(
             f"There is already a stream {stream.name[:60]!r}.",
             hint=f"Change it with: hammerwork streaming update {quote(stream.name)}",
         ) from None
     database.forget(events.READERS)
+    return bool(written)
 
 
 def switch(
@@ -144,9 +150,9 @@ def remove(database: Database, stream: Stream) -> bool:
     """Removes a stream with the events that wait; returns whether it was there."""
 
     def work() -> bool:
-        removed = bool(database.run("streaming.remove", id=stream.id))
+        # In the order in which senders lock them.
         database.run("streaming.remove_events", id=stream.id)
-        return removed
+        return bool(database.run("streaming.remove", id=stream.id))
 
     removed = database.transaction(work)
     database.forget(events.READERS)
@@ -260,16 +266,16 @@ def trim(database: Database, stream: Stream, now: datetime) -> int:
         excess = int(waiting) - stream.max_backlog
         if excess <= 0:
             return 0
-        whole: list[tuple[int, str, int]] = []
         dropped = 0
+        whole: list[tuple[int, str, int]] = []
+        left = excess
         for row, kind, number in database.rows("streaming.newest", id=stream.id, limit=MOST_DROPPED):
-            if dropped + number > excess:
-                if dropped < excess:
-                    dropped += _keep(database, int(row), number, range(dropped + number - excess))
+            if number > left:
+                dropped += _keep(database, int(row), number, range(number - left)) if left else 0
                 break
             whole.append((int(row), kind, number))
-            dropped += number
-        _forget_rows(database, stream, whole, now)
+            left -= number
+        dropped += _forget_rows(database, stream, whole, now)
         database.run("streaming.count_dropped", id=stream.id, events=dropped, error=error)
         return dropped
 
@@ -318,7 +324,7 @@ def replay(database: Database, stream: Stream, since: datetime, now: datetime) -
     waiting = _waiting_completions(database, stream, since)
     added = 0
     for ended, statuses in _ENDS:
-        for found in _ended(database, ended, statuses, since):
+        for found in _ended(database, ended, statuses, since, now):
             ids = [job for job, at in found if (job, at) not in waiting]
             added += database.transaction(partial(events.stream_ends, database, reader, ids)) if ids else 0
     return added
@@ -327,7 +333,7 @@ def replay(database: Database, stream: Stream, since: datetime, now: datetime) -
 def _waiting_completions(database: Database, stream: Stream, since: datetime) -> set[tuple[str, datetime | None]]:
     """The jobs that have completed since a time, with the times, whose events wait in rows with those of others."""
     found: set[tuple[str, datetime | None]] = set()
-    values: dict[str, Any] = {"id": stream.id, "type": str(EventType.JOB_COMPLETED), "since": since, "limit": PAGE}
+    values: dict[str, Any] = {"id": stream.id, "type": str(EventType.JOB_COMPLETED), "since": since, "limit": ROWS}
     after = 0
     while rows := database.rows("streaming.waiting_ends", **values, after=after):
         for _, body, at in rows:
@@ -337,11 +343,11 @@ def _waiting_completions(database: Database, stream: Stream, since: datetime) ->
 
 
 def _ended(
-    database: Database, ended: str, statuses: Sequence[str], since: datetime
+    database: Database, ended: str, statuses: Sequence[str], since: datetime, until: datetime
 ) -> Iterator[list[tuple[str, datetime | None]]]:
     after: str | None = None
     while True:
-        values = {"ended": Names((ended,)), "statuses": statuses, "since": since, "after": after}
+        values = {"ended": Names((ended,)), "statuses": statuses, "since": since, "until": until, "after": after}
         rows = database.rows("streaming.ended", **values, limit=PAGE)
         if rows:
             yield [(str(job), timestamp(at)) for job, at in rows]

@@ -68,15 +68,18 @@ def update(database: Database, webhook: Webhook, *, by: str, now: datetime) -> N
     """Writes what somebody says of a webhook that exists. If it wants others, earlier events are none of its business.
 
     Raises:
-        ConflictError: another one has its name.
+        ConflictError: another one has its name, or somebody has changed it since it was read.
     """
     before = by_id(database, webhook.id)
     others = before is not None and events.filters_of(before) != events.filters_of(webhook)
-    secrets = {"old_secret": webhook.old_secret, "old_until": timestamp(webhook.old_until)}
-    _write(database, "webhook.update", webhook, by=by, now=now, others=others, **secrets)
+    more = {"old_secret": webhook.old_secret, "old_until": timestamp(webhook.old_until), "seen": webhook.updated_at}
+    if not _write(database, "webhook.update", webhook, by=by, now=now, others=others, **more):
+        present = by_id(database, webhook.id)
+        if present is None or timestamp(present.updated_at) != now:  # else only the answer to the COMMIT was lost
+            raise ConflictError(f"Somebody else has changed {webhook.name[:60]!r} meanwhile.", hint="Try again.")
 
 
-def _write(database: Database, statement: str, webhook: Webhook, *, by: str, now: datetime, **more: Any) -> None:
+def _write(database: Database, statement: str, webhook: Webhook, *, by: str, now: datetime, **more: Any) -> bool:
     values = {
         "id": webhook.id,
         "name": webhook.name,
@@ -99,13 +102,14 @@ def _write(database: Database, statement: str, webhook: Webhook, *, by: str, now
         "now": now,
     }
     try:
-        database.transaction(lambda: database.run(statement, **values, **more))
+        written = database.transaction(lambda: database.run(statement, **values, **more))
     except DuplicateError:
         raise ConflictError(
             f"There is already a webhook {webhook.name[:60]!r}.",
             hint=f"Change it with: hammerwork webhook update {quote(webhook.name)}",
         ) from None
     database.forget(events.READERS)
+    return bool(written)
 
 
 def switch(
@@ -168,11 +172,13 @@ def disable_failing(database: Database, now: datetime) -> list[Webhook]:
     Args:
         now: by a clock that is not ahead: by that, all have.
     """
-    found = [_read(row) for row in database.rows("webhook.failing", earliest=EPOCH, before=now - GIVEN_UP_AFTER)]
-    for one in found:
+    disabled = []
+    for row in database.rows("webhook.failing", earliest=EPOCH, before=now - GIVEN_UP_AFTER):
+        one = _read(row)
         reason = f"No delivery has succeeded for {GIVEN_UP_AFTER.days} days. The last answer: {one.last_answer}"
-        switch(database, one, enabled=False, by=DISABLED_BY, now=now, reason=reason)
-    return found
+        if switch(database, one, enabled=False, by=DISABLED_BY, now=now, reason=reason):
+            disabled.append(one)
+    return disabled
 
 
 def deliveries(

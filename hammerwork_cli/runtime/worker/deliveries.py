@@ -93,8 +93,8 @@ def deliver(job: Job, context: SpawnContext) -> dict[str, Any]:
     answer = send(webhook, payload["event"], delivery_id=job.id, now=datetime.now(UTC))
     found = verdict(answer)
     if found is Verdict.DELIVERED:
-        text = _said(answer)
-        context.queue._run(lambda database: webhooks.note_success(database, webhook, text, database.now()))
+        text, now = _said(answer), context.queue._run(lambda database: database.now())
+        context.queue._run(lambda database: webhooks.note_success(database, webhook, text, now))
         return {"status": answer.status, "answer": answer.text}
     is_gone, said = found is Verdict.GONE, _said(answer)
     outcome: Retry | Discard
@@ -115,8 +115,10 @@ def deliver(job: Job, context: SpawnContext) -> dict[str, Any]:
 def _note_failure(
     context: SpawnContext, webhook: Webhook, answer: DeliveryAnswer, *, given_up: bool, gone: bool = False
 ) -> None:
+    now = context.queue._run(lambda database: database.now())
+
     def note(database: Database) -> None:
-        webhooks.note_failure(database, webhook, _said(answer), database.now(), given_up=given_up, gone=gone)
+        webhooks.note_failure(database, webhook, _said(answer), now, given_up=given_up, gone=gone)
 
     context.queue._run(note)
 
@@ -174,10 +176,11 @@ class Deliverer(TurnThread):
     def _begin(self, database: Database) -> None:
         if self._running is not None and self._running.is_alive():
             return
-        is_first, self._has_begun = not self._has_begun, True
         is_wanted = any(reader.kind == "webhook" for some in events.readers(database).values() for reader in some)
         # Those of webhooks that were removed before this worker started end, too.
-        if not is_wanted and not (is_first and webhooks.any_open(database)):
+        is_wanted = is_wanted or (not self._has_begun and webhooks.any_open(database))
+        self._has_begun = True
+        if not is_wanted:
             return
         self._worker = self._sibling(handlers(), concurrency=CONCURRENCY, name=f"{self._name}-webhooks", grace=GRACE)
         if self.stopped.is_set():

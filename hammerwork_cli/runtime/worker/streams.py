@@ -24,7 +24,7 @@ from hammerwork_cli.runtime.delivery.streams.messages import encode
 from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
-from hammerwork_cli.view.text import plural
+from hammerwork_cli.view.text import cut, plural
 
 LEASE_SECONDS = TIMEOUT_SECONDS + 15
 """For how long a worker sends the events of a stream before others may: longer than it can wait for the backend."""
@@ -32,8 +32,10 @@ SOON = 0.2
 """Seconds until the next look while there are events."""
 BUSY_SECONDS = 5.0
 """Seconds without events after which the looks become rare."""
-BETWEEN_TRIMS, BETWEEN_DROPS = 30.0, 1.0
-"""Seconds between two checks of the size of a backlog that is being sent, and after a check that dropped events."""
+BETWEEN_TRIMS = 30.0
+"""Seconds between two looks whether the backlog of a stream is too large."""
+LONGEST_TRIM = 10.0
+"""Seconds after which a worker drops no more events for the time being: it would lose other duties meanwhile."""
 BETWEEN_TIDIES = 3600.0
 """Seconds between two looks for events of streams that are no more."""
 FIRST_PAUSE, LONGEST_FAILURE_PAUSE = 1.0, 30.0
@@ -47,11 +49,18 @@ def duty_of(stream: Stream) -> str:
     return f"stream {stream.id}"
 
 
-def trim(database: Database, stream: Stream, clock: ServerClock) -> int:
-    """Drops events that a backlog has no room for, and says so; returns their number."""
-    if dropped := streams.trim(database, stream, clock.now()):
+def trim(database: Database, stream: Stream, worker: str, clock: ServerClock) -> None:
+    """Drops the events that a backlog has no room for, and says so. One worker at a time does that, now and then.
+
+    Two at once would count the same events as too many.
+    """
+    due, length, began = duties.times(database), timedelta(seconds=BETWEEN_TRIMS), time.monotonic()
+    if not duties.take_due(database, f"trim {stream.id}", worker, due, now=clock.now(), length=length):
+        return
+    while dropped := streams.trim(database, stream, clock.now()):
         log.error("Stream %s: %s dropped: the backlog is full.", stream.name, plural(dropped, "event"))
-    return dropped
+        if time.monotonic() - began > LONGEST_TRIM:
+            break
 
 
 class StreamSender(threading.Thread):
@@ -86,8 +95,8 @@ class StreamSender(threading.Thread):
     def _turn(self, backend: OpenBackend) -> float | None:
         """Sends the next events; returns the seconds until the next turn, ``None`` if there is nothing to do."""
         if self._is_behind and time.monotonic() >= self._next_trim:
-            dropped = self._run(partial(trim, stream=self.stream, clock=self.clock))
-            self._next_trim = time.monotonic() + (BETWEEN_DROPS if dropped else BETWEEN_TRIMS)
+            self._next_trim = time.monotonic() + BETWEEN_TRIMS
+            self._run(partial(trim, stream=self.stream, worker=self.worker, clock=self.clock))
         until = self.clock.now() + timedelta(seconds=LEASE_SECONDS)
         if not self._run(lambda database: duties.keep(database, duty_of(self.stream), self.worker, until=until)):
             return None
@@ -132,6 +141,7 @@ class StreamSender(threading.Thread):
 
     def _fail(self, error: Exception) -> None:
         said = error.message if isinstance(error, HammerworkError) else f"{type(error).__name__}: {error}"
+        said = cut(said, streams.LONGEST_ERROR)
         self._failures += 1
         is_new = self._failures == 1 and said != self.stream.last_error  # an earlier sender may have said it
         level = logging.WARNING if is_new else logging.DEBUG
@@ -139,7 +149,7 @@ class StreamSender(threading.Thread):
 
         def note(database: Database) -> None:
             streams.note_failure(database, self.stream, said, self.clock.now())
-            trim(database, self.stream, self.clock)
+            trim(database, self.stream, self.worker, self.clock)
 
         self._try(note)
 
@@ -206,7 +216,7 @@ class StreamSenders(TurnThread):
             if stream.id in self._senders or self.stopped.is_set():
                 continue
             if not self._can_send(stream):
-                trim(database, stream, self._clock)
+                trim(database, stream, self._worker, self._clock)
                 continue
             length = timedelta(seconds=LEASE_SECONDS)
             now = self._clock.now()

@@ -3,12 +3,18 @@
 import json
 from datetime import timedelta
 
+import pytest
+
 from hammerwork_cli import Handlers
+from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.worker.streams import trim
 from tests.conftest import all_databases
+from tests.rows import START
 from tests.runtime.conftest import Stage
 from tests.runtime.events.conftest import Listening
 
@@ -146,3 +152,26 @@ def test_an_error_of_sqlite_that_is_no_utf_8_stops_no_stream(lite: Stage, app: H
     lite.work(app)
     errors = {one["data"]["id"]: one["data"]["error"] for one in listening.records()}
     assert errors == {odd: "n\ufffdo", other: None}
+
+
+def test_one_worker_at_a_time_drops_events_above_the_largest_backlog(
+    lite: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    listening = Listening(lite)
+    enqueued(lite, 9)
+    stream, clock = listening.stream._replace(max_backlog=4), ServerClock()
+    for worker in ("first", "second"):
+        trim(lite.database, stream, worker, clock)
+    assert [record.getMessage() for record in caplog.records] == ["Stream all: 5 events dropped: the backlog is full."]
+    assert sizes(lite) == [4]
+
+
+@all_databases
+def test_a_change_is_refused_if_somebody_else_was_faster(stage: Stage, listening: Listening) -> None:
+    database = stage.database
+    (seen,) = streams.listed(database)
+    for name in ("first", "first"):  # again: the answer to the COMMIT was lost
+        streams.update(database, seen._replace(name=name), by="ada", now=START)
+    with pytest.raises(ConflictError, match="Somebody else has changed"):
+        streams.update(database, seen._replace(name="second"), by="bob", now=START + timedelta(seconds=1))
+    assert [one.name for one in streams.listed(database)] == ["first"]

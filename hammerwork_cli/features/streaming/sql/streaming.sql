@@ -32,6 +32,7 @@ partitioning = :partitioning, format = :format, include_payload = :include_paylo
 buffer_seconds = :buffer_seconds, max_backlog = :max_backlog, updated_at = :now, updated_by = :by
 /* if :others */ , enabled_at = :now
 WHERE id = :id
+/* if :seen */ AND updated_at = :seen
 
 -- name: enable
 -- Lets a stream take the events from now on.
@@ -131,7 +132,7 @@ SELECT 1 FROM hammerwork_streams s WHERE s.id = hammerwork_stream_events.stream_
 -- name: ended
 -- Lists the next jobs that ended since a time, by the column of that time.
 SELECT j.id, j.:ended FROM hammerwork_jobs j
-WHERE j.:ended >= :since AND j.status IN (:statuses)
+WHERE j.:ended >= :since AND j.:ended <= :until AND j.status IN (:statuses)
 /* if :after */ AND (j.:ended > :since OR j.id > :after)
 ORDER BY j.:ended, j.id LIMIT :limit
 

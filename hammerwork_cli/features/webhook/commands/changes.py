@@ -331,7 +331,7 @@ def rotate_secret(
         str | None,
         typer.Option("--keep-old", metavar="DURATION", help="How long the old secret signs too. [default: 24h]"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Drop an older secret that still signs.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Drop the previous secret, which still signs.")] = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -355,6 +355,8 @@ def rotate_secret(
     _note_plain(context, {"--secret": secret})
     if keep_old is not None and kept and webhook.body is WebhookBody.ORIGINAL:
         raise UsageError(f"The old secret cannot sign too: {ONE_SIGNATURE}.", hint="Leave --keep-old out.")
+    if keep_old is not None and kept and old.secret is None:
+        raise UsageError("The webhook has no old secret that could sign too.", hint="Leave --keep-old out.")
     if old.signs_twice(now) and not force:
         raise ConflictError(
             f"The previous secret still signs until {instant(old.old_secret_until)} UTC: a rotation would drop it.",

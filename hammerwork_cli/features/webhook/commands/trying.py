@@ -91,6 +91,8 @@ def verify(
     context: Context = ctx.obj
     oldest: timedelta = duration_of(tolerance)
     given = secrets.given(secret, "--secret")
+    if said := secrets.warning({"--secret": secret}):
+        context.note(said)
     head, content = disk.text(headers), _bytes(body)
     key = secrets.resolved(given)
     signature.verify(signature.headers_of(head), content, key, context.now(), oldest)

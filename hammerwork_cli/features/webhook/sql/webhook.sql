@@ -29,6 +29,7 @@ body = :body, template = :template, include_payload = :include_payload, allow_pr
 timeout_seconds = :timeout_seconds, max_retries = :max_retries, updated_at = :now, updated_by = :by
 /* if :others */ , enabled_at = :now
 WHERE id = :id
+/* if :seen */ AND updated_at = :seen
 
 -- name: enable
 -- Lets a webhook deliver the events from now on.
@@ -46,13 +47,14 @@ WHERE id = :id AND enabled
 DELETE FROM hammerwork_webhooks WHERE id = :id
 
 -- name: succeeded
--- Notes a delivery.
-UPDATE hammerwork_webhooks SET delivered = delivered + 1, failing_since = NULL, last_success_at = :now, last_answer = :answer
+-- Notes a delivery. It counts once, although it may run again when the answer to the COMMIT is lost.
+UPDATE hammerwork_webhooks SET delivered = delivered + CASE WHEN last_success_at = :now THEN 0 ELSE 1 END, failing_since = NULL,
+last_success_at = :now, last_answer = :answer
 WHERE id = :id
 
 -- name: did_not
--- Notes an attempt that failed, and the last one of a delivery, too.
-UPDATE hammerwork_webhooks SET failed = failed + :given_up, failing_since = COALESCE(failing_since, :now),
+-- Notes an attempt that failed, and the last one of a delivery, too: once, like `succeeded`.
+UPDATE hammerwork_webhooks SET failed = failed + CASE WHEN last_failure_at = :now THEN 0 ELSE :given_up END, failing_since = COALESCE(failing_since, :now),
 last_failure_at = :now, last_answer = :answer
 WHERE id = :id
 

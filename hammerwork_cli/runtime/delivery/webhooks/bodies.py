@@ -13,7 +13,7 @@ from hammerwork_cli.runtime.delivery import cloudevents
 from hammerwork_cli.runtime.delivery.webhooks import templates
 
 JSON = "application/json"
-_OWN_FIELDS = frozenset({"id", "queue", "priority", "error", "payload", "run_seconds"})
+_OWN_FIELDS = frozenset({"id", "queue", "priority", "error", "reason", "payload", "run_seconds"})
 """Keys of the data of a job that have another place in the original body."""
 
 FIELDS: dict[WebhookBody, templates.Fields] = {

@@ -57,6 +57,8 @@ def taken_over(text: str) -> TakenOver:
                 raise UsageError("the file has the name twice.")
             fields = _Fields(entry)
             webhook = _webhook(fields)
+            if webhook.id in [other.id for other, _ in webhooks]:
+                raise UsageError("the file has the id twice.")
             validate(webhook)
             webhooks.append((webhook, [f"{called}: {one}" for one in _differences(fields, webhook)]))
         except HammerworkError as error:

@@ -113,7 +113,7 @@ def test_a_webhook_keeps_its_number_of_retries():
 @pytest.mark.parametrize(
     ("fields", "note"),
     [
-        ({"filter": {"min_processing_time_ms": 5}}, "whatever the time"),
+        ({"filter": {"min_processing_time_ms": 5}}, "however long the job took"),
         ({"filter": {"metadata_filters": {"a": "b"}}}, "whatever their metadata"),
         ({"retry_policy": {"max_attempts": 1000}}, "50 retries, the most there are, instead of 1000"),
         ({"retry_policy": {"initial_delay_secs": 60}}, "pauses between retries"),
