@@ -1213,7 +1213,7 @@ complete -c hammerwork -n '__hammerwork_at webhook update' -k -a '(__hammerwork_
 
 complete -c hammerwork -n '__hammerwork_at webhook rotate-secret' -l secret -x -d 'Signs requests: env:NAME, @FILE, or -.'
 complete -c hammerwork -n '__hammerwork_at webhook rotate-secret' -l keep-old -x -d 'How long the old secret signs too.'
-complete -c hammerwork -n '__hammerwork_at webhook rotate-secret' -l force -d 'Drop an older secret that still signs.'
+complete -c hammerwork -n '__hammerwork_at webhook rotate-secret' -l force -d 'Drop the previous secret, which still signs.'
 complete -c hammerwork -n '__hammerwork_at webhook rotate-secret' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at webhook rotate-secret' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at webhook rotate-secret' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this profile without asking.'
