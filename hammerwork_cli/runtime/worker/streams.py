@@ -206,15 +206,16 @@ class StreamSenders(TurnThread):
 
     def _look(self, database: Database) -> None:
         self._senders = {stream: sender for stream, sender in self._senders.items() if sender.is_alive()}
-        if not any(reader.kind == "stream" for some in events.readers(database).values() for reader in some):
+        if not database.is_current:
             return
-        due = duties.times(database)
         if time.monotonic() >= self._next_tidy:
             self._next_tidy = time.monotonic() + BETWEEN_TIDIES
             streams.remove_orphans(database)
-        for stream in streams.to_send(database):
-            if stream.id in self._senders or self.stopped.is_set():
-                continue
+        waiting = [stream for stream in streams.to_send(database) if stream.id not in self._senders]
+        due = duties.times(database) if waiting else {}
+        for stream in waiting:
+            if self.stopped.is_set():
+                return
             if not self._can_send(stream):
                 trim(database, stream, self._worker, self._clock)
                 continue

@@ -12,11 +12,12 @@ from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.worker.streams import trim
+from hammerwork_cli.runtime.worker.streams import StreamSenders, trim
 from tests.conftest import all_databases
 from tests.rows import START
 from tests.runtime.conftest import Stage
 from tests.runtime.events.conftest import Listening
+from tests.worker_context import worker_context
 
 
 def enqueued(stage: Stage, number: int, *, after: tuple[str, ...] = ()) -> list[str]:
@@ -164,6 +165,15 @@ def test_one_worker_at_a_time_drops_events_above_the_largest_backlog(
         trim(lite.database, stream, worker, clock)
     assert [record.getMessage() for record in caplog.records] == ["Stream all: 5 events dropped: the backlog is full."]
     assert sizes(lite) == [4]
+
+
+def test_a_worker_asks_once_in_a_look_whether_streams_have_events(lite: Stage) -> None:
+    Listening(lite)
+    senders = StreamSenders(worker_context(lite.connections))
+    senders._look(lite.database)
+    before = lite.database.executed
+    senders._look(lite.database)
+    assert lite.database.executed - before == 1
 
 
 @all_databases
