@@ -166,6 +166,21 @@ def test_a_spawn_request_lets_the_tree_end_again(stage: Stage, app: Handlers, en
     assert told(ends) == [("tree.completed", 4, 0), ("tree.completed", 7, 0)]
 
 
+def test_a_spawn_request_for_a_job_of_a_batch_writes_no_second_end_of_the_batch(
+    stage: Stage, app: Handlers, ends: Listening
+) -> None:
+    """Children are not part of the batch, so nothing of it runs again."""
+    mend(app, set())
+    batch = stage.queue.enqueue_batch("letters", [Job("root")])
+    stage.work(app)
+    (job,) = (str(one) for (one,) in stage.rows("id", f"batch_id = '{batch.id}'"))
+    now = stage.database.now()
+    spawn_requests.request(stage.database, job, handler=None, config=None, by="ada", now=now)
+    stage.work(app)
+    stage.work(app)
+    assert told(ends) == [("batch.ended", 1, 0), ("tree.completed", 4, 0), ("tree.completed", 7, 0)]
+
+
 def test_a_tree_that_comes_back_from_the_archive_to_run_again_ends_again(
     stage: Stage, app: Handlers, ends: Listening
 ) -> None:

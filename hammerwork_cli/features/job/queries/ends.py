@@ -19,11 +19,16 @@ OF_TREES, OF_GROUPS = OF_ENDS[:2], OF_ENDS[2:]
 
 
 @contextmanager
-def to_come_again(database: Database, jobs: Collection[str], now: datetime) -> Iterator[None]:
+def to_come_again(
+    database: Database, jobs: Collection[str], now: datetime, *, only_below: bool = False
+) -> Iterator[None]:
     """Forgets that trees, batches and workflows have ended, since these jobs of them run again. Needs a transaction.
 
     Count the jobs for joins inside: as whoever ends a job does, this locks counters before callbacks. Schedules with
     ``--overlap skip-tree``, which remember of which of their runs the trees have ended, look again, too.
+
+    Args:
+        only_below: the jobs themselves do not run again, but get children, which are in no batch.
     """
     if not jobs:
         yield
@@ -31,7 +36,7 @@ def to_come_again(database: Database, jobs: Collection[str], now: datetime) -> I
     skips_trees = database.row("job.ends.any_skipping_trees") is not None
     of_trees, of_groups = events.wanted(database, OF_TREES), events.wanted(database, OF_GROUPS)
     lineage = _lineage(database, jobs) if skips_trees or of_trees else set()
-    subjects = (lineage if of_trees else set()) | (_groups(database, jobs) if of_groups else set())
+    subjects = (lineage if of_trees else set()) | (_groups(database, jobs, only_below) if of_groups else set())
     announcing = callbacks.announcing(database, sorted(subjects))
     joins.add_counters(database, sorted(announcing), now)
     yield
@@ -62,9 +67,9 @@ def _lineage(database: Database, jobs: Collection[str]) -> set[str]:
     return seen
 
 
-def _groups(database: Database, jobs: Collection[str]) -> set[str]:
+def _groups(database: Database, jobs: Collection[str], only_below: bool) -> set[str]:
     return {
         str(group)
         for part in chunks(sorted(jobs), database.key_chunk)
-        for (group,) in database.rows("job.ends.groups", ids=database.ids(part))
+        for (group,) in database.rows("job.ends.groups", ids=database.ids(part), batches=not only_below)
     }

@@ -57,7 +57,7 @@ def request(
         database.run(
             "job.spawn_requests.add", id=made, job=job, queue=queue, handler=handler, config=stored, now=now, by=by
         )
-        with ends.to_come_again(database, [job], now):
+        with ends.to_come_again(database, [job], now, only_below=True):
             pass  # its children are counted when they are inserted
         return made
 

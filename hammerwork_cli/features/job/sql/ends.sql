@@ -1,9 +1,9 @@
 -- What somebody has noted of ends, and what comes again since jobs run again.
 
 -- name: groups
--- Lists the batches and workflows of some jobs.
-SELECT j.batch_id FROM hammerwork_jobs j WHERE j.id {among} AND j.batch_id IS NOT NULL
-UNION SELECT j.workflow_id FROM hammerwork_jobs j WHERE j.id {among} AND j.workflow_id IS NOT NULL
+-- Lists the workflows of some jobs, and their batches.
+SELECT j.workflow_id FROM hammerwork_jobs j WHERE j.id {among} AND j.workflow_id IS NOT NULL
+/* if :batches */ UNION SELECT j.batch_id FROM hammerwork_jobs j WHERE j.id {among} AND j.batch_id IS NOT NULL
 
 -- name: announce_again
 -- Lets workers write the events of ends again. It takes open callbacks, too: a worker that has counted their jobs may be about to
