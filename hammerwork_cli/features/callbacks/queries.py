@@ -17,11 +17,15 @@ def callbacks_of(database: Database, subject: Subject, subject_id: str) -> list[
     return [found for row in rows if (found := read_callback(row)).announced is None]
 
 
-def announcing(database: Database, subjects: Sequence[str]) -> dict[str, list[str]]:
-    """The callbacks, open or not, that write events at the end of some trees, batches and workflows: subject -> ids."""
+def announcing(database: Database, subjects: Sequence[str], *, done: bool = False) -> dict[str, list[str]]:
+    """The callbacks that write events at the end of some trees, batches and workflows: subject -> ids.
+
+    Args:
+        done: only those that are not open.
+    """
     found: dict[str, list[str]] = {}
     for part in chunks(subjects, database.key_chunk):
-        for callback, subject, job in database.rows("callbacks.of_subjects", ids=part):
+        for callback, subject, job in database.rows("callbacks.of_subjects", ids=part, done=done):
             if writes_event(job):
                 found.setdefault(str(subject), []).append(str(callback))
     return found

@@ -2,11 +2,13 @@
 
 import threading
 from collections import Counter
+from contextlib import closing
 from functools import partial
 
 import pytest
 
 from hammerwork_cli import Discard, Handlers, Job, SpawnContext
+from hammerwork_cli.database import connect
 from hammerwork_cli.features.archive.models.rows import Archival, ArchivalReason
 from hammerwork_cli.features.archive.queries.listing import NamedArchived
 from hammerwork_cli.features.archive.queries.moving import Archive, RestoreArchived
@@ -210,6 +212,69 @@ def test_a_worker_that_has_counted_a_tree_before_its_retry_does_not_tell_of_its_
     assert told(ends) == []
     stage.work(app)
     assert told(ends) == [("tree.failed", 1, 1)]
+
+
+def of_workflows(listening: Listening) -> list[tuple[str, int, int]]:
+    return [one for one in told(listening) if one[0] == "workflow.ended"]
+
+
+def workflow_of_one(stage: Stage) -> str:
+    workflow = Workflow("nightly")
+    workflow.add("first", Job("leaf", {"n": 0}))
+    jobs = stage.queue.enqueue_workflow(workflow)
+    return str(stage.one(jobs["first"], "workflow_id"))
+
+
+@all_databases
+def test_a_job_that_joins_a_workflow_whose_end_only_its_row_does_not_tell_lets_it_end_again(
+    stage: Stage, app: Handlers, ends: Listening
+) -> None:
+    mend(app, {1})
+    workflow = workflow_of_one(stage)
+    stage.work(app, upkeep=False)
+    callbacks.fire_ended(stage.database, stage.database.now())
+    assert stage.database.query("SELECT status FROM hammerwork_workflows") == [("running",)]
+    stage.enqueue(Job("leaf", {"n": 1}).with_workflow(workflow))
+    stage.work(app)
+    callbacks.fire_ended(stage.database, stage.database.now())
+    assert of_workflows(ends) == [("workflow.ended", 1, 0), ("workflow.ended", 2, 1)]
+
+
+@all_databases
+@pytest.mark.parametrize("waits", [True, False], ids=["joining", "joined"])
+def test_a_worker_that_has_counted_a_workflow_before_a_job_joins_does_not_tell_of_its_end(
+    stage: Stage, app: Handlers, ends: Listening, *, waits: bool
+) -> None:
+    mend(app, {1})
+    workflow = workflow_of_one(stage)
+    stage.work(app, upkeep=False)
+    database = stage.database
+    found = [one for one in callbacks.upcoming(database, database.now(), 10) if one.subject == "workflow"]
+    seen = callbacks.see(database, found, database.now())
+    assert seen is not None
+    assert seen.has_ended
+    late = Job("leaf", {"n": 1}).with_workflow(workflow)
+    fired: list[bool] = []
+
+    def fire() -> None:
+        with closing(connect(stage.url)) as other:
+            fired.extend(callbacks.fire(other, one, seen.counts, other.now()) for one in found)
+
+    worker = threading.Thread(target=fire)
+    with stage.queue.transaction() as transaction:
+        transaction.enqueue(late)
+        if waits:
+            worker.start()
+            threading.Event().wait(0.3)
+            assert fired == []
+    if not waits:
+        worker.start()
+    worker.join(30)
+    assert fired == [False]
+    assert of_workflows(ends) == []
+    stage.work(app)
+    callbacks.fire_ended(database, database.now())
+    assert of_workflows(ends) == [("workflow.ended", 2, 1)]
 
 
 @pytest.mark.parametrize("wanted", [("tree.failed",), ("tree.completed", "tree.failed")])

@@ -20,6 +20,11 @@ SELECT COUNT(*) FROM hammerwork_watches w WHERE {uncounted}
 -- Reads how many jobs a workflow was created with.
 SELECT w.total_jobs FROM hammerwork_workflows w WHERE w.id = :id
 
+-- name: lock_workflow
+-- Lets no job join a workflow until the end of the transaction.
+SELECT w.id FROM hammerwork_workflows w WHERE w.id = :id
+{lock_clause}
+
 -- name: workflow_may_spawn
 -- Tells whether a worker of hammerwork (Rust) may still insert children of a job of a workflow, which it does after the
 -- end of their parent.

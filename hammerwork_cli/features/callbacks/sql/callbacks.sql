@@ -6,8 +6,9 @@ SELECT {callback_columns} FROM hammerwork_watches w WHERE w.subject_id = :id AND
 ORDER BY w.created_at, w.event
 
 -- name: of_subjects
--- Lists the callbacks of some trees, batches and workflows.
+-- Lists the callbacks of some trees, batches and workflows, or those that are not open.
 SELECT w.id, w.subject_id, w.job FROM hammerwork_watches w WHERE w.subject_id IN (:ids)
+/* if :done */ AND w.state <> 'open'
 
 -- name: any_open_job
 -- Selects a row if a job has yet to end, but for deliveries.

@@ -290,7 +290,8 @@ def reopen(database: Database, workflows: Iterable[str | None]) -> None:
         ended = [str(one) for one, status in rows if status in {"completed", "failed"}]
         if ended:
             database.run("job.dependencies.reopen_workflows", ids=ended)
-            ends.of_workflows_to_come_again(database, ended)
+        # The event of an end may be written while the row still says that the workflow runs.
+        ends.of_workflows_to_come_again(database, part)
 
 
 def rerun(database: Database, workflows: Iterable[str | None]) -> None:

@@ -46,9 +46,13 @@ def to_come_again(
 
 
 def of_workflows_to_come_again(database: Database, workflows: Sequence[str]) -> None:
-    """Forgets that workflows have ended, since jobs join them. Needs a transaction."""
+    """Forgets that workflows have ended, since jobs join them. Needs a transaction that has locked them.
+
+    Callbacks that are open stay as they are: a worker that is about to write an event waits for the lock, and counts
+    the jobs then. So programs that add jobs to one workflow do not wait for each other.
+    """
     if events.wanted(database, (EventType.WORKFLOW_ENDED,)):
-        announcing = callbacks.announcing(database, workflows)
+        announcing = callbacks.announcing(database, workflows, done=True)
         _announce_again(database, [one for some in announcing.values() for one in some], database.now())
 
 
