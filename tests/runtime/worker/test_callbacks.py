@@ -459,6 +459,25 @@ def test_a_callback_of_a_batch_that_another_program_deleted_is_over(stage: Stage
     assert callbacks.count_uncounted(stage.database) == 0
 
 
+def test_a_success_that_cannot_come_since_the_failed_job_was_deleted_is_over_in_the_end(stage: Stage) -> None:
+    batch = stage.queue.enqueue_batch("b", [Job("a"), Job("a")], on_success=Job("report"))
+    first, second = (str(job) for (job,) in stage.rows("id"))
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Dead' WHERE id = '{first}'")
+    at = (now() - timedelta(minutes=1)).isoformat()
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed', completed_at = '{at}' WHERE id = '{second}'")
+    list(callbacks.look(stage.database, list(told(stage, "batch", batch.id).values()), now))
+    stage.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{first}'")
+
+    def state_after(time: timedelta) -> str:
+        found = list(told(stage, "batch", batch.id).values())
+        list(callbacks.look(stage.database, found, lambda: now() + time))
+        return told(stage, "batch", batch.id)["success"].state
+
+    assert state_after(callbacks.KEPT - timedelta(hours=1)) == "open"
+    assert state_after(callbacks.KEPT + timedelta(hours=1)) == "over"
+    assert stage.rows("id", "queue_name = 'report'") == []
+
+
 # At once.
 
 

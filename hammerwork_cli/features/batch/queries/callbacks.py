@@ -164,7 +164,7 @@ def _fire_or_end(database: Database, callback: Callback, seen: Seen | None, now:
     """Fires or ends a callback; returns whether it has fired, and ``None`` if it goes on."""
     state = None if seen is None else decide(callback, seen, now)
     if seen is not None and state is CallbackState.FIRED and not _succeeded(database, callback, seen):
-        return None
+        state = _given_up(callback, now)
     if seen is None or state is CallbackState.OVER:
         _close(database, callback, CallbackState.OVER, now)
         return False
@@ -253,6 +253,11 @@ def decide(callback: Callback, seen: Seen, now: datetime) -> CallbackState | Non
         return None
     if callback.event == CallbackEvent.COMPLETE or not has_failed:
         return CallbackState.FIRED
+    return _given_up(callback, now)
+
+
+def _given_up(callback: Callback, now: datetime) -> CallbackState | None:
+    """``OVER`` if it has waited long enough for a success after a failure."""
     ended = timestamp(callback.ended_at)
     return CallbackState.OVER if ended is not None and now - ended > KEPT else None
 
