@@ -214,6 +214,21 @@ def test_a_worker_that_has_counted_a_tree_before_its_retry_does_not_tell_of_its_
     assert told(ends) == [("tree.failed", 1, 1)]
 
 
+@all_databases
+def test_a_worker_that_is_overtaken_by_a_retry_goes_on_counting_its_jobs(stage: Stage, app: Handlers) -> None:
+    Listening(stage, (*JOBS, "tree.completed"))
+    mend(app, {1})
+    stage.enqueue(Job("leaf", {"n": 1}))
+    stage.work(app, upkeep=False)
+    database = stage.database
+    (found,) = callbacks.upcoming(database, database.now(), 10)
+    seen = callbacks.see(database, [found], database.now())
+    assert seen is not None
+    retry(stage)
+    assert not callbacks.fire(database, found, seen.counts, database.now())
+    assert database.query("SELECT open_jobs FROM hammerwork_joins") == [(1,)]
+
+
 def of_workflows(listening: Listening) -> list[tuple[str, int, int]]:
     return [one for one in told(listening) if one[0] == "workflow.ended"]
 

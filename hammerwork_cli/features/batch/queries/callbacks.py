@@ -338,12 +338,17 @@ def _close(database: Database, callback: Callback, state: CallbackState, now: da
 
 
 def _closed(database: Database, callback: Callback, state: CallbackState, now: datetime) -> bool:
-    # The counter comes first, as for whoever ends a job.
     subject = callback.subject_id
-    database.run("batch.callbacks.forget_count", counter=counter_of(subject), id=subject, but=callback.id)
+    counter = counter_of(subject)
+    # The counter comes first, as for whoever ends a job.
+    is_counted = database.row("tree.joins.lock", id=counter) is not None
     # What ended may run again since its jobs were counted: it has another end then, which nobody has told yet.
     seen = _as_stored(callback.changed_at) if callback.announced is not None else None
-    return bool(database.run("batch.callbacks.close", id=callback.id, state=str(state), now=now, seen=seen))
+    if not database.run("batch.callbacks.close", id=callback.id, state=str(state), now=now, seen=seen):
+        return False  # whoever ends the jobs that run again needs the counter
+    if is_counted:  # else a retry may be inserting one, and waits for the callback
+        database.run("batch.callbacks.forget_count", counter=counter, id=subject)
+    return True
 
 
 def forget(database: Database, before: datetime) -> None:

@@ -61,9 +61,9 @@ DELETE FROM hammerwork_watches WHERE subject_id = :id AND {same subject :subject
 DELETE FROM hammerwork_joins WHERE job_id = :counter
 
 -- name: forget_count
--- Stops counting the jobs of callbacks, unless another one of the same subject is open.
+-- Stops counting the jobs of callbacks, unless one of the same subject is open.
 DELETE FROM hammerwork_joins WHERE job_id = :counter
-AND NOT EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = :id AND w.state = 'open' AND w.id <> :but)
+AND NOT EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = :id AND w.state = 'open')
 
 -- name: forget
 -- Deletes callbacks that ended before a time: the last look, which the index has, sets check_at to a minute later.
