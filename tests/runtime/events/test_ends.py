@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from contextlib import closing
 from functools import partial
+from uuid import UUID
 
 import pytest
 
@@ -15,9 +16,13 @@ from hammerwork_cli.features.archive.queries.moving import Archive, RestoreArchi
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.job.queries import changes, spawn_requests
 from hammerwork_cli.features.job.queries.changes import Delete, RetryJobs
+from hammerwork_cli.features.job.queries.joins import reopened
 from hammerwork_cli.features.job.queries.selections import ByIds
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.queries import joins
+from hammerwork_cli.features.tree.queries.joins import counter_of
 from hammerwork_cli.runtime.api.workflow import Workflow
-from tests.conftest import all_databases
+from tests.conftest import all_databases, on_servers
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.events.conftest import ENDS, Listening
 
@@ -227,6 +232,42 @@ def test_a_worker_that_is_overtaken_by_a_retry_goes_on_counting_its_jobs(stage: 
     retry(stage)
     assert not callbacks.fire(database, found, seen.counts, database.now())
     assert database.query("SELECT open_jobs FROM hammerwork_joins") == [(1,)]
+
+
+@on_servers
+def test_a_retry_that_waits_for_a_join_holds_no_later_counter(stage: Stage, app: Handlers, ends: Listening) -> None:
+    """Whoever ends a job locks all that count it in the order of their ids."""
+    del ends
+    mend(app, set())
+    (job,) = stage.enqueue(Job("leaf", {"n": 0}))
+    stage.work(app, upkeep=False)
+    database, first, counter = stage.database, str(UUID(int=1)), counter_of(job.id)
+    joins.add(database, first, job.id, "all", "run", database.now())
+    ancestry = Ancestry.unplaced(None)._replace(joins=(first, counter)).stored()
+    tries: Counter[str] = Counter()
+
+    def retries() -> None:
+        with closing(connect(stage.url)) as other:
+
+            def work() -> None:
+                tries["retry"] += 1
+                reopened(other, [(job.id, ancestry, "Completed")], other.now())
+
+            other.transaction(work)
+
+    def end() -> None:
+        tries["end"] += 1
+        joins.count(database, {first: 0})
+        if worker.ident is None:
+            worker.start()
+        threading.Event().wait(0.3)
+        joins.count(database, {counter: 0})
+
+    worker = threading.Thread(target=retries)
+    database.transaction(end)
+    worker.join(30)
+    assert tries == {"retry": 1, "end": 1}
+    assert database.query("SELECT open_jobs FROM hammerwork_joins") == [(1,), (1,)]
 
 
 def of_workflows(listening: Listening) -> list[tuple[str, int, int]]:

@@ -3,7 +3,7 @@
 A callback enqueues its job once. But each end has an event: after a retry, what ended before ends again.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -20,7 +20,7 @@ OF_TREES, OF_GROUPS = OF_ENDS[:2], OF_ENDS[2:]
 
 @contextmanager
 def to_come_again(
-    database: Database, jobs: Collection[str], now: datetime, *, only_below: bool = False
+    database: Database, jobs: Collection[str], now: datetime, counted: Iterable[str] = (), *, only_below: bool = False
 ) -> Iterator[None]:
     """Forgets that trees, batches and workflows have ended, since these jobs of them run again. Needs a transaction.
 
@@ -28,6 +28,7 @@ def to_come_again(
     ``--overlap skip-tree``, which remember of which of their runs the trees have ended, look again, too.
 
     Args:
+        counted: the joins that are counted inside.
         only_below: the jobs themselves do not run again, but get children, which are in no batch.
     """
     if not jobs:
@@ -38,7 +39,7 @@ def to_come_again(
     lineage = _lineage(database, jobs) if skips_trees or of_trees else set()
     subjects = (lineage if of_trees else set()) | (_groups(database, jobs, only_below) if of_groups else set())
     announcing = callbacks.announcing(database, sorted(subjects))
-    joins.add_counters(database, sorted(announcing), now)
+    joins.add_counters(database, sorted(announcing), counted, now)
     yield
     for part in chunks(sorted(lineage), database.key_chunk) if skips_trees else ():
         database.run("job.ends.look_again", ids=database.ids(part))

@@ -108,7 +108,7 @@ def reopened(database: Database, jobs: Iterable[tuple[str, str | None, str]], no
         for join in joins.marks(ancestry):
             again[join] += 1
             failed[join] -= status_of(status) in UNSUCCESSFUL
-    with ends.to_come_again(database, ids, now):
+    with ends.to_come_again(database, ids, now, again):
         joins.count(database, again, failed)
     waiting: list[str] = []
     for part in chunks(sorted(again), database.key_chunk):

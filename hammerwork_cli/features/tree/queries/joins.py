@@ -74,9 +74,17 @@ def add_counter(database: Database, subject_id: str, jobs: int, now: datetime) -
     database.run("tree.joins.add", ended=True, open=jobs, **values)
 
 
-def add_counters(database: Database, subjects: Sequence[str], now: datetime) -> None:
-    """Counts again what has ended, and so has no open job, unless it is counted."""
+def add_counters(database: Database, subjects: Sequence[str], others: Iterable[str], now: datetime) -> None:
+    """Counts again what has ended, and so has no open job, unless it is counted. Needs a transaction.
+
+    Args:
+        others: the joins that the transaction counts next.
+    """
     rows = sorted((counter_of(one), one, CALLBACKS, "run", True, 0, 0, now) for one in subjects)
+    if rows and database.dialect == "mysql":
+        # The insertion locks counters that exist, too. Whoever ends a job locks all that count it in the order of ids.
+        for ids in chunks(sorted({*others, *(row[0] for row in rows)}), database.key_chunk):
+            database.rows("tree.joins.lock_all", ids=database.ids(ids))
     for part in batched(rows, database.key_chunk):
         database.run("tree.joins.add_missing", rows=part)
 

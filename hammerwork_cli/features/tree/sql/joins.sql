@@ -75,6 +75,11 @@ SELECT x.job_id, x.parent_id FROM hammerwork_joins x WHERE x.job_id {among}
 SELECT x.parent_ended, x.open_jobs, x.failed_jobs FROM hammerwork_joins x WHERE x.job_id = :id
 {lock_clause}
 
+-- name: lock_all
+-- Locks those of some joins that exist, in the order of their ids.
+SELECT x.job_id FROM hammerwork_joins x {by_id} WHERE x.job_id {among} ORDER BY x.job_id
+{lock_clause}
+
 -- name: correct
 -- Corrects what a join counts.
 UPDATE hammerwork_joins SET parent_ended = :ended, open_jobs = :open, failed_jobs = :failed, checked_at = :now

@@ -372,8 +372,9 @@ def _adopt(database: Database, job: LockedJob, spawner: str, child: NewJob, pare
     database.run("worker.spawn.adopt", id=job.id, parents=parents, state=state, ancestry=child.ancestry, now=now)
     events.jobs(database, EventType.JOB_RETRIED, [job.id], now)
     rerun(database, [job.workflow])
-    with ends.to_come_again(database, [job.id], now):
-        tree_joins.count(database, Counter(tree_joins.marks(child.ancestry)))
+    counted = Counter(tree_joins.marks(child.ancestry))
+    with ends.to_come_again(database, [job.id], now, counted):
+        tree_joins.count(database, counted)
     following = Following(parents=[job.id])
     while following.unfinished:
         following = rearm_next(database, following, now)
