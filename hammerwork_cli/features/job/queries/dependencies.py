@@ -290,8 +290,10 @@ def reopen(database: Database, workflows: Iterable[str | None]) -> None:
         ended = [str(one) for one, status in rows if status in {"completed", "failed"}]
         if ended:
             database.run("job.dependencies.reopen_workflows", ids=ended)
+            ends.of_workflows_to_come_again(database, ended)
         # The event of an end may be written while the row still says that the workflow runs.
-        ends.of_workflows_to_come_again(database, part)
+        running = [str(one) for one, _ in rows if str(one) not in ended]
+        ends.of_workflows_to_come_again(database, running, done=True)
 
 
 def rerun(database: Database, workflows: Iterable[str | None]) -> None:

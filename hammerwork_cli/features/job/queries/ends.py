@@ -46,14 +46,16 @@ def to_come_again(
     _announce_again(database, [one for some in announcing.values() for one in some], now)
 
 
-def of_workflows_to_come_again(database: Database, workflows: Sequence[str]) -> None:
+def of_workflows_to_come_again(database: Database, workflows: Sequence[str], *, done: bool = False) -> None:
     """Forgets that workflows have ended, since jobs join them. Needs a transaction that has locked them.
 
-    Callbacks that are open stay as they are: a worker that is about to write an event waits for the lock, and counts
-    the jobs then. So programs that add jobs to one workflow do not wait for each other.
+    Args:
+        done: leave open callbacks as they are, so that programs that add jobs to one workflow do not wait for each
+            other: a worker that is about to write an event waits for the lock, and counts the jobs then. What is open
+            is as old as the snapshot of the transaction, if an application has begun one.
     """
     if events.wanted(database, (EventType.WORKFLOW_ENDED,)):
-        announcing = callbacks.announcing(database, workflows, done=True)
+        announcing = callbacks.announcing(database, workflows, done=done)
         _announce_again(database, [one for some in announcing.values() for one in some], database.now())
 
 
