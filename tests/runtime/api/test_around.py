@@ -226,9 +226,9 @@ def test_a_timeout_cancels_a_coroutine_around_a_handler_and_is_seen_where_a_thre
 
     jobs = lite.enqueue(Job("async"), Job("sync"))
     report = lite.work(app)
-    assert (report.failed, report.unreturned) == (2, 0)
+    assert report.failed == 2
     assert lite.status(*jobs) == ["TimedOut", "TimedOut"]
-    until(lambda: len(seen) == 4)
+    until(lambda: len(seen) == 4)  # the outcomes are written while the thread still returns
     assert sorted(seen) == [
         "async: OutOfTimeError",
         "async: cancelled",
