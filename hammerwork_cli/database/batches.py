@@ -10,7 +10,7 @@ GIN_CHUNK = 300
 """Most ids in one ``&&`` of PostgreSQL, whose cost per id grows with their number: it is double at 1,000."""
 
 
-def chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def chunks(ids: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
     """Yields lists of at most ``size`` ids."""
     for start in range(0, len(ids), size):
         yield list(ids[start : start + size])

@@ -14,6 +14,7 @@ from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import FAILED_SPELLINGS, JobStatus, spellings, timestamp
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import ConflictError, DuplicateError, NotFoundError
 from hammerwork_cli.features.event import queries as events
@@ -213,9 +214,9 @@ def _forget_rows(database: Database, stream: Stream, rows: Iterable[tuple[int, s
     for row, kind, number in rows:
         (kept if kind in _NOTICED_LATER else gone)[row] = number
     waited = 0
-    for part in _parts(database, list(gone)):
+    for part in chunks(list(gone), database.key_chunk):
         waited += sum(map(gone.__getitem__, part)) if database.run("streaming.has_sent", ids=part) else 0
-    for part in _parts(database, list(kept)):
+    for part in chunks(list(kept), database.key_chunk):
         waited += sum(map(kept.__getitem__, part)) if database.run("streaming.keep_sent", ids=part, now=now) else 0
     if kept:
         database.run("streaming.forget_sent", id=stream.id, before=now - KEPT)
@@ -354,11 +355,6 @@ def _ended(
         if len(rows) < PAGE:
             return
         after, since = str(rows[-1][0]), timestamp(rows[-1][1]) or since
-
-
-def _parts(database: Database, ids: Sequence[int]) -> Sequence[Sequence[int]]:
-    size = database.key_chunk
-    return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
 def _read(row: Sequence[Any]) -> Stream:
