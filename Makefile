@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Each of the processes that share the tests would compile all of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest coverage check hooks bench chaos liveness siege mutants mysql image wheel smoke lock docs pictures completions reference clean
+.PHONY: demo test test-lowest coverage check format hooks bench chaos liveness siege mutants mysql image wheel smoke lock docs pictures completions reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -36,10 +36,16 @@ check: $(VENV)/installed $(VENV)/web-tools
 	npm --prefix tests/web run --silent types
 	npm --prefix tests/web run --silent lint
 
+# Writes Python as `make check` wants it; make format ARGS=--diff shows what it would write.
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix --quiet $(ARGS) .
+	$(BIN)/ruff format --quiet $(ARGS) .
+
 # Lets git check each commit by .pre-commit-config.yaml.
+hooks: ARGS ?= install
 hooks: $(VENV)/installed $(VENV)/web-tools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pre-commit
-	$(BIN)/pre-commit install
+	$(BIN)/pre-commit $(ARGS)
 
 bench: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -80,13 +86,32 @@ wheel: $(VENV)/installed
 # Starts what CI does not run whole, each in its shortest form, so that a broken target is seen. Beside chaos, which watches
 # how late a heartbeat is, one of the others runs at a time.
 FAULTS := $(foreach fault,freezes restarts outages forgets swallows frozen-backends clock-steps wrong-clocks full-notify,--$(fault) 1)
-SMOKES := $(addprefix smoke-,chaos image lowest bench-lists bench-trees siege pictures coverage lock liveness mutants)
+SMOKES := $(addprefix smoke-,demo format hooks mysql wheel chaos image lowest bench-lists bench-trees siege pictures coverage lock \
+	liveness mutants)
 .PHONY: $(SMOKES)
 smoke: $(VENV)/installed $(VENV)/test-tools
 	$(MAKE) --jobs 2 --output-sync=target $(SMOKES)
 	$(MAKE) completions reference
 	git diff --exit-code --stat -- completions docs/reference hammerwork_cli/web/static/client.d.ts
 
+smoke-demo:
+	$(MAKE) demo
+smoke-format:
+	$(MAKE) format ARGS=--diff
+smoke-hooks:
+	$(MAKE) hooks ARGS=validate-config
+smoke-mysql: # it downloads a system, so only what one has unpacked is started
+	sh -n tests/mysql.sh
+	test ! -x $(MYSQL)/mysqld || $(MAKE) mysql
+smoke-wheel: # in a copy that says where the project lives
+	rm -rf build/wheel && mkdir -p build/wheel
+	git ls-files -z | xargs -0 cp --parents -t build/wheel
+	for name in Repository Issues Documentation Changelog; do \
+		sed -i "/^\[project.urls\]/a $$name = \"https://example.org\"" build/wheel/pyproject.toml; \
+	done
+	mkdir build/wheel/.venv && touch build/wheel/.venv/installed
+	$(MAKE) -C build/wheel wheel BIN=$(abspath $(BIN))
+	$(BIN)/python -m zipfile -t build/wheel/dist/*.whl
 smoke-chaos:
 	$(MAKE) chaos ARGS="--kills 8 $(FAULTS) --stream 120 --seed 5"
 smoke-image:
