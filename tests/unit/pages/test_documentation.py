@@ -31,15 +31,6 @@ def test_every_page_of_the_documentation_is_linked_from_the_index_of_its_folder(
         assert set(folder.glob("*.md")) - {index} <= linked, folder.name
 
 
-def test_no_section_of_the_sidebar_has_more_than_twelve_entries() -> None:
-    """The site takes its contents from the links of each index (docs/conf.py), but not from the table of commands."""
-    indexes = {path.parent.name: Page(path) for path in documentation() if path.name == "index.md"}
-    own = re.compile(r"[\w-]+(?:/index)?\.md")
-    entries = {name: {link for _, link in page.links() if own.fullmatch(link)} for name, page in indexes.items()}
-    assert len(entries["docs"]) > 8
-    assert {name for name, links in entries.items() if len(links) > 12} == {"commands"}
-
-
 def test_a_page_about_a_database_that_the_reader_lacks_says_so() -> None:
     dumps = {
         page: {step.kind for step in page.steps if isinstance(step, Database)} for page in map(Page, documentation())
@@ -72,7 +63,6 @@ def test_a_changelog_has_each_section_of_a_version_and_each_entry_once() -> None
     unreleased = short.pop(0)
     assert unreleased.startswith("[Unreleased]")
     assert [version.partition("\n")[0] for version in short] == [version.partition("\n")[0] for version in full]
-    assert len("\n".join(short).split()) < 1200  # five minutes
     for version in [unreleased, *short, *full]:
         name, *sections = re.split(r"(?m)^### ", version)
         titles = [section.partition("\n")[0] for section in sections]
