@@ -60,7 +60,7 @@ def unavailable(message: str) -> NoReturn:
     """Skips for a person, fails where ``CI=true``: there nothing may be missing unnoticed."""
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(message, pytrace=False)
-    pytest.skip(message)
+    pytest.skip(message, allow_module_level=True)
 
 
 @pytest.fixture(autouse=True)

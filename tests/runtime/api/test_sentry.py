@@ -11,9 +11,13 @@ import pytest
 from hammerwork_cli import Cancel, Discard, Handlers, Job, Queue, Retry, Snooze, Worker
 from hammerwork_cli.contrib.sentry import instrument
 from hammerwork_cli.runtime.outcomes.failures import first_line, spawn_failure
+from tests.conftest import unavailable
 from tests.runtime.conftest import Stage
 
-sentry_sdk = pytest.importorskip("sentry_sdk", reason="pip install sentry-sdk")
+try:
+    import sentry_sdk
+except ImportError:
+    unavailable("sentry-sdk is missing: pip install sentry-sdk")
 
 HOUR = timedelta(hours=1)
 ENDS: dict[str, Exception] = {

@@ -14,16 +14,18 @@ from hammerwork_cli.contrib.opentelemetry import instrument
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.runtime.api import tracing
 from hammerwork_cli.testing import run
+from tests.conftest import unavailable
 from tests.runtime.conftest import Stage
 
-pytest.importorskip("opentelemetry.sdk", reason="pip install opentelemetry-sdk")
-
-from opentelemetry import baggage, trace
-from opentelemetry.context import attach, detach
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode
+try:
+    from opentelemetry import baggage, trace
+    from opentelemetry.context import attach, detach
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from opentelemetry.trace import SpanKind, StatusCode
+except ImportError:
+    unavailable("opentelemetry-sdk is missing: pip install opentelemetry-sdk")
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PARENT = f"00-{TRACE}-{SPAN}-01"

@@ -23,6 +23,7 @@ import yaml
 
 from hammerwork_cli.config import KEYS
 from tests.commands.test_help import problem_of
+from tests.conftest import unavailable
 from tests.page_runner import free_port, installed
 from tests.pages import ROOT, Page
 
@@ -177,7 +178,7 @@ def below(value: Any, keys: set[str]) -> Iterator[Any]:
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is missing")
+        unavailable("systemd-analyze is missing")
     program = installed(tmp_path) / "hammerwork"
     for unit in UNITS:
         text = unit.read_text("utf-8").replace("/opt/video/bin/hammerwork", str(program))

@@ -8,6 +8,7 @@ import pytest
 from hammerwork_cli.core.values import Counts
 from hammerwork_cli.features.tree.model import SpawnTree
 from hammerwork_cli.features.tree.views.dot import dot
+from tests.conftest import unavailable
 from tests.unit.render import trees
 from tests.unit.render.trees import Growing
 
@@ -44,7 +45,7 @@ def test_every_job_and_every_edge_is_there_and_quoted_right(make: Callable[[], S
 def test_graphviz_itself_draws_hostile_labels() -> None:
     program = shutil.which("dot")
     if program is None:
-        pytest.skip("graphviz is not installed")
+        unavailable("graphviz is not installed")
     text = "".join(dot(trees.hostile()))
     drawn = subprocess.run(
         [program, "-Tsvg"], input=text, capture_output=True, text=True, encoding="utf-8", check=False
