@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import hammerwork_cli
 from hammerwork_cli.features.callbacks.views import CALLBACK
 from hammerwork_cli.features.job.endpoints.changing import NEW_JOB
-from hammerwork_cli.features.job.endpoints.reading import CHILD
 from hammerwork_cli.features.job.options import SPAWN_FIELDS
 from hammerwork_cli.features.job.views.attempts import ATTEMPT
 from hammerwork_cli.features.job.views.changes import OUTCOME
@@ -19,6 +18,7 @@ from hammerwork_cli.features.monitor.views.health import CHECK_OUTCOME, HEALTH_R
 from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE
 from hammerwork_cli.features.queue.views.listing import QUEUE
 from hammerwork_cli.features.queue.views.stats import QUEUE_STATS
+from hammerwork_cli.features.spawn.endpoints.trees import CHILD
 from hammerwork_cli.features.spawn.views.again import SPAWN_REQUEST
 from hammerwork_cli.features.spawn.views.records import (
     CHILD_COUNTS,

@@ -29,13 +29,16 @@ from hammerwork_cli.features.archive import endpoints as archive
 from hammerwork_cli.features.batch import endpoints as batches
 from hammerwork_cli.features.cron import endpoints as schedules
 from hammerwork_cli.features.job.endpoints import changing, reading
+from hammerwork_cli.features.monitor import endpoints as health_checks
 from hammerwork_cli.features.monitor.queries import ping
 from hammerwork_cli.features.queue import endpoints as queues
-from hammerwork_cli.features.spawn import endpoints as spawning
+from hammerwork_cli.features.spawn.endpoints import again, operations, trees
 from hammerwork_cli.features.streaming import endpoints as streams
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.views import json as json_views
+from hammerwork_cli.features.web import endpoints as server
 from hammerwork_cli.features.webhook import endpoints as webhooks
+from hammerwork_cli.features.worker import endpoints as workers
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.workflow import endpoints as workflows
 from hammerwork_cli.view import json, key
@@ -57,16 +60,21 @@ from hammerwork_cli.web.sharing import Shared
 
 STATIC = Path(__file__).parent / "static"
 ENDPOINTS: tuple[Endpoint, ...] = (
-    *spawning.ENDPOINTS,
+    *operations.ENDPOINTS,
     *reading.ENDPOINTS,
+    *trees.ENDPOINTS,
     *archive.ENDPOINTS,
     *batches.ENDPOINTS,
     *workflows.ENDPOINTS,
     *queues.ENDPOINTS,
+    *workers.ENDPOINTS,
+    *health_checks.ENDPOINTS,
+    *server.ENDPOINTS,
     *schedules.ENDPOINTS,
     *webhooks.ENDPOINTS,
     *streams.ENDPOINTS,
     *changing.ENDPOINTS,
+    *again.ENDPOINTS,
 )
 EVENTS = Endpoint(
     "GET",

@@ -1,28 +1,17 @@
-"""The endpoints that read queues, workers and the server itself."""
+"""The endpoints about queues."""
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
-from hammerwork_cli.features.monitor.models.health import USUAL_LIMITS
-from hammerwork_cli.features.monitor.queries import health as checks
-from hammerwork_cli.features.monitor.views.health import HEALTH_REPORT
+from hammerwork_cli.features.job.endpoints.changing import REASON, body
 from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE, Switching
 from hammerwork_cli.features.queue.views.listing import QUEUE as QUEUE_SHAPE
 from hammerwork_cli.features.queue.views.stats import QUEUE_STATS
-from hammerwork_cli.features.worker.queries import registry
-from hammerwork_cli.features.worker.views import WORKER
-from hammerwork_cli.version import __version__
-from hammerwork_cli.view import key
-from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import (
     HOURS,
-    QUEUE,
     QUEUE_NAME,
-    limit,
-    start_of,
-    within,
 )
 
 
@@ -38,31 +27,17 @@ def queue(call: Call) -> Answer:
     return Answer(QUEUE_STATS.record(found))
 
 
-def worker_list(call: Call) -> Answer:
-    """Answers as ``worker list``."""
-    wanted = call.values
-    now = call.database.now()
-    found = registry.listed(call.database, since=start_of(now, wanted["since"]), now=now)
-    chosen = [worker for worker in found if worker.serves(wanted["queue"])]
-    return Answer(WORKER.records(chosen[: wanted["limit"]]))
+def pause(call: Call) -> Answer:
+    """As ``queue pause QUEUE``."""
+    reason = call.body.get("reason")
+    change = queues.pause(call.database, call.values["name"], by=call.operator, now=call.now, reason=reason)
+    return Answer(PAUSE_CHANGE.record(Switching(change, paused=True)))
 
 
-def health(call: Call) -> Answer:
-    """Answers as ``monitor health``."""
-    now = call.database.now()
-    return Answer(HEALTH_REPORT.record(checks.report(call.database, USUAL_LIMITS, now=now)))
-
-
-def about(call: Call) -> Answer:
-    """Answers with the version and the options of the server."""
-    return Answer(
-        {
-            "version": __version__,
-            "database": call.database.server,
-            "read_only": call.settings.read_only,
-            "redacted": call.settings.redact,
-        }
-    )
+def resume(call: Call) -> Answer:
+    """As ``queue resume QUEUE``."""
+    change = queues.resume(call.database, call.values["name"])
+    return Answer(PAUSE_CHANGE.record(Switching(change, paused=False)))
 
 
 ENDPOINTS = (
@@ -77,37 +52,23 @@ ENDPOINTS = (
         refusals=(404,),
     ),
     Endpoint(
-        "GET",
-        "/api/workers",
-        worker_list,
-        "Workers that run or stopped recently, newest first.",
-        "worker-list",
-        (
-            limit(100),
-            QUEUE,
-            within("Of stopped workers, only those", "1h"),
-        ),
+        "POST",
+        "/api/queues/{name}/pause",
+        pause,
+        "Stops workers from claiming jobs of a queue.",
+        PAUSE_CHANGE.schema,
+        (QUEUE_NAME,),
+        body=body(REASON),
+        changes=True,
     ),
     Endpoint(
-        "GET",
-        "/api/health",
-        health,
-        "What is wrong now: each check with the next step.",
-        "monitor-health",
-        is_kept=True,
-    ),
-    Endpoint(
-        "GET",
-        "/api/about",
-        about,
-        "The version and the options of this server.",
-        Shape[Any](
-            {
-                "version": key.text("Version of the server"),
-                "database": key.text("Product and version of the database"),
-                "read_only": key.flag("Whether the server refuses changes"),
-                "redacted": key.flag("Whether payloads, results, errors and the like are hidden"),
-            }
-        ).schema,
+        "POST",
+        "/api/queues/{name}/resume",
+        resume,
+        "Resumes a paused queue.",
+        PAUSE_CHANGE.schema,
+        (QUEUE_NAME,),
+        body=body({}),
+        changes=True,
     ),
 )

@@ -1,29 +1,23 @@
-"""The endpoints that change something, each by the queries of its command."""
+"""The endpoints that change jobs, each by the queries of its command."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from hammerwork_cli.core.input.limits import LONGEST_NAME
-from hammerwork_cli.core.input.spawn_config import SpawnConfig
-from hammerwork_cli.core.payloads import with_spawn_config
-from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
+from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.job.models.job import EnqueuedJob
 from hammerwork_cli.features.job.models.new_job import NewJob
-from hammerwork_cli.features.job.options import JOB_OPTIONS, SPAWN_CONFIG, wanted_job
-from hammerwork_cli.features.job.queries import changes, listing, spawn_requests
+from hammerwork_cli.features.job.options import JOB_OPTIONS, wanted_job
+from hammerwork_cli.features.job.queries import changes, listing
 from hammerwork_cli.features.job.queries import enqueue as enqueueing
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds, Selection, Subtrees
 from hammerwork_cli.features.job.views.changes import OUTCOME, ChangeAnswer, raise_refusal
 from hammerwork_cli.features.job.views.enqueue import ENQUEUED
-from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE, Switching
-from hammerwork_cli.features.spawn.views.again import SPAWN_REQUEST
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Key, Schema, Shape
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE_NAME
+from hammerwork_cli.web.endpoints.parameters import JOB
 
 LONGEST_REASON = 1000
 
@@ -34,8 +28,6 @@ def body(members: Mapping[str, Key | Schema], *required: str) -> Schema:
     schema: Schema = {"type": "object", "properties": fields, "additionalProperties": False}
     return {**schema, "required": list(required)} if required else schema
 
-
-# Jobs.
 
 _FIELDS = [(option.field or option.name, option.rest, option.name) for option in JOB_OPTIONS if option.rest]
 NEW_JOB = Shape[Any]({field: one if field in {"queue", "payload"} else one.optional for field, one, _ in _FIELDS})
@@ -49,11 +41,11 @@ _OPTIONS = {field: name for field, _, name in _FIELDS}
 
 def enqueue(call: Call) -> Answer:
     """As ``job enqueue``."""
-    given = _with_whole_numbers(call.body, but="payload")
+    given = with_whole_numbers(call.body, but="payload")
     if given["queue"] == DELIVERIES:  # its jobs are signed with the secrets of webhooks, whatever they say
         raise ConflictError(f"Nobody enqueues jobs of the queue {DELIVERIES} by HTTP.")
     if "spawn_config" in given:
-        given["spawn_config"] = _with_whole_numbers(given["spawn_config"], but="metadata")
+        given["spawn_config"] = with_whole_numbers(given["spawn_config"], but="metadata")
     if "depends_on" in given:
         given["depends_on"] = [listing.resolve(call.database, word) for word in given["depends_on"]]
     wanted = wanted_job({_OPTIONS[name]: value for name, value in given.items()})
@@ -89,7 +81,7 @@ def _is_there(call: Call, job: str) -> bool:
     return True
 
 
-def _with_whole_numbers(given: dict[str, Any], *, but: str) -> dict[str, Any]:
+def with_whole_numbers(given: dict[str, Any], *, but: str) -> dict[str, Any]:
     """The same fields, with 3 for JSON's 3.0 in those whose schema allows no other numbers: all ``but`` one."""
     return given | {key: int(value) for key, value in given.items() if isinstance(value, float) and key != but}
 
@@ -137,42 +129,6 @@ def answer_change(call: Call, selection: Selection, change: Change) -> Answer:
     return Answer(OUTCOME.record(ChangeAnswer(outcome, plan if outcome.job is None else None)))
 
 
-def spawn(call: Call) -> Answer:
-    """As ``spawn again JOB --handler H``."""
-    given, job = call.body, listing.resolve(call.database, call.values["id"])
-    own = spawn_requests.stored_config(call.database, job)
-    config = None
-    if given.get("config") is not None:
-        asked = _with_whole_numbers(given["config"], but="metadata")
-        with_spawn_config({}, asked)
-        try:
-            config = SpawnConfig._parse(
-                with_spawn_config({} if own is None else {"_spawn_config": own}, asked)["_spawn_config"]
-            )
-        except UsageError as error:  # what was asked for is valid: what the job has is not
-            raise ConflictError(f"The job {job} cannot spawn. {error.message}") from error
-    made = spawn_requests.request(
-        call.database, job, handler=given.get("handler"), config=config, by=call.operator[:LONGEST_NAME], now=call.now
-    )
-    return Answer(SPAWN_REQUEST.record(made), headers={"location": f"/api/jobs/{job}"})
-
-
-# Queues.
-
-
-def pause(call: Call) -> Answer:
-    """As ``queue pause QUEUE``."""
-    reason = call.body.get("reason")
-    change = queues.pause(call.database, call.values["name"], by=call.operator, now=call.now, reason=reason)
-    return Answer(PAUSE_CHANGE.record(Switching(change, paused=True)))
-
-
-def resume(call: Call) -> Answer:
-    """As ``queue resume QUEUE``."""
-    change = queues.resume(call.database, call.values["name"])
-    return Answer(PAUSE_CHANGE.record(Switching(change, paused=False)))
-
-
 REASON = {"reason": key.null_or(key.line(0, LONGEST_REASON, "Reason to show to others"))}
 
 ENDPOINTS = (
@@ -217,42 +173,5 @@ ENDPOINTS = (
         body=body(CHANGE_OPTIONS | REASON),
         changes=True,
         refusals=(404, 409),
-    ),
-    Endpoint(
-        "POST",
-        "/api/jobs/{id}/spawn",
-        spawn,
-        "Asks a worker to spawn again for a completed job; the job shows the outcome.",
-        "spawn-again",
-        (JOB,),
-        body=body(
-            {
-                "handler": key.null_or(key.line(1, LONGEST_NAME, "Instead of the job's")),
-                "config": key.null_or(SPAWN_CONFIG),
-            }
-        ),
-        changes=True,
-        status=202,
-        refusals=(404, 409),
-    ),
-    Endpoint(
-        "POST",
-        "/api/queues/{name}/pause",
-        pause,
-        "Stops workers from claiming jobs of a queue.",
-        PAUSE_CHANGE.schema,
-        (QUEUE_NAME,),
-        body=body(REASON),
-        changes=True,
-    ),
-    Endpoint(
-        "POST",
-        "/api/queues/{name}/resume",
-        resume,
-        "Resumes a paused queue.",
-        PAUSE_CHANGE.schema,
-        (QUEUE_NAME,),
-        body=body({}),
-        changes=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""The endpoints about spawning and failures. Each runs a query and answers with the record that its command prints."""
+"""The endpoints about spawn operations and failures. Each answers with the record that its command prints."""
 
 import re
 from collections.abc import Sequence
@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
-from hammerwork_cli.features.job.endpoints.reading import CHILD
 from hammerwork_cli.features.job.queries import listing
-from hammerwork_cli.features.job.views.listing import JOB as LISTED_JOB
+from hammerwork_cli.features.spawn.endpoints.trees import CHILD
 from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
 from hammerwork_cli.features.spawn.queries import failed, whole_trees
 from hammerwork_cli.features.spawn.queries import failures as failures_queries
@@ -119,14 +118,6 @@ def stats(call: Call) -> Answer:
     return Answer(records.SPAWN_STATS.record(figures))
 
 
-def failed_jobs(call: Call) -> Answer:
-    """Answers with the jobs that failed last, as ``job list`` prints jobs."""
-    wanted = call.values
-    since = start_of(call.now, wanted["since"])
-    found = failed.latest(call.database, limit=wanted["limit"], queues=wanted["queue"], since=since)
-    return Answer(LISTED_JOB.records(found))
-
-
 UNTIL = replace(
     SINCE, name="until", about="Only jobs created before this: 2h (two hours ago), or a time such as 2026-12-24T18:00Z."
 )
@@ -183,13 +174,5 @@ ENDPOINTS = (
         "Failed and retrying jobs by error, the most frequent error first.",
         "spawn-why-all",
         (limit(20), QUEUE, within("Only jobs whose last attempt failed")),
-    ),
-    Endpoint(
-        "GET",
-        "/api/failed-jobs",
-        failed_jobs,
-        "Jobs that failed, the newest failure first.",
-        "job-list",
-        (limit(50), QUEUE, within("Only jobs that failed")),
     ),
 )
