@@ -29,6 +29,7 @@ from hammerwork_cli.features.archive import endpoints as archive
 from hammerwork_cli.features.batch import endpoints as batches
 from hammerwork_cli.features.cron import endpoints as schedules
 from hammerwork_cli.features.job.endpoints import changing, reading
+from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.monitor import endpoints as health_checks
 from hammerwork_cli.features.monitor.queries import ping
 from hammerwork_cli.features.queue import endpoints as queues
@@ -47,15 +48,15 @@ from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.web import events, metrics, redaction
 from hammerwork_cli.web.connections import WebConnections
 from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.openapi import openapi
-from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE, Parameter, check, read_path, read_query
+from hammerwork_cli.web.endpoints.parameters import QUEUE, Parameter, check, read_path, read_query
+from hammerwork_cli.web.endpoints.settings import ServerSettings
 from hammerwork_cli.web.events import MOST_WATCHERS, EventStream, Hub
 from hammerwork_cli.web.guard import LARGEST_BODY, RequestGuard, announced_size, body_of
+from hammerwork_cli.web.openapi import openapi
 from hammerwork_cli.web.outside import Outside
 from hammerwork_cli.web.problems import RequestError, bug, is_internal, problem, status_of
 from hammerwork_cli.web.protocol import most_connections
 from hammerwork_cli.web.sending import PIECE, LargeAnswer, Transit
-from hammerwork_cli.web.settings import ServerSettings
 from hammerwork_cli.web.sharing import Shared
 
 STATIC = Path(__file__).parent / "static"

@@ -10,8 +10,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hammerwork_cli.web.endpoints.settings import ServerSettings
 from hammerwork_cli.web.problems import RequestError, problem
-from hammerwork_cli.web.settings import ServerSettings
 
 LARGEST_BODY = 1 << 20
 READING = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -1,22 +1,17 @@
 """Hides values for ``--redact``. Only ids, states, times and counts are shown: the keys that this module lists."""
 
-import json
-from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
-from hammerwork_cli.core.input.spawn_config import ON_ERROR
-from hammerwork_cli.core.values import HIDDEN, Counts, JobStatus
+from hammerwork_cli.core.values import HIDDEN, JobStatus
 from hammerwork_cli.features.batch.model import BatchStatus
 from hammerwork_cli.features.cron.model import CatchUp, Overlap, RunKind, ScheduleKind
 from hammerwork_cli.features.job.models.plan import Reason
 from hammerwork_cli.features.monitor.models.health import Level
 from hammerwork_cli.features.streaming.model import Backend, Partitioning, StreamFormat
-from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.views import redacted
 from hammerwork_cli.features.webhook.model import WebhookBody
 from hammerwork_cli.features.workflow.model import FailurePolicy, WorkflowStatus
 from hammerwork_cli.runtime.delivery.webhooks.sending import METHODS
-from hammerwork_cli.view.json import UNKNOWN
 
 _SHOWN = """
 accepted action allow_private answered_at archived archived_at attempt attempt_history attempts average backlog
@@ -63,21 +58,6 @@ WORDS = {
 """Keys whose values are words of a list. Any other value may be someone's text, and becomes ``unknown``."""
 COUNTS = {"by_status": _STATUSES, "left": _STATUSES | frozenset(Reason)}
 """Keys of objects whose keys are words of a list and whose values are numbers."""
-_NAMES = frozenset({"handler", "operation_id"})
-_FIGURES = frozenset(
-    {
-        "max_spawn_count",
-        "inherit_priority",
-        "inherit_queue",
-        "inherit_retry_strategy",
-        "inherit_timeout",
-        "inherit_trace_context",
-        "spawn_delay_ms",
-        "batch_size",
-        "max_depth",
-        "max_descendants",
-    }
-)
 
 
 def hidden(value: Any) -> Any:
@@ -93,65 +73,9 @@ def _member(key: str, value: Any) -> Any:
     if value is None:
         return None
     if key == "spawn_config":
-        return _config(value)
+        return redacted.spawn_config(value)
     if key in WORDS:
-        return _word(value, WORDS[key])
+        return redacted.word(value, WORDS[key])
     if key in COUNTS and isinstance(value, dict):
-        return _counts(value, COUNTS[key])
+        return redacted.counts(value, COUNTS[key])
     return hidden(value) if key in SHOWN else HIDDEN
-
-
-def _word(stored: Any, words: Collection[str]) -> str:
-    return stored if stored in words else UNKNOWN
-
-
-def _counts(stored: Mapping[str, Any], words: Collection[str]) -> dict[str, int]:
-    """Returns numbers by word, with those of unknown words added up."""
-    shown: dict[str, int] = {}
-    for name, number in stored.items():
-        if isinstance(number, int):
-            word = _word(name, words)
-            shown[word] = shown.get(word, 0) + number
-    return shown
-
-
-def _config(stored: Any) -> Any:
-    """Hides values of a stored spawn configuration, which may contain anything under any key."""
-    if not isinstance(stored, dict):
-        return HIDDEN
-    return {key: value for key, value in stored.items() if _may_be_shown(key, value)}
-
-
-def _may_be_shown(key: str, value: Any) -> bool:
-    if value is None:
-        return key in _NAMES | _FIGURES | {"on_error"}
-    if key in _FIGURES:
-        return isinstance(value, int)
-    return (key in _NAMES and isinstance(value, str)) or (key == "on_error" and value in ON_ERROR)
-
-
-def tree(found: SpawnTree) -> SpawnTree:
-    return replace(
-        found,
-        nodes={job: node(one) for job, one in found.nodes.items()},
-        child_counts={job: Counts(_counts(one.by_status, _STATUSES)) for job, one in found.child_counts.items()},
-    )
-
-
-def node(found: TreeNode) -> TreeNode:
-    config = found.spawn_config
-    if found.stored_config is not None:
-        found = found._replace(stored_config=json.dumps(_member("spawn_config", config)))
-    return found._replace(
-        stored_status=_word(found.status, _STATUSES),
-        error=None if found.error is None else HIDDEN,
-        workflow_name=None if found.workflow_name is None else HIDDEN,
-    )
-
-
-def without_config(found: TreeNode) -> TreeNode:
-    """Removes the spawn configuration of a job except the id of the operation."""
-    if found.stored_config is None:
-        return found
-    operation = found.operation_id
-    return found._replace(stored_config=json.dumps({} if operation is None else {"operation_id": operation}))

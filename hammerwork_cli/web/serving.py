@@ -13,9 +13,9 @@ from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.web.application import Server
 from hammerwork_cli.web.connections import WebConnections
+from hammerwork_cli.web.endpoints.settings import ServerSettings
 from hammerwork_cli.web.protocol import BACKLOG, Protocol
 from hammerwork_cli.web.reports import Reports
-from hammerwork_cli.web.settings import ServerSettings
 
 CONNECTIONS = 4
 GRACE_SECONDS = 5

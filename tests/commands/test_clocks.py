@@ -16,7 +16,7 @@ from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.web.application import ENDPOINTS, Server
 from hammerwork_cli.web.connections import WebConnections
 from hammerwork_cli.web.endpoints.endpoint import Endpoint
-from hammerwork_cli.web.settings import ServerSettings
+from hammerwork_cli.web.endpoints.settings import ServerSettings
 from tests.conftest import Outcome
 from tests.jobs import identity, job, rows, statuses, write
 

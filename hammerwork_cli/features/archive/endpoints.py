@@ -5,23 +5,15 @@ from hammerwork_cli.features.archive.models.lists import ArchiveFilter
 from hammerwork_cli.features.archive.queries import listing, moving, policies
 from hammerwork_cli.features.archive.queries.listing import ArchivedTree, NamedArchived
 from hammerwork_cli.features.archive.views import ARCHIVED, ARCHIVED_SUM, POLICY
-from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, answer_change, body
+from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, answer_change
+from hammerwork_cli.features.job.endpoints.parameters import ARCHIVED_JOB
 from hammerwork_cli.features.job.queries import details
 from hammerwork_cli.features.job.queries import listing as listing_of_jobs
 from hammerwork_cli.features.job.views.details import JOB_DETAILS, DetailedJob
 from hammerwork_cli.features.tree.queries import cursors
 from hammerwork_cli.view import key
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import (
-    ARCHIVED_JOB,
-    CURSOR,
-    QUEUE,
-    STATUS,
-    limit,
-    start_of,
-    statuses,
-    within,
-)
+from hammerwork_cli.web.endpoints.parameters import CURSOR, QUEUE, STATUS, body, limit, start_of, statuses, within
 
 AS = ("run_again", "as_was")
 """The values of `as`."""

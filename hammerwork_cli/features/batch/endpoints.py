@@ -4,14 +4,15 @@ from dataclasses import replace
 
 from hammerwork_cli.features.batch import views as shown
 from hammerwork_cli.features.batch.queries import listing
-from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, REASON, answer_change, body
+from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, answer_change
+from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.tree.queries import cursors
 from hammerwork_cli.view import key
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, limit, start_of, within
+from hammerwork_cli.web.endpoints.parameters import CURSOR, REASON, body, limit, start_of, within
 
 BATCH = replace(
     JOB, about="A batch's id, or at least its first 4 hex digits.", is_a="a batch id", resolve=listing.resolve

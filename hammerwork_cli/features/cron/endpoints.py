@@ -12,11 +12,10 @@ from hammerwork_cli.features.cron.queries.schedules import coming
 from hammerwork_cli.features.cron.views import schedules as views
 from hammerwork_cli.features.cron.views.details import SCHEDULE_DETAILS, ScheduleDetails
 from hammerwork_cli.features.cron.views.runs import RUN
-from hammerwork_cli.features.job.endpoints.changing import REASON, body
 from hammerwork_cli.features.job.options import START
 from hammerwork_cli.view import key
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import QUEUE, QUEUE_TEXT, Parameter, limit, start_of, within
+from hammerwork_cli.web.endpoints.parameters import QUEUE, QUEUE_TEXT, REASON, Parameter, body, limit, start_of, within
 
 NAME = Parameter("name", QUEUE_TEXT, "A schedule's name, or at least the first 4 hex digits of its id.", in_path=True)
 SHOWN_RUNS, SHOWN_DATES = 10, 3

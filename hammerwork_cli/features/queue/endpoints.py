@@ -3,16 +3,12 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from hammerwork_cli.features.job.endpoints.changing import REASON, body
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE, Switching
 from hammerwork_cli.features.queue.views.listing import QUEUE as QUEUE_SHAPE
 from hammerwork_cli.features.queue.views.stats import QUEUE_STATS
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import (
-    HOURS,
-    QUEUE_NAME,
-)
+from hammerwork_cli.web.endpoints.parameters import HOURS, QUEUE_NAME, REASON, body
 
 
 def queue_list(call: Call) -> Answer:

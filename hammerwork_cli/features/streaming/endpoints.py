@@ -7,7 +7,6 @@ from shlex import quote
 from hammerwork_cli.errors import ConflictError, HammerworkError, NotFoundError
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import Event
-from hammerwork_cli.features.job.endpoints.changing import REASON, body
 from hammerwork_cli.features.streaming import queries, views
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.streaming.views import TriedStream
@@ -16,7 +15,7 @@ from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.messages import encode
 from hammerwork_cli.view import key
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import QUEUE_TEXT, Parameter, start_of
+from hammerwork_cli.web.endpoints.parameters import QUEUE_TEXT, REASON, Parameter, body, start_of
 
 NAME = Parameter("name", QUEUE_TEXT, "A stream's name, or its id.", in_path=True)
 

@@ -11,7 +11,7 @@ from hammerwork_cli.cli.options import EncryptionKeyOption, several_names
 from hammerwork_cli.cli.verb import Verb, group
 from hammerwork_cli.database import redact as without_passwords
 from hammerwork_cli.errors import ConfigError
-from hammerwork_cli.web.settings import ServerSettings
+from hammerwork_cli.web.endpoints.settings import ServerSettings
 
 if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Keys

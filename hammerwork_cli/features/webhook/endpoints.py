@@ -8,7 +8,7 @@ from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import Event, EventType
 from hammerwork_cli.features.event.samples import sample
-from hammerwork_cli.features.job.endpoints.changing import REASON, body
+from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries.listing import resolve
 from hammerwork_cli.features.webhook import queries, views
@@ -18,7 +18,7 @@ from hammerwork_cli.runtime.delivery.webhooks.sending import send
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Key, Schema
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE_TEXT, Parameter, limit, start_of, within
+from hammerwork_cli.web.endpoints.parameters import QUEUE_TEXT, REASON, Parameter, body, limit, start_of, within
 
 NAME = Parameter("name", QUEUE_TEXT, "A webhook's name, or its id.", in_path=True)
 SINCE = within("Only deliveries of events")

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from hammerwork_cli.core.values import HIDDEN
-from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, REASON, answer_change, body
+from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, answer_change
+from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries.changes import Change, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter
@@ -15,7 +16,7 @@ from hammerwork_cli.features.workflow.queries.endings import CancelWorkflow
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, STATUS, Parameter, limit, start_of, within
+from hammerwork_cli.web.endpoints.parameters import CURSOR, REASON, STATUS, Parameter, body, limit, start_of, within
 
 WORKFLOW = replace(
     JOB, about="A workflow's id, or at least its first 4 hex digits.", is_a="a workflow id", resolve=listing.resolve

@@ -8,7 +8,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.view.shape import Schema
 from hammerwork_cli.web.endpoints.parameters import Parameter
-from hammerwork_cli.web.settings import ServerSettings
+from hammerwork_cli.web.endpoints.settings import ServerSettings
 
 JSON = "application/json"
 

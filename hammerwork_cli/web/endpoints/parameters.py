@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 from urllib.parse import unquote
@@ -14,13 +14,12 @@ from starlette.datastructures import QueryParams
 
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.limits import LONGEST_NAME
-from hammerwork_cli.core.input.reading import BEGINNING_PATTERN, DURATION_PATTERN, TIME_PATTERN, UUID_PATTERN, since_of
+from hammerwork_cli.core.input.reading import DURATION_PATTERN, TIME_PATTERN, UUID_PATTERN, since_of
 from hammerwork_cli.core.values import JobStatus, status_of
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
-from hammerwork_cli.features.job.queries import listing
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.view import key
-from hammerwork_cli.view.shape import Schema
+from hammerwork_cli.view.shape import Key, Schema
 
 SHOWN = 80
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -114,6 +113,11 @@ def check(schema: Schema, value: Any, what: str) -> None:
         raise UsageError(f"{what}{place} is not valid: {_said(first)}.", hint="See /openapi.json.")
 
 
+def with_whole_numbers(given: dict[str, Any], *, but: str) -> dict[str, Any]:
+    """The same fields, with 3 for JSON's 3.0 in those whose schema allows no other numbers: all ``but`` one."""
+    return given | {key: int(value) for key, value in given.items() if isinstance(value, float) and key != but}
+
+
 class _Key:
     """A schema as a key: the object itself, which nobody changes."""
 
@@ -147,15 +151,6 @@ MOST_QUEUES = 16
 
 QUEUE_TEXT = key.line(1, LONGEST_NAME).schema
 
-JOB = Parameter(
-    "id",
-    {"type": "string", "pattern": f"^{BEGINNING_PATTERN}$"},
-    "A job's id, or at least its first 4 hex digits.",
-    in_path=True,
-    is_a="a job id",
-    resolve=listing.resolve,
-)
-ARCHIVED_JOB = replace(JOB, resolve=partial(listing.resolve, hint=LIST_ARCHIVED))
 QUEUE_NAME = Parameter("name", QUEUE_TEXT, "The queue's name.", in_path=True)
 QUEUE = Parameter(
     "queue",
@@ -223,3 +218,16 @@ def start_of(now: datetime, since: str | None) -> datetime | None:
         if "-" in since:
             raise
         return EPOCH  # the schema has checked the spelling of a duration: it is too long for any calendar
+
+
+# Bodies.
+
+LONGEST_REASON = 1000
+REASON = {"reason": key.null_or(key.line(0, LONGEST_REASON, "Reason to show to others"))}
+
+
+def body(members: Mapping[str, Key | Schema], *required: str) -> Schema:
+    """An object with these fields and no others."""
+    fields = {name: one.schema if isinstance(one, Key) else one for name, one in members.items()}
+    schema: Schema = {"type": "object", "properties": fields, "additionalProperties": False}
+    return {**schema, "required": list(required)} if required else schema

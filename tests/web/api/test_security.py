@@ -178,8 +178,8 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 
     from starlette.datastructures import Headers
 
+    from hammerwork_cli.web.endpoints.settings import ServerSettings
     from hammerwork_cli.web.guard import RequestGuard
-    from hammerwork_cli.web.settings import ServerSettings
 
     compared: list[tuple[bytes, bytes]] = []
     real = hmac.compare_digest

@@ -85,7 +85,7 @@ def test_starting_other_commands_loads_no_web_library(clean_environment: dict[st
         check=True,
     )
     modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "hammerwork_cli.web.settings" in modules
+    assert "hammerwork_cli.web.endpoints.settings" in modules
     assert not modules & {*LIBRARIES, "asyncio", "socket"}
 
 

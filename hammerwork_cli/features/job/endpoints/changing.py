@@ -1,10 +1,10 @@
 """The endpoints that change jobs, each by the queries of its command."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.features.event.model import DELIVERIES
+from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.models.job import EnqueuedJob
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.options import JOB_OPTIONS, wanted_job
@@ -17,17 +17,7 @@ from hammerwork_cli.features.job.views.enqueue import ENQUEUED
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Key, Schema, Shape
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import JOB
-
-LONGEST_REASON = 1000
-
-
-def body(members: Mapping[str, Key | Schema], *required: str) -> Schema:
-    """An object with these fields and no others."""
-    fields = {name: one.schema if isinstance(one, Key) else one for name, one in members.items()}
-    schema: Schema = {"type": "object", "properties": fields, "additionalProperties": False}
-    return {**schema, "required": list(required)} if required else schema
-
+from hammerwork_cli.web.endpoints.parameters import REASON, body, with_whole_numbers
 
 _FIELDS = [(option.field or option.name, option.rest, option.name) for option in JOB_OPTIONS if option.rest]
 NEW_JOB = Shape[Any]({field: one if field in {"queue", "payload"} else one.optional for field, one, _ in _FIELDS})
@@ -81,11 +71,6 @@ def _is_there(call: Call, job: str) -> bool:
     return True
 
 
-def with_whole_numbers(given: dict[str, Any], *, but: str) -> dict[str, Any]:
-    """The same fields, with 3 for JSON's 3.0 in those whose schema allows no other numbers: all ``but`` one."""
-    return given | {key: int(value) for key, value in given.items() if isinstance(value, float) and key != but}
-
-
 CHANGE_OPTIONS: dict[str, Key | Schema] = {
     "tree": key.flag("Include everything below the job"),
     "force": key.flag("Include jobs that are refused otherwise: see the command's --force"),
@@ -128,8 +113,6 @@ def answer_change(call: Call, selection: Selection, change: Change) -> Answer:
     raise_refusal(changes.refused(database, change, outcome))
     return Answer(OUTCOME.record(ChangeAnswer(outcome, plan if outcome.job is None else None)))
 
-
-REASON = {"reason": key.null_or(key.line(0, LONGEST_REASON, "Reason to show to others"))}
 
 ENDPOINTS = (
     Endpoint(

@@ -4,13 +4,13 @@ from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.core.payloads import with_spawn_config
 from hammerwork_cli.errors import ConflictError, UsageError
-from hammerwork_cli.features.job.endpoints.changing import body, with_whole_numbers
+from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.options import SPAWN_CONFIG
 from hammerwork_cli.features.job.queries import listing, spawn_requests
 from hammerwork_cli.features.spawn.views.again import SPAWN_REQUEST
 from hammerwork_cli.view import key
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import JOB
+from hammerwork_cli.web.endpoints.parameters import body, with_whole_numbers
 
 
 def spawn(call: Call) -> Answer:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
+from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.queries import listing
 from hammerwork_cli.features.spawn.endpoints.trees import CHILD
 from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
@@ -24,7 +25,6 @@ from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import (
     CURSOR,
     HOURS,
-    JOB,
     QUEUE,
     SINCE,
     STATUS,

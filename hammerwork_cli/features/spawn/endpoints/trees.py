@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.errors import NotFoundError
+from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.models.plan import JobGroup
 from hammerwork_cli.features.spawn.queries import timeline as timeline_queries
 from hammerwork_cli.features.spawn.queries import whole_trees
@@ -12,23 +13,14 @@ from hammerwork_cli.features.spawn.views.timeline_records import TIMELINE
 from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
 from hammerwork_cli.features.tree.queries import children
 from hammerwork_cli.features.tree.queries import tree as tree_queries
-from hammerwork_cli.features.tree.views import lineage
+from hammerwork_cli.features.tree.views import lineage, redacted
 from hammerwork_cli.features.tree.views.json import IN_TREE, NODE, TREE, Placed
 from hammerwork_cli.features.tree.views.nested import DEEPEST_NESTED, NESTED
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.web import redaction
 from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import (
-    CURSOR,
-    JOB,
-    QUEUE,
-    STATUS,
-    Parameter,
-    limit,
-    statuses,
-)
+from hammerwork_cli.web.endpoints.parameters import CURSOR, QUEUE, STATUS, Parameter, limit, statuses
 
 DEEPEST = 1000
 MOST_NODES = 100_000
@@ -135,9 +127,9 @@ def spawn_tree(call: Call) -> Answer:
 
 def _shown(tree: SpawnTree, call: Call) -> SpawnTree:
     if call.settings.redact:
-        return redaction.tree(tree)
+        return redacted.tree(tree)
     if not call.values["include_config"]:
-        return replace(tree, nodes={job: redaction.without_config(node) for job, node in tree.nodes.items()})
+        return replace(tree, nodes={job: redacted.without_config(node) for job, node in tree.nodes.items()})
     return tree
 
 
