@@ -13,7 +13,7 @@ from hammerwork_cli.core.cron.expressions import Expression
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.archive.models.ages import Ages
-from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
+from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import retention
 from hammerwork_cli.features.batch.queries import listing
 from hammerwork_cli.features.cron.model import NewSchedule, Overlap
@@ -22,6 +22,7 @@ from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.models.new_job import NewJob, new_id
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE
 from tests.databases import Databases
 
 SCHEDULES = 100

@@ -13,11 +13,12 @@ from hammerwork_cli.core.cron.expressions import Expression
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.archive.models.ages import Ages
-from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
+from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies, retention
 from hammerwork_cli.features.cron.model import NewSchedule
 from hammerwork_cli.features.cron.queries import changes
 from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import limits
 

@@ -14,21 +14,15 @@ from hammerwork_cli.features.job.views.attempts import ATTEMPT
 from hammerwork_cli.features.job.views.changes import OUTCOME
 from hammerwork_cli.features.job.views.details import FACTS, JOB_DETAILS
 from hammerwork_cli.features.job.views.listing import JOB
+from hammerwork_cli.features.job.views.spawn_requests import SPAWN_REQUEST
 from hammerwork_cli.features.monitor.views.health import CHECK_OUTCOME, HEALTH_REPORT, LEVEL
 from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE
 from hammerwork_cli.features.queue.views.listing import QUEUE
 from hammerwork_cli.features.queue.views.stats import QUEUE_STATS
 from hammerwork_cli.features.spawn.endpoints.trees import CHILD
-from hammerwork_cli.features.spawn.views.again import SPAWN_REQUEST
-from hammerwork_cli.features.spawn.views.records import (
-    CHILD_COUNTS,
-    GROUP,
-    OPERATION,
-    RECORDED_SPAWN,
-    SPAWN_STATS,
-    TREE_COUNTS,
-)
+from hammerwork_cli.features.spawn.views.records import GROUP, OPERATION, SPAWN_STATS, TREE_COUNTS
 from hammerwork_cli.features.tree.views.json import IN_TREE, NODE, RELATIVE, TREE
+from hammerwork_cli.features.tree.views.spawns import CHILD_COUNTS, RECORDED_SPAWN
 from hammerwork_cli.features.worker.views import WORKER
 from hammerwork_cli.features.workflow.views import WORKFLOW, WORKFLOW_GRAPH
 from hammerwork_cli.view import key

@@ -205,6 +205,12 @@ def duration(length: timedelta | None) -> str:
     return f"{count(days)}d {hours}h"
 
 
+def silence(worker: str, seconds: float, lease: float) -> str:
+    """The time since a worker's last heartbeat, and its lease."""
+    silent = duration(timedelta(seconds=seconds))
+    return f"{visible(worker)} has been silent for {silent}; its lease is {lease:g} s"
+
+
 def age(value: Timestamp, now: datetime) -> str:
     """How long ago a time was: ``3m 12s ago``; a time to come, because clocks differ, is 0 ms ago."""
     read = timestamp(value)

@@ -25,14 +25,13 @@ from hammerwork_cli.core.input.rates import is_rate
 from hammerwork_cli.core.values import WAITING
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError, UsageError
-from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE
 from hammerwork_cli.features.job.commands.execute import Confirmation, execute
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries.changes import Delete
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.limits import LimitOptions
-from hammerwork_cli.features.queue.models.queue import PauseChange, QueueState
+from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE, PauseChange, QueueState
 from hammerwork_cli.features.queue.views import changes as changes_views
 from hammerwork_cli.features.queue.views import health as health_views
 from hammerwork_cli.features.queue.views import limits as limit_views

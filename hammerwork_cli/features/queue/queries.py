@@ -23,11 +23,11 @@ from hammerwork_cli.core.values import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError
-from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.queue.models.queue import (
+    EVERY_QUEUE,
     EndedJobs,
     HealthLimits,
     PauseChange,

@@ -41,7 +41,7 @@ _DEFINED: dict[str, tuple[str, str]] = {
     "spawn-wait": ("The outcome of a tree", "spawn.wait.WAIT"),
     "spawn-on-end": ("What is enqueued at the end of a job and everything below it", "[callbacks.CALLBACK]"),
     "spawn-monitor": ("A snapshot of what happens", "spawn.monitor_lines.MONITOR"),
-    "spawn-again": ("A spawn request and its outcome", "spawn.again.SPAWN_REQUEST"),
+    "spawn-again": ("A spawn request and its outcome", "job.spawn_requests.SPAWN_REQUEST"),
     "spawn-why": ("Why jobs failed, and the blockers of those that wait", "spawn.why.WHY"),
     "spawn-why-all": ("Failures by error, as `spawn why` without a job has them", "spawn.failures.ERRORS"),
     "spawn-why-all-line": ("An error, as jsonl, csv and tsv have it", "spawn.failures.ERROR_GROUP"),

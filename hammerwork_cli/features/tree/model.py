@@ -4,7 +4,7 @@ import json
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -242,3 +242,30 @@ class Lineage(NamedTuple):
     descendants: SpawnTree | None  # the tree below the job; `None` if the caller did not ask for it
     missing: frozenset[str] = frozenset()  # ids of parents that do not exist in the database
     truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """Annotations of jobs that have not started, for a drawn tree."""
+
+    stuck: frozenset[str] = frozenset()  # jobs that wait although all of their dependencies have ended
+    due: Mapping[str, datetime] = field(default_factory=dict)  # id -> due time, for jobs that are due later
+
+
+class RecordedSpawn(NamedTuple):
+    """A spawn as its worker recorded it."""
+
+    id: str
+    parent_id: str
+    operation_id: str | None  # the id that the configuration names
+    handler: str | None
+    # `spawned`; `failed` if the parent completed without its children; `repeated` if the parent had spawned before and
+    # was allowed to do so again.
+    outcome: str
+    children: int
+    error: str | None  # the reason why there are no children
+    hook_error: str | None  # the error of `on_spawn_complete`
+    worker_id: str | None
+    request_id: str | None  # id of the spawn request that it fulfilled
+    started_at: Timestamp
+    ended_at: Timestamp

@@ -157,16 +157,6 @@ def state_of(stored: str, ended_at: Timestamp, silent_for: float, lease: float, 
     return "stalled" if stalled else stored
 
 
-class JobWorker(NamedTuple):
-    """The worker that has claimed a Running job."""
-
-    id: str
-    name: str
-    state: str  # as in `Worker.state`
-    silent_for: float  # seconds since the last heartbeat
-    lease: float  # seconds without a heartbeat after which others may rescue the job
-
-
 def _names(text: str) -> tuple[str, ...]:
     try:
         names = json.loads(text)

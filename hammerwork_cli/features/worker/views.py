@@ -9,7 +9,6 @@ from hammerwork_cli.features.queue.models.counts import Unwritten
 from hammerwork_cli.features.worker.model import (
     FINISHER,
     MAIN_LOOP,
-    JobWorker,
     LeasedJob,
     LeaseState,
     RegisteredWorker,
@@ -60,12 +59,6 @@ def unwritten_text(unwritten: Unwritten, holders: str = "") -> str:
 def stalled_text(worker: RegisteredWorker) -> str:
     """Which threads of a worker stand still, and for how long; empty if none does."""
     return ", ".join(f"the {name} for {duration(took)}" for name, took in worker.stalled.items())
-
-
-def silence_text(worker: RegisteredWorker | JobWorker) -> str:
-    """The time since a worker's last heartbeat, and its lease."""
-    silent = duration(timedelta(seconds=worker.silent_for))
-    return f"{visible(worker.name)} has been silent for {silent}; its lease is {worker.lease:g} s"
 
 
 def _rate(worker: RegisteredWorker) -> str:

@@ -13,10 +13,10 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.spawn.models.doctor import Damage
-from hammerwork_cli.features.spawn.models.why import Annotations
 from hammerwork_cli.features.spawn.queries import operations
 from hammerwork_cli.features.spawn.queries.annotations import annotations
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
+from hammerwork_cli.features.tree.model import Annotations
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from tests.rows import START, Rows
 

@@ -12,6 +12,7 @@ from hammerwork_cli.features.spawn.views import records
 from hammerwork_cli.features.tree.model import Lineage, SpawnTree
 from hammerwork_cli.features.tree.views import json as json_views
 from hammerwork_cli.features.tree.views import lineage as lineage_views
+from hammerwork_cli.features.tree.views import spawns
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
 from hammerwork_cli.view import json as render
 from hammerwork_cli.view.delimited import delimited
@@ -220,7 +221,7 @@ def test_numbers_stay_numbers_and_json_stays_json() -> None:
 
 
 def test_a_word_that_is_not_of_the_list_is_unknown() -> None:
-    assert [render.known(word, records.SPAWN_OUTCOMES) for word in ("spawned", "\x1b", None)] == [
+    assert [render.known(word, spawns.SPAWN_OUTCOMES) for word in ("spawned", "\x1b", None)] == [
         "spawned",
         "unknown",
         None,

@@ -7,16 +7,10 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.core.values import Counts
-from hammerwork_cli.features.spawn.models.spawn import (
-    PendingSpawn,
-    RecordedSpawn,
-    SpawnGroup,
-    SpawnOperation,
-    SpawnStats,
-)
+from hammerwork_cli.features.spawn.models.spawn import PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats
 from hammerwork_cli.features.spawn.views import operations as operations_views
 from hammerwork_cli.features.spawn.views.records import OPERATION
-from hammerwork_cli.features.tree.model import Lineage
+from hammerwork_cli.features.tree.model import Lineage, RecordedSpawn
 from hammerwork_cli.features.tree.views import lineage as lineage_views
 from hammerwork_cli.view.delimited import delimited
 from hammerwork_cli.view.table import Column, table_text

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.core.values import FAILURES, Counts
-from hammerwork_cli.features.spawn.models.why import Annotations
-from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.model import Annotations, SpawnTree
 from hammerwork_cli.features.tree.views.outline import Below
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat
 from hammerwork_cli.features.tree.views.screen import Headline, Style, tree_screen

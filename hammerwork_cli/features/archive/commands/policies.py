@@ -28,7 +28,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.archive import views as shown
 from hammerwork_cli.features.archive.models.ages import Ages
-from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
+from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies, retention
 from hammerwork_cli.features.job.commands.execute import Confirmation
 from hammerwork_cli.features.job.models.job import JobFilter
@@ -36,6 +36,7 @@ from hammerwork_cli.features.job.models.plan import ChangePlan
 from hammerwork_cli.features.job.queries.finished_trees import FinishedTrees
 from hammerwork_cli.features.job.queries.selections import BATCH, ByFilter, Selection
 from hammerwork_cli.features.job.views import changes as job_changes
+from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE
 from hammerwork_cli.view.text import plural
 
 

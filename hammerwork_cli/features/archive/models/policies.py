@@ -7,8 +7,6 @@ from typing import NamedTuple
 from hammerwork_cli.core.clock import is_due
 from hammerwork_cli.features.archive.models.ages import Ages
 
-EVERY_QUEUE = "*"
-"""Stands for all queues that have no policy of their own."""
 FIRST_RUN_DELAY = timedelta(minutes=10)
 """Time between setting a policy and the first job that goes, for second thoughts."""
 

@@ -11,7 +11,7 @@ from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.archive.models.lists import ArchiveFilter
-from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
+from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.models.rows import Archival, ArchivalReason
 from hammerwork_cli.features.archive.queries import policies
 from hammerwork_cli.features.archive.queries.listing import Archived
@@ -22,6 +22,7 @@ from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import Change
 from hammerwork_cli.features.job.queries.finished_trees import ROOTS, FinishedTrees, PurgeJobs
 from hammerwork_cli.features.job.queries.selections import BATCH, ByFilter, ChangeBatch, Selection
+from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE
 
 DUTY = "retention"
 PAGE = 10_000

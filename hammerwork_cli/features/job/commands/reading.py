@@ -100,8 +100,8 @@ def show(
     # Lists start faster without these.
     from hammerwork_cli.features.job.queries.details import details
     from hammerwork_cli.features.job.views import details as shown
-    from hammerwork_cli.features.job.views.hold import hold_of
     from hammerwork_cli.features.spawn.queries import delays
+    from hammerwork_cli.features.spawn.views.hold import hold_of
 
     context: Context = ctx.obj
     database = context.database()

@@ -4,9 +4,9 @@ from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries import details, listing
 from hammerwork_cli.features.job.views.details import JOB_DETAILS, DetailedJob
-from hammerwork_cli.features.job.views.hold import hold_of
 from hammerwork_cli.features.job.views.listing import JOB as LISTED_JOB
 from hammerwork_cli.features.spawn.queries import delays, failed
+from hammerwork_cli.features.spawn.views.hold import hold_of
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import CURSOR, QUEUE, SINCE, STATUS, limit, start_of, statuses, within
 

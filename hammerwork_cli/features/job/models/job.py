@@ -6,14 +6,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from hammerwork_cli.core.values import WAITING, Counts, JobPriority, JobStatus, Timestamp, timestamp
-from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.model import RecordedSpawn, TreeNode
 from hammerwork_cli.features.tree.wait import Blocker
 
 if TYPE_CHECKING:
     from hammerwork_cli.features.callbacks.model import Callback
-    from hammerwork_cli.features.spawn.models.spawn import RecordedSpawn, SpawnRequest
+    from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
     from hammerwork_cli.features.tree.progress import JobProgress
-    from hammerwork_cli.features.worker.model import JobWorker
 
 FACTS = (
     "timeout_seconds",
@@ -135,6 +134,16 @@ class StoredJob(NamedTuple):
         return now - due if ready and due is not None and now - due > PUNCTUAL else None
 
 
+class JobWorker(NamedTuple):
+    """The worker that has claimed a Running job."""
+
+    id: str
+    name: str
+    state: str  # as in `RegisteredWorker.state`
+    silent_for: float  # seconds since the last heartbeat
+    lease: float  # seconds without a heartbeat after which others may rescue the job
+
+
 class WholeJob(NamedTuple):
     """A job with all its columns but the binary ones."""
 
@@ -165,11 +174,11 @@ class JobDetails(NamedTuple):
     children: Counts  # the jobs that depend on it, counted by status
     first_children: tuple[TreeNode, ...]  # some of them, failures first
     blocker: Blocker | None = None  # the reason why it waits, if it waits for other jobs
-    spawns: "tuple[RecordedSpawn, ...]" = ()  # the recorded operations, the oldest first
+    spawns: tuple[RecordedSpawn, ...] = ()  # the recorded operations, the oldest first
     requests: "tuple[SpawnRequest, ...]" = ()  # its spawn requests, the newest first
     attempts: tuple[PastAttempt, ...] = ()  # its attempts that did not complete, the oldest first
     callbacks: "tuple[Callback, ...]" = ()  # of the job and everything below it
-    worker: "JobWorker | None" = None  # the registered worker that has it, if it is Running
+    worker: JobWorker | None = None  # the registered worker that has it, if it is Running
     progress: "JobProgress | None" = None  # how far it is, if it is Running and has reported it
     others: Mapping[str, object] = {}  # columns that this version does not know, as JSON values
     unique_key: str | None = None  # the key that it holds, or was the last to hold

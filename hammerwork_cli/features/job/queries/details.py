@@ -18,6 +18,7 @@ from hammerwork_cli.features.job.models.job import (
     FACTS,
     LATER_FACTS,
     JobDetails,
+    JobWorker,
     WholeJob,
 )
 from hammerwork_cli.features.job.queries import attempts, spawn_requests, unique
@@ -28,7 +29,7 @@ from hammerwork_cli.features.tree.queries import records
 from hammerwork_cli.features.tree.queries.blockers import blockers_of
 from hammerwork_cli.features.tree.queries.relatives import Relatives, packed_config
 from hammerwork_cli.features.tree.wait import Blocker
-from hammerwork_cli.features.worker.model import JobWorker, state_of
+from hammerwork_cli.features.worker.model import state_of
 
 SHOWN_CHILDREN = 10
 

@@ -8,16 +8,14 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.payloads import SCHEDULE_KEY, due_time
 from hammerwork_cli.core.values import WITH_ERROR, JobStatus, timestamp
 from hammerwork_cli.features.callbacks.views import CALLBACK, callbacks_text
-from hammerwork_cli.features.job.models.job import JobDetails, StoredJob, WholeJob
-from hammerwork_cli.features.job.views import attempts
+from hammerwork_cli.features.job.models.job import JobDetails, JobWorker, StoredJob, WholeJob
+from hammerwork_cli.features.job.views import attempts, spawn_requests
 from hammerwork_cli.features.job.views.hold import HOLDS, Hold
 from hammerwork_cli.features.job.views.listing import JOB
-from hammerwork_cli.features.spawn.views import again, records
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.progress import JobProgress
+from hammerwork_cli.features.tree.views import spawns
 from hammerwork_cli.features.tree.views.json import RELATIVE, RUNNING_PROGRESS
-from hammerwork_cli.features.worker.model import JobWorker
-from hammerwork_cli.features.worker.views import silence_text
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint, paint_status
 from hammerwork_cli.view.json import WORKER_STATES, known, parsed
@@ -31,6 +29,7 @@ from hammerwork_cli.view.text import (
     plural,
     short_id,
     shorten,
+    silence,
     statuses,
     visible,
 )
@@ -127,7 +126,7 @@ _WORKER = Shape[JobWorker](
 )
 _CHILDREN = Shape[JobDetails](
     {
-        **records.CHILD_COUNTS.within("children"),
+        **spawns.CHILD_COUNTS.within("children"),
         "first": key.list_of(RELATIVE, "Some of them, failures first").of("first_children"),
     }
 )
@@ -158,8 +157,10 @@ JOB_DETAILS = Shape[DetailedJob](
         "callbacks": key.list_of(CALLBACK, "Callbacks of the job and everything below it").of("details.callbacks"),
         "worker": key.null_or(_WORKER).of("details.worker"),
         "progress": RUNNING_PROGRESS.of("details.progress"),
-        "spawns": key.list_of(records.RECORDED_SPAWN, "Recorded operations, oldest first").of("details.spawns"),
-        "spawn_requests": key.list_of(again.SPAWN_REQUEST, "Spawn requests, newest first").of("details.requests"),
+        "spawns": key.list_of(spawns.RECORDED_SPAWN, "Recorded operations, oldest first").of("details.spawns"),
+        "spawn_requests": key.list_of(spawn_requests.SPAWN_REQUEST, "Spawn requests, newest first").of(
+            "details.requests"
+        ),
     }
 )
 
@@ -201,8 +202,8 @@ def details_text(
     yield from _parents(details, width, colour)
     yield from _children(details, width, colour)
     yield from callbacks_text(details.callbacks, colour)
-    yield from again.spawns_text(details.spawns, width, colour)
-    yield from again.requests_text(details.requests, width, colour)
+    yield from spawn_requests.spawns_text(details.spawns, width, colour)
+    yield from spawn_requests.requests_text(details.requests, width, colour)
 
 
 def _pairs(details: JobDetails, hold: Hold | None, now: datetime) -> Iterator[tuple[str, str | None]]:
@@ -248,7 +249,7 @@ def _pairs(details: JobDetails, hold: Hold | None, now: datetime) -> Iterator[tu
 
 def _worker(worker: JobWorker) -> str:
     if worker.state == "silent":
-        return silence_text(worker)
+        return silence(worker.name, worker.silent_for, worker.lease)
     return visible(worker.name if worker.state == "running" else f"{worker.name}, {worker.state}")
 
 

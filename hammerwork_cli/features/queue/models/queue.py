@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import WAITING, Counts, JobStatus, Timestamp, timestamp
-from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.model import RegisteredWorker
+
+EVERY_QUEUE = "*"
+"""Stands for all queues: in a pause also for those to come, in a policy for those without one of their own."""
 
 
 class QueuePause(NamedTuple):

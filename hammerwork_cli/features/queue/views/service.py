@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from hammerwork_cli.features.queue.models.queue import QueuePause, Service
 from hammerwork_cli.features.worker.model import RegisteredWorker
-from hammerwork_cli.features.worker.views import held_text, silence_text, stalled_text
-from hammerwork_cli.view.text import count, instant, plural, visible
+from hammerwork_cli.features.worker.views import held_text, stalled_text
+from hammerwork_cli.view.text import count, instant, plural, silence, visible
 
 _NAMED = 3
 
@@ -26,7 +26,7 @@ def paused_text(pause: QueuePause) -> str:
 def obstacle_text(worker: RegisteredWorker) -> str:
     """Why a worker that has not ended claims no jobs."""
     if not worker.is_alive:
-        return silence_text(worker)
+        return silence(worker.name, worker.silent_for, worker.lease)
     name = visible(worker.name)
     if worker.stalled:
         return f"{name} is stalled: {stalled_text(worker)}"

@@ -87,7 +87,7 @@ def _config(own: dict[str, Any] | None, given: dict[str, Any]) -> SpawnConfig | 
 
 
 def _show(context: Context, made: SpawnRequest, form: Format) -> None:
-    from hammerwork_cli.features.spawn.views import again as views
+    from hammerwork_cli.features.job.views import spawn_requests as views
     from hammerwork_cli.view.text import first_line, plural
 
     if made.state == "done":

@@ -14,7 +14,7 @@ from hammerwork_cli.errors import ShownAnswerError, TimedOutError
 
 if TYPE_CHECKING:
     from hammerwork_cli.cli.live import Ending, Pace
-    from hammerwork_cli.features.monitor.models import MonitorSnapshot
+    from hammerwork_cli.features.spawn.models.monitor import MonitorSnapshot
     from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
 
 INTERRUPTED = 130

@@ -7,7 +7,7 @@ from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.options import SPAWN_CONFIG
 from hammerwork_cli.features.job.queries import listing, spawn_requests
-from hammerwork_cli.features.spawn.views.again import SPAWN_REQUEST
+from hammerwork_cli.features.job.views.spawn_requests import SPAWN_REQUEST
 from hammerwork_cli.view import key
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import body, with_whole_numbers

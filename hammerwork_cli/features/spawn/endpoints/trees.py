@@ -17,6 +17,7 @@ from hammerwork_cli.features.tree.views import lineage, redacted
 from hammerwork_cli.features.tree.views.json import IN_TREE, NODE, TREE, Placed
 from hammerwork_cli.features.tree.views.nested import DEEPEST_NESTED, NESTED
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
+from hammerwork_cli.features.tree.views.spawns import CHILD_COUNTS
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
@@ -138,7 +139,7 @@ CHILD = Shape[children.Child](
         **NODE.within("node"),
         "depth": IN_TREE.parts["depth"].of(lambda _: 1),
         "children": IN_TREE.parts["children"].of("children.total"),
-        "child_counts": records.CHILD_COUNTS.key("Where the depth is 1").of("children").optional,
+        "child_counts": CHILD_COUNTS.key("Where the depth is 1").of("children").optional,
     }
 )
 CHILD_CURSOR = replace(CURSOR, schema={"type": "string", "pattern": f"^{children.CURSOR_PATTERN}$", "maxLength": 60})

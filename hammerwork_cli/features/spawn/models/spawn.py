@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from hammerwork_cli.core.values import Counts, JobStatus, Timestamp, timestamp
-from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.model import RecordedSpawn, TreeNode
 
 if TYPE_CHECKING:
     from hammerwork_cli.core.input.spawn_config import SpawnConfig
@@ -131,25 +131,6 @@ class PendingSpawn(NamedTuple):
     # dependency has not ended) or `stuck` (waits although all of its dependencies have ended or no longer exist).
     reason: str
     waits_for: Counts  # its dependencies by status
-
-
-class RecordedSpawn(NamedTuple):
-    """A spawn as its worker recorded it."""
-
-    id: str
-    parent_id: str
-    operation_id: str | None  # the id that the configuration names
-    handler: str | None
-    # `spawned`; `failed` if the parent completed without its children; `repeated` if the parent had spawned before and
-    # was allowed to do so again.
-    outcome: str
-    children: int
-    error: str | None  # the reason why there are no children
-    hook_error: str | None  # the error of `on_spawn_complete`
-    worker_id: str | None
-    request_id: str | None  # id of the spawn request that it fulfilled
-    started_at: Timestamp
-    ended_at: Timestamp
 
 
 class SpawnRequest(NamedTuple):

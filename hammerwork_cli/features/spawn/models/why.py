@@ -100,14 +100,6 @@ class Delay:
         return self.is_waiting and self.serving == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Annotations:
-    """Annotations of jobs that have not started, for a drawn tree."""
-
-    stuck: frozenset[str] = frozenset()  # jobs that wait although all of their dependencies have ended
-    due: Mapping[str, datetime] = field(default_factory=dict)  # id -> due time, for jobs that are due later
-
-
 class NeverSpawned(NamedTuple):
     """A job that completed with a spawn configuration and has no children."""
 

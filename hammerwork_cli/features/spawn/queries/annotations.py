@@ -5,8 +5,7 @@ from datetime import datetime
 from hammerwork_cli.core.values import FINISHED, WAITING, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.features.spawn.models.why import Annotations
-from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.model import Annotations, SpawnTree
 from hammerwork_cli.features.tree.queries.blockers import blockers_of
 
 ANNOTATED = 1000

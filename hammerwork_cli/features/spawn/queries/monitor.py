@@ -19,9 +19,9 @@ from hammerwork_cli.core.values import (
     timestamp,
 )
 from hammerwork_cli.database import Database
-from hammerwork_cli.features.monitor.models import BusyWorker, Flow, MonitorSnapshot, RunningOperation
 from hammerwork_cli.features.queue.models.queue import QueueState
 from hammerwork_cli.features.queue.queries import HEALTH_WINDOW, open_states
+from hammerwork_cli.features.spawn.models.monitor import BusyWorker, Flow, MonitorSnapshot, RunningOperation
 from hammerwork_cli.features.spawn.models.spawn import QUIET_TIME, SpawnOperation
 from hammerwork_cli.features.spawn.queries.rates import Rates, SharedRate
 from hammerwork_cli.features.spawn.queries.running_trees import RunningTrees

@@ -22,14 +22,8 @@ from hammerwork_cli.core.values import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.features.spawn.models.spawn import (
-    PendingSpawn,
-    RecordedSpawn,
-    SpawnGroup,
-    SpawnOperation,
-    SpawnStats,
-)
-from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.spawn.models.spawn import PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats
+from hammerwork_cli.features.tree.model import RecordedSpawn, TreeNode
 from hammerwork_cli.features.tree.queries import cursors, records
 from hammerwork_cli.features.tree.queries.child_totals import (
     ChildTotals,

@@ -5,13 +5,13 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import rfc3339
-from hammerwork_cli.features.monitor.models import BusyWorker, MonitorSnapshot, RunningOperation
 from hammerwork_cli.features.queue.models.queue import QueueState
 from hammerwork_cli.features.queue.views.listing import PAUSED, QUEUE_JOBS, SERVING
-from hammerwork_cli.features.spawn.views.records import CHILD_COUNTS
+from hammerwork_cli.features.spawn.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.features.tree.views.json import NAMED, PROGRESS, RELATIVE
+from hammerwork_cli.features.tree.views.spawns import CHILD_COUNTS
 from hammerwork_cli.view import key, names
 from hammerwork_cli.view.json import WORKER_STATES
 from hammerwork_cli.view.shape import Key, Shape

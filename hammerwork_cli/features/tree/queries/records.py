@@ -9,7 +9,7 @@ from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.features.spawn.models.spawn import RecordedSpawn
+from hammerwork_cli.features.tree.model import RecordedSpawn
 
 FORGETTING = (
     "tree.records.forget_requests",

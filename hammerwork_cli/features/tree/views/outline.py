@@ -11,8 +11,7 @@ from itertools import chain
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.core.values import FAILURES, WAITING, Counts, JobStatus
-from hammerwork_cli.features.spawn.models.why import Annotations
-from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.model import Annotations, SpawnTree
 
 Entry = str | list[str]
 """The id of a job drawn by name, or the ids of siblings folded into one line."""

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
-from hammerwork_cli.features.spawn.models.spawn import RecordedSpawn, SpawnRequest
-from hammerwork_cli.features.spawn.views.records import REQUEST_STATES
+from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
+from hammerwork_cli.features.tree.model import RecordedSpawn
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.text import first_line, instant, plural, short_id, shorten, visible
 
+REQUEST_STATES = ("pending", "running", "done", "failed")
 SHOWN = 5
 
 
