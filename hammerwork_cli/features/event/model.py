@@ -1,6 +1,5 @@
 """Events: what happened, in one shape for every reader."""
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,12 +10,9 @@ from hammerwork_cli.core.input.near import did_you_mean
 from hammerwork_cli.core.values import JobStatus, Timestamp, id_list, priority_word, rfc3339, status_of, timestamp
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
-from hammerwork_cli.view.shape import MISSING
 
 DELIVERIES = "hammerwork-webhooks"
 """The queue of deliveries to webhooks. Its jobs make no events."""
-DEEPEST = 24
-"""Levels of a payload that goes along with an event: MariaDB knows 32."""
 _NAMESPACE = UUID("7d1b6a52-0f0c-4d0c-9b4e-6f5a1b9f3c21")
 
 
@@ -155,32 +151,6 @@ class EventJob(NamedTuple):
     def root_id(self) -> str | None:
         place = Ancestry.parse(self.ancestry)
         return place.root if place else None
-
-    @property
-    def payload(self) -> Any:
-        if self.stored_payload is None or self.is_encrypted:
-            return MISSING
-        try:
-            found = json.loads(self.stored_payload)
-            json.dumps(found, allow_nan=False)
-        except (ValueError, RecursionError):
-            return MISSING
-        return MISSING if _is_deep(found) else found
-
-
-def _is_deep(value: Any) -> bool:
-    """Whether a database may not take the JSON one inside another."""
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for one in level
-            if isinstance(one, (dict, list))
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def event_id(event: EventType, subject: str, at: datetime) -> str:

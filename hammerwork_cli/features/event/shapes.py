@@ -1,13 +1,17 @@
 """What events say, as JSON: from these follow their schema and the reference."""
 
+import json
 from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hammerwork_cli.features.event.model import EventJob, EventType
 from hammerwork_cli.view import key
-from hammerwork_cli.view.shape import Key, Shape
+from hammerwork_cli.view.shape import MISSING, Key, Shape
 from hammerwork_cli.view.text import plural
+
+DEEPEST = 24
+"""Levels of a payload that goes along with an event: MariaDB knows 32."""
 
 
 class Ended(NamedTuple):
@@ -28,6 +32,32 @@ class Ended(NamedTuple):
 def _read(keys: Mapping[str, Key]) -> Shape[Mapping[str, Any]]:
     """A shape of what is JSON already."""
     return Shape({name: one._replace(get=itemgetter(name), convert=None) for name, one in keys.items()})
+
+
+def _payload(job: EventJob) -> Any:
+    if job.stored_payload is None or job.is_encrypted:
+        return MISSING
+    try:
+        found = json.loads(job.stored_payload)
+        json.dumps(found, allow_nan=False)
+    except (ValueError, RecursionError):
+        return MISSING
+    return MISSING if _is_deep(found) else found
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a database may not take the JSON one inside another."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 JOB = Shape[EventJob](
@@ -51,7 +81,7 @@ JOB = Shape[EventJob](
         "workflow_id": key.null_or(key.uuid()),
         "trace_id": key.null_or(key.text()),
         "correlation_id": key.null_or(key.text()),
-        "payload": key.anything("Only with --include-payload, and never of an encrypted job").optional,
+        "payload": key.anything("Only with --include-payload, and never of an encrypted job").of(_payload).optional,
     }
 )
 """The data of ``job.*``."""
