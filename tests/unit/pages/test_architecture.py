@@ -51,9 +51,8 @@ def test_every_arrow_of_the_picture_is_an_import() -> None:
     arrows = re.findall(r"(\w+) --> (\w+)", picture)
     assert arrows
     for start, end in arrows:
-        wanted = re.compile(
-            rf"hammerwork_cli\.(features\.\w+\.)?{folders[end]}\b|hammerwork_cli\.features\.\w+\.{folders[end][:-1]}\."
-        )
+        name = folders[end].replace("/", r"\.")
+        wanted = re.compile(rf"hammerwork_cli\.(features\.\w+\.)?{name}\b|hammerwork_cli\.features\.\w+\.{name[:-1]}\.")
         assert [found for found in imports(folders[start]) if wanted.match(found)], f"{start} --> {end}"
 
 
