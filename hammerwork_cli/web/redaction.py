@@ -7,8 +7,8 @@ from hammerwork_cli.features.batch.model import BatchStatus
 from hammerwork_cli.features.cron.model import CatchUp, Overlap, RunKind, ScheduleKind
 from hammerwork_cli.features.job.models.plan import Reason
 from hammerwork_cli.features.monitor.models.health import Level
+from hammerwork_cli.features.spawn.views import redacted
 from hammerwork_cli.features.streaming.model import Backend, Partitioning, StreamFormat
-from hammerwork_cli.features.tree.views import redacted
 from hammerwork_cli.features.webhook.model import WebhookBody
 from hammerwork_cli.features.workflow.model import FailurePolicy, WorkflowStatus
 from hammerwork_cli.runtime.delivery.webhooks.sending import METHODS

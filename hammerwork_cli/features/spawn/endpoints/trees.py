@@ -8,12 +8,12 @@ from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.models.plan import JobGroup
 from hammerwork_cli.features.spawn.queries import timeline as timeline_queries
 from hammerwork_cli.features.spawn.queries import whole_trees
-from hammerwork_cli.features.spawn.views import records
+from hammerwork_cli.features.spawn.views import records, redacted
 from hammerwork_cli.features.spawn.views.timeline_records import TIMELINE
 from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
 from hammerwork_cli.features.tree.queries import children
 from hammerwork_cli.features.tree.queries import tree as tree_queries
-from hammerwork_cli.features.tree.views import lineage, redacted
+from hammerwork_cli.features.tree.views import lineage
 from hammerwork_cli.features.tree.views.json import IN_TREE, NODE, TREE, Placed
 from hammerwork_cli.features.tree.views.nested import DEEPEST_NESTED, NESTED
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
