@@ -199,7 +199,7 @@ j.payload ? '_spawn_config'
 -- name: status
 -- {status j}: the status of a job as it is shown. A Pending job with an error of an earlier attempt is Retrying. A
 -- Failed job is Cancelled if `job cancel` (with the jobs that waited for it) or hammerwork (Rust) has cancelled it; only
--- the error tells. Misspelt statuses stay as they are. models.values.DERIVED names both.
+-- the error tells. Misspelt statuses stay as they are. core.values.DERIVED names both.
 CASE WHEN $1.status = 'Pending' AND $1.attempts > 0 AND $1.error_message IS NOT NULL THEN 'Retrying'
 WHEN $1.status = 'Failed' AND ($1.error_message LIKE 'cancelled by % through hammerwork%'
 OR $1.error_message LIKE 'a job that it depends on was cancelled by % through hammerwork%'
