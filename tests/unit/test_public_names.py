@@ -53,6 +53,7 @@ def test_no_two_classes_share_a_name():
     places = defaultdict(list)
     for path in (ROOT / "hammerwork_cli").rglob("*.py"):
         for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.ClassDef):
-                places[node.name].append(str(path.relative_to(ROOT)))
+            for statement in node.body if isinstance(node, ast.If) else [node]:
+                if isinstance(statement, ast.ClassDef):
+                    places[statement.name].append(str(path.relative_to(ROOT)))
     assert {name: paths for name, paths in places.items() if paths[1:]} == {}

@@ -17,7 +17,7 @@ _VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _URL = r"https?://[^\s/?#@]+(/\S*)?"
 
 
-class _Field(NamedTuple):
+class _TargetField(NamedTuple):
     option: str  # which gives it on the command line
     thing: str  # with its article
     pattern: str  # of the whole value
@@ -27,16 +27,16 @@ class _Field(NamedTuple):
     is_secret: bool = False
 
 
-FIELDS: Mapping[Backend, Mapping[str, _Field]] = {
+FIELDS: Mapping[Backend, Mapping[str, _TargetField]] = {
     Backend.KAFKA: {
-        "brokers": _Field(
+        "brokers": _TargetField(
             "--kafka-brokers",
             "brokers",
             r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?(,(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?)*",
             "hosts with or without a port, separated by commas",
             "kafka-1:9092,kafka-2:9092",
         ),
-        "topic": _Field(
+        "topic": _TargetField(
             "--kafka-topic",
             "a topic",
             r"(?!\.\.?$)[A-Za-z0-9._-]{1,249}",
@@ -45,21 +45,21 @@ FIELDS: Mapping[Backend, Mapping[str, _Field]] = {
         ),
     },
     Backend.KINESIS: {
-        "region": _Field(
+        "region": _TargetField(
             "--kinesis-region",
             "a region",
             r"[a-z0-9-]{1,50}",
             "1 to 50 lowercase letters, digits and hyphens",
             "eu-central-1",
         ),
-        "stream": _Field(
+        "stream": _TargetField(
             "--kinesis-stream",
             "a stream",
             r"[A-Za-z0-9_.-]{1,128}",
             "1 to 128 letters, digits, dots, hyphens and underscores",
             "job-events",
         ),
-        "endpoint": _Field(
+        "endpoint": _TargetField(
             "--kinesis-endpoint",
             "an endpoint",
             _URL,
@@ -67,25 +67,29 @@ FIELDS: Mapping[Backend, Mapping[str, _Field]] = {
             "http://localhost:4567",
             is_needed=False,
         ),
-        "access_key": _Field("--kinesis-access-key", "an access key", ".+", "", "", is_needed=False, is_secret=True),
-        "secret_key": _Field("--kinesis-secret-key", "a secret key", ".+", "", "", is_needed=False, is_secret=True),
+        "access_key": _TargetField(
+            "--kinesis-access-key", "an access key", ".+", "", "", is_needed=False, is_secret=True
+        ),
+        "secret_key": _TargetField(
+            "--kinesis-secret-key", "a secret key", ".+", "", "", is_needed=False, is_secret=True
+        ),
     },
     Backend.PUBSUB: {
-        "project": _Field(
+        "project": _TargetField(
             "--pubsub-project",
             "a project",
             r"[a-z][a-z0-9.:-]{0,99}",
             "1 to 100 lowercase letters, digits, dots, colons and hyphens, the first of them a letter",
             "my-project",
         ),
-        "topic": _Field(
+        "topic": _TargetField(
             "--pubsub-topic",
             "a topic",
             r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}",
             "3 to 255 letters, digits and . _ ~ + % -, the first of them a letter",
             "job-events",
         ),
-        "key_file": _Field(
+        "key_file": _TargetField(
             "--pubsub-key-file",
             "a key file",
             r"/.+",
@@ -93,7 +97,7 @@ FIELDS: Mapping[Backend, Mapping[str, _Field]] = {
             "/run/secrets/pubsub.json",
             is_needed=False,
         ),
-        "endpoint": _Field(
+        "endpoint": _TargetField(
             "--pubsub-endpoint",
             "an endpoint",
             r"[\w.-]+(:\d{1,5})?",
@@ -227,7 +231,7 @@ def secret(value: str, noun: str) -> str:
     return text
 
 
-def _check(field: _Field, value: Any, title: str) -> None:
+def _check(field: _TargetField, value: Any, title: str) -> None:
     example = f"{field.option} {field.example}"
     if value is None:
         if field.is_needed:
