@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.input.limits import LONGEST_NAME
@@ -11,7 +12,16 @@ from hammerwork_cli.errors import ConfigError, UsageError
 LARGEST_LIMIT = 2**32 - 1
 LARGEST_POOL = 100
 LONGEST_CONNECT = 600
-LEVELS = ("trace", "debug", "info", "warn", "error")
+
+
+class LogLevel(StrEnum):
+    """What a worker's log leaves out."""
+
+    TRACE = "trace"
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
 
 
 class SettingKey(NamedTuple):
@@ -86,8 +96,8 @@ def _between(low: int, high: int) -> Callable[[int], int]:
 
 
 def _level(text: str) -> str:
-    if text.strip().lower() not in LEVELS:
-        raise ConfigError(f"{text[:40]!r} is not a log level.", hint=f"Give one of: {', '.join(LEVELS)}.")
+    if text.strip().lower() not in set(LogLevel):
+        raise ConfigError(f"{text[:40]!r} is not a log level.", hint=f"Give one of: {', '.join(LogLevel)}.")
     return text.strip().lower()
 
 
@@ -130,7 +140,7 @@ _ALL = (
     SettingKey(
         "log_level",
         ("HAMMERWORK_LOG_LEVEL",),
-        f"Minimum log level of a worker: {', '.join(LEVELS)}.",
+        f"Minimum log level of a worker: {', '.join(LogLevel)}.",
         "info",
         '"debug"',
         str,

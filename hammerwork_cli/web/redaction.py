@@ -9,9 +9,8 @@ from hammerwork_cli.features.job.models.plan import Reason
 from hammerwork_cli.features.monitor.models.health import Level
 from hammerwork_cli.features.spawn.views import redacted
 from hammerwork_cli.features.streaming.model import Backend, Partitioning, StreamFormat
-from hammerwork_cli.features.webhook.model import WebhookBody
+from hammerwork_cli.features.webhook.model import METHODS, WebhookBody
 from hammerwork_cli.features.workflow.model import FailurePolicy, WorkflowStatus
-from hammerwork_cli.runtime.delivery.webhooks.sending import METHODS
 
 _SHOWN = """
 accepted action allow_private answered_at archived archived_at attempt attempt_history attempts average backlog

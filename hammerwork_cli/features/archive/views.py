@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from hammerwork_cli.core.values import priority_word
 from hammerwork_cli.features.archive.models.lists import ArchivedJob, ArchivedSum
-from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
+from hammerwork_cli.features.archive.models.policies import By, Policy, PolicyAction
 from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
@@ -24,7 +24,7 @@ POLICY = Shape[Policy](
         "dead_seconds": _AGE.of("ages.dead"),
         "timed_out_seconds": _AGE.of("ages.timed_out"),
         "purge_seconds": _AGE.of("purge_after").about("Seconds in the archive; null: never"),
-        "by": key.text("", "tree", "job").of(lambda policy: "tree" if policy.by_tree else "job"),
+        "by": key.text("", *By).of(lambda policy: (By.TREE if policy.by_tree else By.JOB).value),
         "compression_level": key.null_or(key.count("Null: payloads are not compressed")).of("level"),
         "enabled": key.flag(),
         "updated_at": key.null_or(key.instant()),

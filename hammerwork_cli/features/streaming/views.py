@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.event.model import USUAL
 from hammerwork_cli.features.event.views import note_column
-from hammerwork_cli.features.streaming.model import Stream, StreamState
+from hammerwork_cli.features.streaming.model import Backend, Partitioning, Stream, StreamFormat, StreamState
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.shape import Shape
@@ -26,7 +26,7 @@ STREAM = Shape[StreamState](
     {
         "id": key.uuid().of(_of("id")),
         "name": key.text().of(_of("name")),
-        "backend": key.text("", "kafka", "kinesis", "pubsub", "command").of(lambda one: str(one.stream.backend)),
+        "backend": key.text("", *Backend).of(lambda one: str(one.stream.backend)),
         "target": key.anything("Where it goes; secrets by their variables").of(lambda one: dict(one.stream.target)),
         "events": key.list_of(key.text(), "Types of events").of(
             lambda one: [str(event) for event in one.stream.events]
@@ -37,10 +37,10 @@ STREAM = Shape[StreamState](
         "priorities": key.list_of(key.text(), "Empty: events of jobs of all priorities").of(
             lambda one: list(one.stream.priorities)
         ),
-        "partitioning": key.text(
-            "What the key of an event is", "none", "job_id", "queue_name", "priority", "event_type", "root_id"
-        ).of(lambda one: str(one.stream.partitioning)),
-        "format": key.text("", "json", "cloudevents").of(lambda one: str(one.stream.format)),
+        "partitioning": key.text("What the key of an event is", *Partitioning).of(
+            lambda one: str(one.stream.partitioning)
+        ),
+        "format": key.text("", *StreamFormat).of(lambda one: str(one.stream.format)),
         "include_payload": key.flag().of(_of("include_payload")),
         "buffer_size": key.count("Most events that are sent together").of(_of("buffer_size")),
         "buffer_seconds": key.number("How long events wait until there are so many", 3).of(_of("buffer_seconds")),

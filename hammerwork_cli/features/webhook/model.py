@@ -13,6 +13,7 @@ from hammerwork_cli.features.event.model import EventType
 NOT_SENT = "Nothing was sent. "
 """Begins the error of a delivery whose request could not be made: a variable is not set, for example."""
 _ANSWER_LINE = re.compile(r"([1-5][0-9]{2})(?: (.*))?", re.DOTALL)
+METHODS = ("POST", "PUT", "PATCH")
 
 
 class WebhookBody(StrEnum):
@@ -32,7 +33,7 @@ class Webhook(NamedTuple):
     id: str
     name: str
     url: str
-    method: str = "POST"  # POST, PUT or PATCH
+    method: str = "POST"  # one of `METHODS`
     events: tuple[EventType, ...] = ()
     queues: tuple[str, ...] = ()  # empty: events of all queues
     priorities: tuple[str, ...] = ()  # words; empty: events of all priorities

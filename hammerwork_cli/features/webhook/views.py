@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from hammerwork_cli.core.values import Counts, Timestamp, timestamp
 from hammerwork_cli.features.event.views import note_column
-from hammerwork_cli.features.webhook.model import Delivery, Webhook
+from hammerwork_cli.features.webhook.model import METHODS, Delivery, Webhook, WebhookBody
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.shape import Shape
@@ -16,6 +16,7 @@ from hammerwork_cli.view.text import age, brief_age, count, first_line, instant,
 
 MASK = "***"
 _VARIABLE = "env:"
+_PROOFS = ("bearer", "basic", "header")
 
 
 def masked(secret: str) -> str:
@@ -43,7 +44,7 @@ WEBHOOK = Shape[Webhook](
         "id": key.uuid(),
         "name": key.text(),
         "url": key.text(),
-        "method": key.text("", "POST", "PUT", "PATCH"),
+        "method": key.text("", *METHODS),
         "events": key.list_of(key.text(), "Types of events").of(lambda one: [str(event) for event in one.events]),
         "queues": key.list_of(key.text(), "Events of these queues; empty: of all").of(lambda one: list(one.queues)),
         "priorities": key.list_of(key.text(), "Empty: events of jobs of all priorities").of(
@@ -58,7 +59,7 @@ WEBHOOK = Shape[Webhook](
             lambda one: None if one.secret is None else masked(one.secret)
         ),
         "old_secret_until": key.null_or(key.instant("Until then, the former secret signs too")).of("old_secret_until"),
-        "body": key.text("", "standard", "cloudevents", "original").of(lambda one: str(one.body)),
+        "body": key.text("", *WebhookBody).of(lambda one: str(one.body)),
         "template": key.null_or(key.stored_json("What requests hold in place of the body")),
         "include_payload": key.flag(),
         "allow_private": key.flag("Whether it may reach addresses that are not public"),
@@ -83,8 +84,8 @@ PUBLIC = Shape[Webhook](
         **WEBHOOK.without("secret", "template"),
         "url": key.text("Without its path, which may be a secret").of(lambda one: origin(one.url)),
         "headers": key.list_of(key.text(), "Names of further headers").of(lambda one: list(one.headers)),
-        "auth": key.null_or(key.text("How it proves who it is", "bearer", "basic", "header")).of(
-            lambda one: next((word for word in ("bearer", "basic", "header") if word in one.auth), None)
+        "auth": key.null_or(key.text("How it proves who it is", *_PROOFS)).of(
+            lambda one: next((word for word in _PROOFS if word in one.auth), None)
         ),
     }
 )

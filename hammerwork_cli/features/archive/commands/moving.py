@@ -21,7 +21,6 @@ from hammerwork_cli.core.input.reading import before
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.features.archive.commands.policies import (
     BatchOption,
-    By,
     HiddenByOption,
     OlderThanOption,
     ages_by_status,
@@ -31,6 +30,7 @@ from hammerwork_cli.features.archive.commands.policies import (
 )
 from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.lists import ArchiveFilter
+from hammerwork_cli.features.archive.models.policies import By
 from hammerwork_cli.features.archive.models.rows import Archival, ArchivalReason
 from hammerwork_cli.features.archive.queries import moving
 from hammerwork_cli.features.archive.queries.listing import Archived, ArchivedTree, NamedArchived

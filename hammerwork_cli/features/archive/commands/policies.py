@@ -28,7 +28,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.archive import views as shown
 from hammerwork_cli.features.archive.models.ages import Ages
-from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
+from hammerwork_cli.features.archive.models.policies import By, Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies, retention
 from hammerwork_cli.features.job.commands.execute import Confirmation
 from hammerwork_cli.features.job.models.job import JobFilter
@@ -43,13 +43,6 @@ from hammerwork_cli.view.text import plural
 def days_option(text: str) -> Any:
     """An option of a number of days, with its help."""
     return typer.Option(metavar="DAYS", min=0, max=MOST_DAYS, help=text)
-
-
-class By(StrEnum):
-    """What goes together."""
-
-    TREE = "tree"
-    JOB = "job"
 
 
 ByOption = Annotated[

@@ -11,6 +11,13 @@ FIRST_RUN_DELAY = timedelta(minutes=10)
 """Time between setting a policy and the first job that goes, for second thoughts."""
 
 
+class By(StrEnum):
+    """What goes together."""
+
+    TREE = "tree"
+    JOB = "job"
+
+
 class PolicyAction(StrEnum):
     """What becomes of jobs that are old enough."""
 

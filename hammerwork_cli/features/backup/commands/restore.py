@@ -10,17 +10,9 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, WithoutColumnOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.features.backup.queries.restoring import BackupRestore, RestoreOptions
+from hammerwork_cli.features.backup.queries.restoring import BackupRestore, Existing, RestoreOptions
 from hammerwork_cli.features.backup.views import backups as shown
 from hammerwork_cli.view.text import plural
-
-
-class Existing(StrEnum):
-    """How to treat records that already exist."""
-
-    FAIL = "fail"
-    SKIP = "skip"
-    REPLACE = "replace"
 
 
 class Running(StrEnum):
@@ -66,7 +58,7 @@ def restore(
     context: Context = ctx.obj
     database = context.database(changes=True)
     options = RestoreOptions(
-        existing="skip" if skip_existing else existing.value,
+        existing=Existing.SKIP if skip_existing else existing,
         keep_running=running is Running.AS_WAS,
         paused=paused,
         without=tuple(without_column or ()),

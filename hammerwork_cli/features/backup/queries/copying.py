@@ -9,7 +9,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.features.backup.models.tables import TABLES
 from hammerwork_cli.features.backup.queries.backups import Extent, create
-from hammerwork_cli.features.backup.queries.restoring import BackupRestore, RestoreOptions, refuse_workers
+from hammerwork_cli.features.backup.queries.restoring import BackupRestore, Existing, RestoreOptions, refuse_workers
 from hammerwork_cli.features.backup.queries.rows import Rows
 from hammerwork_cli.features.queue import queries as queues
 
@@ -69,7 +69,7 @@ class Copy:
         self._file = cast("IO[bytes]", TemporaryFile())  # noqa: SIM115  closed by close()
         try:
             create(source, self._file, now, Extent(), without)
-            options = RestoreOptions(existing="skip" if merge else "fail", keep_running=True)
+            options = RestoreOptions(existing=Existing.SKIP if merge else Existing.FAIL, keep_running=True)
             self.restore = BackupRestore(target, self._file, options)
         except BaseException:
             self.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from itertools import groupby
 from typing import IO, NamedTuple
 
@@ -23,11 +24,18 @@ BATCHES_TOGETHER = 10
 """Parts of a transaction."""
 MOST_BYTES = 1 << 24
 """Bytes of the lines after which a part, or a transaction, ends: rows may be large."""
-EXISTING = ("fail", "skip", "replace")
+
+
+class Existing(StrEnum):
+    """How to treat records that already exist."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+    REPLACE = "replace"
 
 
 class RestoreOptions(NamedTuple):
-    existing: str = "fail"  # what to do about records that exist: one of `EXISTING`
+    existing: Existing = Existing.FAIL
     keep_running: bool = False  # Running jobs stay Running; otherwise they become Pending, because no worker has them
     paused: bool = False  # all queues of the file are paused before their jobs are written
     without: tuple[str, ...] = ()  # see `Rows`
@@ -79,7 +87,7 @@ class BackupRestore:
         for word, lines in names.items():
             self._check_names(word, lines)
         self._problems.refuse()
-        if existed and self._options.existing == "fail":
+        if existed and self._options.existing is Existing.FAIL:
             raise ConflictError(
                 f"{numbered(existed, 'record of the file exists', 'records of the file exist')} in this database.",
                 hint="Add --existing skip to keep these, or --existing replace.",
@@ -180,7 +188,7 @@ class BackupRestore:
             rows = self._rows[word]
             known = rows.existing(part)
             new = [row for row in part if rows.key_of(row) not in known]
-            if known and self._options.existing == "replace":
+            if known and self._options.existing is Existing.REPLACE:
                 rows.remove([row for row in part if rows.key_of(row) in known])
                 replaced, new = replaced + len(part) - len(new), part
             else:

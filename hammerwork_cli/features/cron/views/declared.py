@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from hammerwork_cli.core.values import priority_word
-from hammerwork_cli.features.cron.model import DeclarationStep, Difference
+from hammerwork_cli.features.cron.model import DeclarationAction, DeclarationStep, Difference
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column, column
@@ -26,7 +26,7 @@ _KEPT = Shape[Difference](
 STEP = Shape[DeclarationStep](
     {
         "name": key.text(),
-        "action": key.text("", "create", "change", "keep", "remove"),
+        "action": key.text("", *DeclarationAction),
         "changes": key.list_of(_CHANGED),
         "kept": key.list_of(_KEPT, "Options that somebody changed by hand").of("by_hand"),
         "taken_from": key.null_or(key.text("The source that had the schedule")),

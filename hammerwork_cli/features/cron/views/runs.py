@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from hammerwork_cli.features.cron.model import Gap, ScheduleRun
+from hammerwork_cli.features.cron.model import Gap, RunKind, RunOutcome, ScheduleRun
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column, column
@@ -11,8 +11,8 @@ from hammerwork_cli.view.text import count, duration, first_line, instant, short
 RUN = Shape[ScheduleRun](
     {
         "due_at": key.instant("Due time; for a triggered run, the time of the request"),
-        "kind": key.text("", "scheduled", "triggered", "backfill"),
-        "outcome": key.text("", "enqueued", "skipped", "missed"),
+        "kind": key.text("", *RunKind),
+        "outcome": key.text("", *RunOutcome),
         "reason": key.null_or(key.text("Why there is no job")),
         "job_id": key.null_or(key.job_id()),
         "status": key.null_or(key.status()),

@@ -10,7 +10,7 @@ from hammerwork_cli.core.cron.words import notes_on, words_of
 from hammerwork_cli.core.input.zones import zone_of
 from hammerwork_cli.core.values import FAILURES, JobStatus, priority_word
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.cron.model import ListedSchedule, Schedule, ScheduleRun, Switched
+from hammerwork_cli.features.cron.model import ListedSchedule, Schedule, ScheduleKind, ScheduleRun, Switched
 from hammerwork_cli.features.cron.views import runs
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
@@ -122,7 +122,7 @@ SCHEDULE = Shape[ListedSchedule](
     {
         "id": key.uuid().of("schedule.id"),
         "name": key.text().of("schedule.name"),
-        "kind": key.text("", "schedule", "in_place").of("schedule.kind"),
+        "kind": key.text("", *ScheduleKind).of("schedule.kind"),
         "queue": key.text().of("schedule.queue"),
         "schedule": key.text("Five fields, six or seven, a word such as @daily, or @every 2700s").of("schedule.text"),
         "syntax": key.null_or(_SYNTAX).of(lambda row: _understood(row, lambda found: found.syntax)),

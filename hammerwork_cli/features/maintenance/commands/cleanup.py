@@ -9,7 +9,6 @@ from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, QueueOption, YesOption
 from hammerwork_cli.features.archive.commands.policies import (
     BatchOption,
-    By,
     ByOption,
     days,
     days_option,
@@ -17,6 +16,7 @@ from hammerwork_cli.features.archive.commands.policies import (
     selection,
 )
 from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.archive.models.policies import By
 from hammerwork_cli.features.archive.queries import expiry
 from hammerwork_cli.features.job.commands.execute import Confirmation, execute
 from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs

@@ -71,21 +71,9 @@ _FIRST = Shape[Delay](
         "worker": key.null_or(key.text("The worker that has claimed it; null for a Rust worker")).of("first.worker"),
     }
 )
-_REASONS = (
-    "long_running",
-    "silent_worker",
-    "misspelt_status",
-    "barred",
-    "disabled",
-    "webhook_disabled",
-    "retrying",
-    "ready",
-    "scheduled",
-    "running",
-)
 DELAY = Shape[Delay](
     {
-        "reason": key.text("", *_REASONS).of("reason.value"),
+        "reason": key.text("", *DelayReason).of("reason.value"),
         "queue": key.text(),
         "jobs": key.count(),
         "at": key.null_or(key.instant("Earliest time at which one of them may run, or has been running since")).of(

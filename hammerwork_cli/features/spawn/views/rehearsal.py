@@ -14,6 +14,7 @@ from hammerwork_cli.features.spawn.models.rehearsal import (
     RehearsedLevel,
     SpawnShape,
 )
+from hammerwork_cli.features.spawn.models.why import LIMITS
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.shape import Shape
@@ -61,7 +62,7 @@ _SHAPE = Shape[SpawnShape](
 )
 _LIMIT = Shape[Limit](
     {
-        "limit": key.text("", "max_spawn_count", "max_depth", "max_descendants").of("name"),
+        "limit": key.text("", *LIMITS).of("name"),
         "allowed": key.null_or(key.number("Null without a limit")),
         "used": key.count(),
         "left": key.null_or(key.number("Negative if the limit would be exceeded")),

@@ -34,7 +34,7 @@ WAIT = Shape[WaitResult](
     {
         "job": key.job_id(),
         "roots": key.list_of(key.job_id()),
-        "outcome": key.text("", "completed", "failed", "stuck", "timeout").of("outcome.value"),
+        "outcome": key.text("", *WaitOutcome).of("outcome.value"),
         "jobs": key.count().of("counts.total"),
         "counts": key.counts("Jobs by status", in_order=True),
         "open": key.count("Unfinished jobs").of("counts.open"),

@@ -35,11 +35,11 @@ from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.webhook import queries, views
 from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, required
-from hammerwork_cli.features.webhook.model import Webhook, WebhookBody
+from hammerwork_cli.features.webhook.model import METHODS, Webhook, WebhookBody
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.runtime.delivery.webhooks import secrets, templates
-from hammerwork_cli.runtime.delivery.webhooks.sending import METHODS, validate
+from hammerwork_cli.runtime.delivery.webhooks.sending import validate
 from hammerwork_cli.runtime.delivery.webhooks.taking_over import taken_over
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.text import instant, plural, visible

@@ -14,6 +14,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.given import is_given
 from hammerwork_cli.cli.options import AppDirOption, EncryptionKeyOption, Format, FormatOption, several_names
+from hammerwork_cli.config.keys import LogLevel
 from hammerwork_cli.core.input.reading import duration_of, size_of
 from hammerwork_cli.database.interrupts import before_exit
 from hammerwork_cli.errors import ConfigError, UsageError
@@ -35,16 +36,6 @@ class LogFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
-
-
-class LogLevel(StrEnum):
-    """What a worker's log leaves out."""
-
-    TRACE = "trace"
-    DEBUG = "debug"
-    INFO = "info"
-    WARN = "warn"
-    ERROR = "error"
 
 
 class IsolationChoice(StrEnum):

@@ -11,7 +11,7 @@ from http.client import HTTPException, HTTPResponse
 from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import HammerworkError, UsageError
-from hammerwork_cli.features.webhook.model import Webhook, WebhookBody
+from hammerwork_cli.features.webhook.model import METHODS, Webhook, WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks import bodies, headers, secrets, signature, templates
 from hammerwork_cli.runtime.delivery.webhooks.addresses import kind_of, literal
 from hammerwork_cli.runtime.delivery.webhooks.connecting import (
@@ -27,7 +27,6 @@ from hammerwork_cli.runtime.delivery.webhooks.receivers import Receiver, receive
 from hammerwork_cli.runtime.delivery.webhooks.verdicts import retry_after_of
 from hammerwork_cli.version import __version__
 
-METHODS = ("POST", "PUT", "PATCH")
 LARGEST_ANSWER = 1 << 16
 """Bytes of an answer that are read."""
 KEPT = 1000
