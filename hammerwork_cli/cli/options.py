@@ -59,9 +59,6 @@ WithoutColumnOption = Annotated[
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 FullOption = Annotated[bool, typer.Option("--full", help="Show the whole payload, result and error on a terminal too.")]
-PayloadOption = Annotated[
-    str | None, typer.Option("-j", "--payload", metavar="JSON", help="Payload: JSON, @FILE, or - for stdin.")
-]
 ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason to show to others.")]
 DataFormatOption = Annotated[DataFormat, typer.Option("--format", help="Output format.")]
 FieldsOption = Annotated[
@@ -226,10 +223,6 @@ def cleared(
         yield field, value
 
 
-NewIdOption = Annotated[
-    str | None,
-    typer.Option("--id", metavar="UUID", help="Id to assign; repeating the command with it changes nothing."),
-]
 EncryptionKeyOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -5,13 +5,10 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from typing import get_args, get_type_hints
 
 import pytest
 
 import hammerwork_cli
-from hammerwork_cli.features.cron.model import CatchUp, Overlap
-from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 from tests.conftest import ROOT
 
 
@@ -60,9 +57,3 @@ def test_no_two_classes_share_a_name():
                 if isinstance(statement, ast.ClassDef):
                     places[statement.name].append(str(path.relative_to(ROOT)))
     assert {name: paths for name, paths in places.items() if paths[1:]} == {}
-
-
-def test_applications_and_operators_have_the_same_words_for_schedules():
-    hints = get_type_hints(ScheduleOptions)
-    assert set(get_args(hints["overlap"])) == set(Overlap)
-    assert set(get_args(hints["catch_up"])) == set(CatchUp)

@@ -13,7 +13,7 @@ from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.input.reading import duration_of, instant_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.model import CatchUp, NewSchedule, Overlap
-from hammerwork_cli.features.job.options import wanted_job
+from hammerwork_cli.features.job.options import OPTION, SPAWNING, wanted_job
 
 NOT_GIVEN = "none"
 """The word that takes a start or an end away."""
@@ -34,20 +34,19 @@ def read_schedule(
     if unknown:
         raise UsageError(f"{unknown[0][:40]!r} is not an option of a schedule.", hint=f"One of: {', '.join(OPTIONS)}.")
     options = {name: value for name, value in given.items() if value is not None}
-    known = {} if base is None else _known(base)
-    if "payload" not in options and not options.keys() & {"spawn_handler", "spawn_config", "max_spawn_count"}:
+    known = {} if base is None else {name: getattr(base, field) for name, field in STORED.items()}
+    if base is not None:
+        known["payload"] = json.loads(base.payload)
+    if "payload" not in options and not options.keys() & SPAWNING:
         payload = None if base is None else base.payload
     job = wanted_job({**known, **{name: options[name] for name in _OF_JOBS if name in options}}, payload=payload)
     new = base or NewSchedule(name=job.queue, queue=job.queue, payload="", expression=_NEVER)
-    timeout = job.rest.get("timeout")
     new = replace(
         new,
         queue=job.queue,
         payload=job.payload,
         expression=_expression(options, base),
-        priority=job.rest.get("priority", new.priority),
-        max_attempts=job.rest.get("max_attempts", new.max_attempts),
-        timeout_seconds=None if timeout is None else fields.whole_seconds(timeout),
+        **{field: _stored(job.rest[name]) for name, field in STORED.items() if name in job.rest},
     )
     for name, field, read in _READ:
         if name in options:
@@ -77,15 +76,8 @@ def read_schedules(tables: Any) -> list[NewSchedule]:
     return found
 
 
-def _known(base: NewSchedule) -> dict[str, Any]:
-    """The options of a schedule's jobs."""
-    return {
-        "queue": base.queue,
-        "payload": json.loads(base.payload),
-        "priority": base.priority.word,
-        "max_attempts": base.max_attempts,
-        "timeout": base.timeout_seconds,
-    }
+def _stored(value: Any) -> Any:
+    return fields.whole_seconds(value) if isinstance(value, timedelta) else value
 
 
 _NEVER = Expression("0 0 1 1 *", "unix")
@@ -187,5 +179,7 @@ SCHEDULE_OPTIONS: tuple[ScheduleOption | str, ...] = (
 _OF_JOBS = [option for option in SCHEDULE_OPTIONS if isinstance(option, str)]
 OWN_OPTIONS = [NAME, *(option for option in SCHEDULE_OPTIONS if not isinstance(option, str)), ENABLED]
 _READ = [(option.name, option.field or option.name, option.read) for option in OWN_OPTIONS if option.read]
+STORED = {name: field for name in _OF_JOBS if (field := OPTION[name].field or name) in NewSchedule.__dataclass_fields__}
+"""Options of its jobs that a schedule keeps -> the field of `NewSchedule`; the others are in the payload."""
 OPTIONS = dict.fromkeys((*_OF_JOBS, *(option.name for option in OWN_OPTIONS)))
 """Names of all options."""

@@ -332,7 +332,9 @@ JOB_OPTIONS = (
     ),
     Option(
         "payload",
-        Kind(key.anything("Any JSON; needed unless --payload gives a default")),
+        Kind(key.anything("Any JSON; needed unless --payload gives a default"), "JSON"),
+        dict.fromkeys((ENQUEUE, SCHEDULE), "Payload: JSON, @FILE, or - for stdin."),
+        flags=("-j", "--payload"),
         rest=key.anything("Any JSON"),
         callbacks=True,
     ),
@@ -504,3 +506,5 @@ OPTIONS = dict.fromkeys(("queue", "payload", "id", *(option.name for option in J
 """Names of the options that :func:`wanted_job` reads, in order."""
 _READ = [(option.name, option.argument or option.name, option.read) for option in JOB_OPTIONS if option.read]
 _SPAWNING = [(option.name, option.spawns) for option in JOB_OPTIONS if option.spawns]
+SPAWNING = {"spawn_config", *(name for name, _ in _SPAWNING)}
+"""Names of the options that change the payload: what they say goes into its spawn configuration."""

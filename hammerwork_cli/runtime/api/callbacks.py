@@ -43,12 +43,13 @@ def _options(job: Any) -> dict[str, Any]:
     if not all(hasattr(job, name) for name in CALLBACK_OPTIONS):
         raise UsageError(f"A callback is a Job, not {job!r:.60}.")
     refuse_fields(job, "The job of a callback", but={*CALLBACK_OPTIONS, *_OF_A_ROW})
-    options = {name: _plain(getattr(job, name)) for name in CALLBACK_OPTIONS}
+    options = {name: plain(getattr(job, name)) for name in CALLBACK_OPTIONS}
     options["payload"] = {} if job.payload is None else json.loads(json_text(job.payload))
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value of a job's field as an option of a job."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     return value.word if isinstance(value, JobPriority) else value

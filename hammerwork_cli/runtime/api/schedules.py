@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from typing import Literal, TypedDict
 
 from hammerwork_cli.features.cron.model import NewSchedule
-from hammerwork_cli.features.cron.options import read_schedule
-from hammerwork_cli.runtime.api.callbacks import refuse_fields
+from hammerwork_cli.features.cron.options import STORED, read_schedule
+from hammerwork_cli.runtime.api.callbacks import plain, refuse_fields
 from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.job import Job
 
-_KEPT = {"id", "queue", "payload", "priority", "max_attempts", "timeout", "created", "result"}
+_OF_A_ROW = {"id", "created", "result"}
+"""Fields of a job that a schedule does not take over."""
 
 
 class ScheduleOptions(TypedDict, total=False):
@@ -51,13 +52,12 @@ def new_schedule(name: str, schedule: str | timedelta, job: Job, options: Schedu
     Raises:
         UsageError: something is not valid, or the job has what the jobs of a schedule cannot have.
     """
-    refuse_fields(job, f"The jobs of the schedule {name!r:.80}", but=_KEPT)
+    refuse_fields(job, f"The jobs of the schedule {name!r:.80}", but={*STORED, *_OF_A_ROW})
     given = {option: _plain(value) for option, value in options.items()}
     given |= {("every" if isinstance(schedule, timedelta) else "schedule"): _plain(schedule)}
-    given |= {"name": name, "queue": job.queue, "priority": job.priority, "max_attempts": job.max_attempts}
-    given["timeout"] = None if job.timeout is None else job.timeout.total_seconds()
+    given |= {option: plain(getattr(job, option)) for option in STORED}
     text = json_text({} if job.payload is None else job.payload)  # an object says which due time it is for
-    return read_schedule({**given, "payload": json.loads(text)}, payload=text)
+    return read_schedule({**given, "name": name, "payload": json.loads(text)}, payload=text)
 
 
 def _plain(value: object) -> object:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.cron.model import CatchUp, Overlap
 from hammerwork_cli.features.cron.options import OWN_OPTIONS
 from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 
@@ -18,7 +19,9 @@ def nothing(job: Job) -> None:
 
 def test_an_application_says_what_the_command_line_says() -> None:
     of_others = {"name", "schedule", "every"}  # and of the job
-    assert {option.name for option in OWN_OPTIONS} - of_others == {*ScheduleOptions.__annotations__}
+    hints = get_type_hints(ScheduleOptions)
+    assert {option.name for option in OWN_OPTIONS} - of_others == {*hints}
+    assert (get_args(hints["overlap"]), get_args(hints["catch_up"])) == ((*Overlap,), (*CatchUp,))
     app, other = Handlers(), Handlers()
     app.cron("30 2 * * Mon-Fri", timezone="Europe/Oslo", overlap="skip-tree", jitter=timedelta(minutes=2))(nothing)
     job = Job("report", {"kind": "weekly"}, priority="high", max_attempts=7, timeout=timedelta(minutes=5))

@@ -12,7 +12,6 @@ from hammerwork_cli.cli.options import (
     EncryptionKeyOption,
     Format,
     FormatOption,
-    NewIdOption,
     NoEncryptOption,
 )
 from hammerwork_cli.core.input.problems import MOST_PROBLEMS, LineError, Problems
@@ -23,7 +22,7 @@ from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.features.batch.queries import enqueue as enqueueing
 from hammerwork_cli.features.batch.queries import listing
 from hammerwork_cli.features.callbacks.commands import Callbacks, note_upkeep
-from hammerwork_cli.features.job.commands.new_job_options import job_options
+from hammerwork_cli.features.job.commands.new_job_options import NewIdOption, job_options
 from hammerwork_cli.features.job.options import BATCH
 from hammerwork_cli.view.text import plural
 

@@ -9,7 +9,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import OptionGroup, expand_option_groups
-from hammerwork_cli.cli.options import Format, FormatOption, NoEncryptOption, PayloadOption
+from hammerwork_cli.cli.options import Format, FormatOption, NoEncryptOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.commands.arguments import SHOWN_DATES, ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.features.cron.options import NAME, SCHEDULE_OPTIONS, ScheduleOption, read_schedule
@@ -51,7 +51,7 @@ def _known(option: ScheduleOption) -> Any:
 def _annotation(option: ScheduleOption | str) -> Any:
     if isinstance(option, ScheduleOption):
         return Annotated[str | None, _known(option)]
-    return PayloadOption if option == "payload" else new_job_options.job_annotation(option, SCHEDULE)
+    return new_job_options.job_annotation(option, SCHEDULE)
 
 
 def _parameter(option: ScheduleOption | str) -> Parameter:

@@ -11,7 +11,6 @@ from hammerwork_cli.cli.options import (
     EncryptionKeyOption,
     Format,
     FormatOption,
-    PayloadOption,
 )
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.callbacks.commands import Callbacks, note_upkeep
@@ -26,7 +25,7 @@ from hammerwork_cli.features.job.views.enqueue import ENQUEUED
 @expand_option_groups
 def enqueue(
     ctx: typer.Context,
-    payload: PayloadOption = None,
+    payload: new_job_options.PayloadOption = None,
     *,
     options: Annotated[dict[str, Any], new_job_options.job_options(ENQUEUE)],
     encryption_key: EncryptionKeyOption = None,
