@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import hammerwork_cli
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.features.callbacks.views import CALLBACK
 from hammerwork_cli.features.job.endpoints.changing import NEW_JOB
 from hammerwork_cli.features.job.options import SPAWN_FIELDS
 from hammerwork_cli.features.job.views.attempts import ATTEMPT
 from hammerwork_cli.features.job.views.changes import OUTCOME
 from hammerwork_cli.features.job.views.details import FACTS, JOB_DETAILS
+from hammerwork_cli.features.job.views.enqueue import ENQUEUED
 from hammerwork_cli.features.job.views.listing import JOB
 from hammerwork_cli.features.job.views.spawn_requests import SPAWN_REQUEST
 from hammerwork_cli.features.monitor.views.health import CHECK_OUTCOME, HEALTH_REPORT, LEVEL
@@ -20,13 +22,16 @@ from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE
 from hammerwork_cli.features.queue.views.listing import QUEUE
 from hammerwork_cli.features.queue.views.stats import QUEUE_STATS
 from hammerwork_cli.features.spawn.endpoints.trees import CHILD
+from hammerwork_cli.features.spawn.endpoints.trees import GROUP as CHILD_GROUP
 from hammerwork_cli.features.spawn.views.records import GROUP, OPERATION, SPAWN_STATS, TREE_COUNTS
 from hammerwork_cli.features.tree.views.json import IN_TREE, NODE, RELATIVE, TREE
+from hammerwork_cli.features.tree.views.lineage import ANCESTOR
 from hammerwork_cli.features.tree.views.spawns import CHILD_COUNTS, RECORDED_SPAWN
 from hammerwork_cli.features.worker.views import WORKER
 from hammerwork_cli.features.workflow.views import WORKFLOW, WORKFLOW_GRAPH
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Key, Schema, Shape
+from hammerwork_cli.web import events
 
 FILE = Path(hammerwork_cli.__file__).parent / "web" / "static" / "client.d.ts"
 BEGIN = "// From here, `make reference` writes the shapes of the program.\n"
@@ -60,6 +65,8 @@ INTERFACES = (
     Interface("ChildCounts", CHILD_COUNTS),
     Interface("TreeCounts", TREE_COUNTS, "All jobs below a job.", extends=(CHILD_COUNTS,)),
     Interface("TreeNode", CHILD, extends=(NODE,)),
+    Interface("ChildGroup", CHILD_GROUP, "Children of a job in one queue and status."),
+    Interface("Ancestor", ANCESTOR, "A job above another one.", extends=(NODE,)),
     Interface("TreeJob", IN_TREE, "A job of `SpawnTree`.", extends=(CHILD,)),
     Interface("SpawnTree", TREE, "The answer to `format=json`. Parents come before their children."),
     Interface("RecordedSpawn", RECORDED_SPAWN, "A spawn as a worker recorded it."),
@@ -79,6 +86,8 @@ INTERFACES = (
     Interface("Workflow", WORKFLOW),
     Interface("WorkflowGraph", WORKFLOW_GRAPH, "The jobs of a workflow, parents first, and what they wait for."),
     Interface("NewJob", NEW_JOB, "A job to enqueue."),
+    Interface("EnqueuedJob", ENQUEUED),
+    Interface("EventData", events.DATA, "The data of an event of the stream, by its type."),
 )
 ALIASES = {
     "Priority": (key.priority(), ""),
@@ -92,8 +101,13 @@ def client_types() -> str:
     """The whole file, with the types as they are now."""
     before, _, rest = FILE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    types = [*(_alias(name, *one) for name, one in ALIASES.items()), *map(_interface, INTERFACES)]
+    types = [_status(), *(_alias(name, *one) for name, one in ALIASES.items()), *map(_interface, INTERFACES)]
     return f"{before}{BEGIN}{''.join(types)}\n{END}{after}"
+
+
+def _status() -> str:
+    words = "".join(f"  | {json.dumps(one)}\n" for one in JobStatus)
+    return f"\nexport type Status =\n{words}  /** A status that this version does not know. */\n  | (string & {{}});\n"
 
 
 def _alias(name: str, words: Key, about: str) -> str:

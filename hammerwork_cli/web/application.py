@@ -87,14 +87,18 @@ EVENTS = Endpoint(
     other_types=(events.MEDIA_TYPE,),
     refusals=(404, 409),
 )
+_HEALTH = Shape[int](
+    {
+        "status": key.text("", "ok").of(lambda _: "ok"),
+        "stalled_workers": key.count("Running workers with a thread that hangs").of(lambda stalled: stalled),
+    }
+)
 HEALTH = Endpoint(
     "GET",
     "/health",
     None,
     "Whether this server and its database answer, and how many workers are stalled.",
-    Shape[Any](
-        {"status": key.text("", "ok"), "stalled_workers": key.count("Running workers with a thread that hangs")}
-    ).schema,
+    _HEALTH.schema,
 )
 METRICS = Endpoint("GET", "/metrics", None, "Metrics for Prometheus.", None, other_types=(metrics.MEDIA_TYPE,))
 FIGURES_SECONDS = 5.0
@@ -310,7 +314,7 @@ class Server:
     async def _health(self, request: Request) -> Response:
         del request
         stalled = await self._liveness.ask("health", partial(self.health.ask, _stalled_workers))
-        return Response(json.document({"status": "ok", "stalled_workers": stalled}), media_type=JSON)
+        return Response(json.document(_HEALTH.record(stalled)), media_type=JSON)
 
     async def _written_metrics(self, request: Request) -> Response:
         del request

@@ -19,7 +19,7 @@ from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from hammerwork_cli.features.tree.views.json import NODE
 from hammerwork_cli.view import json, key
-from hammerwork_cli.view.shape import Shape, described
+from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.web.sending import PIECE
 
 Found = TypeVar("Found")
@@ -29,7 +29,7 @@ _REACHABLE = Shape[Any]({"reachable": key.flag("Whether the database answers")})
 _JOBS = Shape[Any]({"jobs": key.list_of(NODE)})
 _QUEUES = Shape[Any]({"reason": key.text("", "pauses")})
 _RESET = Shape[Any]({"reason": key.text("", "too_many", "too_large", "too_slow")})
-_DATA = Shape[Any](
+DATA = Shape[Any](
     {
         "ready": _REACHABLE.key("The first event: read now"),
         "jobs": _JOBS.key("Jobs that are new or have changed"),
@@ -38,7 +38,7 @@ _DATA = Shape[Any](
         "database": _REACHABLE.key("The database went away or came back"),
     }
 )
-DATA = described(_DATA.schema, "The data of an event, by the event's name")
+"""The data of an event, by the event's name."""
 
 MOST_WATCHERS = 500
 MOST_TREES = 50

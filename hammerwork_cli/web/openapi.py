@@ -45,7 +45,11 @@ def openapi(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "security": [{}, {"token": []}],
         "paths": paths,
         "components": {
-            "schemas": {**schemas, "problem": problems.SCHEMA, "event": events.DATA},
+            "schemas": {
+                **schemas,
+                "problem": problems.SCHEMA,
+                "event": events.DATA.key("The data of an event, by the event's name").schema,
+            },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }

@@ -2,6 +2,19 @@
 export type JobId = string;
 /** RFC 3339 in UTC. */
 export type Instant = string;
+
+/** An event of the stream. */
+export type SpawnEvent = { id: string | null } & {
+  [Type in keyof EventData]: { type: Type; data: EventData[Type] };
+}[keyof EventData];
+
+export interface Job {
+  /** The JSON of the answer, with the numbers that JavaScript cannot hold. Not enumerable. */
+  readonly source?: string;
+}
+
+// From here, `make reference` writes the shapes of the program.
+
 export type Status =
   | "Pending"
   | "Running"
@@ -14,28 +27,6 @@ export type Status =
   | "Cancelled"
   /** A status that this version does not know. */
   | (string & {});
-
-/**
- * An event of the stream.
- *
- * - `ready`: the stream is connected; answers from before may be out of date.
- * - `jobs`: new or changed jobs.
- * - `queues`: someone paused or resumed a queue.
- * - `reset`: the stream left changes out; read again.
- * - `database`: the server lost or regained its database.
- */
-export type SpawnEvent = { id: string | null } & (
-  | { type: "ready" | "database"; data: { reachable: boolean } }
-  | { type: "jobs"; data: { jobs: JobNode[] } }
-  | { type: "queues" | "reset"; data: { reason: string } }
-);
-
-export interface Job {
-  /** The JSON of the answer, with the numbers that JavaScript cannot hold. Not enumerable. */
-  readonly source?: string;
-}
-
-// From here, `make reference` writes the shapes of the program.
 
 export type Priority = "background" | "low" | "normal" | "high" | "critical";
 
@@ -243,6 +234,19 @@ export interface TreeNode extends JobNode {
   children: number;
   /** Where the depth is 1. */
   child_counts?: ChildCounts;
+}
+
+/** Children of a job in one queue and status. */
+export interface ChildGroup {
+  queue: string;
+  status: Status;
+  jobs: number;
+}
+
+/** A job above another one. */
+export interface Ancestor extends JobNode {
+  /** Levels above the job. */
+  distance: number;
 }
 
 /** A job of `SpawnTree`. */
@@ -737,6 +741,46 @@ export interface NewJob {
   unique_while?: string[];
 }
 
+export interface EnqueuedJob {
+  id: JobId;
+  queue: string;
+  /** False when it existed already. */
+  created: boolean;
+  status: Status;
+  priority: Priority;
+  /** Null when the row holds an unreadable value. */
+  scheduled_at: Instant | null;
+  depends_on: JobId[];
+  /** none, waiting, satisfied or failed, or an unknown word that the row holds. */
+  dependency_status: string | null;
+}
+
+/** The data of an event of the stream, by its type. */
+export interface EventData {
+  /** The first event: read now. */
+  ready: {
+    /** Whether the database answers. */
+    reachable: boolean;
+  };
+  /** Jobs that are new or have changed. */
+  jobs: {
+    jobs: JobNode[];
+  };
+  /** A queue was paused or resumed. */
+  queues: {
+    reason: "pauses";
+  };
+  /** Read again: changes were left out. */
+  reset: {
+    reason: "too_many" | "too_large" | "too_slow";
+  };
+  /** The database went away or came back. */
+  database: {
+    /** Whether the database answers. */
+    reachable: boolean;
+  };
+}
+
 // To here.
 
 export interface SpawnErrorFacts {
@@ -825,13 +869,13 @@ export class SpawnManager {
   ): Promise<Page<TreeNode>>;
 
   /** The children of a job, counted by queue and status, failures first. */
-  getChildGroups(jobId: JobId, options?: Cancellable): Promise<{ queue: string; status: Status; jobs: number }[]>;
+  getChildGroups(jobId: JobId, options?: Cancellable): Promise<ChildGroup[]>;
 
   /** Counts of all jobs below a job. */
   getTreeCounts(jobId: JobId, options?: Cancellable): Promise<TreeCounts>;
 
   /** Ancestors, the farthest first, up to `depth` levels (default 1). */
-  getParents(jobId: JobId, options?: { depth?: number } & Cancellable): Promise<(JobNode & { distance: number })[]>;
+  getParents(jobId: JobId, options?: { depth?: number } & Cancellable): Promise<Ancestor[]>;
 
   /** Asks a worker with the handler to spawn again for a finished job. */
   spawnAgain(jobId: JobId, handler?: string, config?: SpawnConfig): Promise<SpawnRequest>;
@@ -841,7 +885,7 @@ export class SpawnManager {
   getJobs(limit?: number, options?: ListOptions): Promise<Page<ListedJob>>;
   /** Jobs that failed, the newest failure first. */
   getFailedJobs(limit?: number, options?: Pick<ListOptions, "queue" | "since" | "signal">): Promise<Page<ListedJob>>;
-  enqueue(job: NewJob): Promise<{ id: JobId; created: boolean; status: Status; [fact: string]: unknown }>;
+  enqueue(job: NewJob): Promise<EnqueuedJob>;
   /** Retries a failed job; with `tree`, its failed descendants too. */
   retryJob(jobId: JobId, options?: ChangeOptions & { respawn?: boolean; cancelled?: boolean }): Promise<Outcome>;
   /** Cancels a job that has not started; with `tree`, its descendants too. */

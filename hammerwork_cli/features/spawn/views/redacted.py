@@ -7,25 +7,13 @@ from typing import Any
 
 from hammerwork_cli.core.input.spawn_config import ON_ERROR
 from hammerwork_cli.core.values import HIDDEN, Counts, JobStatus
+from hammerwork_cli.features.job.options import SPAWN_FIELDS
 from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
 from hammerwork_cli.view.json import UNKNOWN
 
 _STATUSES = frozenset(JobStatus)
-_NAMES = frozenset({"handler", "operation_id"})
-_FIGURES = frozenset(
-    {
-        "max_spawn_count",
-        "inherit_priority",
-        "inherit_queue",
-        "inherit_retry_strategy",
-        "inherit_timeout",
-        "inherit_trace_context",
-        "spawn_delay_ms",
-        "batch_size",
-        "max_depth",
-        "max_descendants",
-    }
-)
+_NAMES = {"handler", "operation_id"}
+_FIGURES = SPAWN_FIELDS.parts.keys() - _NAMES - {"on_error", "metadata"}
 
 
 def word(stored: Any, words: Collection[str]) -> str:
