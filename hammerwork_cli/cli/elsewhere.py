@@ -163,13 +163,7 @@ def shown_options(ctx: Any, names: Iterable[str]) -> list[str]:
 
 
 def meant_options(ctx: Any, option: str | None, message: str) -> list[str]:
-    """Returns what to write instead of an option of another program, or of an application without ``--handlers``.
-
-    Args:
-        ctx: of the verb.
-        option: what the verb lacks, if the error is about an option.
-        message: of the error.
-    """
+    """Returns what to write instead of an option of another program, or of an application without ``--handlers``."""
     known = {name for param in ctx.command.params if not getattr(param, "hidden", False) for name in param.opts}
     lines = OPTIONS.get(option or "", ())
     if found := _APPLICATION.search(message):

@@ -128,11 +128,7 @@ HoursOption = Annotated[float | None, typer.Option("--hours", min=0.01, max=1_00
 
 
 def start_of(now: datetime, since: str, hours: float | None = None) -> datetime:
-    """The time at which a window of ``--since`` begins, or one of so many hours.
-
-    Raises:
-        UsageError: it is no time, or not in the past.
-    """
+    """The time at which a window of ``--since`` begins, or one of so many hours."""
     start = since_of(since, now) if hours is None else now - timedelta(hours=hours)
     if now - start < timedelta(seconds=1):
         raise UsageError("--since must be at least 1s ago.", hint="Write 15m, 1h, 24h or 7d.")
@@ -210,9 +206,6 @@ def cleared(
     Args:
         fields: word -> field and value.
         changed: fields that get another value.
-
-    Raises:
-        UsageError: a word is unknown, or its field gets another value.
     """
     for word in words:
         if word not in fields:

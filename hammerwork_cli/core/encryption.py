@@ -272,9 +272,6 @@ class Keys:
         """Encrypts the payload of a job.
 
         Returns the placeholder for the column of the payload, and the other columns.
-
-        Args:
-            payload: JSON text.
         """
         key_id = how.key_id or self.ids[0]
         key = self.by_id.get(key_id)

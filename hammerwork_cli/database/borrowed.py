@@ -33,11 +33,7 @@ def text_of(value: Any) -> Any:
 
 
 class Facts:
-    """What a connection of our own has learned about a database: a borrowed one asks for none of it.
-
-    Args:
-        database: a connection to it.
-    """
+    """What a connection of our own has learned about a database: a borrowed one asks for none of it."""
 
     def __init__(self, database: Database) -> None:
         database.check_current()
@@ -52,10 +48,6 @@ class Borrowed(Database):
 
     It neither begins nor commits, rolls back, repeats or sets anything, whatever the session is set to. Statements name
     the schema of the tables, since the session may look for them elsewhere.
-
-    Args:
-        connection: the driver's.
-        facts: about the database of the queue.
 
     Raises:
         ConfigError: the connection leads to another database.

@@ -57,7 +57,6 @@ def column(shape: Shape[Row], name: str, *, is_count: bool = True, **options: An
 
     Args:
         is_count: of a number: see :class:`Column`.
-        options: others of the column.
     """
     read, header = shape.reader(name), name.replace("_", " ")
     if shape.parts[name].schema.get("type") == "integer":

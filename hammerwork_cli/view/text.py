@@ -157,7 +157,6 @@ def wrapped(text: str, width: int | None, *, indent: str = "    ", most: int = 8
     """Breaks a safe text into lines between words, and words that are longer than a line.
 
     Args:
-        text: one line.
         width: columns; ``None`` breaks nothing.
         indent: of the lines after the first.
         most: lines, the last of which ends with the ellipsis if there are more.

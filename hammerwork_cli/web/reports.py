@@ -11,11 +11,7 @@ LONGEST = 20_000
 
 
 class Reports:
-    """Prints each error at most once per minute, and at most ten different ones.
-
-    Args:
-        clock: returns seconds.
-    """
+    """Prints each error at most once per minute, and at most ten different ones."""
 
     def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._write = write

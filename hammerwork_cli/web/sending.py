@@ -28,11 +28,7 @@ class Parcel:
 
 
 class Transit:
-    """All bodies and answers in transit, whose size is limited. A single larger one may pass when it is alone.
-
-    Args:
-        clock: returns seconds.
-    """
+    """All bodies and answers in transit, whose size is limited. A single larger one may pass when it is alone."""
 
     def __init__(self, room: int = ROOM, clock: Callable[[], float] = time.monotonic) -> None:
         self._room = room

@@ -21,7 +21,6 @@ class Shared(Generic[Answer]):
 
     Args:
         fresh_for: seconds from the question until the answer is stale.
-        clock: returns seconds.
         rest: an answer stays fresh for so many times as long as it took to find, besides.
     """
 

@@ -107,11 +107,6 @@ def seconds(given: object, name: str, *, zero: bool = False, most: float = inf) 
 
 
 def duration(given: object, name: str, most: timedelta = LONGEST, *, positive: bool = False) -> timedelta:
-    """A duration.
-
-    Args:
-        positive: whether it must not be 0.
-    """
     if not isinstance(given, timedelta) or given < timedelta(0) or (positive and not given):
         wanted = "above zero" if positive else "that is not negative"
         raise UsageError(f"{name} must be a timedelta {wanted}, not {_said(given)}.")

@@ -35,11 +35,7 @@ NamedThing = TypeVar("NamedThing", bound=Named)
 
 
 def of_receiver(name: str, what: str) -> str:
-    """Checks the name of a webhook or a stream. It is no id, since commands take both.
-
-    Raises:
-        UsageError: it cannot be one.
-    """
+    """Checks the name of a webhook or a stream. It is no id, since commands take both."""
     text = name.strip()
     if not text or len(text) > LONGEST_NAME or any(ord(letter) < 32 for letter in text):
         raise UsageError(f"A {what} needs a name of 1 to {LONGEST_NAME} characters.")

@@ -32,15 +32,7 @@ def events_option(about: str) -> Any:
 
 
 def chosen(name: str | None, named: str | None, *, thing: str, group: str) -> str:
-    """The webhook or stream by its argument, or by the option that hammerwork (Rust) has.
-
-    Args:
-        thing: word for it.
-        group: of its commands.
-
-    Raises:
-        UsageError: neither is given, or two are.
-    """
+    """The webhook or stream by its argument, or by the option that hammerwork (Rust) has."""
     if name is not None and named is not None and name != named:
         raise UsageError(f"Two {thing}s were given.", hint="Give one.")
     if not (found := name or named):

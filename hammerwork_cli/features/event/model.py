@@ -59,11 +59,7 @@ OF_STATUS = {
 
 
 def event_types(words: Iterable[str]) -> tuple[EventType, ...]:
-    """The types that words name; those of jobs without their prefix, too, in any letter case.
-
-    Raises:
-        UsageError: there is no such event.
-    """
+    """The types that words name; those of jobs without their prefix, too, in any letter case."""
     known = {str(one): one for one in EventType}
     found = []
     for word in words:

@@ -33,11 +33,7 @@ _ERRORS = {
 
 
 def sample(event: EventType, now: datetime, *, queue: str = "mail", payload: bool = False) -> Event:
-    """An event of a type, about a job, a batch or whatever it is about.
-
-    Args:
-        payload: whether the event of a job has a payload.
-    """
+    """An event of a type, about a job, a batch or whatever it is about."""
     if event.is_of_job:
         status = _STATUSES[event]
         job = _job(status, now, queue)._replace(stored_payload=PAYLOAD if payload else None)

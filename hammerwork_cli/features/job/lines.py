@@ -12,12 +12,7 @@ LONGEST_LINE = 1 << 26
 
 
 def numbered(file: IO[bytes], after: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Yields the lines of a file that are not blank, with their numbers.
-
-    Args:
-        file: a binary file, which is read from its start.
-        after: lines to skip.
-    """
+    """Yields the lines of a file that are not blank, with their numbers; reads it from its start."""
     file.seek(0)
     number = 0
     while line := file.readline(LONGEST_LINE + 1):

@@ -65,11 +65,7 @@ def to_send(database: Database) -> list[Stream]:
 
 
 def named(database: Database, name: str) -> Stream:
-    """The stream with a name, or with an id.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """The stream with a name, or with an id."""
     found = names.called(listed(database), name)
     if found is None:
         raise NotFoundError(f"There is no stream {name[:60]!r}.", hint="To list them: hammerwork streaming list")
@@ -83,11 +79,7 @@ def by_id(database: Database, stream: str) -> Stream | None:
 
 
 def add(database: Database, stream: Stream, *, by: str, now: datetime) -> None:
-    """Adds a stream.
-
-    Raises:
-        ConflictError: there is one of this name.
-    """
+    """Adds a stream. Raises ConflictError if there is one of this name."""
     _write(database, "streaming.add", stream, by=by, now=now, backend=str(stream.backend))
 
 

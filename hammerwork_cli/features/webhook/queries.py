@@ -38,11 +38,7 @@ def listed(database: Database) -> list[Webhook]:
 
 
 def named(database: Database, name: str) -> Webhook:
-    """The webhook with a name, or with an id.
-
-    Raises:
-        NotFoundError: there is none.
-    """
+    """The webhook with a name, or with an id."""
     found = names.called(listed(database), name)
     if found is None:
         raise NotFoundError(f"There is no webhook {name[:60]!r}.", hint="To list them: hammerwork webhook list")
@@ -56,11 +52,7 @@ def by_id(database: Database, webhook: str) -> Webhook | None:
 
 
 def add(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None:
-    """Adds a webhook.
-
-    Raises:
-        ConflictError: there is one of this name.
-    """
+    """Adds a webhook. Raises ConflictError if there is one of this name."""
     _write(database, "webhook.add", webhook, by=by, now=now, enabled=webhook.enabled)
 
 
@@ -184,10 +176,9 @@ def disable_failing(database: Database, now: datetime) -> list[Webhook]:
 def deliveries(
     database: Database, webhook: Webhook | None, *, failed: bool = False, since: datetime | None = None, limit: int
 ) -> list[Delivery]:
-    """The newest deliveries of a webhook whose jobs still exist.
+    """The newest deliveries of a webhook, or of all, whose jobs still exist.
 
     Args:
-        webhook: or of all.
         failed: only those that were given up.
     """
     rows = database.rows(

@@ -33,9 +33,6 @@ class Engine:
     """An executor. If the application has given a function that makes it, another one takes its place when it breaks.
 
     The thread that submits and the main thread use it.
-
-    Args:
-        source: the executor, or the function.
     """
 
     def __init__(self, source: Source) -> None:

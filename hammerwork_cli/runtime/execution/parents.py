@@ -84,11 +84,7 @@ class Parent:
         return Job._of(self._job)
 
     def check_depth(self) -> None:
-        """Refuses to spawn below the depth that a limit allows.
-
-        Raises:
-            SpawnLimitError: the children would be too deep.
-        """
+        """Refuses to spawn below the depth that a limit allows."""
         with named_limits():
             self.spawner.check_depth()
 

@@ -175,12 +175,7 @@ class Rehearser:
                 self._keep_tightest(found, step)
 
     def _check(self, step: "SpawnStep", late: list[NewJob], external: Iterable[str]) -> None:
-        """Refuses children that could not be written.
-
-        Raises:
-            SpawnLimitError: there are too many descendants.
-            RefusedValueError, NotFoundError, ConflictError: the database would refuse one of them.
-        """
+        """Refuses children that could not be written."""
         step.check_descendants(self._descendants(step) + len(step.early) + len(late))
         if self._database is None:
             return
@@ -299,11 +294,7 @@ class SpawnStep:
         return False
 
     def check_descendants(self, total: int) -> None:
-        """Refuses more jobs below the root than the tree may have.
-
-        Raises:
-            SpawnLimitError: there would be too many.
-        """
+        """Refuses more jobs below the root than the tree may have."""
         allowed = self.place.max_descendants
         if allowed is not None and total > allowed:
             raise SpawnLimitError("max_descendants", allowed, total, self.place.root)
@@ -338,11 +329,7 @@ class SpawnStep:
         return Spawner.of(self.job, self._bare_place, self.config)
 
     def check_depth(self) -> None:
-        """Refuses to spawn where the tree is as deep as it may be.
-
-        Raises:
-            SpawnLimitError: the children would be too deep.
-        """
+        """Refuses to spawn where the tree is as deep as it may be."""
         with named_limits():
             self._spawner.check_depth()
 

@@ -40,9 +40,6 @@ def load(target: str, folder: Path | None = None) -> object:
         folder: where modules are looked for last, so that none there takes the place of an installed one or of the
             standard library's; the current one by default.
 
-    Returns:
-        The object; :func:`handlers_of` has its handlers.
-
     Raises:
         ConfigError: it does not exist, does not import, or has no handlers. The message has the import's own error
             and where it happened.

@@ -171,11 +171,7 @@ class TextLines(logging.Formatter):
 
 
 class TerminalLines(TextLines):
-    """``14:18:25Z done  mail 3f2a9c1b: 12 ms``, for somebody who watches.
-
-    Args:
-        colour: whether the words for the ends of attempts are coloured.
-    """
+    """``14:18:25Z done  mail 3f2a9c1b: 12 ms``, for somebody who watches."""
 
     def __init__(self, *, colour: bool) -> None:
         super().__init__()

@@ -14,7 +14,6 @@ class TerminalHandler(logging.StreamHandler[TextIO]):
     """Leaves out records about the ends of attempts while they are too many, and counts them.
 
     Args:
-        stream: the terminal.
         tell: called once a second with the number of those that were left out, and how many of them failed.
     """
 

@@ -237,7 +237,6 @@ class _JobServer:
         """The result of an awaitable; any other value itself.
 
         Args:
-            value: an awaitable, or not.
             variables: the context variables of its coroutine; by default a copy of the present ones.
         """
         if not inspect.isawaitable(value):

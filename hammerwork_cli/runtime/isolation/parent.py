@@ -60,12 +60,7 @@ class Processes:
         self._leaving: set[str] = set()  # what the log has named; slots' threads add to it
 
     def ready(self, attempt: object) -> None:
-        """Gives an attempt of this thread a process that has loaded the handlers.
-
-        Raises:
-            JobError: they cannot be loaded.
-            ProcessDiedError: the process died at once.
-        """
+        """Gives an attempt of this thread a process that has loaded the handlers."""
         with self._changing:
             self._attempts[threading.get_ident()] = attempt
         self._mine()

@@ -92,21 +92,13 @@ class Process:
         self.is_idle = True
 
     def request(self, verb: str, arguments: tuple[object, ...]) -> None:
-        """Sends a request under a new number, which each answer to it must have.
-
-        Raises:
-            ProcessDiedError: the process died.
-        """
+        """Sends a request under a new number, which each answer to it must have."""
         self._number += 1
         self.is_idle = False
         self.say((verb, arguments))
 
     def say(self, message: object) -> None:
-        """Sends a message that belongs to the present request.
-
-        Raises:
-            ProcessDiedError: the process died.
-        """
+        """Sends a message that belongs to the present request."""
         try:
             self._pipe.send(self._number, message)
         except (EOFError, OSError) as error:

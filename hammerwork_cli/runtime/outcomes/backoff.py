@@ -31,7 +31,6 @@ def pause(retry: RetryStrategy | Backoff, claimed: Claimed, number: int, error: 
 
     Args:
         number: of the failed attempt, from 1.
-        error: what its handler raised.
     """
     try:
         if isinstance(retry, RetryStrategy):

@@ -55,11 +55,7 @@ class WorkerComponents:
 
 
 def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
-    """Builds the parts of a worker; none of them does anything yet.
-
-    Args:
-        sibling: makes a worker that delivers events.
-    """
+    """Builds the parts of a worker; none of them does anything yet."""
     options, connections, isolation = context.options, context.connections, context.isolation
     clock, lease, stop, progress = context.clock, context.lease, context.stop, context.progress
     database = driver(connections.url)

@@ -130,10 +130,9 @@ def _said(answer: DeliveryAnswer) -> str:
 
 
 class Deliverer(TurnThread):
-    """Lets a worker beside this one deliver events, once there is a webhook, and finds failures that nobody has told.
+    """Lets a worker beside this one deliver events, once there is a webhook.
 
-    Args:
-        sibling: makes that worker.
+    It also finds failures that nobody has told.
     """
 
     def __init__(self, context: WorkerContext, sibling: MakeSibling) -> None:

@@ -68,11 +68,7 @@ _AGE_OF = {
 
 
 def ages_by_status(given: list[str] | None) -> dict[str, str]:
-    """Reads ``--older-than``: field of :class:`Ages` -> age. That of a status wins over that of all.
-
-    Raises:
-        UsageError: a word is no status of an ended job, or there are two ages of one.
-    """
+    """Reads ``--older-than``: field of :class:`Ages` -> age. That of a status wins over that of all."""
     found: dict[str, str] = {}
     words = names.split(given or ())
     if given and not all(word.rpartition("=")[2].strip() and not word.startswith("=") for word in words or [""]):

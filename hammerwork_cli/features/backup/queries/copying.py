@@ -55,11 +55,7 @@ def refuse_target(target: Database, *, merge: bool) -> None:
 
 
 class Copy:
-    """A copy, which is read and checked against the limits of the target when this is entered.
-
-    Args:
-        merge: whether the target may have records.
-    """
+    """A copy, which is read and checked against the limits of the target when this is entered."""
 
     def __init__(
         self, source: Database, target: Database, now: datetime, *, merge: bool, without: tuple[str, ...] = ()

@@ -108,9 +108,6 @@ def look(
 
     Returns a callback, and why it failed: one that cannot be read does not stop the others. Raises ConnectionLostError
     or UnreachableError if no server answers. Raises RetryableError if their jobs could not be counted.
-
-    Args:
-        callbacks: all of the same subject.
     """
     taken = [mine for one in callbacks if (mine := _taken(database, one, clock()))]
     if not taken:

@@ -137,12 +137,7 @@ def with_last_runs(
 
 
 def find(database: Database, text: str) -> Schedule:
-    """The schedule with a name, an id or the beginning of an id; or the recurring job with such an id.
-
-    Raises:
-        NotFoundError: there is none.
-        AmbiguousIdError: several have such an id.
-    """
+    """The schedule with a name, an id or the beginning of an id; or the recurring job with such an id."""
     rows: list[Row] = []
     between = ids_from(text)
     if database.has_own_tables():

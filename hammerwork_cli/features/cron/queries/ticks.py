@@ -70,8 +70,7 @@ def upcoming(database: Database, until: datetime, limit: int) -> list[Schedule]:
 def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
     """Enqueues the jobs of a due schedule, and records its runs.
 
-    Returns:
-        What it did; ``None`` if another worker was faster, or the schedule was changed or is not due.
+    Returns ``None`` if another worker was faster, or the schedule was changed or is not due.
     """
     first = schedule.due
     if first is None or first > now:
@@ -211,7 +210,6 @@ def job_of(
     """A job of a schedule for a due time.
 
     Args:
-        kind: why there is a run.
         payload: in place of that of the schedule.
         start: the earliest start, in place of the due time.
     """

@@ -326,7 +326,6 @@ def _execute(
     """Makes a change, which ``make`` makes for a time, to jobs that are not archived.
 
     Args:
-        make: makes the change for a time.
         more: statuses that an option of the verb adds to the filter.
         failing: returns the start of the window in which the jobs failed, for a time.
         agreed: changes the workflows that are named, before their jobs.

@@ -30,9 +30,7 @@ def run(
     """Enqueues a job for each line of a file, and prints them.
 
     Args:
-        file: path of the file; ``-`` for stdin.
         keys: encrypt the payloads of lines that ask for it.
-        after: lines to skip.
         form: ``table`` for the ids alone.
     """
     defaults["queue"] = queue or context.settings.get("default_queue").value

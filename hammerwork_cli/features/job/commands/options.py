@@ -161,11 +161,7 @@ def in_payload(given: list[str] | None) -> tuple[tuple[tuple[str, ...], tuple[st
 
 
 def ids_of_stdin(resolve: Callable[[str], str]) -> Iterator[str]:
-    """Yields the full ids of the jobs that stdin lists, one a line.
-
-    Args:
-        resolve: finds the full id of a shorter one.
-    """
+    """Yields the full ids of the jobs that stdin lists, one a line."""
     for number, line in enumerate(disk.lines(), 1):
         if number > MOST_IDS:
             raise UsageError(f"stdin has more than {MOST_IDS:,} lines.", hint="Give them in parts: split -l 1000000")

@@ -35,8 +35,6 @@ def run(
 
     Args:
         file: a binary file that can be read twice.
-        defaults: options of jobs whose lines do not have them.
-        after: lines to skip.
     """
     first = _checked(database, file, defaults, now, after)
     done = after
@@ -67,9 +65,7 @@ def valid(
     Raises LineError: see :class:`Problems`; or a line is too long.
 
     Args:
-        database: whose limits the jobs keep.
         problems: gets the lines that are not valid.
-        after: number of lines to skip.
     """
     asked: set[str] = set()
     for number, line in numbered(file, after):

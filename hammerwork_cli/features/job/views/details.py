@@ -182,7 +182,6 @@ def details_text(
     """Draws the facts, payload and result of a job, its parents and the jobs that depend on it.
 
     Args:
-        hold: the reason why it waits, if it does.
         width: columns of the terminal; ``None`` for a pipe, which gets the whole payload.
         full: whether a terminal gets the whole payload and result too.
     """

@@ -390,7 +390,6 @@ class Doctor:
         """Fails jobs whose parent has failed and has not been retried in the meantime; returns their ids.
 
         Args:
-            parents: job -> its failed parent.
             to_the_end: also fail all jobs that fail because of them. Otherwise the next pass fails these, and each
                 error names the parent itself.
         """

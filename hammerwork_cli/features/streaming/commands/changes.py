@@ -100,11 +100,7 @@ class StreamSettings:
     ] = None
 
     def read(self) -> dict[str, Any]:
-        """Returns what is given, as fields of a stream, except where events go.
-
-        Raises:
-            UsageError: something cannot be.
-        """
+        """Returns what is given, as fields of a stream, except where events go."""
         _properties(self.kafka_config or [])
         given: dict[str, Any] = {
             "events": None if self.events is None else event_types(self.events),
@@ -120,11 +116,7 @@ class StreamSettings:
         return {name: value for name, value in given.items() if value is not None}
 
     def target(self, backend: Backend) -> dict[str, Any]:
-        """Returns what is given of where events go.
-
-        Raises:
-            UsageError: something is of another backend, or cannot be.
-        """
+        """Returns what is given of where events go."""
         found: dict[str, Any] = {}
         for one in Backend:
             prefix = f"{one}_"

@@ -207,10 +207,9 @@ class Outline:
         return frozenset(job for job, node in self.tree.nodes.items() if not missing.isdisjoint(node.depends_on))
 
     def siblings(self, job: str | None) -> Siblings | None:
-        """Returns the children of a job, or the roots for ``None``, as they are drawn.
+        """The children of a job, or the roots for ``None``, as they are drawn.
 
-        Returns:
-            ``None`` if the limit on all lines leaves no room for them.
+        Returns ``None`` if the limit on all lines leaves no room for them.
         """
         if self._planned is not None:
             return self._planned.get(job)

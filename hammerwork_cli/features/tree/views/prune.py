@@ -87,11 +87,7 @@ def _urgency(tree: SpawnTree, job: str) -> int:
 
 
 def with_below_omitted(pruned: SpawnTree, tree: SpawnTree) -> SpawnTree:
-    """Counts the jobs below those children that pruning omitted, for pictures.
-
-    Args:
-        pruned: the tree without them.
-    """
+    """Counts the jobs below those children that pruning omitted, for pictures."""
     if len(pruned.nodes) == len(tree.nodes):
         return pruned
     kept, counted = pruned.nodes, Below(tree)

@@ -140,11 +140,7 @@ class WebhookSettings:
     ] = None
 
     def read(self) -> dict[str, Any]:
-        """Returns what is given, as fields of a webhook. Secrets are read from files and stdin now.
-
-        Raises:
-            UsageError: something cannot be.
-        """
+        """Returns what is given, as fields of a webhook. Secrets are read from files and stdin now."""
         given: dict[str, Any] = {
             "method": None if self.method is None else _method(self.method),
             "events": None if self.events is None else event_types(self.events),

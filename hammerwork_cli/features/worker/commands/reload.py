@@ -23,7 +23,6 @@ def run(make: "Callable[[], Worker]", folder: Path, begin_log: Callable[[], None
 
     Args:
         make: loads the application, and makes its worker.
-        folder: that of the application.
         begin_log: for an application that could not be loaded.
 
     Returns:

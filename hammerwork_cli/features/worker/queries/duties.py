@@ -62,8 +62,7 @@ def give_up(database: Database, name: str, worker: str) -> None:
 def keep(database: Database, name: str, worker: str, *, until: datetime) -> bool:
     """Moves the time of a duty: later between two steps, or to when it is due next.
 
-    Returns:
-        Whether the worker still had it; if not, another one goes on.
+    Returns whether the worker still had it; if not, another one goes on.
     """
     moved = database.transaction(lambda: database.run("worker.duties.keep", name=name, worker=worker, until=until))
     return bool(moved)

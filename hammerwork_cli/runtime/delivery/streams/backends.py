@@ -43,7 +43,6 @@ def open_backend(stream: Stream, *, timeout: float = TIMEOUT_SECONDS) -> OpenBac
     """Opens the backend of a stream. A connection is made when it is first used.
 
     Args:
-        stream: see above.
         timeout: seconds for each call.
 
     Raises:

@@ -36,12 +36,7 @@ _PIECE = 65_536
 
 
 class CommandBackend:
-    """Sends messages to a program, which runs from the first use on, and is started again after it has ended.
-
-    Args:
-        stream: whose target it is.
-        timeout: seconds for each call.
-    """
+    """Sends messages to a program, which runs from the first use on, and is started again after it has ended."""
 
     def __init__(self, stream: Stream, timeout: float) -> None:
         self._command: Sequence[str] = stream.target["command"]

@@ -11,9 +11,6 @@ LONGEST = 500
 class StreamError(HammerworkError):
     """A backend did not take all events, but may take them later: it is away, slow or full.
 
-    Args:
-        acknowledged: see below.
-
     Attributes:
         acknowledged: positions of the messages that were written. Others may have been written, too. If a message is
             among these, so are all earlier ones of its key: who sends the rest again keeps the order.

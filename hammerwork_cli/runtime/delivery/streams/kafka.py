@@ -67,15 +67,7 @@ _log.propagate = False  # what matters is in the errors that are raised
 
 
 class KafkaBackend:
-    """Sends messages into a topic.
-
-    Args:
-        stream: whose target it is.
-        timeout: seconds for each call.
-
-    Raises:
-        LastingStreamError: a variable that holds a secret is not set.
-    """
+    """Sends messages into a topic."""
 
     def __init__(self, stream: Stream, timeout: float) -> None:
         self._topic = stream.target["topic"]
@@ -109,12 +101,7 @@ class KafkaBackend:
         self._lasting: KafkaError | None = None  # the first of it that lasts
 
     def check(self) -> None:
-        """Asks for the topic, and for what the user may do with it.
-
-        Raises:
-            StreamError: no broker answers in time.
-            LastingStreamError: the topic does not exist, or refuses the user.
-        """
+        """Asks for the topic, and for what the user may do with it."""
         deadline = self._begin()
         producer = self._opened()
         while True:

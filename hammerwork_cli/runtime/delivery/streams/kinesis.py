@@ -53,15 +53,7 @@ _LASTING = {
 
 
 class KinesisBackend:
-    """Sends messages into a stream of Kinesis. A message without a key gets its event's id as the key.
-
-    Args:
-        stream: whose target it is.
-        timeout: seconds for each call.
-
-    Raises:
-        LastingStreamError: a variable that holds a key is not set.
-    """
+    """Sends messages into a stream of Kinesis. A message without a key gets its event's id as the key."""
 
     def __init__(self, stream: Stream, timeout: float) -> None:
         target = stream.target

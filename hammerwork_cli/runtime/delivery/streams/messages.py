@@ -27,7 +27,6 @@ def encode(stream: Stream, record: Mapping[str, Any], key: str | None) -> Messag
     """Encodes an event in the format of a stream.
 
     Args:
-        stream: which gets it.
         record: the event, as ``Event.record`` makes it.
         key: of the event, by the partitioning of the stream.
     """
@@ -61,10 +60,6 @@ def refuse_large(messages: Sequence[Message], most: int, backend: str) -> None:
 
     Args:
         most: bytes of a message with its key and headers.
-        backend: its name, for the error.
-
-    Raises:
-        EventTooLargeError: some are larger.
     """
     large = [position for position, message in enumerate(messages) if _size(message) > most]
     if large:

@@ -53,12 +53,7 @@ _may_succeed = retry.if_exception_type(
 
 
 class PubsubBackend:
-    """Sends messages to a topic.
-
-    Args:
-        stream: whose target it is.
-        timeout: seconds for each call.
-    """
+    """Sends messages to a topic."""
 
     def __init__(self, stream: Stream, timeout: float) -> None:
         target = stream.target
@@ -68,12 +63,7 @@ class PubsubBackend:
         self._client: PublisherClient | None = None
 
     def check(self) -> None:
-        """Asks whether the account may publish to the topic; if nobody says so, whether the topic exists.
-
-        Raises:
-            StreamError: Pub/Sub does not answer in time.
-            LastingStreamError: the topic does not exist, or refuses the account.
-        """
+        """Asks whether the account may publish to the topic; if nobody says so, whether the topic exists."""
         client, deadline = self._opened(), time.monotonic() + self._timeout
         try:
             self._ask_rights(client, deadline)

@@ -50,7 +50,6 @@ class DeliveryAnswer(NamedTuple):
         seconds: how long the exchange took.
         request_line: as it was sent, but for masked parts of the path; empty if no request could be made.
         request_headers: as they were sent, but for masked secrets; empty if no request could be made.
-        request_body: as it was sent.
     """
 
     status: int | None

@@ -59,7 +59,6 @@ def verify(
 
     Args:
         headers: as the receiver got them, in any letter case.
-        body: the bytes that the receiver got.
         secret: ``whsec_...`` or another text.
 
     Raises:
@@ -124,11 +123,7 @@ def _check_fit(fits: Any, body: bytes) -> None:
 
 
 def headers_of(text: str) -> dict[str, str]:
-    """Reads headers: a JSON object, or lines such as ``Name: value``, with the ``>`` of curl before them or not.
-
-    Raises:
-        UsageError: it is neither.
-    """
+    """Reads headers: a JSON object, or lines such as ``Name: value``, with the ``>`` of curl before them or not."""
     if text.lstrip().startswith("{"):
         try:
             found = json.loads(text)

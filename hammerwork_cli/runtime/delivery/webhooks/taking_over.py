@@ -36,11 +36,7 @@ class TakenOver(NamedTuple):
 
 
 def taken_over(text: str) -> TakenOver:
-    """Reads the content of a ``webhooks.json``.
-
-    Raises:
-        UsageError: it is not such a file.
-    """
+    """Reads the content of a ``webhooks.json``."""
     try:
         found = json_of(text) if text.strip() else []
     except ValueError as error:

@@ -86,9 +86,6 @@ def filled(template: str, event: Mapping[str, Any]) -> Any:
 
     A text that is one placeholder becomes the value, with its type. Within other text, a text stands without quotes,
     null is empty, and other values are JSON. What the event lacks is null.
-
-    Raises:
-        UsageError: the template is no JSON or too large.
     """
     return _filled(parsed(template), event)
 

@@ -46,7 +46,6 @@ def backoff(attempt: int, retry_after: timedelta | None = None) -> timedelta:
 
     Args:
         attempt: number of the failed attempt, from 1.
-        retry_after: of its answer.
     """
     own = min(FIRST_PAUSE * 4.0 ** min(max(attempt, 1) - 1, 20), LONGEST_PAUSE) * _spread(1 - JITTER)
     if retry_after is None:
