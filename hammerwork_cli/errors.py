@@ -199,7 +199,7 @@ class OutputError(HammerworkError):
 
 
 class TimedOutError(HammerworkError):
-    """A ``--timeout`` passed."""
+    """Something did not end in time: what :meth:`Queue.wait` or a command with ``--timeout`` waited for."""
 
     exit_code = 124
     code = "timeout"

@@ -38,11 +38,22 @@ class Codec(Protocol):
         ...
 
     def encode(self, data: bytes, /) -> bytes | None:
-        """What is stored, in base64; ``None`` stores the JSON as it is."""
+        """What is stored, in base64; ``None`` stores the JSON as it is.
+
+        Args:
+            data: JSON in UTF-8.
+        """
         ...
 
     def decode(self, data: bytes, /) -> bytes:
-        """The opposite of ``encode``."""
+        """The JSON in UTF-8 that was encoded.
+
+        Args:
+            data: what :meth:`encode` returned.
+
+        Raises:
+            Exception: it cannot be decoded; who reads the payload or the result gets a :class:`CodecError`.
+        """
         ...
 
 

@@ -47,14 +47,14 @@ class SpawnConfig:
         inherit_priority: children without a priority get their parent's.
         inherit_retry_strategy, inherit_timeout, inherit_trace_context: the same for these.
         inherit_queue: children without a queue go to their parent's.
-        spawn_delay: time between the starts of batches of children.
+        spawn_delay: time between the starts of batches of children; none by default.
         batch_size: children per batch, 1 by default.
         operation_id: a name of the operation to search for later, at most 255 characters.
         metadata: any JSON value for the spawn handler.
         max_depth: maximum number of generations below the root of the tree; ``None`` means no limit.
         max_descendants: maximum number of jobs below the root; ``None`` means no limit.
-        on_error: ``retry`` (the attempt fails if the parent cannot spawn) or ``complete`` (the parent completes
-            anyway).
+        on_error: ``retry``, the default (the attempt fails if the parent cannot spawn), or ``complete`` (the parent
+            completes anyway).
         extra: unknown keys, which are stored unchanged.
 
     Raises:

@@ -136,8 +136,9 @@ if TYPE_CHECKING:
 class Job(_Rowed[Payload]):
     """A unit of work: to enqueue, to spawn, or passed to a handler.
 
-    The ``with_*`` methods and :meth:`depends_on` return a changed copy with the same id. A field may also be assigned,
-    and is checked when the job is written. Jobs are equal if they have the same id.
+    The ``with_*`` methods, the ``as_*`` methods and :meth:`depends_on` return a changed copy with the same id, and
+    raise what the constructor raises. A field may also be assigned, and is checked when the job is written. Jobs are
+    equal if they have the same id.
 
     Attributes:
         queue: its queue; ``None`` lets a child inherit that of its parent if ``inherit_queue`` is set.
@@ -317,19 +318,22 @@ class Job(_Rowed[Payload]):
         return replace(self, priority=JobPriority.BACKGROUND)
 
     def with_timeout(self, timeout: timedelta | None) -> Self:
-        """Limits the time of an attempt. Whole seconds are stored: 300 milliseconds become 1 second, with a warning."""
+        """Limits the time of an attempt; ``None`` removes the limit.
+
+        Whole seconds are stored: 300 milliseconds become 1 second, with a warning.
+        """
         return replace(self, timeout=timeout)
 
     def with_delay(self, delay: timedelta | None) -> Self:
-        """Sets the shortest time between the enqueue and the first attempt."""
+        """Sets the shortest time between the enqueue and the first attempt; ``None`` unsets it."""
         return replace(self, delay=delay)
 
     def with_scheduled_at(self, instant: datetime | None) -> Self:
-        """Sets the earliest time of the first attempt; a time without a zone is in UTC."""
+        """Sets the earliest time of the first attempt, in UTC if it has no zone; ``None`` unsets it."""
         return replace(self, scheduled_at=instant)
 
     def with_max_attempts(self, attempts: int) -> Self:
-        """Sets the number of attempts until it is Dead."""
+        """Sets the number of attempts until it is Dead: at least 1."""
         return replace(self, max_attempts=attempts)
 
     def with_retry_strategy(self, strategy: RetryStrategy | None) -> Self:
@@ -339,23 +343,44 @@ class Job(_Rowed[Payload]):
     def with_exponential_backoff(
         self, base: timedelta, multiplier: float = 2.0, max_delay: timedelta | None = None
     ) -> Self:
-        """Sets :meth:`RetryStrategy.exponential` as its strategy."""
+        """Sets :meth:`RetryStrategy.exponential` as its strategy: ``base * multiplier ** (attempt - 1)``.
+
+        Args:
+            base: the pause after the first failed attempt.
+            multiplier: how many times as long the next pause is.
+            max_delay: the longest pause; a year by default.
+        """
         return replace(self, retry_strategy=RetryStrategy.exponential(base, multiplier, max_delay))
 
     def with_linear_backoff(self, base: timedelta, increment: timedelta, max_delay: timedelta | None = None) -> Self:
-        """Sets :meth:`RetryStrategy.linear` as its strategy."""
+        """Sets :meth:`RetryStrategy.linear` as its strategy: ``base + increment * attempt``.
+
+        Args:
+            base: what each pause has in common; the one after the first failed attempt is ``base + increment``.
+            increment: how much longer the next pause is.
+            max_delay: the longest pause; a year by default.
+        """
         return replace(self, retry_strategy=RetryStrategy.linear(base, increment, max_delay))
 
     def with_fibonacci_backoff(self, base: timedelta, max_delay: timedelta | None = None) -> Self:
-        """Sets :meth:`RetryStrategy.fibonacci` as its strategy."""
+        """Sets :meth:`RetryStrategy.fibonacci` as its strategy: ``base`` times 1, 1, 2, 3, 5, 8 ...
+
+        Args:
+            base: the pauses after the first two failed attempts.
+            max_delay: the longest pause; a year by default.
+        """
         return replace(self, retry_strategy=RetryStrategy.fibonacci(base, max_delay))
 
     def with_timezone(self, timezone: str | None) -> Self:
-        """Sets the time zone of its schedule, an IANA name."""
+        """Sets the time zone of its schedule, an IANA name; ``None`` stands for UTC."""
         return replace(self, timezone=timezone)
 
     def with_cron(self, cron_schedule: str, timezone: str | None = None) -> Self:
-        """Makes it recur, for example ``0 30 2 * * *``: at half past two every night.
+        """Makes it recur.
+
+        Args:
+            cron_schedule: six or seven fields, seconds first: ``0 30 2 * * *`` is half past two every night.
+            timezone: an IANA name; by default that which the job has, or UTC.
 
         Raises:
             UsageError: the schedule or the time zone is not valid.
@@ -371,11 +396,20 @@ class Job(_Rowed[Payload]):
         return replace(self, dependencies=(*self.dependencies, *fields.ids(others)))
 
     def with_spawn_handler(self, name: str) -> Self:
-        """Lets it spawn children with the spawn handler of that name when it completes."""
+        """Lets it spawn children with the spawn handler of that name when it completes.
+
+        Raises:
+            UsageError: its payload is not a JSON object, which alone can carry a configuration; or the name is not
+                text, or too long.
+        """
         return self._configured((self.spawn_config or SpawnConfig()).with_handler(name))
 
     def with_spawn_config(self, config: SpawnConfig) -> Self:
-        """Lets it spawn children when it completes. An earlier handler stays unless the new configuration names one."""
+        """Lets it spawn children when it completes. An earlier handler stays unless the new configuration names one.
+
+        Raises:
+            UsageError: its payload is not a JSON object, which alone can carry a configuration.
+        """
         earlier = self.spawn_config
         if config.handler is None and earlier is not None and earlier.handler is not None:
             config = config.with_handler(earlier.handler)
@@ -397,6 +431,9 @@ class Job(_Rowed[Payload]):
         Args:
             carrier: of W3C Trace Context, such as the headers of a request: ``traceparent``, and ``tracestate`` and
                 ``baggage`` if they are there. Nothing else of it is stored; without a valid ``traceparent``, nothing.
+
+        Raises:
+            UsageError: that is not a mapping.
         """
         if not isinstance(carrier, Mapping):
             raise UsageError(f"A carrier must be a mapping, such as the headers of a request, not {carrier!r:.60}.")
@@ -428,7 +465,12 @@ class Job(_Rowed[Payload]):
         return replace(self, span_context=context)
 
     def with_workflow(self, workflow_id: str | UUID, name: str | None = None) -> Self:
-        """Adds it to a workflow."""
+        """Adds it to a workflow.
+
+        Args:
+            workflow_id: the id of the workflow, a UUID.
+            name: its name, which is stored with the job.
+        """
         return replace(self, workflow_id=workflow_id, workflow_name=name)
 
     def with_encryption(self, algorithm: str = "AES256GCM", key_id: str | None = None) -> Self:
@@ -469,11 +511,18 @@ class Job(_Rowed[Payload]):
     def with_callbacks(
         self, *, on_complete: "Job | None" = None, on_success: "Job | None" = None, on_failure: "Job | None" = None
     ) -> Self:
-        """Enqueues each job once: when this job and all below it have ended or completed, or a first one has failed.
+        """Enqueues other jobs, each once, depending on how this job and all jobs below it end.
+
+        The callbacks that it had are replaced.
+
+        Args:
+            on_complete: enqueued when all of them have ended.
+            on_success: enqueued when all of them have completed.
+            on_failure: enqueued when the first of them has failed for good.
 
         Raises:
-            UsageError: a callback has no queue, or sets more than a queue, payload, priority, delay and limits of
-                attempts.
+            UsageError: a callback is no job or has no queue; or it sets more than a queue, a payload, a priority, a
+                delay, limits of attempts, a trace id and a correlation id.
         """
         return replace(self, callbacks=callbacks_of(on_complete, on_success, on_failure))
 
@@ -506,7 +555,7 @@ class Job(_Rowed[Payload]):
         return replace(self, unique=unique)
 
     def with_result_ttl(self, ttl: timedelta | None) -> Self:
-        """Sets how long its result is kept."""
+        """Sets how long its result is kept; ``None`` keeps it with the job."""
         return replace(self, result_ttl=ttl)
 
     # To be written.

@@ -91,6 +91,8 @@ class Batch:
 class Queue(Translated):
     """The queues of one database. Threads and forked processes may share it.
 
+    Whatever asks the database raises UnreachableError, ConnectionLostError or RetryableError as :meth:`enqueue` does.
+
     Args:
         url: ``postgresql://``, ``mysql://``, ``mariadb://`` or ``sqlite:///path``; ``sqlite:///:memory:`` is a database
             for tests, which :meth:`migrate` makes and :meth:`close` removes.
@@ -391,7 +393,7 @@ class Queue(Translated):
         """Waits until a job has ended. It reads little at a time, and survives a restart of the server.
 
         Args:
-            timeout: how long to wait at most.
+            timeout: how long to wait at most; ``None`` for no limit.
             tree: waits for everything below the job too, or until what is left can never run.
 
         Returns:
@@ -485,6 +487,10 @@ class Queue(Translated):
     def pause(self, queue: str, reason: str = "") -> None:
         """Pauses a queue: no worker starts its jobs until it is resumed. A paused queue gets the new reason.
 
+        Args:
+            queue: the queue, which need not have jobs.
+            reason: to show to others; empty for none.
+
         Raises:
             UsageError: no queue can have that name.
         """
@@ -522,7 +528,7 @@ class Queue(Translated):
         self._manage(lambda database: limits.set_limit(database, limit, by=name, now=database.now()))
 
     def remove_limit(self, queue: str) -> bool:
-        """Removes the limit of a queue; whether it had one."""
+        """Removes the limit of a queue; returns whether it had one."""
         return self._manage(lambda database: limits.remove(database, queue)) is not None
 
     def migrate(self) -> list[str]:

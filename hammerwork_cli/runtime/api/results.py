@@ -46,6 +46,9 @@ class Results(Mapping[str, Any]):
 
         Args:
             at_once: jobs to read with one statement.
+
+        Raises:
+            UsageError: ``at_once`` is not a whole number from 1 on.
         """
         fields.whole_number(at_once, "at_once", 1, LARGEST_INTEGER)
         return self._queue._as_they_are(self._ids, at_once)

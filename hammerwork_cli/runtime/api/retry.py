@@ -22,6 +22,9 @@ class Jitter:
     Attributes:
         amount: up to this much more or less; or
         factor: up to this share of the delay more or less (0.1 = 10 %).
+
+    Raises:
+        UsageError: the amount is not a timedelta or is negative, or the factor is not a number from 0 on.
     """
 
     amount: timedelta | None = None
@@ -56,6 +59,9 @@ class RetryStrategy:
     Attributes:
         kind: ``Fixed``, ``Linear``, ``Exponential`` or ``Fibonacci``.
         base, increment, multiplier, max_delay, jitter: as they were given; those of other kinds have no effect.
+
+    Raises:
+        UsageError: a time is negative, the multiplier or a factor is not a number from 0 on, or the jitter is none.
     """
 
     kind: str
@@ -75,7 +81,12 @@ class RetryStrategy:
 
     @classmethod
     def fixed(cls, delay: timedelta, *, jitter: Jitter | float | timedelta | None = None) -> Self:
-        """The same delay every time."""
+        """The same delay every time.
+
+        Args:
+            delay: the time to wait.
+            jitter: a random part of it: a :class:`Jitter`, its factor, or its amount.
+        """
         return cls._made("Fixed", delay, jitter=jitter)
 
     @classmethod
@@ -87,7 +98,14 @@ class RetryStrategy:
         *,
         jitter: Jitter | float | timedelta | None = None,
     ) -> Self:
-        """``base + increment * attempt``, ``max_delay`` at most."""
+        """``base + increment * attempt``, where the first failed attempt is number 1.
+
+        Args:
+            base: what each delay has in common.
+            increment: how much longer the next delay is.
+            max_delay: the longest delay, before the jitter; a year by default.
+            jitter: a random part of it: a :class:`Jitter`, its factor, or its amount.
+        """
         return cls._made("Linear", base, increment=increment, max_delay=max_delay, jitter=jitter)
 
     @classmethod
@@ -99,14 +117,27 @@ class RetryStrategy:
         *,
         jitter: Jitter | float | timedelta | None = None,
     ) -> Self:
-        """``base * multiplier ** (attempt - 1)``, ``max_delay`` at most before the jitter."""
+        """``base * multiplier ** (attempt - 1)``, where the first failed attempt is number 1.
+
+        Args:
+            base: the delay after the first failed attempt.
+            multiplier: how many times as long the next delay is.
+            max_delay: the longest delay, before the jitter; a year by default.
+            jitter: a random part of it: a :class:`Jitter`, its factor, or its amount.
+        """
         return cls._made("Exponential", base, multiplier=multiplier, max_delay=max_delay, jitter=jitter)
 
     @classmethod
     def fibonacci(
         cls, base: timedelta, max_delay: timedelta | None = None, *, jitter: Jitter | float | timedelta | None = None
     ) -> Self:
-        """``base`` times 1, 1, 2, 3, 5, 8 ..., ``max_delay`` at most."""
+        """``base`` times 1, 1, 2, 3, 5, 8 ...
+
+        Args:
+            base: the delay after the first failed attempt, and after the second.
+            max_delay: the longest delay, before the jitter; a year by default.
+            jitter: a random part of it: a :class:`Jitter`, its factor, or its amount.
+        """
         return cls._made("Fibonacci", base, max_delay=max_delay, jitter=jitter)
 
     @classmethod

@@ -194,7 +194,19 @@ class SpawnContext(UsesResources, Generic[Payload]):
         return self._resources.use(resource)
 
     async def aspawn(self, job: Job, *, key: str) -> Job:
-        """Writes a child at once, as ``spawn`` does, and does not block the event loop."""
+        """Writes a child at once, as ``spawn`` does, and does not block the event loop.
+
+        Args:
+            job: the child.
+            key: its name among its parent's children: a retried parent finds it instead of writing another one.
+
+        Returns:
+            The child as it is stored: see ``spawn``.
+
+        Raises:
+            SpawnLimitError: it is one too many; it is not written.
+            ConflictError, NotFoundError, UsageError: see ``spawn``.
+        """
         with app_path.without():
             import asyncio
         return await asyncio.to_thread(self.spawn, job, key=key)
@@ -319,7 +331,13 @@ class SpawnContext(UsesResources, Generic[Payload]):
         return None if self.result_text is None else json.loads(self.result_text)
 
     def results(self) -> Results:
-        """The results of the jobs that this one depends on or, after :meth:`after_all`, waited for, by their ids."""
+        """The results of the jobs that this one depends on or, after :meth:`after_all`, waited for, by their ids.
+
+        They are read on the first use, which raises what :meth:`Queue.results` raises.
+
+        Raises:
+            SpawnFailedError: the context has no queue to read them from: your own code made it.
+        """
         queue: Queue | None = self.queue
         if queue is None:
             raise SpawnFailedError("Only a worker can read the results of the jobs that this one depends on.")
@@ -355,17 +373,34 @@ class SpawnHandler:
     """Spawns the children of a job once it has succeeded. Override ``spawn_jobs``; each method may be ``async``."""
 
     def validate_spawn(self, parent_job: Job, config: SpawnConfig, /) -> Any:
-        """Raises an error if this job must not spawn."""
+        """Raises an error if this job must not spawn: the spawning then fails with a :class:`SpawnRefusedError`.
+
+        Args:
+            parent_job: the job that succeeded.
+            config: its spawn configuration.
+        """
 
     def spawn_jobs(self, context: SpawnContext, /) -> Produced:
         """The children.
 
         It runs outside any transaction. All of its jobs are written together with the parent's completion, or none.
+
+        Args:
+            context: of the job that succeeded.
+
+        Raises:
+            NotImplementedError: a subclass has not overridden it.
+            Exception: whatever it raises: then nothing is written, and the spawning fails with a
+                :class:`SpawnFailedError`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no spawn_jobs")
 
     def on_spawn_complete(self, result: SpawnResult, /) -> Any:
-        """Called after the children are committed. An error is logged and changes nothing."""
+        """Called after the children are committed. An error is logged and changes nothing.
+
+        Args:
+            result: what was spawned.
+        """
 
 
 class FunctionHandler(SpawnHandler):
@@ -412,7 +447,7 @@ class SpawnManager:
     def register_handler(
         self, name: str, handler: "SpawnHandler | type[SpawnHandler] | Callable[[SpawnContext], Produced]"
     ) -> None:
-        """The name of :meth:`register_spawn` in hammerwork (Rust)."""
+        """The name of :meth:`register_spawn` in hammerwork (Rust): see there."""
         self.register_spawn(name, handler)
 
     def register_spawn(

@@ -33,17 +33,18 @@ class Transaction:
 
         Raises:
             HammerworkError: the database refuses it.
+            UsageError: the transaction has ended.
         """
         return self._open().foreign_rows(sql, parameters)
 
     @takes_a_job
     def enqueue(self, job: Job) -> Job:
-        """Writes a job: see :meth:`Queue.enqueue`."""
+        """Writes a job: see :meth:`Queue.enqueue`. Raises UsageError, too, if the transaction has ended."""
         return self._one(checked(job), self._write)
 
     @takes_a_job
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
-        """Writes many jobs: see :meth:`Queue.enqueue_many`."""
+        """Writes many jobs: see :meth:`Queue.enqueue_many`. Raises UsageError, too, if the transaction has ended."""
         return self._many(list(map(checked, jobs)), self._write)
 
     def _write(self, unit: Callable[[Database], Result]) -> Result:
