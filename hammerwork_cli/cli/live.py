@@ -43,9 +43,7 @@ class Watch(Protocol[Shown]):
     def connected(self, database: Database) -> None:
         """Goes on with another connection."""
 
-    def refresh(self) -> Shown:
-        """One look."""
-        ...
+    def refresh(self) -> Shown: ...
 
 
 class Surface(OutageListener, Protocol[Seen]):

@@ -152,12 +152,10 @@ class Codecs:
         )
 
     def codec(self, name: str) -> Codec | None:
-        """The codec of a name."""
         return self._by_name.get(name)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all codecs."""
         return tuple(self._by_name)
 
 

@@ -382,7 +382,6 @@ class Database:
             self.forget_schema()
 
     def rows(self, statement: str, /, **values: Any) -> list[Row]:
-        """Returns all rows of a statement."""
         return self._rows(statement, self.tags, values)
 
     def rows_for_each(

@@ -141,7 +141,6 @@ def dependency_status() -> Key:
 
 
 def nullable(schema: Schema) -> Schema:
-    """The schema of that, or null."""
     kind = schema.get("type")
     if kind is None or "enum" in schema:
         bare = {key: value for key, value in schema.items() if key != "description"}

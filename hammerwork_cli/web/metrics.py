@@ -24,8 +24,6 @@ def text(database: Database, now: datetime) -> bytes:
 
 
 class Metrics:
-    """Metrics of this server."""
-
     def __init__(self, statements: Callable[[], int], watchers: Callable[[], int]) -> None:
         # These would add a series with the start time for each counter.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations

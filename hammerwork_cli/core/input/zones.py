@@ -12,7 +12,6 @@ _FILES = frozenset({"localtime", "posixrules", "Factory"})
 
 @lru_cache(maxsize=256)
 def zone_of(name: str) -> tzinfo:
-    """Returns the time zone of a name."""
     from zoneinfo import ZoneInfo, available_timezones
 
     if name == "UTC":

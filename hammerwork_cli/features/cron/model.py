@@ -237,8 +237,6 @@ class ScheduleRun:
 
 
 class ListedSchedule(NamedTuple):
-    """A schedule and its last run."""
-
     schedule: Schedule
     last_run: ScheduleRun | None
 

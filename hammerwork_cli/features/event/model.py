@@ -17,8 +17,6 @@ _NAMESPACE = UUID("7d1b6a52-0f0c-4d0c-9b4e-6f5a1b9f3c21")
 
 
 class EventType(StrEnum):
-    """What happened."""
-
     JOB_ENQUEUED = "job.enqueued"
     JOB_STARTED = "job.started"
     JOB_COMPLETED = "job.completed"
@@ -77,8 +75,6 @@ _RUST = {"timedout": "timed_out"}
 
 
 class Event(NamedTuple):
-    """One event."""
-
     id: str  # the same whoever notices it, and however often
     type: EventType
     at: datetime

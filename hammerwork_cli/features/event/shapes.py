@@ -159,7 +159,6 @@ _SHAPES: Mapping[str, Shape[Any]] = {
 
 
 def data_of(event: EventType) -> Shape[Any]:
-    """The shape of the data of a type of event."""
     return _SHAPES[event.partition(".")[0]]
 
 

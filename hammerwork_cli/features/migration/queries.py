@@ -291,7 +291,6 @@ def _check_rust(database: Database, rust: RustVersion | None) -> None:
 
 
 def count_rows(database: Database, table: str) -> int:
-    """Returns the number of rows of a table."""
     return int(database.plain_rows("migration.count_rows", table=statements.Names((table,)))[0][0])
 
 

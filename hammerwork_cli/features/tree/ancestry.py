@@ -42,7 +42,6 @@ class Ancestry(NamedTuple):
         return cls(**{"root": "", **known})
 
     def stored(self) -> str:
-        """The value of the column."""
         values = {name: value for name in _READ if (value := getattr(self, name)) not in (None, "", False, ())}
         return json.dumps(values, separators=(",", ":"))
 

@@ -234,8 +234,6 @@ def parents_first(jobs: Collection[str], children: Mapping[str, list[str]]) -> l
 
 
 class Lineage(NamedTuple):
-    """The ancestors and descendants of a job."""
-
     job: TreeNode
     # (distance upward, node), roots first; `None` if the caller did not ask for them.
     ancestors: tuple[tuple[int, TreeNode], ...] | None

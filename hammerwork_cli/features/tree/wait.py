@@ -22,8 +22,6 @@ class BlockerReason(StrEnum):
 
 
 class Blocker(NamedTuple):
-    """A waiting job and its blockers."""
-
     job: str  # id of the waiting job
     parents: dict[str, str]  # id -> status of each dependency; `missing` if the job does not exist
     reason: BlockerReason

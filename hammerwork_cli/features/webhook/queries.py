@@ -133,7 +133,6 @@ def remove(database: Database, webhook: Webhook) -> bool:
 
 
 def note_success(database: Database, webhook: Webhook, answer: str, now: datetime) -> None:
-    """Notes a delivery."""
     text = database.message(cut(answer, LONGEST_ANSWER))
     database.transaction(lambda: database.run("webhook.succeeded", id=webhook.id, answer=text, now=now))
 

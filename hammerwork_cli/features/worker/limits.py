@@ -15,13 +15,11 @@ class QueueLimit:
     """The limit of a queue. It has a concurrency, a rate, or both.
 
     Attributes:
-        queue: the queue.
         concurrency: the most jobs that run at once, in all workers.
         rate: the most jobs that start within a period, in all workers.
         per: a key of payloads, such as ``tenant`` or ``customer.id``: each of its values has the limit for itself.
             ``None`` if all jobs of the queue share it.
         changed_by: who wrote it: ``user@host``, or the application that declares it.
-        changed_at: when.
     """
 
     queue: str

@@ -25,8 +25,6 @@ COLOURS = {"running": "green", "stopping": "yellow", "silent": "red", "stalled":
 
 
 class WorkerStatus(NamedTuple):
-    """A worker and its jobs."""
-
     worker: RegisteredWorker
     jobs: tuple[RunningJob, ...]
     now: datetime

@@ -37,7 +37,6 @@ class Graph(NamedTuple):
 
     @classmethod
     def of(cls, workflow: StoredWorkflow, tree: SpawnTree) -> Self:
-        """Draws the graph of a workflow."""
         return cls(workflow, tree, tree_record(tree))
 
 

@@ -521,7 +521,7 @@ class Job(_Rowed[Payload]):
             on_failure: enqueued when the first of them has failed for good.
 
         Raises:
-            UsageError: a callback is no job or has no queue; or it sets more than a queue, a payload, a priority, a
+            UsageError: a callback is not a job or has no queue; or it sets more than a queue, a payload, a priority, a
                 delay, limits of attempts, a trace id and a correlation id.
         """
         return replace(self, callbacks=callbacks_of(on_complete, on_success, on_failure))

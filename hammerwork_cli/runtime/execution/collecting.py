@@ -89,7 +89,6 @@ class CollectingQueue(Queue):
             return self._reading.run(read, patience=PATIENCE)
 
     def close(self) -> None:
-        """Closes its connections."""
         if self._reading is not None:
             self._reading.close()
             self._reading = None

@@ -64,14 +64,11 @@ class Task:
 
     @classmethod
     def of(cls, start: Start, record: ContextRecord) -> Self:
-        """The task for an attempt."""
         job = record.job
         return cls(f"{job.queue_name} {job.id}", __version__, pickle.dumps((start, record), pickle.HIGHEST_PROTOCOL))
 
 
 class TaskAnswer(NamedTuple):
-    """What came of a task."""
-
     reply: Reply
     trace: TraceColumns | None = None  # what the children of the attempt inherit, if its handler has said so
 

@@ -65,8 +65,6 @@ class RemoteError(ErrorElsewhere):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """How an attempt failed."""
-
     error: str  # text for the job's row: type and message, then a traceback
     # `TIMED_OUT` for an attempt that took too long, `SNOOZED` for one that does not count, `CANCELLED` for a job that
     # nobody needs.

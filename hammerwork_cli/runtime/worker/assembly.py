@@ -33,8 +33,6 @@ from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
 
 @dataclass(frozen=True, slots=True)
 class WorkerComponents:
-    """The parts of a worker."""
-
     context: WorkerContext
     slots: Slots
     executor: Executor

@@ -76,7 +76,6 @@ class MakeSibling(Protocol):
 
 
 def handlers() -> Handlers:
-    """The handler of deliveries."""
     found = Handlers()
     found.register_job(DELIVERIES, deliver)
     return found

@@ -38,8 +38,6 @@ _ENDED = {
 
 
 class CarriedOut(NamedTuple):
-    """What became of a policy."""
-
     policy: Policy
     jobs: int  # that were archived or deleted
     purged: int = 0  # archived jobs that were deleted

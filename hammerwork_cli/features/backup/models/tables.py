@@ -53,8 +53,6 @@ OtherColumns = Mapping[str, OtherColumn]
 
 
 class Table(NamedTuple):
-    """A table of a file."""
-
     name: str  # of the table in a database
     key: tuple[str, ...]  # the columns of its primary key
     columns: Mapping[str, ColumnKind]  # column -> kind

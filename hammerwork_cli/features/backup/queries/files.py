@@ -36,8 +36,6 @@ class DamagedFileError(RefusedValueError):
 
 
 class FileLine(NamedTuple):
-    """A record of a file."""
-
     number: int  # of its line
     word: str  # of its table
     record: Record

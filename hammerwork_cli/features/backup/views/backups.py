@@ -14,8 +14,6 @@ from hammerwork_cli.view.text import count, instant, plural, statuses, visible
 
 
 class CountedGroup(NamedTuple):
-    """Jobs of a queue in a status."""
-
     queue: str
     status: str
     jobs: int

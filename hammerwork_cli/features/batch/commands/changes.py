@@ -110,7 +110,6 @@ def delete(
 
 
 def delete_batch(context: Context, batch: str, confirmation: Confirmation, *, force: bool) -> None:
-    """Deletes a batch and its jobs."""
     database = context.database(changes=True)
     found = listing.resolve(database, batch)
     delete_whole(context, database, JobFilter(batches=(found,)), confirmation, enqueue.delete_empty, force=force)

@@ -104,7 +104,6 @@ class KnownRuns:
         return bisect_left(self._times, before) - bisect_left(self._times, first)
 
     def job(self, due: datetime) -> str | None:
-        """The job of a due time."""
         known = self.get(due)
         return known.job if known else None
 

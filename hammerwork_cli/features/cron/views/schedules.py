@@ -22,8 +22,6 @@ NO_UPKEEP = "no worker does upkeep: hammerwork worker start --upkeep-only"
 
 
 class DueTime(NamedTuple):
-    """A time at which a schedule is due."""
-
     name: str
     queue: str
     due: datetime

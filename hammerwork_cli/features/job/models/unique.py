@@ -48,7 +48,6 @@ class Unique(NamedTuple):
         return cls(text, length, holding, _words(replace, "A unique job cannot replace", REPLACED))
 
     def id_in(self, queue: str) -> str:
-        """The id of the key in a queue."""
         return str(uuid5(_KEYS, f"{queue}\0{self.key}"))
 
     def is_held(self, status: str | None, created: datetime | None, now: datetime) -> bool:

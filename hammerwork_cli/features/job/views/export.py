@@ -17,7 +17,6 @@ REDACTABLE = {"payload": ("payload", "spawn_config", "operation_id"), "result": 
 
 
 def words(redact: Iterable[str] | None) -> list[str]:
-    """The words of ``--redact``."""
     given = [word.strip().lower() for word in split(redact or ()) if word.strip()]
     unknown = [word for word in given if word not in REDACTABLE]
     if unknown or (redact is not None and not given):

@@ -57,8 +57,6 @@ class Level(StrEnum):
 
 
 class MonitorLimits(NamedTuple):
-    """Limits of the checks."""
-
     queues: HealthLimits  # those of `queue health`, which hold for each queue
     # How late a recurring job, or the job of a schedule, may be; `None` turns the check off.
     overdue: timedelta | None = None
@@ -131,8 +129,6 @@ class ReadyJobs(NamedTuple):
 
 
 class RunningJobs(NamedTuple):
-    """The running jobs of a queue."""
-
     queue: str
     jobs: int
     since: datetime | None  # the start of the first

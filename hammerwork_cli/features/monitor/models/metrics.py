@@ -14,8 +14,6 @@ from hammerwork_cli.features.webhook.model import Webhook
 
 
 class Figures(NamedTuple):
-    """Figures of queues, workers, and spawning."""
-
     at: datetime  # when they were read
     window: timedelta  # the length of time that the figures of ended jobs and of spawning are about
     queues: tuple[str, ...]  # names of the queues that they are about; empty for all

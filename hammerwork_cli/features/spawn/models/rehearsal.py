@@ -29,7 +29,6 @@ class RehearsedLevel:
     bytes: dict[str, int] = field(default_factory=dict)  # queue -> bytes of their payloads
 
     def add(self, child: NewJob) -> None:
-        """Counts a child."""
         size = len(child.payload.encode("utf-8", "surrogatepass"))
         self.jobs[child.queue] = self.jobs.get(child.queue, 0) + 1
         self.bytes[child.queue] = self.bytes.get(child.queue, 0) + size

@@ -214,7 +214,6 @@ class ErrorGroup:
         return self.statuses.of(*FAILURES) > 0
 
     def add(self, job: str, queue: str, status: str, at: datetime | None, error: str) -> None:
-        """Counts a job."""
         self.differs = self.differs or (self.total > 0 and (error or None) != self.error)
         self.statuses.add(status)
         self.queues.add(queue)

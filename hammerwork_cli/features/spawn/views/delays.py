@@ -213,7 +213,6 @@ class DelayLines:
             yield f"{plural(jobs, 'job')} {are} {heading.format(it=it, its=its)}", lines
 
     def never_spawned(self, jobs: Sequence[NeverSpawned], limit: int) -> Iterator[str]:
-        """Draws jobs that never spawned."""
         for job in jobs[:limit]:
             why = f"{self.dot}{first_line(job.why)}" if job.why else ""
             yield self._cut(f"  {self._named(job.queue)} {short_id(job.id)}{why}")

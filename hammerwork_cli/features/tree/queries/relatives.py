@@ -115,7 +115,6 @@ class Relatives:
         return "archive" in self.database.tags and self.database.row("tree.relatives.any_archived") is not None
 
     def job(self, job: str) -> TreeNode:
-        """Reads one job."""
         found = self.jobs([job])
         if not found:
             raise JobNotFoundError(job)

@@ -232,7 +232,6 @@ def delete(
 
 
 def delete_workflow(context: Context, workflow: str, confirmation: Confirmation, *, force: bool) -> None:
-    """Deletes a workflow and its jobs."""
     database = context.database(changes=True)
     found = listing.resolve(database, workflow)
     delete_whole(context, database, JobFilter(workflows=(found,)), confirmation, creating.delete_empty, force=force)

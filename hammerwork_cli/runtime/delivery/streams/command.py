@@ -101,8 +101,6 @@ class CommandBackend:
 
 
 class _Program:
-    """A running program."""
-
     def __init__(self, command: Sequence[str], timeout: float) -> None:
         self._name, self._timeout = command[0][:100], timeout
         self._before = b""  # of an answer of which the end is not there yet
