@@ -18,34 +18,20 @@ _AT_EASE, _TIGHT, _LEAST = 24, 14, 10
 
 
 class Column(NamedTuple, Generic[Row]):
-    """One column of a table.
-
-    Attributes:
-        value: the column's value in a row; ``None`` and empty text become ``-``.
-        align: ``right`` for numbers.
-        is_status: whether the value is a status, which has a colour.
-        optional: whether the column is left out if no row fills it.
-        wraps: whether a terminal may break a long value into several lines.
-        cuts: whether a terminal may cut a long value.
-        is_count: whether a narrow terminal may leave out zeros.
-        narrow: the value on a narrow terminal, if it differs.
-        narrow_header: the name on a narrow terminal, if it differs.
-        keeps: width that a long value keeps on any terminal that has columns; others are left out for it.
-        drop_order: order in which a narrow terminal leaves columns out, the lowest first; 0 to keep the column.
-    """
+    """One column of a table."""
 
     header: str
-    value: Callable[[Row], object]
-    align: Literal["left", "right"] = "left"
-    is_status: bool = False
-    optional: bool = False
-    wraps: bool = False
-    cuts: bool = False
-    is_count: bool = False
-    narrow: Callable[[Row], object] | None = None
-    narrow_header: str = ""
-    keeps: int = 0
-    drop_order: int = 0
+    value: Callable[[Row], object]  # the column's value in a row; `None` and empty text become `-`
+    align: Literal["left", "right"] = "left"  # `right` for numbers
+    is_status: bool = False  # whether the value is a status, which has a colour
+    optional: bool = False  # whether the column is left out if no row fills it
+    wraps: bool = False  # whether a terminal may break a long value into several lines
+    cuts: bool = False  # whether a terminal may cut a long value
+    is_count: bool = False  # whether a narrow terminal may leave out zeros
+    narrow: Callable[[Row], object] | None = None  # the value on a narrow terminal, if it differs
+    narrow_header: str = ""  # the name on a narrow terminal, if it differs
+    keeps: int = 0  # width that a long value keeps on any terminal that has columns; others are left out for it
+    drop_order: int = 0  # order in which a narrow terminal leaves columns out, the lowest first; 0 to keep the column
 
     @property
     def narrowed(self) -> "Column[Row]":

@@ -37,16 +37,13 @@ class Migration(NamedTuple):
 
 
 class MigrationState(NamedTuple):
-    """The state of a migration in a database.
-
-    Attributes:
-        executed_at, execution_time_ms: as recorded; ``None`` without a record.
-    """
+    """The state of a migration in a database."""
 
     migration: Migration
     # `applied`; `incomplete` if it is recorded and objects that it makes are missing; `pending`; or `partial` if some
     # of its tables, columns or indexes exist without a record.
     state: str
+    # `executed_at` and `execution_time_ms`: as recorded; `None` without a record.
     executed_at: Timestamp = None
     execution_time_ms: int | None = None
     # The objects that an incomplete one lacks, such as `column hammerwork_jobs.claimed_at`.

@@ -12,21 +12,15 @@ from hammerwork_cli.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class QueueLimit:
-    """The limit of a queue. It has a concurrency, a rate, or both.
-
-    Attributes:
-        concurrency: the most jobs that run at once, in all workers.
-        rate: the most jobs that start within a period, in all workers.
-        per: a key of payloads, such as ``tenant`` or ``customer.id``: each of its values has the limit for itself.
-            ``None`` if all jobs of the queue share it.
-        changed_by: who wrote it: ``user@host``, or the application that declares it.
-    """
+    """The limit of a queue. It has a concurrency, a rate, or both."""
 
     queue: str
-    concurrency: int | None = None
-    rate: Rate | None = None
+    concurrency: int | None = None  # the most jobs that run at once, in all workers
+    rate: Rate | None = None  # the most jobs that start within a period, in all workers
+    # A key of payloads, such as `tenant` or `customer.id`: each of its values has the limit for itself. `None` if all
+    # jobs of the queue share it.
     per: str | None = None
-    changed_by: str = ""
+    changed_by: str = ""  # who wrote it: `user@host`, or the application that declares it
     changed_at: Timestamp = None
 
     @classmethod

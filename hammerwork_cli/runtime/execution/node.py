@@ -50,17 +50,11 @@ NO_EARLY_CHILDREN = (
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An attempt, as it is sent. What dashboards and logs of an engine show of it has no secret.
+    """An attempt, as it is sent. What dashboards and logs of an engine show of it has no secret."""
 
-    Attributes:
-        job: its queue and id.
-        version: of the worker.
-        data: the rest, pickled: another version could not read it.
-    """
-
-    job: str
-    version: str
-    data: bytes = field(repr=False)
+    job: str  # its queue and id
+    version: str  # of the worker
+    data: bytes = field(repr=False)  # the rest, pickled: another version could not read it
 
     @classmethod
     def of(cls, start: Start, record: ContextRecord) -> Self:

@@ -89,11 +89,7 @@ SHORTEST_PACE = timedelta(seconds=10)
 
 @dataclass(slots=True)
 class QueueState:
-    """The jobs of a queue, or of all queues.
-
-    Attributes:
-        completed, failed: jobs that ended in the caller's window of time.
-    """
+    """The jobs of a queue, or of all queues."""
 
     name: str | None  # `None` for all queues
     at: datetime  # time of the counts
@@ -104,6 +100,7 @@ class QueueState:
     ready_since: Timestamp = None  # due time of the ready job that has been due longest
     running_since: Timestamp = None  # start of the job that has been running longest, if the caller asked for it
     waiting_since: Timestamp = None  # creation of the job that has been waiting longest, if the caller asked for it
+    # `completed` and `failed`: jobs that ended in the caller's window of time.
     completed: int = 0
     failed: int = 0
     first_completed: Timestamp = None  # when the first of them did
@@ -204,18 +201,15 @@ class PriorityCount(NamedTuple):
 
 
 class QueueStats(NamedTuple):
-    """Statistics of a queue, or of all queues.
-
-    Attributes:
-        p50, p95: run time of the jobs that completed in the window, from the claim where no worker recorded the start
-            of the handler.
-    """
+    """Statistics of a queue, or of all queues."""
 
     state: QueueState
     paused: tuple[QueuePause, ...]  # pauses of these queues
     # Length of the window of `state.completed` and `state.failed`; `None` without details.
     window: timedelta | None = None
     by_priority: tuple[PriorityCount, ...] = ()
+    # `p50` and `p95`: run time of the jobs that completed in the window, from the claim where no worker recorded the
+    # start of the handler.
     p50: timedelta | None = None
     p95: timedelta | None = None
     # Run time of a handler on average, of the attempts that running workers have measured; `None` where they have

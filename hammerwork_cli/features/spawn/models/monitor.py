@@ -48,34 +48,28 @@ class RunningOperation(NamedTuple):
 
 
 class BusyWorker(NamedTuple):
-    """A worker that has not stopped.
-
-    Attributes:
-        completed, failed: attempts since its start.
-    """
+    """A worker that has not stopped."""
 
     name: str
     queues: tuple[str, ...]
     state: str  # `running`, `stopping`, `stalled` or `silent`: see `Worker.state`
     running: int  # jobs that it runs now
     concurrency: int  # jobs that it may run at a time
+    # `completed` and `failed`: attempts since its start.
     completed: int
     failed: int
     silent_seconds: float  # time since its last heartbeat
 
 
 class MonitorSnapshot(NamedTuple):
-    """The state of the queues at one refresh.
-
-    Attributes:
-        more_pending, more_running: whether the count reached its limit.
-    """
+    """The state of the queues at one refresh."""
 
     at: datetime  # time of the refresh by the server's clock
     queues: tuple[str, ...]
     flow: Flow  # jobs since the refresh before
     pending: int  # jobs that have not started, up to the limit of the count
     running: int  # running jobs, up to the limit of the count
+    # `more_pending` and `more_running`: whether the count reached its limit.
     more_pending: bool
     more_running: bool
     operations: tuple[RunningOperation, ...]  # running operations, those with running jobs first, then the newest

@@ -103,11 +103,7 @@ class SpawnGroup(NamedTuple):
 
 
 class SpawnStats(NamedTuple):
-    """Figures of the operations whose parents were created in a window of time.
-
-    Attributes:
-        p50, p95: run time of the children that completed; of very many, that of a sample.
-    """
+    """Figures of the operations whose parents were created in a window of time."""
 
     since: datetime  # start of the window
     queues: tuple[str, ...]  # those of the parents; empty for all
@@ -115,6 +111,7 @@ class SpawnStats(NamedTuple):
     empty: int  # parents that completed and spawned nothing
     recent: int  # operations of the last hour
     depth: int  # levels of spawning below the topmost parent
+    # `p50` and `p95`: run time of the children that completed; of very many, that of a sample.
     p50: timedelta | None
     p95: timedelta | None
     timed: int = 0  # number of children that they are of

@@ -36,16 +36,11 @@ _AUTH = ({"bearer"}, {"basic"}, {"header", "key"})
 
 
 class AddedHeaders(NamedTuple):
-    """The headers that a webhook adds to its requests.
-
-    Attributes:
-        shown: the same, with masked secrets.
-        secrets: texts that must not be shown.
-    """
+    """The headers that a webhook adds to its requests."""
 
     headers: Mapping[str, str]
-    shown: Mapping[str, str]
-    secrets: tuple[str, ...]
+    shown: Mapping[str, str]  # the same, with masked secrets
+    secrets: tuple[str, ...]  # texts that must not be shown
 
 
 def check(webhook: Webhook) -> None:

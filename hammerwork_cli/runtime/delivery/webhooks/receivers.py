@@ -19,17 +19,12 @@ _EXAMPLE = "Write https://HOST/PATH."
 
 
 class Receiver(NamedTuple):
-    """The parts of a URL.
-
-    Attributes:
-        host: in lower case and ASCII; an IPv6 address without brackets.
-        target: path and query.
-    """
+    """The parts of a URL."""
 
     scheme: str
-    host: str
+    host: str  # in lower case and ASCII; an IPv6 address without brackets
     port: int
-    target: str
+    target: str  # path and query
 
     @property
     def authority(self) -> str:

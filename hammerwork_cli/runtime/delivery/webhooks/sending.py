@@ -40,24 +40,15 @@ SHORTEST_SECRET = 4
 
 
 class DeliveryAnswer(NamedTuple):
-    """What became of a request. It holds no secret of the webhook.
+    """What became of a request. It holds no secret of the webhook."""
 
-    Attributes:
-        status: of the answer; ``None`` without one.
-        text: the beginning of the answer's body.
-        retry_after: how long the receiver asks to wait.
-        error: why there is no answer, in a sentence; ``None`` with a status.
-        seconds: how long the exchange took.
-        request_line: as it was sent, but for masked parts of the path; empty if no request could be made.
-        request_headers: as they were sent, but for masked secrets; empty if no request could be made.
-    """
-
-    status: int | None
-    text: str = ""
-    retry_after: timedelta | None = None
-    error: str | None = None
-    seconds: float = 0.0
-    request_line: str = ""
+    status: int | None  # of the answer; `None` without one
+    text: str = ""  # the beginning of the answer's body
+    retry_after: timedelta | None = None  # how long the receiver asks to wait
+    error: str | None = None  # why there is no answer, in a sentence; `None` with a status
+    seconds: float = 0.0  # how long the exchange took
+    request_line: str = ""  # as it was sent, but for masked parts of the path; empty if no request could be made
+    # As they were sent, but for masked secrets; empty if no request could be made.
     request_headers: Mapping[str, str] = {}
     request_body: str = ""
 

@@ -23,16 +23,12 @@ _USUAL_TIMEOUT = 30
 
 
 class TakenOver(NamedTuple):
-    """What a ``webhooks.json`` holds for us.
+    """What a ``webhooks.json`` holds for us."""
 
-    Attributes:
-        webhooks: with sentences about what differs. They send the body and the signature of hammerwork (Rust), so that
-            receivers notice no difference.
-        refused: sentences about the others, which cannot be taken over.
-    """
-
+    # With sentences about what differs. They send the body and the signature of hammerwork (Rust), so that receivers
+    # notice no difference.
     webhooks: list[tuple[Webhook, list[str]]]
-    refused: list[str]
+    refused: list[str]  # sentences about the others, which cannot be taken over
 
 
 def taken_over(text: str) -> TakenOver:
