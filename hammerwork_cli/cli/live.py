@@ -38,8 +38,6 @@ class Ending(Enum):
 
 
 class Watch(Protocol[Shown]):
-    """What is looked at."""
-
     def connected(self, database: Database) -> None:
         """Goes on with another connection."""
 

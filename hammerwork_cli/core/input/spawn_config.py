@@ -92,13 +92,10 @@ class SpawnConfig:
 
     @classmethod
     def _parse(cls, stored: object) -> Self | None:
-        """Reads the short form of the specification, or the long form that hammerwork (Rust) writes.
+        """Reads the short form of the specification, or the long form that hammerwork (Rust) writes, as text or parsed.
 
         Returns ``None`` if it is not a JSON object. A field of the wrong type gets its default, because Rust workers
         read it so.
-
-        Args:
-            stored: the JSON text of ``_spawn_config``, or its parsed value.
         """
         if isinstance(stored, (str, bytes, bytearray)):
             try:

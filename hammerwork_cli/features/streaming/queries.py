@@ -198,8 +198,7 @@ def _forget(database: Database, stream: Stream, done: Sequence[UnsentEvent], now
 def _forget_rows(database: Database, stream: Stream, rows: Iterable[tuple[int, str, int]], now: datetime) -> int:
     """Deletes rows, or keeps those that somebody would find again for a while; returns how many events waited.
 
-    Args:
-        rows: the id, the type of event and the number of events of each.
+    A row is an id, a type of event and a number of events.
     """
     kept: dict[int, int] = {}
     gone: dict[int, int] = {}

@@ -23,11 +23,7 @@ JSON_TYPES = (dict, list, tuple, str, int, float, bool, type(None))
 
 
 def _known(value: Any) -> Any:
-    """A JSON value for one that JSON does not know.
-
-    Raises:
-        TypeError: there is no obvious one.
-    """
+    """A JSON value for one that JSON does not know."""
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, UUID | Decimal):
@@ -92,11 +88,7 @@ _TEXT, _CONTAINERS = frozenset({str}), (dict, list, tuple)
 
 
 def _check_keys(value: Any) -> None:
-    """Refuses an object with keys that are one in JSON, so that a part of it would be lost.
-
-    Raises:
-        ValueError: an object has such keys.
-    """
+    """Refuses an object with keys that are one in JSON, so that a part of it would be lost."""
     if isinstance(value, dict):
         if not _TEXT.issuperset(map(type, value)) and (same := _same_keys(value)):  # most objects have texts alone
             raise ValueError(f"the keys {same[0]!r:.60} and {same[1]!r:.60} are the same in JSON")

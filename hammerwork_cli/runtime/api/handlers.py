@@ -399,11 +399,7 @@ class Handlers(SpawnManager):
         return super()._spawn_handler(job, config)
 
     def _check_payloads(self) -> None:
-        """Looks up the types of payloads that handlers name, before a job fails by one.
-
-        Raises:
-            UsageError: one of them is unknown, or JSON cannot be read as it.
-        """
+        """Looks up the types of payloads that handlers name, before a job fails by one."""
         super()._check_payloads()
         for handler in self._workers.values():
             if handler.reader is not None:
@@ -433,11 +429,7 @@ class Handlers(SpawnManager):
         return self._workers.get(queue)
 
     def _open_resources(self, fakes: Mapping[Callable[..., Any], Any] | None = None) -> OpenResources:
-        """Its resources for a worker or a process, none of which is open yet.
-
-        Args:
-            fakes: function -> what stands for what it yields.
-        """
+        """Its resources for a worker or a process, none of which is open yet."""
         return OpenResources(self._resources, self._lifespans, fakes)
 
     def _without_limits(self) -> Self:
@@ -515,8 +507,7 @@ def _check_name(name: object, form: str) -> None:
 def _takes_context(function: Callable[..., Any], queue: str) -> bool:
     """Whether a job's handler has a second parameter, for the context.
 
-    Raises:
-        UsageError: its parameters have the names of something else, such as the keys of a payload.
+    Refuses parameters with the names of something else, such as the keys of a payload.
     """
     known = typed_signature(function)
     parameters = known.parameters.values() if known else ()

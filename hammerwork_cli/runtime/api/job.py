@@ -563,11 +563,7 @@ class Job(_Rowed[Payload]):
     def _new_job(self, now: datetime) -> NewJob:
         """The row to insert.
 
-        Args:
-            now: an aware instant.
-
-        Raises:
-            UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
+        Raises UsageError if it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
         """
         if tracing.carrier_of_present_span is not None and (traced := self._traced()) is not self:
             return traced._new_job(now)

@@ -146,12 +146,7 @@ class Queue(Translated):
 
     @classmethod
     def _of_worker(cls, url: str | DatabaseUrl, outages: Outages | None = None) -> Self:
-        """The queue that handlers have. Another try follows when the server does not answer for :data:`PATIENCE`.
-
-        Args:
-            url: of the database.
-            outages: of the worker.
-        """
+        """The queue that handlers have. Another try follows when the server does not answer for :data:`PATIENCE`."""
         queue = cls.__new__(cls)
         queue._set_up(Connections(url, 4, timeouts=Timeouts(network=PATIENCE), outages=outages), 2 * PATIENCE)
         return queue
@@ -548,8 +543,7 @@ class Queue(Translated):
     def _change(self, job: JobId, change: Callable[[datetime], Change], made: Collection[str], *, tree: bool) -> int:
         """Changes a job, or what is below it too; how many.
 
-        Args:
-            made: the statuses of a job that was changed, perhaps by a try whose answer was lost.
+        ``made`` are the statuses of a job that was changed, perhaps by a try whose answer was lost.
         """
         wanted, tries = id_of(job), 0
 
@@ -609,8 +603,7 @@ class Queue(Translated):
     def _writing(self, connection: Connection | None, *, one_statement: bool = False) -> Write:
         """What writes jobs: :meth:`_write`, or the connection of an application.
 
-        Args:
-            one_statement: whether a single statement changes something, so that no transaction is needed.
+        If only ``one_statement`` changes something, that needs no transaction.
         """
         if connection is None:
             return self._write

@@ -275,12 +275,7 @@ class _SyncOpened:
 
 
 class _AsyncOpened:
-    """A resource of an event loop. One task opens and closes it, and is cancelled to do so: also by the loop's end.
-
-    Attributes:
-        ready: its value, once it is open.
-        task: that task.
-    """
+    """A resource of an event loop. One task opens and closes it, and is cancelled to do so: also by the loop's end."""
 
     def __init__(
         self,

@@ -149,11 +149,7 @@ class RetryStrategy:
         return cls(kind, base, jitter=jitter, **rest)
 
     def _delay(self, attempt: int) -> timedelta:
-        """The time to wait, from a millisecond to a year.
-
-        Args:
-            attempt: number of the failed attempt, from 1.
-        """
+        """The time to wait after the failed attempt of this number, from 1: a millisecond to a year."""
         attempt = max(1, attempt)
         longest = min(self.max_delay or LONGEST, LONGEST)
         try:

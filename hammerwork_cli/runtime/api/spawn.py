@@ -484,11 +484,6 @@ class SpawnManager:
         return tuple(sorted(self._spawners))
 
     def _named(self, name: str) -> SpawnHandler:
-        """The handler of a name.
-
-        Raises:
-            UnknownSpawnHandlerError: it is not registered.
-        """
         if name not in self._spawners:
             raise UnknownSpawnHandlerError(name, self.handler_names)
         return self._spawners[name]
@@ -496,15 +491,7 @@ class SpawnManager:
     def _spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
         """The spawn handler of a job: the one that its configuration names, else that of its queue.
 
-        Args:
-            job: the parent.
-            config: its configuration, if it has one.
-
-        Returns:
-            ``None`` when the job has no configuration and its queue has no spawn handler.
-
-        Raises:
-            UnknownSpawnHandlerError: the handler that it names is not registered.
+        Returns ``None`` when the job has no configuration and its queue has no spawn handler.
         """
         name = (config.handler if config else None) or job.queue or ""
         handler = self._spawners.get(name)

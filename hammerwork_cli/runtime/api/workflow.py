@@ -89,9 +89,8 @@ class Workflow(Translated):
     def _new_jobs(self, now: datetime) -> tuple[NewWorkflow, list[NewJob]]:
         """The rows to insert.
 
-        Raises:
-            UsageError: see :meth:`Job._new_job`; or a job waits for one that is not there, or for itself through
-                others, or depends on another job of the workflow by its id.
+        Refuses a job that waits for one that is not there, or for itself through others, or that depends on another job
+        of the workflow by its id.
         """
         keys = {job.id: key for key, job in self._jobs.items()}
         for key, job in self._jobs.items():

@@ -236,8 +236,7 @@ class _JobServer:
     def _result_of(self, value: Any, variables: Context | None = None) -> Any:
         """The result of an awaitable; any other value itself.
 
-        Args:
-            variables: the context variables of its coroutine; by default a copy of the present ones.
+        Its coroutine gets ``variables``; by default, a copy of the present ones.
         """
         if not inspect.isawaitable(value):
             return value

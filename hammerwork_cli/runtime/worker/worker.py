@@ -253,9 +253,6 @@ class Worker(Translated):
         """Changes options before it runs: those of its constructor, and ``on_progress``.
 
         The worker calls ``on_progress`` after each write of outcomes, in the thread that wrote them.
-
-        Raises:
-            UsageError: a value is out of range.
         """
         self._options = replace(self._options, **options)
         self._introduce()

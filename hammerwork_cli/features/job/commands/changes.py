@@ -325,10 +325,8 @@ def _execute(
 ) -> None:
     """Makes a change, which ``make`` makes for a time, to jobs that are not archived.
 
-    Args:
-        more: statuses that an option of the verb adds to the filter.
-        failing: returns the start of the window in which the jobs failed, for a time.
-        agreed: changes the workflows that are named, before their jobs.
+    An option of the verb adds ``more`` statuses to the filter. ``failing`` returns the start of the window in which the
+    jobs failed, for a time. ``agreed`` changes the workflows that are named, before their jobs.
     """
     change = make(context.now())  # mistakes in options are found before the database is asked
     chosen = change.filter(which.filter(change, more))

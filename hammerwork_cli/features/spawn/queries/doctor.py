@@ -389,9 +389,8 @@ class Doctor:
     def _fail(self, parents: dict[str, str], *, to_the_end: bool) -> list[str]:
         """Fails jobs whose parent has failed and has not been retried in the meantime; returns their ids.
 
-        Args:
-            to_the_end: also fail all jobs that fail because of them. Otherwise the next pass fails these, and each
-                error names the parent itself.
+        ``to_the_end`` also fails all jobs that fail because of them. Otherwise the next pass fails these, and each
+        error names the parent itself.
         """
         below: dict[str, list[str]] = defaultdict(list)
         for job, parent in parents.items():

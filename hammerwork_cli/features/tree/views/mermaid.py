@@ -236,9 +236,8 @@ class _Chart:
     def _units_of(self, jobs: list[str], level: int, names: int, lump: bool) -> list[_Unit]:
         """Makes units of jobs: single ones, or folded by kind except for jobs that deserve a name.
 
-        Args:
-            names: number of failed jobs that may have a name.
-            lump: put all jobs without a name, and all of their descendants, into one counted unit at the end.
+        At most ``names`` failed jobs get one. ``lump`` puts all jobs without a name, and all of their descendants, into
+        one counted unit at the end.
         """
         if not self.fold and not lump:
             return [self._unit([job], level, rows=False) for job in jobs]

@@ -163,13 +163,8 @@ class KinesisBackend:
     def _ask(self, call: Callable[[], Any], deadline: float, reason: str = "") -> Any:
         """The answer to a request, which it repeats while another one may succeed.
 
-        Args:
-            reason: why an earlier request has not succeeded.
-
-        Raises:
-            ClientError: Kinesis refuses it, and will again.
-            LastingStreamError: there are no credentials.
-            _LateError: it did not succeed in time.
+        Raises ClientError if Kinesis refuses it and will again, LastingStreamError without credentials, and _LateError
+        if it did not succeed in time.
         """
         tries = 0
         while time.monotonic() + self._call_seconds < deadline:

@@ -61,8 +61,7 @@ def taken_over(text: str) -> TakenOver:
 class _Fields:
     """An object of the file. An error names the field and not what it holds, which might be a secret.
 
-    Args:
-        path: of the object, with a dot at its end.
+    Its ``path`` ends with a dot.
     """
 
     def __init__(self, found: Any, path: str = "") -> None:
