@@ -80,8 +80,6 @@ def _rank(value: object) -> Any:
 
 
 class Listing(NamedTuple, Generic[Model]):
-    """A list that a verb shows."""
-
     name: str  # of the verb, for the first line on a terminal
     read: "Callable[[Database, Order | None], Iterable[Model]]"  # reads it, sorted by an order if `sorts`
     columns: Callable[[], Sequence[Any]]  # returns the columns of the table
@@ -90,7 +88,6 @@ class Listing(NamedTuple, Generic[Model]):
     sorts: Sequence[str] | None = None  # what `read` sorts by itself; of other lists, every key
 
     def rows(self, database: "Database", order: Order | None) -> Iterable[Model]:
-        """Reads the list in an order."""
         rows = self.read(database, order)
         return rows if order is None or self.sorts is not None else order.sorted(rows, self.shape.record)
 
@@ -172,7 +169,6 @@ class _Reread:
         self._database = database
 
     def refresh(self) -> _Seen:
-        """Reads the list."""
         return _Seen(self._context.now(), list(self._listing.rows(self._database, self._order)))
 
 

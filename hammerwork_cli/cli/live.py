@@ -47,8 +47,7 @@ class Watch(Protocol[Shown]):
 class Surface(OutageListener, Protocol[Seen]):
     """What a look is shown on."""
 
-    def show(self, state: Seen) -> None:
-        """Shows a look."""
+    def show(self, state: Seen) -> None: ...
 
     def wait(self, seconds: float) -> bool:
         """Waits; ``False`` when somebody wants to end it."""
@@ -159,7 +158,6 @@ class OnScreen(Generic[State]):
         self._note: str | None = None
 
     def show(self, state: State) -> None:
-        """Draws a look."""
         self._state = state
         self._redraw()
 

@@ -21,8 +21,6 @@ MOST_DAYS = 100_000
 
 
 class Format(StrEnum):
-    """The formats of a list or a record."""
-
     TABLE = "table"
     JSON = "json"
     JSONL = "jsonl"

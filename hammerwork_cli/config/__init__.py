@@ -90,7 +90,6 @@ class Settings:
 
     @property
     def profile_names(self) -> list[str]:
-        """The names of the profiles in the file."""
         return sorted(self._tables)
 
     @property

@@ -225,7 +225,6 @@ class Counts:
         self.by_status[status] = self.by_status.get(status, 0) + jobs
 
     def merge(self, other: "Counts") -> None:
-        """Adds other counts to these."""
         counted = self.by_status
         for status, jobs in other.by_status.items():
             counted[status] = counted.get(status, 0) + jobs

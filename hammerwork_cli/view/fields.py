@@ -35,12 +35,10 @@ def member(record: Mapping[str, object], name: str) -> object:
 
 
 def only(record: Mapping[str, object], names: Sequence[str]) -> Record:
-    """A record of the chosen fields."""
     return {name: member(record, name) for name in names}
 
 
 def columns(names: Sequence[str]) -> Sequence[Column[Record]]:
-    """The columns of a table of records."""
     return [_column(name) for name in names]
 
 

@@ -18,8 +18,6 @@ _AT_EASE, _TIGHT, _LEAST = 24, 14, 10
 
 
 class Column(NamedTuple, Generic[Row]):
-    """One column of a table."""
-
     header: str
     value: Callable[[Row], object]  # the column's value in a row; `None` and empty text become `-`
     align: Literal["left", "right"] = "left"  # `right` for numbers

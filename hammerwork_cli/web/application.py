@@ -144,7 +144,6 @@ class Server:
         self._metrics = metrics.Metrics(lambda: connections.executed, lambda: len(self.hub.watchers))
 
     def application(self) -> ASGIApp:
-        """Builds the ASGI application."""
         app = Starlette(
             routes=self._routes(),
             lifespan=self._lifespan,

@@ -210,7 +210,6 @@ class Hub:
                 self._trees.pop(tree.root, None)
 
     def stop(self) -> None:
-        """Closes all streams."""
         self._is_stopped = True
         for watcher in self.watchers:
             watcher.close()
@@ -279,8 +278,6 @@ class Hub:
 
 
 class EventStream(StreamingResponse):
-    """The answer to a watcher."""
-
     def __init__(self, hub: Hub, watcher: Watcher) -> None:
         # The header tells nginx not to buffer the stream.
         super().__init__(_written_for(watcher), headers={"x-accel-buffering": "no"}, media_type=MEDIA_TYPE)

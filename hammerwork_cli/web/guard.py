@@ -196,7 +196,6 @@ def announced_size(headers: Headers) -> int:
 
 
 async def body_of(chunks: AsyncIterable[bytes], headers: Headers) -> bytes:
-    """Reads the body of a request."""
     too_large = RequestError(413, "too_large", f"A body may have at most {LARGEST_BODY:,} bytes.")
     if announced_size(headers) > LARGEST_BODY:
         raise too_large

@@ -47,7 +47,6 @@ class Metrics:
         self._durations.labels(path).observe(lasted)
 
     def text(self) -> bytes:
-        """Writes the metrics in the text format."""
         return generate_latest(self._registry)
 
 

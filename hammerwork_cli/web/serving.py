@@ -38,7 +38,6 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(listening: socket.socket, host: str) -> str:
-    """Returns the URL of the server."""
     name = host if ":" not in host or host.startswith("[") else f"[{host}]"
     return f"http://{name}:{listening.getsockname()[1]}"
 

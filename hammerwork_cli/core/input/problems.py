@@ -58,7 +58,6 @@ class Problems:
 
     @property
     def found(self) -> Sequence[Problem]:
-        """The problems so far."""
         return self._found
 
     def refuse(self) -> None:

@@ -21,8 +21,6 @@ FILES = ("ssl_ca", "ssl_cert", "ssl_key")
 
 
 class Tls(NamedTuple):
-    """The TLS options of a URL."""
-
     mode: str  # one of `MODES`, with the meaning that it has in MySQL's own programs
     files: dict[str, str]  # the driver's arguments for certificates
 

@@ -76,8 +76,6 @@ class Contents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchDetails(Contents):
-    """Everything about a batch."""
-
     batch: StoredBatch
 
 

@@ -147,7 +147,6 @@ class Schedule:
 
     @property
     def due(self) -> datetime | None:
-        """The next due time."""
         return timestamp(self.next_run_at)
 
     @property

@@ -33,7 +33,6 @@ class TableLimits:
     ] = "10m"
 
     def limits(self) -> AllowedTables:
-        """Reads the values."""
         return AllowedTables(
             limit_of(self.max_rows, number_of),
             limit_of(self.max_dead_rows, rate_of),

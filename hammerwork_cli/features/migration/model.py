@@ -37,8 +37,6 @@ class Migration(NamedTuple):
 
 
 class MigrationState(NamedTuple):
-    """The state of a migration in a database."""
-
     migration: Migration
     # `applied`; `incomplete` if it is recorded and objects that it makes are missing; `pending`; or `partial` if some
     # of its tables, columns or indexes exist without a record.

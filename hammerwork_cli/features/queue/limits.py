@@ -47,7 +47,6 @@ class LimitOptions:
     ] = "15%"
 
     def limits(self) -> HealthLimits:
-        """Reads the values."""
         return HealthLimits(
             pending=limit_of(self.max_pending, number_of),
             pending_age=limit_of(self.max_pending_age, duration_of),

@@ -215,7 +215,6 @@ class OnExecutors(InThreads):
         )
 
     def finish(self) -> None:
-        """Ends the executors that it has made."""
         for engine in self._engines.values():
             engine.end()
 

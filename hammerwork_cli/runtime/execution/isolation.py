@@ -59,7 +59,6 @@ class InThreads:
     can_kill: ClassVar[bool] = False
 
     def handlers(self, real: Handlers) -> Handlers:
-        """The handlers themselves."""
         return real
 
     def ready(self, attempt: object) -> None:
@@ -72,7 +71,6 @@ class InThreads:
         """Nothing to kill."""
 
     def ids(self) -> list[int]:
-        """None."""
         return []
 
     def close(self) -> None:

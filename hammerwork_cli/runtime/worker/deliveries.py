@@ -82,7 +82,6 @@ def handlers() -> Handlers:
 
 
 def deliver(job: Job, context: SpawnContext) -> dict[str, Any]:
-    """Delivers an event to a webhook."""
     payload = job.payload
     webhook = context.queue._run(lambda database: webhooks.by_id(database, payload["webhook"]))
     if webhook is None:

@@ -193,13 +193,11 @@ class StreamSenders(TurnThread):
                 return
 
     def end(self) -> None:
-        """Ends the senders, too."""
         super().end()
         for sender in list(self._senders.values()):
             sender.stopped.set()
 
     def join(self, timeout: float | None = None) -> None:
-        """Waits for the senders, too."""
         super().join(timeout)
         for sender in list(self._senders.values()):
             sender.join(timeout)

@@ -40,8 +40,6 @@ from hammerwork_cli.features.job.queries.selections import BATCH
 
 
 class ArchiveReason(StrEnum):
-    """Why jobs are archived."""
-
     AUTOMATIC = "automatic"
     MANUAL = "manual"
     COMPLIANCE = "compliance"

@@ -58,8 +58,6 @@ class ArchivalReason(StrEnum):
 
 
 class Archival(NamedTuple):
-    """How jobs are archived."""
-
     at: datetime  # the server's time
     reason: ArchivalReason
     by: str  # who archives them

@@ -59,7 +59,6 @@ def remove(database: Database, queue: str) -> bool:
 
 
 def note(database: Database, queue: str, *, now: datetime, jobs: int, error: str | None) -> None:
-    """Notes a run of a policy."""
     error = database.message(error and error[:4000])
     database.transaction(lambda: database.run("archive.policies.note", queue=queue, now=now, jobs=jobs, error=error))
 

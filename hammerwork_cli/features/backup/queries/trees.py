@@ -24,8 +24,6 @@ HIDDEN_COLUMNS = {
 
 
 class Exported(NamedTuple):
-    """What was written."""
-
     counts: dict[str, int]  # records by the word of their table
     outside: frozenset[str]  # ids of parents of the jobs that are not in the file
 

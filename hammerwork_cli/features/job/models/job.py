@@ -162,8 +162,6 @@ class JobPage(NamedTuple):
 
 
 class JobDetails(NamedTuple):
-    """Everything about one job."""
-
     job: StoredJob  # the job, with its whole error
     in_archive: bool  # whether it is only in the archive
     payload: str | None  # JSON text; `None` if it cannot be read

@@ -37,8 +37,6 @@ class ChangeBatch(NamedTuple):
 
 
 class Selection(Protocol):
-    """Jobs to change."""
-
     wanted: JobFilter  # a filter that the jobs must still match when they are locked
     named: Sequence[str]  # the ids, for a selection by ids
 

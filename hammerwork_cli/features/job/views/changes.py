@@ -26,8 +26,6 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The words for a change."""
-
     past: str  # `Retried`
     running: str  # the consequence for a Running job, without a full stop
     otherwise: str = ""  # the hint for a job in a status that the change does not accept

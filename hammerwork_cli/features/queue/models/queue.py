@@ -201,8 +201,6 @@ class PriorityCount(NamedTuple):
 
 
 class QueueStats(NamedTuple):
-    """Statistics of a queue, or of all queues."""
-
     state: QueueState
     paused: tuple[QueuePause, ...]  # pauses of these queues
     # Length of the window of `state.completed` and `state.failed`; `None` without details.
@@ -290,8 +288,6 @@ class QueueHealth(NamedTuple):
 
 
 class PauseChange(NamedTuple):
-    """The outcome of pausing or resuming a queue."""
-
     queue: str
     pause: QueuePause | None  # the pause that began or ended
     changed: bool  # whether the queue was in the other state before

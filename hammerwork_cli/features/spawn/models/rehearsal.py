@@ -8,8 +8,6 @@ from hammerwork_cli.features.job.models.new_job import NewJob
 
 
 class Limit(NamedTuple):
-    """A limit of spawning."""
-
     name: str  # as in `SpawnConfig`
     allowed: int | None  # the most; `None` without a limit
     used: int  # the number that the rehearsal reached
@@ -61,8 +59,6 @@ class SpawnShape(NamedTuple):
 
 @dataclass(slots=True)
 class Rehearsal:
-    """What a job would spawn."""
-
     job: str | None  # id; `None` for a job that was only described
     queue: str  # the job's queue
     handler: str | None = None  # the name of its spawn handler; `None` if none was found

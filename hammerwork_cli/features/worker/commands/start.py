@@ -32,8 +32,6 @@ LAST_SECONDS = 1.0
 
 
 class LogFormat(StrEnum):
-    """How a worker's log is written."""
-
     TEXT = "text"
     JSON = "json"
 

@@ -57,7 +57,6 @@ class CommandBackend:
             raise error
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Sends messages; see ``OpenBackend``."""
         deadline = time.monotonic() + self._timeout
         acknowledged: set[int] = set()
         program = self._started()

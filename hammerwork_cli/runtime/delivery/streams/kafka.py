@@ -123,7 +123,6 @@ class KafkaBackend:
             self._check_rights(max(1.0, deadline - time.monotonic()))
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Sends messages; see ``OpenBackend``."""
         refuse_large(messages, self._most, "Kafka")
         deadline = self._begin()
         sent = _Sent()

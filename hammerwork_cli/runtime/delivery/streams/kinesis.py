@@ -101,7 +101,6 @@ class KinesisBackend:
             raise self._overdue("Kinesis did not answer", error) from error
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Sends messages; see ``OpenBackend``."""
         refuse_large(messages, MOST_OF_A_RECORD, "Kinesis")
         deadline = time.monotonic() + self._timeout
         acknowledged: set[int] = set()
@@ -116,7 +115,6 @@ class KinesisBackend:
             raise self._overdue(f"Kinesis acknowledged {count}", error, acknowledged) from error
 
     def close(self) -> None:
-        """Ends the connections."""
         client, self._client = self._client, None
         if client is not None:
             client.close()

@@ -11,8 +11,6 @@ from hammerwork_cli.view.json import document
 
 
 class Message(NamedTuple):
-    """An event, encoded."""
-
     key: str | None  # within which the order is kept; `None` where nobody asks for an order
     body: bytes  # a JSON object in one line
     headers: Mapping[str, str]  # `event-id`, `event-type` and `content-type`

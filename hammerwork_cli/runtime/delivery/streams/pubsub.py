@@ -71,7 +71,6 @@ class PubsubBackend:
             self._explain(error, "Pub/Sub did not answer")
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Sends messages; see ``OpenBackend``."""
         refuse_large(messages, MOST_BYTES, "Pub/Sub")
         client, deadline = self._opened(), time.monotonic() + self._timeout
         acknowledged: set[int] = set()
@@ -93,7 +92,6 @@ class PubsubBackend:
             self._explain(failed, f"Pub/Sub acknowledged {count}", acknowledged)
 
     def close(self) -> None:
-        """Ends the connections."""
         client, self._client = self._client, None
         if client is not None:
             transport: Any = client.transport
