@@ -129,13 +129,7 @@ class SpawnConfig:
 
     def _stored(self) -> dict[str, Any]:
         """Returns the JSON object to store. It always has the five keys without which Rust workers ignore it."""
-        required = {
-            "max_spawn_count": self.max_spawn_count,
-            "inherit_priority": self.inherit_priority,
-            "inherit_retry_strategy": self.inherit_retry_strategy,
-            "inherit_timeout": self.inherit_timeout,
-            "inherit_trace_context": self.inherit_trace_context,
-        }
+        required = {name: getattr(self, name) for name in ("max_spawn_count", *_RUST_NEEDS)}
         optional = {
             "handler": self.handler,
             "operation_id": self.operation_id,
@@ -246,13 +240,13 @@ class SpawnConfig:
 
 STORED_KEYS = (frozenset(SpawnConfig.__dataclass_fields__) - {"extra", "spawn_delay"}) | {"spawn_delay_ms"}
 _FLAGS = tuple(sorted(name for name in STORED_KEYS if name.startswith("inherit_")))
-_RUST_NEEDS = {"inherit_priority", "inherit_retry_strategy", "inherit_timeout", "inherit_trace_context"}
+_RUST_NEEDS = ("inherit_priority", "inherit_retry_strategy", "inherit_timeout", "inherit_trace_context")
 
 
 def ignored_because(stored: Any) -> str | None:
     """Says why Rust workers ignore a stored spawn configuration; ``None`` if they spawn by it."""
     if SpawnConfig._parse(stored) is None:
         return "it cannot be read"
-    if _RUST_NEEDS - json.loads(stored).keys():
+    if set(_RUST_NEEDS) - json.loads(stored).keys():
         return "Rust workers ignore its short form"
     return None
