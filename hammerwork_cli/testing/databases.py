@@ -170,6 +170,9 @@ def _refuse_leftovers(database: Database) -> None:
 def clear(url: str | DatabaseUrl) -> None:
     """Deletes everything in a database for tests, whoever wrote it, after a test that was killed.
 
+    Args:
+        url: of the database; its tables stay.
+
     Raises:
         UnreachableError, AccessDeniedError: the database does not answer.
     """

@@ -41,6 +41,8 @@ def storable_name(name: str) -> str:
 class SpawnConfig:
     """The spawn configuration of a job.
 
+    The ``with_*`` methods return a changed copy, and raise what the constructor raises.
+
     Attributes:
         handler: name of the spawn handler; the queue's name by default.
         max_spawn_count: maximum number of children of one spawn; ``None`` means no limit.
@@ -147,7 +149,7 @@ class SpawnConfig:
         """Drops ``metadata`` and ``extra``, which may be large and are stored in the payload or the request already."""
         return self if self.metadata is None and not self.extra else replace(self, metadata=None, extra={})
 
-    # Builders: each returns a changed copy and raises UsageError for a value that its field does not accept.
+    # Builders.
 
     def with_handler(self, name: str) -> Self:
         """Names the spawn handler."""
@@ -178,11 +180,11 @@ class SpawnConfig:
         return self._with("inherit_trace_context", inherit)
 
     def with_spawn_delay(self, delay: timedelta | None) -> Self:
-        """Starts each batch of children ``delay`` after the one before."""
+        """Starts each batch of children ``delay`` after the one before; ``None`` starts all at once."""
         return self._with("spawn_delay", delay)
 
     def with_batch_size(self, children: int | None) -> Self:
-        """Lets this many children start together; it has no effect without a delay."""
+        """Lets this many children start together, 1 for ``None``; it has no effect without a delay."""
         return self._with("batch_size", children)
 
     def with_operation_id(self, operation: str) -> Self:
@@ -194,15 +196,19 @@ class SpawnConfig:
         return self._with("metadata", metadata)
 
     def with_max_depth(self, generations: int | None) -> Self:
-        """Limits the generations below the root of the tree."""
+        """Limits the generations below the root of the tree; ``None`` removes the limit."""
         return self._with("max_depth", generations)
 
     def with_max_descendants(self, most: int | None) -> Self:
-        """Limits the jobs below the root of the tree."""
+        """Limits the jobs below the root of the tree; ``None`` removes the limit."""
         return self._with("max_descendants", most)
 
     def with_on_error(self, policy: str) -> Self:
-        """Lets a parent that cannot spawn fail its attempt (``retry``) or complete (``complete``)."""
+        """Says what becomes of a parent that cannot spawn.
+
+        Args:
+            policy: ``retry`` fails its attempt; ``complete`` lets it complete without children.
+        """
         return self._with("on_error", policy)
 
     def _with(self, name: str, value: Any) -> Self:

@@ -392,7 +392,7 @@ class Job(_Rowed[Payload]):
         return self.depends_on_jobs(others)
 
     def depends_on_jobs(self, others: "Job | str | UUID | Iterable[Job | str | UUID]") -> Self:
-        """Adds a list of dependencies."""
+        """Adds dependencies: a job, an id, or a list of these."""
         return replace(self, dependencies=(*self.dependencies, *fields.ids(others)))
 
     def with_spawn_handler(self, name: str) -> Self:
@@ -422,7 +422,7 @@ class Job(_Rowed[Payload]):
         return replace(self, payload={**(payload or {}), CONFIG_KEY: config._stored()})
 
     def with_trace_id(self, trace_id: str | None) -> Self:
-        """Sets the id of its trace."""
+        """Sets the id of its trace; ``None`` unsets it."""
         return replace(self, trace_id=trace_id)
 
     def with_trace(self, carrier: Mapping[str, str]) -> Self:
@@ -453,15 +453,15 @@ class Job(_Rowed[Payload]):
         return replace(self, **columns) if columns else self
 
     def with_correlation_id(self, correlation_id: str | None) -> Self:
-        """Sets the id that it shares with related jobs."""
+        """Sets the id that it shares with related jobs; ``None`` unsets it."""
         return replace(self, correlation_id=correlation_id)
 
     def with_parent_span_id(self, span_id: str | None) -> Self:
-        """Sets the id of the span that it belongs to."""
+        """Sets the id of the span that it belongs to; ``None`` unsets it."""
         return replace(self, parent_span_id=span_id)
 
     def with_span_context(self, context: str | None) -> Self:
-        """Sets the serialized context of its span."""
+        """Sets the serialized context of its span; ``None`` unsets it."""
         return replace(self, span_context=context)
 
     def with_workflow(self, workflow_id: str | UUID, name: str | None = None) -> Self:

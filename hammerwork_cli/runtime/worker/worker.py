@@ -537,7 +537,11 @@ class Worker(Translated):
                 )
 
     def stop(self, *, now: bool = False) -> None:
-        """Stops the worker after its running jobs, or at once. Any thread or signal handler may call it."""
+        """Stops the worker. Any thread or signal handler may call it.
+
+        Args:
+            now: stops it at once, and gives its running jobs back; otherwise it stops after them, within the grace.
+        """
         self._stop.stop(now=now)
 
     def restart(self, *, grace: float) -> None:
