@@ -58,6 +58,15 @@ def test_cancel_and_retry_take_what_waits_along_and_back(readable: Database) -> 
 
 
 @current_only
+def test_what_failed_with_an_occurrence_stays_failed_when_the_recurring_job_is_retried(readable: Database) -> None:
+    daily = job(1, JobStatus.FAILED, recurring=True, cron_schedule="0 0 3 * * *")
+    enqueue.insert(readable, [daily, below(2, 1, status=JobStatus.FAILED, state="failed")])
+    outcome = changes.run(readable, ByIds([identity(1)]), RetryJobs(NOW, cancelled=True))
+    assert (outcome.changed, outcome.followed) == (1, 0)
+    assert states(readable) == [(1, "Pending", "none"), (2, "Failed", "failed")]
+
+
+@current_only
 def test_a_plan_counts_the_jobs_that_a_change_would_make_and_skip(readable: Database) -> None:
     enqueue.insert(readable, [job(1, D), job(2, D, queue="other"), job(3, JobStatus.RUNNING), below(4, 9, status=D)])
     every = ByFilter(JobFilter())

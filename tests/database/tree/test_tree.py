@@ -86,6 +86,8 @@ def test_cycles_end(readable: Database, rows: Rows) -> None:
     tree = tree_queries.tree(readable, tail)
     assert tree.roots == (one,)
     assert set(tree.nodes) == {one, other, tail}
+    limited = tree_queries.tree(readable, tail, max_jobs=10)
+    assert (limited.depths, limited.truncated) == (tree.depths, False)
     assert set(tree_queries.tree(readable, itself).nodes) == {itself}
 
 

@@ -47,7 +47,7 @@ WHERE id = :id AND enabled
 DELETE FROM hammerwork_webhooks WHERE id = :id
 
 -- name: succeeded
--- Notes a delivery. It counts once, although it may run again when the answer to the COMMIT is lost.
+-- Notes a delivery. If the answer to the COMMIT is lost, it runs again, and counts again only if another was noted between.
 UPDATE hammerwork_webhooks SET delivered = delivered + CASE WHEN last_success_at = :now THEN 0 ELSE 1 END, failing_since = NULL,
 last_success_at = :now, last_answer = :answer
 WHERE id = :id
