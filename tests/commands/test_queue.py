@@ -629,6 +629,7 @@ def test_a_limit_is_set_shown_replaced_and_removed(run: Run, full: str) -> None:
     assert limit("mail", "--rate", "100/m").stdout == "mail: already limited to 100/m\n"
     assert limit("mail", "--concurrency", "2").stdout == "mail: limited to 2 at once (before: 100/m)\n"
     run("queue", "limit", "work", "--concurrency", "7", url=full)
+    assert [one["queue"] for one in limit("mail", "--format", "json").json] == ["mail"]
     rows = {row["queue"]: row for row in run("queue", "list", "--format", "json", url=full).json}
     assert (rows["work"]["limit_concurrency"], rows["work"]["limit_rate"]) == (7, None)
     assert limit("mail", "--remove").stdout == "mail: no longer limited to 2 at once\n"

@@ -340,6 +340,12 @@ def test_a_lease_that_outlasts_a_wrong_clock_begins_anew_once(stage: Stage, vers
         end = stage.timestamp(job, "lease_expires_at")
         assert abs(end - now - timedelta(hours=hours)) < timedelta(minutes=1)
     assert list(times.in_the_future(stage.database, now)) == []
+    for job in leases:
+        _passed(stage, job, "lease_expires_at", -9)
+    stage.execute(f"UPDATE hammerwork_jobs SET last_heartbeat_at = '{ahead}'")
+    assert len(rescue.leases_ahead(stage.database, now)) == 2
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Completed'")
+    assert rescue.leases_ahead(stage.database, now) == []
 
 
 @all_databases

@@ -19,7 +19,7 @@ from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.dependencies import Following
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.tree.ancestry import Ancestry
-from hammerwork_cli.features.tree.queries import release
+from hammerwork_cli.features.tree.queries import joins, release
 from hammerwork_cli.features.worker.queries import claim, finish, registry, requests, rescue, spawn
 from hammerwork_cli.features.worker.queries.ancestry import LimitError
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, Owned
@@ -109,6 +109,8 @@ def test_the_requests_of_a_lost_worker_and_no_others_wait_again(stage: Stage, ap
     registry.rescue(stage.database, heartbeat(stage, taken["lost"][0]), stage.database.now())
     states = {name: spawn_requests.requests(stage.database, job.id)[0].state for name, (_, job) in taken.items()}
     assert states == {"lost": "pending", "other": "running"}
+    tokens = stage.database.query("SELECT state, claim_token IS NULL FROM hammerwork_spawn_requests ORDER BY state")
+    assert tokens == [("pending", 1), ("running", 0)]
 
 
 def test_of_workers_with_the_same_heartbeat_only_the_observed_one_is_declared_lost(stage: Stage) -> None:
@@ -226,9 +228,10 @@ def test_a_worker_whose_start_cannot_be_read_has_no_successor_and_is_none(
 ) -> None:
     monkeypatch.setattr(registry, "SUCCESSOR_SECONDS", 0.2)
     first, second = registered(stage, "name"), registered(stage, "name")
-    report = HeartbeatReport("stopped", 0, 0, 0, None)
+    report = HeartbeatReport("stopped", 0, 3, 2, None)
     registry.end(stage.database, first.id, "name", report, stage.database.now())
     asked = [registry.resolve(stage.database, first.id)]
+    assert [(worker.completed, worker.failed) for worker in asked] == [(3, 2)]
     stage.execute("UPDATE hammerwork_workers SET started_at = 'yesterday'")
     watch = registry.WorkerEndWatch(stage.database, asked, successors=True)
     eventually(watch.refresh)
@@ -951,3 +954,39 @@ def test_an_attempt_whose_start_nobody_knows_is_recorded_when_its_worker_is_lost
     assert registry.rescue(stage.database, heartbeat(stage, worker), now) == (1, 0)
     (attempt,) = attempts.of_jobs(stage.database, [job.id])[job.id]
     assert [timestamp(attempt.started_at), timestamp(attempt.ended_at)] == [now, now]
+
+
+def test_the_end_of_a_batch_makes_its_own_callbacks_due(stage: Stage) -> None:
+    ended, other = (stage.queue.enqueue_batch("batch", [Job("noop")], on_complete=Job("called")) for _ in range(2))
+    later = stage.database.now() + timedelta(hours=1)
+    stage.execute(f"UPDATE hammerwork_watches SET check_at = '{stage.database.json_timestamp(later)}'")
+    now = stage.database.now()
+    assert stage.database.transaction(lambda: joins.make_due(stage.database, [ended.id], [], now)) == 1
+    checks = dict(stage.database.query("SELECT subject_id, check_at FROM hammerwork_watches"))
+    assert timestamp(checks[ended.id]) == now < timestamp(checks[other.id]) == later
+
+
+def test_a_handler_is_asked_for_a_pause_only_if_a_function_of_it_tells(app: Handlers) -> None:
+    def pause(job: Job, _: BaseException) -> timedelta:
+        return timedelta(seconds=job.attempts)
+
+    app.register_job("function", lambda _: None, retry=pause)
+    app.register_job("strategy", lambda _: None, retry=RetryStrategy.fixed(timedelta(seconds=1)))
+    policy = OutcomePolicy(app, RetryStrategy.fixed(timedelta(seconds=1)), ServerClock(), threading.Event())
+    queues = ("function", "strategy", "noop", "none")
+    asks = {queue: policy.asks_handler(claimed("job")._replace(queue_name=queue)) for queue in queues}
+    assert asks == {"function": True, "strategy": False, "noop": False, "none": False}
+
+
+def test_a_worker_says_once_that_the_clock_is_behind_until_it_is_right_again(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Clock(ServerClock):
+        is_behind = True
+
+    clock = Clock()
+    context = worker_context(stage.connections, registered(stage, "name"), clock=clock)
+    heartbeat = HeartbeatThread(context, report=HeartbeatReport, on_renewed=lambda: None)
+    for clock.is_behind in (True, True, False, True):
+        heartbeat._send(time.monotonic())
+    assert sum("which is in the past" in message for message in caplog.messages) == 2

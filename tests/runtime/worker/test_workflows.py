@@ -143,6 +143,7 @@ def test_a_retry_opens_it_again_and_is_not_failed_by_earlier_failures(stage: Sta
     assert run("workflow", "wait", workflow, url=stage.url).exit_code == 1
     assert run("job", "retry", jobs["other"].id, url=stage.url).exit_code == 0
     assert (row(stage, workflow)[0], row(stage, other)[0]) == ("running", "failed")
+    assert row(stage, workflow)[4:] == (None, None)
     end_workflows(stage)
     assert stage.status(jobs["other"], jobs["more 0"]) == ["Pending", "Failed"]
     joined = run("job", "enqueue", "-q", "joined", "--payload", "{}", "--workflow", workflow, url=stage.url)

@@ -281,7 +281,7 @@ def test_a_listener_that_nothing_tells_of_jobs_ends(caplog: pytest.LogCaptureFix
 
 
 def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = iter([(None, FixedJobs()), (None, FixedJobs(failed=("1",))), (None, FixedJobs())])
+    found = iter([(None, FixedJobs()), (None, FixedJobs(("1",), failed=("2",))), (None, FixedJobs())])
     looks = []
 
     class Doctor:
