@@ -9,9 +9,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import groupby, product
 from pathlib import Path
+from typing import NamedTuple
 
 from hammerwork_cli.database import statements
-from hammerwork_cli.database.statements import load
+from hammerwork_cli.database.statements import TOKEN, load
 from hammerwork_cli.database.statements.__main__ import fragments, subjects
 
 DATA = Path(__file__).parents[1] / "data"
@@ -32,12 +33,36 @@ TAG_SETS = [
     for more in (found, found | {"rust_3"}, *([found | {"narrow"}] if dialect == "mysql" else []))
 ]
 
-STATE_SETS = [
+STATE_SETS = {
     tags
     for tags in TAG_SETS
     if "narrow" not in tags and len(tags & statements.GROWN.keys()) in {0, len(statements.GROWN)}
-]
+}
 """The newest and the oldest tables of each state."""
+
+
+@cache
+def tags_that_matter(subject: str, block: str) -> frozenset[str]:
+    """The tags of the variants of a block, and of its fragments: others change nothing of it."""
+    found = set[str]()
+    for wanted, sql in statements.blocks(statements.subject_of(subject, block)).get(block, ()):
+        parts = [token["block"] for token in TOKEN.finditer(sql) if token["block"]]
+        found |= wanted.union(*(tags_that_matter(subject, part) for part in parts))
+    return frozenset(found)
+
+
+def that_differ(name: str, among: Iterable[frozenset[str]] = TAG_SETS) -> list[frozenset[str]]:
+    """One of all sets of tags for which a statement is the same."""
+    subject, _, block = name.rpartition(".")
+    matter = tags_that_matter(subject, block)
+    return list({tags & matter: tags for tags in among}.values())
+
+
+def with_tags(names: Iterable[str], among: Iterable[frozenset[str]] = TAG_SETS) -> Iterator[tuple[str, frozenset[str]]]:
+    """Each statement with each set of tags for which it differs."""
+    for name in names:
+        for tags in that_differ(name, among):
+            yield name, tags
 
 
 def names_in(subject: str) -> set[str]:
@@ -73,7 +98,7 @@ def test_a_statement_returns_as_many_columns_in_every_state_of_a_database():
         variants = [wanted for wanted, _ in statements.blocks(subject)[block]]
         fitting = [tags for tags in STATE_SETS if dialect in tags and any(wanted <= tags for wanted in variants)]
         if name not in parts and fitting:
-            found = {selected(name, tags) for tags in fitting}
+            found = {selected(name, tags) for tags in that_differ(name, fitting)}
             compared += found != {None}
             if len(found) > 1:
                 different[name, dialect] = found
@@ -106,7 +131,8 @@ def test_every_statement_and_fragment_has_a_sentence_that_says_what_it_does():
 
 def test_no_statement_is_ambiguous_and_no_block_is_missing():
     wrong = []
-    for tags, name in product(TAG_SETS, (f"{subject}.{name}" for subject in SHIPPED for name in names_in(subject))):
+    names = [f"{subject}.{name}" for subject in SHIPPED for name in names_in(subject)]
+    for name, tags in with_tags(names):
         subject, _, block = name.rpartition(".")
         if not any(wanted <= tags for wanted, _ in statements.blocks(subject)[block]):
             continue  # it has none for this database
@@ -124,7 +150,7 @@ def test_a_value_that_a_line_depends_on_is_used_in_such_lines_only():
     """A formatter that breaks a line in two leaves its second half without the condition."""
     for subject in SHIPPED:
         for name in statements.blocks(subject):
-            for tags in TAG_SETS:
+            for tags in that_differ(f"{subject}.{name}"):
                 try:
                     lines = load(f"{subject}.{name}", tags)
                 except LookupError:
@@ -141,7 +167,7 @@ JOBS_BY_ID = re.compile(r"hammerwork_jobs(?:_archive)?\b.*\bid IN \(:ids", re.DO
 def for_mysql() -> Iterator[tuple[str, str]]:
     """The name and the text of each statement in each variant for MySQL and MariaDB."""
     names = [f"{subject}.{name}" for subject in SHIPPED for name in statements.blocks(subject)]
-    for name, tags in product(names, (tags for tags in TAG_SETS if "mysql" in tags)):
+    for name, tags in with_tags(names, [tags for tags in TAG_SETS if "mysql" in tags]):
         try:
             lines = load(name, tags)
         except LookupError:
@@ -201,53 +227,66 @@ PACKAGE = statements.FOLDER.parent
 BLOCKS = {f"{subject}.{head['name']}" for subject, text in SHIPPED.items() for head in statements.NAME.finditer(text)}
 FRAGMENTS = fragments()
 OF_A_SUBJECT = re.compile(rf"(?:{'|'.join(map(re.escape, SHIPPED))})\.")
+STATEMENT = re.compile(rf"{OF_A_SUBJECT.pattern}(?!sql$)[a-z_]+")
+IN_QUOTES = re.compile(rf"""["']{OF_A_SUBJECT.pattern}""")
 GROUPS = ("tree", "job", "worker", "queue", "spawn", "batch", "cron", "monitor", "backup", "maintenance", "archive")
 
 
+class Named(NamedTuple):
+    """What a module says of statements."""
+
+    texts: set[str]  # that name a statement, right or wrong
+    composed: list[int]  # lines that put a name together
+
+
 @cache
-def trees() -> dict[Path, ast.Module]:
-    """The modules of the package."""
-    return {path.relative_to(PACKAGE): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+def modules() -> dict[Path, Named]:
+    """The modules of the package that may name a statement, each read once."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text("utf-8")
+        if IN_QUOTES.search(text):
+            found[path.relative_to(PACKAGE)] = named_in(ast.parse(text))
+    return found
 
 
-def named_in(tree: ast.AST) -> set[str]:
-    """The texts of a module that name a statement, right or wrong."""
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return {text for text in texts if re.fullmatch(rf"{OF_A_SUBJECT.pattern}(?!sql$)[a-z_]+", text)}
+def named_in(tree: ast.Module) -> Named:
+    named = Named(set(), [])
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if STATEMENT.fullmatch(text):
+                named.texts.add(text)
+            case (
+                ast.JoinedStr(values=[ast.Constant(value=str(start)), *_])
+                | ast.BinOp(left=ast.Constant(value=str(start)), op=ast.Add() | ast.Mod())
+                | ast.Attribute(value=ast.Constant(value=str(start)), attr="format" | "join" | "replace")
+            ) if OF_A_SUBJECT.match(start):
+                named.composed.append(node.lineno)
+    return named
 
 
 def test_every_statement_that_the_code_names_is_shipped():
-    named = {name for tree in trees().values() for name in named_in(tree)}
+    named = {name for module in modules().values() for name in module.texts}
     assert "shared.schema" in named
     assert named - BLOCKS - {"migration.rows_in_"} == set()
 
 
 def test_the_code_names_each_statement_in_full_so_that_a_search_finds_it_and_no_fragment():
-    named = {name for tree in trees().values() for name in named_in(tree)}
+    named = {name for module in modules().values() for name in module.texts}
     assert named & BLOCKS == BLOCKS - FRAGMENTS
 
 
 def test_no_name_of_a_statement_is_composed():
-    composed = []
-    for path, tree in trees().items():
-        for node in ast.walk(tree):
-            match node:
-                case (
-                    ast.JoinedStr(values=[ast.Constant(value=str(start)), *_])
-                    | ast.BinOp(left=ast.Constant(value=str(start)), op=ast.Add() | ast.Mod())
-                    | ast.Attribute(value=ast.Constant(value=str(start)), attr="format" | "join" | "replace")
-                ):
-                    composed += [f"{path}:{node.lineno}"] if OF_A_SUBJECT.match(start) else []
-    assert composed == []
+    assert [f"{path}:{line}" for path, module in modules().items() for line in module.composed] == []
 
 
 def test_a_query_uses_the_statements_of_its_own_subject_or_of_one_below():
-    above, modules = {}, [path for path in trees() if "queries" in path.parts]
-    assert modules
-    for path in modules:
+    above, queries = {}, {path: named.texts for path, named in modules().items() if "queries" in path.parts}
+    assert queries
+    for path, texts in queries.items():
         own = path.parts[path.parts.index("queries") - 1]
         below = GROUPS[: GROUPS.index(own)] if own in GROUPS else ()
-        used = {name.partition(".")[0] for name in named_in(trees()[path])}
+        used = {name.partition(".")[0] for name in texts}
         above |= {str(path): used - {own, *below}} if used - {own, *below} else {}
     assert above == {}
 

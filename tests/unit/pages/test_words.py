@@ -76,12 +76,13 @@ def test_the_help_speaks_in_the_words_of_the_glossary() -> None:
 
 def texts(module: Path) -> Iterator[tuple[int, str]]:
     """Line and text of the strings of a module that may be sentences: not docstrings, nor single words as in JSON."""
-    tree = ast.parse(module.read_text("utf-8"))
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        text = getattr(node, "value", None)
-        if isinstance(text, str) and " " in text and id(node) not in docstrings:
-            yield getattr(node, "lineno", 0), text
+    docstrings = set()
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):  # which yields a node before its parts
+        match node:
+            case ast.Expr():
+                docstrings.add(id(node.value))
+            case ast.Constant(value=str(text)) if " " in text and id(node) not in docstrings:
+                yield node.lineno, text
 
 
 def test_errors_notes_and_logs_speak_in_the_words_of_the_glossary() -> None:
