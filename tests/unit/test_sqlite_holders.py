@@ -2,7 +2,9 @@
 
 import sqlite3
 import sys
+import threading
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +29,32 @@ class Lazy:
         raise RuntimeError(how)
 
 
-def test_objects_that_cannot_say_what_they_are_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=[True, False], ids=["alone", "beside a thread"])
+def alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+    """Whether this thread is the only one, whatever threads other tests have left."""
+    if request.param:
+        monkeypatch.setattr(threading, "enumerate", lambda: [threading.current_thread()])
+        yield True
+        return
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    yield False
+    end.set()
+    thread.join()
+
+
+def test_objects_that_cannot_say_what_they_are_do_not_matter(
+    alone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lazy = Lazy()
     django = types.ModuleType("django.db")
     django.connections = lazy  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "django.db", django)
     file = tmp_path / "jobs.db"
     refuse_deadlock(file)
-    holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    # Another thread could end the transaction in a connection that is not checked.
+    holder = sqlite3.connect(file, isolation_level=None, check_same_thread=not alone)
     holder.execute("CREATE TABLE one (id)")
     holder.execute("BEGIN IMMEDIATE")
     holder.execute("INSERT INTO one VALUES (1)")
