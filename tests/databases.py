@@ -133,6 +133,10 @@ class ServerDatabases(ABC):
     def empty(self) -> str: ...
 
     @abstractmethod
+    def copy(self, url: str) -> str:
+        """A new database with the tables and rows of another one, to which nobody is connected."""
+
+    @abstractmethod
     def _migrated(self, change: Change | None) -> str:
         """A new database with tables, changed."""
 
@@ -213,7 +217,10 @@ class PostgresDatabases(ServerDatabases):
         if change not in self._templates:
             self._templates[change] = self._migrated(None) if change else self.empty()
             (change or migrate)(self._templates[change])
-        return self._create(database_of(self._templates[change]))
+        return self.copy(self._templates[change])
+
+    def copy(self, url: str) -> str:
+        return self._create(database_of(url))
 
     def restored(self, dump: str) -> str:
         if dump not in self._templates:
@@ -229,7 +236,7 @@ class PostgresDatabases(ServerDatabases):
                 PGPASSWORD=unquote(url.password or ""),
                 PGOPTIONS="-c client_min_messages=warning",
             )
-        return self._create(database_of(self._templates[dump]))
+        return self.copy(self._templates[dump])
 
     def _create(self, template: str) -> str:
         name = next(self._names)
@@ -306,16 +313,20 @@ class MysqlDatabases(ServerDatabases):
         if self._template is None:
             self._template = self.empty()
             migrate(self._template)
-        template, url = database_of(self._template), self.empty()
-        for (table,) in self._rows(f"SHOW TABLES FROM {template}"):
-            # LIKE would give MySQL's checks other names.
-            ((_, definition),) = self._rows(f"SHOW CREATE TABLE {template}.{table}")
-            self._rows(definition.replace(f"`{table}`", f"{database_of(url)}.{table}", 1))
-            if self._rows(f"SELECT 1 FROM {template}.{table} LIMIT 1"):
-                self._rows(f"INSERT INTO {database_of(url)}.{table} SELECT * FROM {template}.{table}")
+        url = self.copy(self._template)
         if change:
             change(url)
         return url
+
+    def copy(self, url: str) -> str:
+        template, copied = database_of(url), self.empty()
+        for (table,) in self._rows(f"SHOW TABLES FROM {template}"):
+            # LIKE would give MySQL's checks other names.
+            ((_, definition),) = self._rows(f"SHOW CREATE TABLE {template}.{table}")
+            self._rows(definition.replace(f"`{table}`", f"{database_of(copied)}.{table}", 1))
+            if self._rows(f"SELECT 1 FROM {template}.{table} LIMIT 1"):
+                self._rows(f"INSERT INTO {database_of(copied)}.{table} SELECT * FROM {template}.{table}")
+        return copied
 
     def restored(self, dump: str) -> str:
         url = self.empty()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,24 +59,66 @@ def database(url: str) -> Iterator[Database]:
         yield connected
 
 
-@pytest.fixture
-def until(monkeypatch: pytest.MonkeyPatch) -> Callable[[Database, str], None]:
+def until(database: Database, last: str) -> None:
     """Runs our migrations up to one, as an earlier version of this program did."""
+    names = [migration.id for migration in migrations.MIGRATIONS]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[: names.index(last) + 1])
+        migrations.run(database)
 
-    def run(database: Database, last: str) -> None:
-        names = [migration.id for migration in migrations.MIGRATIONS]
-        with monkeypatch.context() as patch:
-            patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[: names.index(last) + 1])
-            migrations.run(database)
 
-    return run
+def of_1_15_5(database: Database) -> None:
+    until(database, "014_add_queue_pause")
+
+
+def of_both(database: Database) -> None:
+    """A single run with theirs."""
+    migrations.run(database, rust=V3)
+
+
+Make = Callable[[Database], None]
+
+
+@pytest.fixture(scope="module")
+def made(makers: Any) -> Iterator[Callable[[str, Make], str]]:
+    """``made(kind, make)``: the URL of a database with the tables that ``make`` made, to read and copy."""
+    urls: dict[tuple[str, Make], str] = {}
+    with contextlib.ExitStack() as dropping:
+
+        def url(kind: str, make: Make) -> str:
+            if (kind, make) not in urls:
+                urls[kind, make] = makers[kind].empty()
+                dropping.callback(makers[kind].drop, urls[kind, make])
+                with contextlib.closing(connect(urls[kind, make])) as database:
+                    make(database)
+            return urls[kind, make]
+
+        yield url
 
 
 @pytest.fixture
-def theirs(database: Database, until: Callable[[Database, str], None]) -> Database:
+def copied(makers: Any, made: Callable[[str, Make], str]) -> Iterator[Callable[[str, Make], Database]]:
+    """``copied(kind, make)``: a connection to a copy of that database."""
+    with contextlib.ExitStack() as closing:
+
+        def copy(kind: str, make: Make) -> Database:
+            url = makers[kind].copy(made(kind, make))
+            closing.callback(makers[kind].drop, url)
+            return closing.enter_context(contextlib.closing(connect(url)))
+
+        yield copy
+
+
+@pytest.fixture
+def theirs(kind: str, copied: Callable[[str, Make], Database]) -> Database:
     """A database of 1.15.5."""
-    until(database, "014_add_queue_pause")
-    return database
+    return copied(kind, of_1_15_5)
+
+
+@pytest.fixture
+def both(kind: str, copied: Callable[[str, Make], Database]) -> Database:
+    """A database after a run with their migrations."""
+    return copied(kind, of_both)
 
 
 def recorded(database: Database) -> list[str]:
@@ -120,10 +163,10 @@ def test_a_run_with_rust_3_makes_the_same_tables_column_for_column(database: Dat
 
 
 ORDERS = {
-    **{f"theirs until {last[:3]}, ours, theirs": [last, "ours", THEIRS[-1]] for last in THEIRS},
-    **{f"theirs until {last[:3]}, ours with theirs": [last, "both"] for last in THEIRS},
+    # With 015 and 018 both programs make the same columns, with 016 and 017 they make nothing that the other knows.
+    **{f"theirs until {last[:3]}, ours, theirs": [last, "ours", THEIRS[-1]] for last in (THEIRS[0], THEIRS[-1])},
+    **{f"theirs until {last[:3]}, ours with theirs": [last, "both"] for last in (THEIRS[0], THEIRS[-1])},
     "ours, theirs": ["ours", THEIRS[-1]],
-    "ours until 014, theirs, ours": ["until 014_add_queue_pause", THEIRS[-1], "ours"],
     "ours until 017, theirs, ours": ["until 017_workers", THEIRS[-1], "ours"],
     "ours until hw_031, theirs, ours": ["until hw_031_run_starts", THEIRS[-1], "ours"],
     "ours until hw_031, theirs until 015, ours, theirs": ["until hw_031_run_starts", THEIRS[0], "ours", THEIRS[-1]],
@@ -132,29 +175,20 @@ ORDERS = {
 
 
 @pytest.fixture(scope="module")
-def made_at_once(makers: Any) -> Callable[[Database], Schema]:
+def made_at_once(made: Callable[[str, Make], str]) -> Callable[[str], Schema]:
     """The tables that a single run with theirs makes in a database of that kind."""
-    found: dict[str, Schema] = {}
 
-    def schema(like: Database) -> Schema:
-        if like.dialect not in found:
-            maker = makers["postgres" if like.dialect == "postgresql" else "mysql"]
-            url = maker.empty()
-            with contextlib.closing(connect(url)) as database:
-                migrations.run(database, rust=V3)
-                found[like.dialect] = normal(read_schema(database), database)
-            maker.drop(url)
-        return found[like.dialect]
+    @cache
+    def schema(kind: str) -> Schema:
+        with contextlib.closing(connect(made(kind, of_both))) as database:
+            return normal(read_schema(database), database)
 
     return schema
 
 
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
 def test_every_order_of_both_programs_makes_the_same_tables(
-    theirs: Database,
-    order: list[str],
-    until: Callable[[Database, str], None],
-    made_at_once: Callable[[Database], Schema],
+    kind: str, theirs: Database, order: list[str], made_at_once: Callable[[str], Schema]
 ) -> None:
     database = theirs
     for part in order:
@@ -167,7 +201,7 @@ def test_every_order_of_both_programs_makes_the_same_tables(
     assert {state.state for state in migrations.status(database, V3)} == {"applied"}
     assert recorded(database) == sorted(migration.id for migration in ALL)
     assert migrations.rust_fit(database).version == V3
-    assert normal(read_schema(database), database) == made_at_once(database)
+    assert normal(read_schema(database), database) == made_at_once(kind)
     assert (migrations.run(database), migrations.plan(database, V3), Migrator(database).run()) == ([], [], [])
 
 
@@ -179,12 +213,11 @@ def test_no_name_is_used_by_both_programs_but_those_of_the_columns_that_both_rea
     assert list(rust3.MIGRATIONS) == THEIRS
 
 
-def test_after_a_run_with_rust_3_keys_have_versions_and_the_audit_log_takes_updates(database: Database) -> None:
-    migrations.run(database, rust=V3)
+def test_after_a_run_with_rust_3_keys_have_versions_and_the_audit_log_takes_updates(both: Database) -> None:
     key = {"algorithm": "AES256GCM", "key_material": b"k", "key_source": "Static", "key_strength": 256, "key_id": "a"}
     for version in (1, 2):
-        Rows(database).insert("hammerwork_encryption_keys", {**key, "key_version": version})
-    Rows(database).insert("hammerwork_key_audit_log", {"key_id": "a", "operation": "Update", "success": True})
+        Rows(both).insert("hammerwork_encryption_keys", {**key, "key_version": version})
+    Rows(both).insert("hammerwork_key_audit_log", {"key_id": "a", "operation": "Update", "success": True})
 
 
 # What status, plan and run say.
@@ -225,8 +258,9 @@ def test_a_column_that_version_3_made_is_not_taken_for_an_interrupted_migration(
 
 
 def test_jobs_that_version_3_abandoned_are_found_before_our_migrations_have_run(
-    theirs: Database, url: str, run: Callable[..., Any]
+    theirs: Database, run: Callable[..., Any]
 ) -> None:
+    url = theirs.url.raw
     Migrator(theirs).run()
     version3, rows = Version3(theirs), Rows(theirs)
     for _ in range(2):
@@ -241,11 +275,10 @@ def test_jobs_that_version_3_abandoned_are_found_before_our_migrations_have_run(
     assert {one["kind"]: one["jobs"] for one in run("spawn", "doctor", "--format", "json", url=url).json} == {"lost": 1}
 
 
-def test_drop_removes_the_table_of_version_3_too(database: Database) -> None:
-    migrations.run(database, rust=V3)
-    assert {row.table for row in migrations.contents(database)} == {*migrations.TABLES}
-    migrations.drop(database)
-    assert read_schema(database) == {}
+def test_drop_removes_the_table_of_version_3_too(both: Database) -> None:
+    assert {row.table for row in migrations.contents(both)} == {*migrations.TABLES}
+    migrations.drop(both)
+    assert read_schema(both) == {}
 
 
 def test_a_plan_with_rust_3_is_what_a_run_sends(theirs: Database) -> None:
@@ -284,15 +317,16 @@ def test_a_run_of_version_3_that_ended_on_mariadb_is_finished(mysql_url: str) ->
 
 
 @pytest.mark.mysql
-def test_a_run_of_version_3_that_ended_between_two_statements_is_finished(mysql_url: str) -> None:
+def test_a_run_of_version_3_that_ended_between_two_statements_is_finished(
+    copied: Callable[[str, Make], Database],
+) -> None:
     """It drops the check of the audit log, and adds the new one with a statement of its own."""
-    with contextlib.closing(connect(mysql_url)) as database:
-        migrations.run(database, rust=V3)
-        database.script("ALTER TABLE hammerwork_key_audit_log DROP CONSTRAINT check_operation")
-        database.script(f"DELETE FROM hammerwork_migrations WHERE migration_id = '{THEIRS[1]}'")
-        assert [migration.id for migration in migrations.run(database, rust=V3)] == [THEIRS[1]]
-        schema = without_ours(read_schema(database), database, ALL)
-        assert normal(schema, database) == normal(expected_schema(database, "018"), database)
+    database = copied("mysql", of_both)
+    database.script("ALTER TABLE hammerwork_key_audit_log DROP CONSTRAINT check_operation")
+    database.script(f"DELETE FROM hammerwork_migrations WHERE migration_id = '{THEIRS[1]}'")
+    assert [migration.id for migration in migrations.run(database, rust=V3)] == [THEIRS[1]]
+    schema = without_ours(read_schema(database), database, ALL)
+    assert normal(schema, database) == normal(expected_schema(database, "018"), database)
 
 
 # One at a time.
@@ -352,9 +386,7 @@ def test_a_run_waits_for_ten_minutes_at_most_and_names_the_session_that_holds_th
     migrations.run(database)
 
 
-def test_a_run_of_version_3_waits_for_one_of_hammerwork_cli(
-    theirs: Database, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_of_version_3_waits_for_one_of_hammerwork_cli(theirs: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
     apply = migrations._apply
 
@@ -364,20 +396,20 @@ def test_a_run_of_version_3_waits_for_one_of_hammerwork_cli(
         return apply(*given)
 
     monkeypatch.setattr(migrations, "_apply", slowly)
-    with contextlib.closing(connect(url)) as other, ThreadPoolExecutor(2) as pool:
+    with contextlib.closing(connect(theirs.url)) as other, ThreadPoolExecutor(2) as pool:
         ours = pool.submit(migrations.run, theirs)
         assert begun.wait(60)
         run = pool.submit(Migrator(other).run)
         time.sleep(0.3)
         assert not run.done()
-        assert not set(THEIRS) & set(recorded_by(url))
+        assert not set(THEIRS) & set(recorded_by(theirs))
         go_on.set()
         assert ours.result(60)
         assert run.result(60) == THEIRS
 
 
-def recorded_by(url: str) -> list[str]:
-    with contextlib.closing(connect(url)) as looking:
+def recorded_by(other: Database) -> list[str]:
+    with contextlib.closing(connect(other.url)) as looking:
         return recorded(looking)
 
 
@@ -397,7 +429,7 @@ def reached(request: pytest.FixtureRequest, postgres_url: str, monkeypatch: pyte
 
 @pytest.mark.postgres
 def test_a_run_of_version_3_that_waits_does_not_keep_an_index_from_being_built(
-    postgres_url: str, reached: str, until: Callable[[Database, str], None], monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, reached: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CREATE INDEX CONCURRENTLY waits for their statement, which waits for our lock: no server ends that."""
     with contextlib.closing(connect(postgres_url)) as theirs, contextlib.closing(connect(reached)) as ours:
@@ -421,7 +453,7 @@ def test_a_run_of_version_3_that_waits_does_not_keep_an_index_from_being_built(
 
 
 def test_both_programs_at_once_take_turns_and_apply_each_migration_once(
-    theirs: Database, url: str, monkeypatch: pytest.MonkeyPatch
+    theirs: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Among statements that change tables; several of theirs wait at once."""
     role, active, overlaps = threading.local(), list[str](), list[list[str]]()
@@ -441,7 +473,7 @@ def test_both_programs_at_once_take_turns_and_apply_each_migration_once(
 
     def run(number: int) -> list[str]:
         role.name = "ours" if number < 2 else "theirs"
-        with contextlib.closing(connect(url)) as database:
+        with contextlib.closing(connect(theirs.url)) as database:
             start.wait()
             if role.name == "theirs":
                 return Migrator(database).run()
@@ -562,20 +594,30 @@ def test_strategies_as_text_harm_version_3_until_a_run_has_changed_them(with_tex
     assert migrations.rust_fit(with_text).version == V3
 
 
-@pytest.mark.parametrize("made_by_version_3", [True, False], ids=["JSON", "the type that a run leaves"])
+def of_theirs_and_ours(database: Database) -> None:
+    of_1_15_5(database)
+    Migrator(database).run()
+    migrations.run(database, rust=V3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        pytest.param("postgres", of_both, id="JSONB", marks=pytest.mark.postgres),
+        pytest.param("mysql", of_theirs_and_ours, id="JSON", marks=pytest.mark.mysql),
+        pytest.param("mysql", of_both, id="TEXT", marks=pytest.mark.mysql),
+    ],
+)
 def test_strategies_go_through_work_archive_and_backup(
-    theirs: Database,
     kind: str,
-    made_by_version_3: bool,
+    make: Make,
+    copied: Callable[[str, Make], Database],
     run: Callable[..., Any],
     new_database: Callable[..., str],
     tmp_path: Path,
 ) -> None:
     """The column is JSONB on PostgreSQL; on MySQL it is JSON if version 3 made it, else TEXT."""
-    if made_by_version_3:
-        Migrator(theirs).run()
-    migrations.run(theirs, rust=V3)
-    theirs.forget_schema()
+    theirs = copied(kind, make)
     handlers = Handlers()
 
     @handlers.job("q")
