@@ -8,8 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -22,6 +25,7 @@ from hammerwork_cli.errors import AccessDeniedError, DatabaseError, UnreachableE
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.migration import queries as migrations
+from tests.conftest import on_servers
 from tests.database.introspection import TRACKING, Schema, expected_schema, read_schema, without_ours
 from tests.rows import START
 
@@ -66,16 +70,54 @@ def watched(database: Database) -> list[str]:
     return sent
 
 
+@dataclass
+class FirstRun:
+    """A run in an empty database, and the database after it, only to be read."""
+
+    database: Database
+    planned: list[str]
+    before: Schema
+    sent: list[str]
+    told: list[tuple[str, int, int]]
+    began: datetime
+    applied: list[str]
+    ended: datetime
+
+
+@pytest.fixture(scope="module")
+def first_runs(makers: Any) -> Iterator[Callable[[str], FirstRun]]:
+    """``first_runs(dialect)``: one for all tests."""
+    with contextlib.ExitStack() as closing:
+
+        @cache
+        def run(dialect: str) -> FirstRun:
+            url = makers[dialect].empty()
+            closing.callback(makers[dialect].drop, url)
+            database = closing.enter_context(contextlib.closing(connect(url)))
+            planned = [sql for row in migrations.plan(database) for sql in row.statements]
+            before, began, told = read_schema(database), database.now(), list[tuple[str, int, int]]()
+            sent = watched(database)
+            done = migrations.run(database, lambda one, number, total: told.append((one.id, number, total)))
+            return FirstRun(database, planned, before, sent, told, began, applied(done), database.now())
+
+        yield run
+
+
+@pytest.fixture
+def first_run(dialect: str, first_runs: Callable[[str], FirstRun]) -> FirstRun:
+    return first_runs(dialect)
+
+
 # The schema.
 
 
-def test_the_tables_equal_those_of_hammerwork_rust_column_for_column(empty_database: Database) -> None:
-    migrations.run(empty_database)
-    schema = without_ours(read_schema(empty_database), empty_database)
-    if empty_database.dialect == "sqlite":
-        assert_same_columns(schema, empty_database)
+def test_the_tables_equal_those_of_hammerwork_rust_column_for_column(first_run: FirstRun) -> None:
+    database = first_run.database
+    schema = without_ours(read_schema(database), database)
+    if database.dialect == "sqlite":
+        assert_same_columns(schema, database)
         return
-    expected = expected_schema(empty_database)
+    expected = expected_schema(database)
     assert schema.keys() == expected.keys()
     for table, parts in expected.items():
         for kind, entries in parts.items():
@@ -115,28 +157,26 @@ def test_a_complete_database_is_accepted_and_only_tables_of_hammerwork_cli_are_a
         assert original_jobs(database) == jobs
 
 
-def test_a_second_run_changes_nothing(empty_database: Database) -> None:
-    assert applied(migrations.run(empty_database)) == IDS
-    schema, record = read_schema(empty_database), migrations.status(empty_database)
-    sent = watched(empty_database)
-    assert migrations.run(empty_database) == []
-    assert sent == []
-    assert migrations.plan(empty_database) == []
-    assert read_schema(empty_database) == schema
-    assert migrations.status(empty_database) == record
+def test_a_second_run_changes_nothing(first_run: FirstRun) -> None:
+    assert first_run.applied == IDS
+    database = first_run.database
+    schema, record, sent = read_schema(database), migrations.status(database), len(first_run.sent)
+    assert migrations.run(database) == []
+    assert len(first_run.sent) == sent
+    assert migrations.plan(database) == []
+    assert read_schema(database) == schema
+    assert migrations.status(database) == record
 
 
-def test_every_migration_is_recorded_one_by_one_with_its_time(empty_database: Database) -> None:
-    begun = empty_database.now()
-    migrations.run(empty_database)
-    found = migrations.status(empty_database)
+def test_every_migration_is_recorded_one_by_one_with_its_time(first_run: FirstRun) -> None:
+    found = migrations.status(first_run.database)
     assert [state.migration.id for state in found] == IDS
     assert [state.migration.owner for state in found] == ["upstream"] * 14 + ["ours"] * len(OURS)
     moments = [executed for state in found if (executed := timestamp(state.executed_at))]
     assert len(moments) == len(IDS)
     assert moments == sorted(moments)
-    assert begun <= moments[0]
-    assert moments[-1] <= empty_database.now()
+    assert first_run.began <= moments[0]
+    assert moments[-1] <= first_run.ended
     assert all(state.execution_time_ms is not None and 0 <= state.execution_time_ms < 60_000 for state in found)
 
 
@@ -168,19 +208,15 @@ def test_hammerwork_rust_can_never_take_the_id_of_a_new_migration() -> None:
     assert numbers == sorted({number for number in numbers if number > 25})
 
 
-def test_the_plan_is_what_a_run_sends(empty_database: Database) -> None:
-    planned = [sql for row in migrations.plan(empty_database) for sql in row.statements]
-    assert read_schema(empty_database) == {}
-    sent = watched(empty_database)
-    migrations.run(empty_database)
-    assert [planned[0].split("\n")[0], *sent] == ["CREATE TABLE IF NOT EXISTS hammerwork_migrations (", *planned[1:]]
+def test_the_plan_is_what_a_run_sends(first_run: FirstRun) -> None:
+    table, *planned = first_run.planned
+    assert first_run.before == {}
+    assert [table.split("\n")[0], *first_run.sent] == ["CREATE TABLE IF NOT EXISTS hammerwork_migrations (", *planned]
 
 
-def test_progress_is_reported_step_by_step(empty_database: Database) -> None:
-    told: list[tuple[str, int, int]] = []
-    migrations.run(empty_database, lambda migration, done, total: told.append((migration.id, done, total)))
-    assert [name for name, done, _ in told if done == 0] == IDS
-    assert [name for name, done, total in told if done == total] == IDS
+def test_progress_is_reported_step_by_step(first_run: FirstRun) -> None:
+    assert [name for name, done, _ in first_run.told if done == 0] == IDS
+    assert [name for name, done, total in first_run.told if done == total] == IDS
 
 
 def test_a_paused_queue_shows_when_it_was_changed(database: Database) -> None:
@@ -262,9 +298,7 @@ def test_a_server_that_changes_timestamps_makes_the_same_tables(mysql_url: str) 
         assert database.query(extra + " AND extra LIKE '%on update%'") == [("hammerwork_queue_pause", "updated_at")]
 
 
-def test_a_database_whose_record_was_lost_is_recognised(empty_database: Database) -> None:
-    database = empty_database
-    migrations.run(database)
+def test_a_database_whose_record_was_lost_is_recognised(database: Database) -> None:
     schema = read_schema(database)
     database.script(f"DELETE FROM {TRACKING}")
     found = states(database)
@@ -276,18 +310,12 @@ def test_a_database_whose_record_was_lost_is_recognised(empty_database: Database
     assert read_schema(database) == schema
 
 
-@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")])
-def of_the_original(request: pytest.FixtureRequest, new_database: Callable[..., str]) -> Iterator[Database]:
-    """A database of a kind that the original knows, empty."""
-    with contextlib.closing(connect(new_database(request.param))) as database:
-        yield database
-
-
+@on_servers
 def test_tables_that_hammerwork_rust_left_after_any_migration_are_reported_and_finished(
-    of_the_original: Database, monkeypatch: pytest.MonkeyPatch
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its 001 and 007 make indexes that its 002 and 012 take away."""
-    database = of_the_original
+    database = empty_database
     on_postgres = database.dialect == "postgresql"
     indexes = {
         1: ["idx_hammerwork_jobs_queue_status" if on_postgres else "idx_queue_status", "(queue_name, status)"],
@@ -330,12 +358,31 @@ def incomplete(database: Database) -> dict[str, tuple[str, ...]]:
     return {state.migration.id: state.missing for state in migrations.status(database) if state.state == "incomplete"}
 
 
+def strangers(tables: Iterable[str], database: Database) -> list[list[str]]:
+    """The tables in groups: no migration makes or changes two tables of one."""
+    groups: list[list[str]] = []
+    changed = [
+        {clause.table for step in steps(name, database.dialect) for clause in step.clauses if clause.table in tables}
+        for name in IDS
+    ]
+    for table in sorted(tables):
+        known = set().union(*(those for those in changed if table in those))
+        for group in groups:
+            if known.isdisjoint(group):
+                group.append(table)
+                break
+        else:
+            groups.append([table])
+    return groups
+
+
 def test_every_table_that_is_gone_is_named_and_made_again_as_it_was(database: Database) -> None:
     schema, record = read_schema(database), migrations.status(database)
-    tables = schema.keys() - {TRACKING}
-    for table in sorted(tables):
-        database.script(f"DROP TABLE {table}")
-        assert {name for names in incomplete(database).values() for name in names} == {f"table {table}"}
+    for tables in strangers(schema.keys() - {TRACKING}, database):
+        for table in tables:
+            database.script(f"DROP TABLE {table}")
+        gone = {f"table {table}" for table in tables}
+        assert {name for names in incomplete(database).values() for name in names} == gone
         planned = [sql for row in migrations.plan(database) for sql in row.statements]
         sent = watched(database)
         assert migrations.run(database) != []
@@ -397,9 +444,8 @@ def test_two_runs_at_once_make_what_is_gone_once(database: Database) -> None:
     assert read_schema(database) == schema
 
 
-def test_an_index_that_a_later_version_of_hammerwork_rust_replaced_is_not_missed(of_the_original: Database) -> None:
-    database = of_the_original
-    migrations.run(database)
+@on_servers
+def test_an_index_that_a_later_version_of_hammerwork_rust_replaced_is_not_missed(database: Database) -> None:
     index = made(database, "index", "upstream")[-1]
     table = next(table for table, parts in read_schema(database).items() if index in str(parts["indexes"]))
     database.script(f"DROP INDEX {index}" + (f" ON {table}" if database.dialect == "mysql" else ""))
@@ -430,21 +476,39 @@ def crash_after(database: Database, wanted: str) -> None:
     database.script = script  # type: ignore[method-assign]
 
 
-def test_a_run_that_dies_after_any_statement_is_completed_by_the_next(
-    url: str, new_database: Callable[..., str], dialect: str
-) -> None:
-    with contextlib.closing(connect(new_database(dialect))) as database:
-        planned = [sql for row in migrations.plan(database) for sql in row.statements][1:]
-        migrations.run(database)
-        schema = read_schema(database)
-    for statement in planned:
+def deaths(database: Database) -> Iterator[tuple[str, int]]:
+    """Statements of a first run after which it dies, each with how many of the plan stay done.
+
+    Where a migration is one transaction, its last statement leaves most to undo, and stands for the others.
+    """
+    done = 0
+    for row in migrations.plan(database):
+        statements = [sql for sql in row.statements if f"TABLE IF NOT EXISTS {TRACKING} (" not in sql]
+        piecemeal = database.dialect == "mysql" or any("CONCURRENTLY" in sql for sql in statements)
+        for number, sql in enumerate(statements, 1):
+            if piecemeal or number == len(statements):
+                yield sql, done + (number if piecemeal else 0)
+        done += len(statements)
+
+
+def test_a_run_that_dies_after_any_statement_is_completed_by_the_next(first_run: FirstRun, url: str) -> None:
+    planned = first_run.planned[1:]
+    with contextlib.closing(connect(url)) as database:
+        dying_after = [*deaths(database)]
+    done = 0
+    for statement, stays in dying_after:
         dying = connect(url)
+        sent = watched(dying)
         crash_after(dying, statement)
         with pytest.raises(Crash):
             migrations.run(dying)
+        # Some may be sent again that make nothing whose absence would tell.
+        left = planned[done : planned.index(statement, done) + 1]
+        assert [sql for sql in sent if sql in left] == left
+        done = stays
     with contextlib.closing(connect(url)) as database:
         migrations.run(database)
-        assert read_schema(database) == schema
+        assert read_schema(database) == read_schema(first_run.database)
         assert set(states(database).values()) == {"applied"}
 
 
@@ -565,9 +629,7 @@ def test_drop_removes_everything_of_hammerwork_and_nothing_else(neighbour: Datab
     assert migrations.contents(neighbour) == []
 
 
-def test_drop_can_be_repeated_and_run_makes_it_all_again(empty_database: Database) -> None:
-    database = empty_database
-    migrations.run(database)
+def test_drop_can_be_repeated_and_run_makes_it_all_again(database: Database) -> None:
     schema = read_schema(database)
     migrations.drop(database)
     migrations.drop(database)
@@ -617,16 +679,22 @@ READ_ONLY = {
 }
 
 
-@pytest.mark.parametrize("made", ["nothing", "the record alone", "a part"])
-def test_a_run_where_nothing_can_be_written_says_so(empty_database: Database, made: str) -> None:
-    if made == "a part":
-        migrations.run(empty_database)
-        empty_database.script("DELETE FROM hammerwork_migrations WHERE migration_id = '018_claims'")
-    elif made == "the record alone":
-        empty_database.plain_run("migration.tracking_table")
-    empty_database.script(READ_ONLY[empty_database.dialect])
+def assert_that_a_run_is_refused(database: Database) -> None:
+    database.script(READ_ONLY[database.dialect])
     with pytest.raises((UnreachableError, AccessDeniedError)):
-        migrations.run(empty_database)
+        migrations.run(database)
+
+
+@pytest.mark.parametrize("made", ["nothing", "the record alone"])
+def test_a_run_where_nothing_can_be_written_says_so(empty_database: Database, made: str) -> None:
+    if made == "the record alone":
+        empty_database.plain_run("migration.tracking_table")
+    assert_that_a_run_is_refused(empty_database)
+
+
+def test_a_run_that_could_write_nothing_of_what_is_left_says_so(database: Database) -> None:
+    database.script("DELETE FROM hammerwork_migrations WHERE migration_id = '018_claims'")
+    assert_that_a_run_is_refused(database)
 
 
 def test_a_run_finds_nothing_to_do_where_nothing_can_be_written(database: Database) -> None:
