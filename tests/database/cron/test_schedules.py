@@ -167,22 +167,24 @@ def test_due_times_without_a_worker_run_once_or_as_the_schedule_says(database: D
 
 
 @one_case_on_servers
-@pytest.mark.parametrize("gap", [3_600, 90 * 86_400])
+@pytest.mark.parametrize(
+    ("expression", "unit", "gap"), [("* * * * *", MINUTE, 3_600), ("* * * * * *", SECOND, 90 * 86_400)]
+)
 def test_a_change_records_every_due_time_of_a_gap_and_a_backfill_takes_its_own_from_it(
-    run: Callable[..., Outcome], database: Database, migrated_url: str, gap: int
+    run: Callable[..., Outcome], database: Database, migrated_url: str, expression: str, unit: timedelta, gap: int
 ) -> None:
-    schedule = add(database, schedule="* * * * * *", name="second")
-    end = START + timedelta(seconds=gap)
+    schedule = add(database, schedule=expression, name="often")
+    end = START + gap * unit
     off = manual.switch(database, schedule, ME, end, enabled=False).after
     assert schedules.totals(database, off).missed == gap
     standing = runs(database, off)[0]
-    assert (standing.missed, timestamp(standing.missed_from)) == (gap - 500, START + timedelta(seconds=1))
-    history = run("cron", "history", "second", "--limit", "600", url=migrated_url, env={"COLUMNS": "200"}).stdout
-    assert f"{gap - 500:,} earlier ones missed since 2026-11-24 14:00:01" in history
+    assert (standing.missed, timestamp(standing.missed_from)) == (gap - 500, START + unit)
+    history = run("cron", "history", "often", "--limit", "600", url=migrated_url, env={"COLUMNS": "200"}).stdout
+    assert f"{gap - 500:,} earlier ones missed since {START + unit:%Y-%m-%d %H:%M:%S}" in history
     # Those that nothing has recorded on their own, the one that stands for them, and one more.
     last = timestamp(standing.due_at)
     assert last is not None
-    for since, until in ((START, START + timedelta(seconds=11)), (last - 3 * SECOND, last + 2 * SECOND)):
+    for since, until in ((START, START + 11 * unit), (last - 3 * unit, last + 2 * unit)):
         wanted = backfill.gaps(database, off, since, until, 100)
         assert {one.outcome for one in wanted} - {None} == {"missed"}
         filled = backfill.fill(database, off, wanted, end)

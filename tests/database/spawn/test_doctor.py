@@ -147,29 +147,30 @@ def test_a_healthy_database_has_nothing_wrong(readable: Database, rows: Rows) ->
     assert fix(readable) == {}
 
 
-@pytest.mark.parametrize(
-    ("written", "proper"),
-    [
-        ("pending", "Pending"),
-        ('"Pending"', "Pending"),
-        ("FAILED", "Failed"),
-        ("timed_out", "TimedOut"),
-        ('"timedout"', "TimedOut"),
-        (" completed ", "Completed"),
-        ("dead", "Dead"),
-    ],
-)
-def test_a_misspelt_status_becomes_the_proper_word(database: Database, written: str, proper: str) -> None:
+MISSPELT = {
+    "pending": "Pending",
+    '"Pending"': "Pending",
+    "FAILED": "Failed",
+    "timed_out": "TimedOut",
+    '"timedout"': "TimedOut",
+    " completed ": "Completed",
+    "dead": "Dead",
+}
+
+
+def test_a_misspelt_status_becomes_the_proper_word(database: Database) -> None:
     rows = Rows(database)
-    good = [rows.job(status=status) for status in ("Completed", "Dead", "Retrying")]
-    bad = rows.job(status=written, started_at=START, error_message="kept")
+    for status in ("Completed", "Dead", "Retrying"):
+        rows.job(status=status)
+    bad = {rows.job(status=written, started_at=START, error_message="kept"): written for written in MISSPELT}
     before = everything(database)
-    found = doctor(database).examine()
-    assert counted(found) == {"misspelt_status": 1}
-    assert [(example.id, example.status) for example in found[0].examples] == [(bad, written)]
-    assert fix(database) == {"misspelt_status": 1}
-    assert changes(before, everything(database)) == {bad: {"status": (written, proper)}}
-    assert good
+    found = doctor(database, examples=len(bad)).examine()
+    assert counted(found) == {"misspelt_status": len(bad)}
+    assert {example.id: example.status for example in found[0].examples} == bad
+    assert fix(database) == {"misspelt_status": len(bad)}
+    assert changes(before, everything(database)) == {
+        id_: {"status": (written, MISSPELT[written])} for id_, written in bad.items()
+    }
 
 
 def test_a_word_that_is_no_status_is_reported_and_left(database: Database) -> None:
@@ -339,34 +340,33 @@ def test_failures_are_passed_down_as_a_worker_would_have(readable: Database, row
     assert doctor(readable).examine() == []
 
 
-@pytest.mark.parametrize(
-    ("policy", "kind", "after"),
-    [
-        ("fail_fast", "parent_failed", ("Failed", "failed")),
-        ("continue_on_failure", "parent_failed", ("Failed", "failed")),
-        ("ignore_failures", "not_released_after_failure", ("Pending", "satisfied")),
-        ("manual", "parent_failed_manual", ("Pending", "waiting")),
-    ],
-)
-def test_a_workflow_says_what_a_failure_means(
-    database: Database, policy: str, kind: str, after: tuple[str, str]
-) -> None:
+AFTER_A_FAILURE = {
+    "fail_fast": ("Failed", "failed"),
+    "continue_on_failure": ("Failed", "failed"),
+    "ignore_failures": ("Pending", "satisfied"),
+    "manual": ("Pending", "waiting"),
+}
+
+
+def test_a_workflow_says_what_a_failure_means(database: Database) -> None:
     rows = Rows(database)
-    flow = rows.job()  # any id will do
-    workflow = {"id": flow, "name": "nightly", "status": "running", "created_at": START, "failure_policy": policy}
-    workflow |= {"total_jobs": 2, "completed_jobs": 0, "failed_jobs": 0, "metadata": "{}"}
-    if policy == "ignore_failures":
-        workflow |= {"failure_policy": "manual", "metadata": '{"_failure_policy": "ignore_failures"}'}
-    rows.insert("hammerwork_workflows", workflow)
     dead, done, running = rows.job(status="TimedOut"), rows.job(), rows.job(status="Running", started_at=NOW)
-    held = rows.job(dead, done, status="Pending", dependency_status="waiting", workflow_id=flow)
-    going = rows.job(dead, running, status="Pending", dependency_status="waiting", workflow_id=flow)
-    expected = 1 if policy == "ignore_failures" else 2
-    assert counted(doctor(database).examine()) == {kind: expected}
+    held, going = dict[str, str](), dict[str, str]()
+    for policy in AFTER_A_FAILURE:
+        flow = rows.job()  # any id will do
+        workflow = {"id": flow, "name": "nightly", "status": "running", "created_at": START, "failure_policy": policy}
+        workflow |= {"total_jobs": 2, "completed_jobs": 0, "failed_jobs": 0, "metadata": "{}"}
+        if policy == "ignore_failures":
+            workflow |= {"failure_policy": "manual", "metadata": '{"_failure_policy": "ignore_failures"}'}
+        rows.insert("hammerwork_workflows", workflow)
+        waiting = {"status": "Pending", "dependency_status": "waiting", "workflow_id": flow}
+        held[policy], going[policy] = rows.job(dead, done, **waiting), rows.job(dead, running, **waiting)
+    found = doctor(database).examine()
+    assert counted(found) == {"parent_failed": 4, "not_released_after_failure": 1, "parent_failed_manual": 2}
     fix(database)
-    assert (job(database, held)["status"], job(database, held)["dependency_status"]) == after
-    if policy == "ignore_failures":
-        assert job(database, going)["dependency_status"] == "waiting"
+    jobs = {row["id"]: (row["status"], row["dependency_status"]) for row in everything(database)["hammerwork_jobs"]}
+    assert {policy: jobs[id_] for policy, id_ in held.items()} == AFTER_A_FAILURE
+    assert jobs[going["ignore_failures"]] == ("Pending", "waiting")
 
 
 def test_a_parent_that_is_retried_meanwhile_does_not_take_its_children_with_it(database: Database) -> None:

@@ -103,10 +103,10 @@ def test_a_missing_parent_is_named_and_hides_nobody(readable: Database, rows: Ro
     assert tree.missing == {gone, other_gone}
 
 
-@pytest.mark.parametrize("stored", ['"Pending"', "pending", '"pending"', "PENDING"])
-def test_damaged_statuses_read_as_what_they_mean(readable: Database, rows: Rows, stored: str) -> None:
-    job = rows.job(status=stored)
-    assert tree_queries.tree(readable, job).nodes[job].status == "Pending"
+def test_damaged_statuses_read_as_what_they_mean(readable: Database, rows: Rows) -> None:
+    jobs = {stored: rows.job(status=stored) for stored in ('"Pending"', "pending", '"pending"', "PENDING")}
+    read = {stored: tree_queries.tree(readable, job).nodes[job].status for stored, job in jobs.items()}
+    assert read == dict.fromkeys(jobs, "Pending")
 
 
 def test_unknown_statuses_are_kept(readable: Database, rows: Rows) -> None:
@@ -122,41 +122,38 @@ def test_rows_with_nothing_where_nothing_is_allowed_are_read(readable: Database,
     assert tree.nodes[parent].depends_on == ()
 
 
-@pytest.mark.parametrize("payload", [[1, 2], 7, "text", None, True, [{"_spawn_config": {}}]])
-def test_payloads_that_are_not_objects_carry_no_configuration(readable: Database, rows: Rows, payload: object) -> None:
-    job = rows.job(payload=payload)
-    assert not tree_queries.tree(readable, job).nodes[job].has_spawn_config
+def test_payloads_that_are_not_objects_carry_no_configuration(readable: Database, rows: Rows) -> None:
+    payloads: list[object] = [[1, 2], 7, "text", None, True, [{"_spawn_config": {}}]]
+    jobs = [(payload, rows.job(payload=payload)) for payload in payloads]
+    assert [payload for payload, job in jobs if tree_queries.tree(readable, job).nodes[job].has_spawn_config] == []
 
 
-@pytest.mark.parametrize(
-    ("stored", "operation"),
-    [
-        ({"handler": "h", "max_spawn_count": 15, "operation_id": "op", "spawn_delay_ms": 200}, "op"),
-        (
-            {
-                "max_spawn_count": 9,
-                "inherit_priority": True,
-                "inherit_retry_strategy": True,
-                "inherit_timeout": False,
-                "inherit_trace_context": True,
-                "operation_id": None,
-            },
-            None,
-        ),
-        ("not an object", None),
-        ([1, 2], None),
-        (3, None),
-        ({"operation_id": 12, "max_spawn_count": "many", "inherit_priority": "yes"}, None),
-    ],
-)
-def test_every_form_of_configuration_is_seen(
-    readable: Database, rows: Rows, stored: object, operation: str | None
-) -> None:
-    job = rows.job(spawns=stored)
-    node = tree_queries.tree(readable, job).nodes[job]
-    assert node.has_spawn_config
-    assert node.operation_id == operation
-    assert node.spawn_config == (stored if isinstance(stored, dict) else None)
+CONFIGURATIONS: list[tuple[object, str | None]] = [
+    ({"handler": "h", "max_spawn_count": 15, "operation_id": "op", "spawn_delay_ms": 200}, "op"),
+    (
+        {
+            "max_spawn_count": 9,
+            "inherit_priority": True,
+            "inherit_retry_strategy": True,
+            "inherit_timeout": False,
+            "inherit_trace_context": True,
+            "operation_id": None,
+        },
+        None,
+    ),
+    ("not an object", None),
+    ([1, 2], None),
+    (3, None),
+    ({"operation_id": 12, "max_spawn_count": "many", "inherit_priority": "yes"}, None),
+]
+
+
+def test_every_form_of_configuration_is_seen(readable: Database, rows: Rows) -> None:
+    jobs = [(stored, operation, rows.job(spawns=stored)) for stored, operation in CONFIGURATIONS]
+    for stored, operation, job in jobs:
+        node = tree_queries.tree(readable, job).nodes[job]
+        assert (node.has_spawn_config, node.operation_id) == (True, operation), stored
+        assert node.spawn_config == (stored if isinstance(stored, dict) else None)
 
 
 def test_a_configuration_of_null_is_one(readable: Database, rows: Rows) -> None:
@@ -255,7 +252,8 @@ def test_a_parent_of_archived_children_has_spawned(readable: Database, rows: Row
 
 
 def test_a_chain_of_a_thousand_is_read_from_either_end(readable: Database, rows: Rows) -> None:
-    levels = 1000 if readable.dialect == "sqlite" else 100  # a statement a level, the same on every one
+    # A statement a level, the same on every one, which may read the whole table.
+    levels = 1000 if readable.dialect == "sqlite" and readable.is_current else 100
     with rows.at_once():
         chain = [rows.job()]
         for _ in range(levels):
@@ -365,7 +363,7 @@ def test_no_limit_hides_the_job_that_was_asked_for(
         target = rows.job(middle)
         rows.job(target)
     url = database.url.raw
-    for form in ("json", "jsonl", "dot", "mermaid", "text"):
+    for form in ("json", *(("jsonl", "dot", "mermaid", "text") if database.dialect == "sqlite" else ())):
         drawn = run("spawn", "tree", target, "--format", form, *limits, url=url)
         assert drawn.exit_code == 0, drawn.stderr
         assert target[:8] in drawn.stdout
