@@ -109,8 +109,7 @@ def test_all_figures_are_there_on_every_width(snapshot: MonitorSnapshot, width: 
         assert word in drawn, word
 
 
-@pytest.mark.parametrize("colour", [True, False])
-@pytest.mark.parametrize("charset", ["utf8", "ascii"])
+@pytest.mark.parametrize(("charset", "colour"), [("utf8", False), ("ascii", True)])
 def test_whatever_the_size_and_the_data_nothing_is_wider_or_longer(
     snapshot: MonitorSnapshot, charset: str, colour: bool
 ) -> None:

@@ -20,7 +20,7 @@ def uuid(number: int) -> str:
 
 def stored(instant: datetime | None) -> str | None:
     """An instant as PostgreSQL writes it."""
-    return None if instant is None else instant.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    return None if instant is None else instant.isoformat(" ", "microseconds").removesuffix(":00")
 
 
 class Growing:
@@ -34,6 +34,7 @@ class Growing:
         number = len(self.nodes)
         created = START + timedelta(milliseconds=number)
         ended = created + timedelta(milliseconds=known.pop("took", 1400))
+        began = stored(created)
         node = TreeNode(
             id=uuid(number),
             queue=queue,
@@ -41,8 +42,8 @@ class Growing:
             stored_priority=2,
             attempts=0 if status == "Pending" else 1,
             stored_parents=json.dumps(list(parents)) if parents else None,
-            created_at=stored(created),
-            started_at=None if status == "Pending" else stored(created),
+            created_at=began,
+            started_at=None if status == "Pending" else began,
             completed_at=stored(ended) if status == "Completed" else None,
             failed_at=stored(ended) if status in {"Failed", "Dead", "TimedOut"} else None,
             error=None,
@@ -50,7 +51,8 @@ class Growing:
             workflow_id=None,
             workflow_name=None,
             archived_at=None,
-        )._replace(**known)
+        )
+        node = node._replace(**known) if known else node
         self.nodes[node.id] = node
         return node.id
 
@@ -70,17 +72,18 @@ class Growing:
         nodes = self.nodes
         children: dict[str, list[str]] = {}
         missing: set[str] = set()
-        for job, node in nodes.items():
-            for parent in dict.fromkeys(node.depends_on):
+        parents = {job: node.depends_on for job, node in nodes.items()}
+        for job, of_one in parents.items():
+            for parent in dict.fromkeys(of_one):
                 if parent in nodes:
                     children.setdefault(parent, []).append(job)
                 else:
                     missing.add(parent)
-        roots = roots or tuple(job for job, node in nodes.items() if not set(node.depends_on) & nodes.keys())
+        roots = roots or tuple(job for job, of_one in parents.items() if nodes.keys().isdisjoint(of_one))
         depths = dict.fromkeys(roots, 0)
-        for job, node in nodes.items():
+        for job, of_one in parents.items():
             if job not in depths:
-                depths[job] = 1 + max((depths.get(parent, 0) for parent in node.depends_on), default=-1)
+                depths[job] = 1 + max((depths.get(parent, 0) for parent in of_one), default=-1)
         return SpawnTree(
             roots=roots,
             target=target or roots[0],
