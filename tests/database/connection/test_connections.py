@@ -24,6 +24,7 @@ from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.runtime.connections import Connections
 from tests.conftest import unavailable
+from tests.databases import database_of
 from tests.rows import Rows
 from tests.servers import PASSWORD, ServerMissingError
 
@@ -179,9 +180,12 @@ def test_connections_follow_the_server_that_takes_writes(pair: list[CrashingServ
 
 
 @pytest.mark.postgres
-def test_a_write_on_a_standby_says_how_to_name_the_primary(pair: list[CrashingServer]) -> None:
+def test_a_write_on_a_standby_says_how_to_name_the_primary(postgres_url: str) -> None:
+    with contextlib.closing(connect(postgres_url)) as database:
+        name = database_of(postgres_url)
+        database.script(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     with (
-        contextlib.closing(connect(pair[0].url)) as database,
+        contextlib.closing(connect(postgres_url)) as database,
         pytest.raises(UnreachableError, match="does not accept writes") as caught,
     ):
         database.script("CREATE TABLE written (number INTEGER)")

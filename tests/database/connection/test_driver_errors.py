@@ -27,10 +27,9 @@ from hammerwork_cli.errors import (
     RetryableError,
     UnreachableError,
 )
-from tests.conftest import Outcome, unavailable
+from tests.conftest import Outcome
 from tests.database.introspection import is_mysql_proper
 from tests.databases import database_of, with_database
-from tests.servers import ServerMissingError, server_url
 
 Run = Callable[..., Outcome]
 SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
@@ -318,20 +317,16 @@ def test_the_character_nul_in_a_name_is_bad_usage_on_postgresql(run: Run, new_da
 
 
 @pytest.fixture
-def encoded() -> Iterator[Callable[[str], str]]:
+def encoded(postgres_url: str) -> Iterator[Callable[[str], str]]:
     """``encoded(encoding)``: the URL of an empty database with an encoding of PostgreSQL."""
     with contextlib.ExitStack() as closing:
-        try:
-            server = closing.enter_context(server_url("postgres"))
-        except ServerMissingError as error:
-            unavailable(str(error))
-        administrator = closing.enter_context(contextlib.closing(connect(server)))
+        administrator = closing.enter_context(contextlib.closing(connect(postgres_url)))
 
         def make(encoding: str) -> str:
             name = f"hammerwork_test_{uuid4().hex[:12]}"
             administrator.script(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
             closing.callback(administrator.script, f"DROP DATABASE {name} WITH (FORCE)")
-            return with_database(server, name)
+            return with_database(postgres_url, name)
 
         yield make
 
