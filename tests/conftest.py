@@ -8,6 +8,7 @@ A test that takes ``url``, ``empty_database`` or ``database`` runs on SQLite, Po
 import atexit
 import contextlib
 import gc
+import inspect
 import io
 import json
 import os
@@ -16,9 +17,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import wraps
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -53,6 +55,37 @@ on_servers = pytest.mark.parametrize("dialect", EACH_DIALECT[1:])
 """For a test of what a file cannot do, such as going away."""
 one_case_on_servers = pytest.mark.one_case_on_servers
 """For a test whose cases differ in what no database has a part in: SQLite has all of them, each server the first."""
+
+
+def each_row(names: str | Sequence[str], table: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Like ``parametrize``, as one case, which tells every row that fails.
+
+    For tables of values: a case of its own costs more than most rows do. The rows share their fixtures.
+    """
+    wanted = [names] if isinstance(names, str) else [*names]
+    rows = [(row,) if isinstance(names, str) else tuple(row) for row in table]
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        @wraps(test)
+        def all_rows(**fixtures: Any) -> None:
+            failures: list[BaseException] = []
+            for row in rows:
+                try:
+                    test(**fixtures, **dict(zip(wanted, row, strict=True)))
+                except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001
+                    error.add_note(f"Row: {', '.join(map(repr, row))}")
+                    failures.append(error)
+            if failures:
+                raise BaseExceptionGroup(f"{len(failures)} of {len(rows)} rows fail", failures)
+
+        signature = inspect.signature(test)
+        others = [one for name, one in signature.parameters.items() if name not in wanted]
+        all_rows.__signature__ = signature.replace(parameters=others)  # type: ignore[attr-defined]
+        return all_rows
+
+    return decorate
+
+
 _SHARED = pytest.StashKey[dict[str, str]]()
 
 

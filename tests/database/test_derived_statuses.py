@@ -19,6 +19,7 @@ from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.spawn.queries.why import diagnose
 from hammerwork_cli.features.tree.queries import children, tree
 from hammerwork_cli.features.tree.queries.relatives import Relatives
+from tests.conftest import each_row
 from tests.rows import START, Rows
 
 NOW = START + timedelta(hours=1)
@@ -53,15 +54,13 @@ def test_a_pending_job_with_an_error_of_an_earlier_attempt_is_retrying(database:
     assert status_of(database, rows.job(status='"pending"', attempts=2, error_message="x")) == "Pending"
 
 
-@pytest.mark.parametrize("error", [CANCELLED, FOLLOWED, IN_RUST, CANCELLED.replace(": wrong file", "")])
+@each_row("error", [CANCELLED, FOLLOWED, IN_RUST, CANCELLED.replace(": wrong file", "")])
 def test_a_failed_job_that_somebody_cancelled_is_cancelled(database: Database, rows: Rows, error: str) -> None:
     assert status_of(database, cancelled(rows, error=error)) == "Cancelled"
     assert status_of(database, rows.job(status="Dead", error_message=error)) == "Dead"
 
 
-@pytest.mark.parametrize(
-    "error", ["cancelled by the customer", "ValueError: cancelled by ann through hammerwork", None]
-)
+@each_row("error", ["cancelled by the customer", "ValueError: cancelled by ann through hammerwork", None])
 def test_other_errors_are_failures(database: Database, rows: Rows, error: str | None) -> None:
     assert status_of(database, rows.job(status="Failed", error_message=error)) == "Failed"
 

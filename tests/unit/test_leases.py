@@ -2,10 +2,9 @@
 
 import re
 
-import pytest
-
 from hammerwork_cli.database.statements import blocks
 from hammerwork_cli.database.statements.__main__ import subjects
+from tests.conftest import each_row
 
 CHANGES = re.compile(r"^UPDATE\b.*?\bhammerwork_jobs\b.*?\bSET\b(?P<set>.*?)(?:\bWHERE\b|\Z)", re.DOTALL)
 STATUS = re.compile(r"(?<![\w.])status = ('(?P<word>\w+)'|:\w+)")
@@ -34,7 +33,7 @@ def test_the_statements_that_change_a_status_are_found() -> None:
     assert len(names) > 18
 
 
-@pytest.mark.parametrize(("name", "word", "written"), CHANGED, ids=[f"{name}-{word}" for name, word, _ in CHANGED])
+@each_row(("name", "word", "written"), CHANGED)
 def test_a_statement_that_changes_a_status_takes_a_lease_or_ends_it(name: str, word: str, written: str) -> None:
     wanted = "leased" if word == "Running" else "unleased"
     assert (f"{{{wanted}}}" in written) == (name not in STAYS)

@@ -21,12 +21,13 @@ from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.web.endpoints.parameters import EPOCH, SINCE, start_of
+from tests.conftest import each_row
 from tests.jobs import NOW
 
 UUID = "178ebfc3-24d7-4b8f-8f3b-6a2d3a3c1f0e"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "seconds"),
     [("90", 90), ("90s", 90), (" 1.5 H ", 5400), ("500ms", 0.5), ("2MS", 0.002), ("7d", 604800), ("1w", 604800)],
 )
@@ -35,7 +36,7 @@ def test_a_duration_is_a_number_with_or_without_a_unit(text: str, seconds: float
     assert re.fullmatch(DURATION_PATTERN, text.strip())
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-1", "1 year", "٣s", "1.2345", "999999999w", "1e3"])
+@each_row("text", ["", "soon", "-1", "1 year", "٣s", "1.2345", "999999999w", "1e3"])
 def test_other_text_is_not_a_duration(text: str) -> None:
     with pytest.raises(UsageError):
         duration_of(text)

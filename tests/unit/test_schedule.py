@@ -7,6 +7,7 @@ import pytest
 
 from hammerwork_cli.core.cron import next_run, parse
 from hammerwork_cli.errors import UsageError
+from tests.conftest import each_row
 
 TUESDAY = datetime(2026, 11, 24, 14, 18, 25, 393217, tzinfo=UTC)
 
@@ -21,7 +22,7 @@ def runs(schedule: str, after: datetime, count: int, timezone: str | None = None
     return found
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("schedule", "first", "second"),
     [
         ("* * * * * *", "2026-11-24 14:18:26", "2026-11-24 14:18:27"),
@@ -49,7 +50,7 @@ def test_the_next_two_runs(schedule, first, second):
     assert runs(schedule, TUESDAY, 2) == [first, second]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("number", "name", "day"),
     [
         (1, "Sun", 29),
@@ -104,8 +105,8 @@ def test_a_time_that_the_clock_shows_twice_in_autumn_is_due_once():
     ]
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
-@pytest.mark.parametrize("minutes", [10, 30])
+@each_row("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
+@each_row("minutes", [10, 30])
 def test_a_schedule_of_every_few_minutes_goes_on_while_the_clock_changes(zone, minutes):
     for start in (datetime(2026, 10, 3), datetime(2026, 10, 24), datetime(2026, 10, 31), datetime(2027, 4, 3)):
         instant: datetime | None = start.replace(tzinfo=UTC) + timedelta(hours=10)
@@ -129,7 +130,7 @@ def test_every_run_is_later_than_the_one_before_in_every_zone():
             instant = following
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("schedule", "field"),
     [
         ("61 * * * * *", "second"),
@@ -157,7 +158,7 @@ def test_a_wrong_field_is_named(schedule, field):
     assert caught.value.hint
 
 
-@pytest.mark.parametrize(
+@each_row(
     "schedule",
     [
         "0 0 0 * * sun/1",
@@ -198,7 +199,7 @@ def test_schedules_that_hammerwork_rust_cannot_read_are_refused(schedule):
         parse(schedule)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("schedule", "same"),
     [
         ("0 0 0 * * MON-Friday/2", "0 0 0 * * 2,4,6"),
@@ -222,7 +223,7 @@ def test_a_schedule_has_six_fields_or_seven(schedule):
         parse(schedule)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "zone", ["Europe/Atlantis", "../../etc/passwd", "/etc/passwd", "Europe", "a\0b", "+01:00", "posix/UTC", "localtime"]
 )
 def test_a_time_zone_that_is_not_there_is_an_error(zone):

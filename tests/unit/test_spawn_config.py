@@ -9,6 +9,7 @@ from hammerwork_cli import SpawnConfig
 from hammerwork_cli.core.input.spawn_config import STORED_KEYS
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.options import SPAWN_FIELDS
+from tests.conftest import each_row
 
 
 def test_builders_and_keywords_say_the_same():
@@ -55,7 +56,7 @@ def test_a_builder_leaves_the_configuration_it_began_with():
     assert plain.max_spawn_count == 100
 
 
-@pytest.mark.parametrize(
+@each_row(
     "wrong",
     [
         lambda config: config.with_max_spawn_count(-1),

@@ -7,6 +7,7 @@ import pytest
 
 from hammerwork_cli.database import statements
 from hammerwork_cli.database.statements import bind, load
+from tests.conftest import each_row
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_a_condition_inside_a_condition_is_refused(sql):
         load("jobs.x", frozenset())
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "SELECT 1 /* if :a */ WHERE a = :a",

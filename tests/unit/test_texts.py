@@ -1,11 +1,10 @@
 """Messages in character sets that lack some of their characters."""
 
-import pytest
-
 from hammerwork_cli.database.texts import LONGEST, cut, written_out
+from tests.conftest import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("charset", "wanted"),
     [
         ("latin1", r"Zoë €5 \u0416 \U0001f600"),  # MySQL's, which is that of Windows

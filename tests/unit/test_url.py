@@ -9,11 +9,12 @@ import pytest
 from hammerwork_cli.database import DatabaseUrl, Timeouts, connect, redact
 from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SQLITE, error_for
 from hammerwork_cli.errors import ConfigError, HammerworkError
+from tests.conftest import each_row
 
 SECRET = "geheim"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("scheme", "dialect"),
     [
         ("postgres", "postgresql"),
@@ -72,7 +73,7 @@ def test_the_driver_in_a_url_for_sqlalchemy_is_dropped(driver):
     assert DatabaseUrl.parse(f"postgresql+{driver}://U:p@H/D?a=b").raw == "postgresql://U:p@H/D?a=b"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "path"),
     [
         ("sqlite:///jobs.db", Path("jobs.db")),
@@ -96,7 +97,7 @@ def test_an_sqlite_url_without_a_path_is_refused(text):
         DatabaseUrl.parse(text)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "",
@@ -148,7 +149,7 @@ UNENCODED = [
 ]
 
 
-@pytest.mark.parametrize("text", UNENCODED)
+@each_row("text", UNENCODED)
 def test_a_password_that_must_be_encoded_is_refused_and_no_piece_of_it_is_shown(text):
     with pytest.raises(ConfigError) as caught:
         DatabaseUrl.parse(text)
@@ -177,7 +178,7 @@ URLS = [
 ]
 
 
-@pytest.mark.parametrize("text", URLS)
+@each_row("text", URLS)
 def test_a_url_that_is_shown_has_no_password(text):
     url = DatabaseUrl.parse(text)
     for shown in (str(url), repr(url), f"{url}", f"{url!r}", redact(text)):
@@ -185,13 +186,13 @@ def test_a_url_that_is_shown_has_no_password(text):
     assert "***" in str(url)
 
 
-@pytest.mark.parametrize("text", URLS)
+@each_row("text", URLS)
 def test_a_url_that_is_shown_still_says_where_it_leads(text):
     assert "host" in str(DatabaseUrl.parse(text)) or "::1" in str(DatabaseUrl.parse(text)) or "one" in text
     assert str(DatabaseUrl.parse(text)).startswith(text.partition("://")[0].lower() + "://")
 
 
-@pytest.mark.parametrize("text", UNENCODED[:5] + UNENCODED[8:9])
+@each_row("text", UNENCODED[:5] + UNENCODED[8:9])
 def test_a_password_is_cut_out_of_any_text_even_when_it_should_have_been_encoded(text):
     shown = redact(f"cannot connect to {text}, giving up")
     assert "gehe" not in shown
@@ -199,7 +200,7 @@ def test_a_password_is_cut_out_of_any_text_even_when_it_should_have_been_encoded
     assert shown.endswith("@h/d, giving up")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "shown"),
     [
         ("a mysql://u:geheim@h/d b postgresql://v:geheim@i/e", "a mysql://u:***@h/d b postgresql://v:***@i/e"),
@@ -217,7 +218,7 @@ def test_every_password_in_a_text_is_cut_out(text, shown):
     assert redact(shown) == shown
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "nothing to hide",
@@ -240,7 +241,7 @@ def test_parsing_errors_are_errors_of_the_program():
         DatabaseUrl.parse("nonsense")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "message", "hint"),
     [
         ("postgresql://me@nohost.invalid/x", "The host name 'nohost.invalid' cannot be resolved.", "spelling"),
@@ -275,7 +276,7 @@ def test_an_error_of_a_server_advises_what_helps_there() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given", "raw", "options", "ignored"),
     [
         (

@@ -27,7 +27,7 @@ from hammerwork_cli.errors import (
     RetryableError,
     UnreachableError,
 )
-from tests.conftest import Outcome
+from tests.conftest import Outcome, each_row
 from tests.database.introspection import is_mysql_proper
 from tests.databases import database_of, with_database
 
@@ -375,7 +375,7 @@ def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
 # What cannot be provoked here.
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("found", "meaning"),
     [
         (by_prefix(POSTGRES, "53100"), ErrorMeaning.NO_ROOM),

@@ -14,7 +14,7 @@ import pytest
 from chaos.servers import CrashingServer
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import ConfigError, UnreachableError
-from tests.conftest import Outcome
+from tests.conftest import Outcome, each_row
 
 Run = Callable[..., Outcome]
 SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
@@ -114,7 +114,7 @@ def test_of_several_hosts_the_one_that_the_ca_signed_is_used(
     assert heard == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "said"),
     [
         ("mysql://me@127.0.0.1:1/jobs?ssl_ca=/no/such/ca.pem", "'/no/such/ca.pem' cannot be read"),

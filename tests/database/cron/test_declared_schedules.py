@@ -11,6 +11,7 @@ from hammerwork_cli.features.cron.model import DeclarationStep, Declared
 from hammerwork_cli.features.cron.options import read_schedule, read_schedules
 from hammerwork_cli.features.cron.queries import changes, declaring, manual, schedules
 from hammerwork_cli.features.cron.queries.changes import Author
+from tests.conftest import each_row
 from tests.database.cron.test_schedules import HOSTILE, MINUTE
 from tests.rows import START
 
@@ -138,7 +139,7 @@ def test_a_plan_is_carried_out_whole_or_not_at_all(database: Database) -> None:
         apply(database, "file:a", {"q" * 300: {"every": "1m"}})
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tables", "says"),
     [
         ([], "a table"),

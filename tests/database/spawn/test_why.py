@@ -16,6 +16,7 @@ from hammerwork_cli.features.spawn.views.delays import DelayLines, delay_command
 from hammerwork_cli.features.tree.wait import BlockerReason
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.webhook.model import Webhook
+from tests.conftest import each_row
 from tests.rows import START, Rows
 
 LATER = START + timedelta(days=1)
@@ -162,7 +163,7 @@ def test_a_traceback_is_known_by_its_last_line(database: Database) -> None:
     assert errors(diagnose(database, root, limit=5, now=START)) == [("ValueError: chunk 0 is bad", 2)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "same"),
     [
         ("job 0e47c1ea-8108-4d55-bc42-975a687b04c5 is gone", "job * is gone"),

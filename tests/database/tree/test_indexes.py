@@ -11,6 +11,7 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.migration import queries as migrations
+from tests.conftest import each_row
 from tests.database.introspection import expected_schema, read_schema, without_ours
 
 PARENT = "178ebfc3-6b7e-4d38-9d3c-5a1c0b0f6d11"
@@ -100,7 +101,7 @@ def plan_of(database: Database, sql: str) -> str:
     return str(database.query(f"{words} {sql}"))
 
 
-@pytest.mark.parametrize("depends_on", HOSTILE_DEPENDENCIES, ids=lambda value: json.dumps(value)[:20])
+@each_row("depends_on", HOSTILE_DEPENDENCIES)
 @pytest.mark.parametrize(
     "dialect", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "mysql")]
 )

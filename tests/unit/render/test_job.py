@@ -11,6 +11,7 @@ from hammerwork_cli.features.job.models.plan import ChangeOutcome, ChangePlan, J
 from hammerwork_cli.features.job.views import changes, listing
 from hammerwork_cli.features.job.views.details import details_text, parsed
 from hammerwork_cli.features.tree.model import TreeNode
+from tests.conftest import each_row
 from tests.jobs import NOW, identity
 
 
@@ -101,7 +102,7 @@ def test_a_payload_that_cannot_be_read_is_said_to_be_so() -> None:
     assert text(None)[-1] == "  cannot be read"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "expected"),
     [
         ("Running", ("5m 00s", None)),

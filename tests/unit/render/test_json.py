@@ -16,6 +16,7 @@ from hammerwork_cli.features.tree.views import spawns
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
 from hammerwork_cli.view import json as render
 from hammerwork_cli.view.delimited import delimited
+from tests.conftest import each_row
 from tests.unit.render import trees
 from tests.unit.render.trees import START, Growing, stored, uuid
 
@@ -73,7 +74,7 @@ def test_children_are_the_exact_number_even_where_they_were_not_read() -> None:
     assert document["truncated"] is True
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("instant", "said"),
     [
         ("2026-11-24 14:18:25.393217+00", "2026-11-24T14:18:25.393217Z"),
@@ -228,7 +229,7 @@ def test_a_word_that_is_not_of_the_list_is_unknown() -> None:
     ]
 
 
-@pytest.mark.parametrize("form", TreeFormat)
+@each_row("form", TreeFormat)
 @pytest.mark.parametrize("limits", [Limits(children=1), Limits(nodes=4)], ids=["children", "nodes"])
 def test_a_limit_keeps_the_way_to_a_failure_in_every_format(form: TreeFormat, limits: Limits) -> None:
     growing = Growing()

@@ -9,6 +9,7 @@ from hammerwork_cli.features.tree.views.dot import dot
 from hammerwork_cli.features.tree.views.mermaid import MAX_CHARACTERS, MAX_EDGES, mermaid
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
 from hammerwork_cli.view.text import TIMES, visible
+from tests.conftest import each_row
 from tests.mermaid_parser import MermaidParser
 from tests.unit.render import trees
 from tests.unit.render.trees import HOSTILE, Growing
@@ -86,7 +87,7 @@ def test_the_real_parser_reads_every_hostile_label_as_it_is(parse_mermaid: Merma
             assert visible(text) in shown or visible(text).strip() in shown
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@each_row("text", HOSTILE)
 def test_each_hostile_label_stands_alone(parse_mermaid: MermaidParser, text: str) -> None:
     growing = Growing()
     growing.job(text, text)
@@ -137,7 +138,7 @@ def test_spawned_children_and_other_dependencies_look_different(parse_mermaid: M
     ]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@each_row("seed", range(10))
 def test_joins_and_cycles_keep_all_their_edges(parse_mermaid: MermaidParser, seed: int) -> None:
     tree = trees.tangle(seed)
     diagram = parse_mermaid(mermaid(tree)[0])

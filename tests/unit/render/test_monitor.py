@@ -15,6 +15,7 @@ from hammerwork_cli.features.spawn.views.monitor_lines import Changes, plain_lin
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.view.text import painted_cells
+from tests.conftest import each_row
 from tests.rows import START
 
 ERROR = "Processing error: Codec error: moov atom not found in segment, the input may have been cut"
@@ -102,7 +103,7 @@ def test_a_database_where_nothing_happens(snapshot: MonitorSnapshot, expected: C
     expected("monitor_quiet.txt", "\n".join(picture(quiet, frame(80, 24))) + "\n")
 
 
-@pytest.mark.parametrize("width", [30, 59, 60, 74, 75, 80, 140])
+@each_row("width", [30, 59, 60, 74, 75, 80, 140])
 def test_all_figures_are_there_on_every_width(snapshot: MonitorSnapshot, width: int) -> None:
     drawn = "\n".join(picture(snapshot, frame(width, 40)))
     for word in ("enqueued", "started", "completed", "failed", "pending", "retrying", "running"):

@@ -15,6 +15,7 @@ from hammerwork_cli.features.tree.views import lineage as lineage_views
 from hammerwork_cli.view.delimited import delimited
 from hammerwork_cli.view.table import Column, table_text
 from hammerwork_cli.view.text import cells
+from tests.conftest import each_row
 from tests.unit.render import trees
 from tests.unit.render.trees import HOSTILE, START, Growing, stored
 
@@ -143,7 +144,7 @@ def test_csv_and_tsv_come_back_as_they_went(kind: str) -> None:
     assert all(row[4] == "" for row in rows[1:])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "cell"),
     [
         ("=1+1", "'=1+1"),

@@ -2,14 +2,13 @@ import sys
 import unicodedata
 from datetime import timedelta
 
-import pytest
-
 from hammerwork_cli.core.values import Counts
 from hammerwork_cli.view import text
+from tests.conftest import each_row
 from tests.unit.render.trees import HOSTILE
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("raw", "shown"),
     [
         ("plain words, and more: 100%", "plain words, and more: 100%"),
@@ -40,7 +39,7 @@ def test_no_control_format_or_separator_character_of_unicode_gets_through() -> N
     assert through == []
 
 
-@pytest.mark.parametrize("raw", HOSTILE)
+@each_row("raw", HOSTILE)
 def test_visible_text_is_one_line_that_can_be_printed(raw: str) -> None:
     shown = text.visible(raw)
     assert shown.encode("utf-8").decode("utf-8") == shown
@@ -49,7 +48,7 @@ def test_visible_text_is_one_line_that_can_be_printed(raw: str) -> None:
     assert text.ascii_only(shown).isascii()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("raw", "width", "shown"),
     [
         ("short", 5, "short"),
@@ -65,7 +64,7 @@ def test_text_is_cut_by_the_columns_it_takes(raw: str, width: int | None, shown:
     assert width is None or text.cells(shown) <= width
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("length", "shown"),
     [
         (timedelta(0), "0 ms"),
@@ -85,7 +84,7 @@ def test_lengths_of_time_are_short_and_never_rounded_up(length: timedelta | None
     assert text.duration(length) == shown
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("rate", "shown"),
     [
         (None, "-"),

@@ -12,6 +12,7 @@ from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat
 from hammerwork_cli.features.tree.views.screen import Headline, Style, tree_screen
 from hammerwork_cli.features.tree.views.text import tree_text
 from hammerwork_cli.view.text import TIMES, painted_cells
+from tests.conftest import each_row
 from tests.unit.render import trees
 from tests.unit.render.trees import START, Growing, uuid
 
@@ -376,7 +377,7 @@ def test_the_error_of_an_open_job_is_that_of_an_earlier_attempt() -> None:
     assert "Dead after 3 attempts · ValueError: late" in drawn
 
 
-@pytest.mark.parametrize("seed", range(40))
+@each_row("seed", range(40))
 def test_any_tangle_of_jobs_is_drawn_to_its_end(seed: int) -> None:
     tree = trees.tangle(seed)
     whole = draw(tree, **EVERYTHING)
@@ -389,7 +390,7 @@ def test_any_tangle_of_jobs_is_drawn_to_its_end(seed: int) -> None:
         assert tree.target[:8] in draw(tree, **options)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@each_row("seed", range(40))
 def test_descendants_are_counted_exactly_with_joins_and_cycles(seed: int) -> None:
     tree = trees.tangle(seed)
     below = Below(tree)

@@ -10,6 +10,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Queue, Worker, Workflow
 from hammerwork_cli.errors import UsageError
+from tests.conftest import each_row
 
 URL = "sqlite:///not-there.db"
 A_MINUTE = timedelta(minutes=1)
@@ -21,7 +22,7 @@ def worker(**options: Any) -> Worker:
     return Worker(URL, app, **options)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("call", "wanted"),
     [
         (lambda: worker(queues="mail"), "queues must be a list of names such as [\"mail\"], not 'mail'."),

@@ -14,6 +14,7 @@ from hammerwork_cli.features.job.models.new_job import NewJob, new_id
 from hammerwork_cli.runtime.api.spawn import UnwritableError
 from hammerwork_cli.runtime.outcomes import children as module
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
+from tests.conftest import each_row
 
 NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 PARENT = Job("parent", {"size": 3})
@@ -218,7 +219,7 @@ def test_an_error_of_a_handler_is_reported_and_kept_as_the_cause():
     assert isinstance(caught.value.__cause__, KeyError)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("produced", "message"),
     [
         ([{"queue": "child"}], "a value of type dict as child 1, not a Job"),

@@ -14,6 +14,7 @@ import pytest
 
 from hammerwork_cli import UsageError, convert
 from hammerwork_cli.runtime.api.encoding import json_text
+from tests.conftest import each_row
 
 Item = TypeVar("Item")
 Sku = NewType("Sku", str)
@@ -156,7 +157,7 @@ class Order:
     at: datetime = datetime.min
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "kind", "said"),
     [
         ("text", Order, "The value is no Order: it must be an object, not text."),

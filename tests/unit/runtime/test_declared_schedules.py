@@ -11,6 +11,7 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.model import CatchUp, Overlap
 from hammerwork_cli.features.cron.options import OWN_OPTIONS
 from hammerwork_cli.runtime.api.schedules import ScheduleOptions
+from tests.conftest import each_row
 
 
 def nothing(job: Job) -> None:
@@ -47,7 +48,7 @@ def test_an_application_says_what_the_command_line_says() -> None:
     assert second.starts_at == datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("declare", "says"),
     [
         (lambda app: app.cron(nothing), "A schedule is missing"),

@@ -15,6 +15,7 @@ import pytest
 from hammerwork_cli import Job, JobPriority, JobStatus, RetryStrategy, SpawnConfig
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import new_id
+from tests.conftest import each_row
 
 NOW = datetime(2026, 11, 24, 14, 18, 25, 393217, tzinfo=UTC)
 PARENT = "0a8f5a9e-3c1c-4a3a-9a77-6f9d5a0f3a11"
@@ -115,7 +116,7 @@ def test_priorities_have_short_names():
     assert job.as_critical().with_priority(None).priority is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     "wrong",
     [
         lambda job: job.with_priority(9),
@@ -248,13 +249,13 @@ def test_values_that_json_does_not_know_become_json_in_the_usual_way():
     }
 
 
-@pytest.mark.parametrize("value", [{1, 2}, b"bytes", object(), 1 + 2j, Order, {UUID(PARENT): 1}])
+@each_row("value", [{1, 2}, b"bytes", object(), 1 + 2j, Order, {UUID(PARENT): 1}])
 def test_the_rest_is_refused_with_its_type(value):
     with pytest.raises(UsageError, match=r"JSON cannot hold this value: .+\."):
         Job("q", [value])._new_job(NOW)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "said"),
     [
         ({"a": [{"b": {"c": {1}}}]}, "a value of type set has no place in it (in $.a[0].b.c). Give sorted(...)."),

@@ -6,6 +6,7 @@ import pytest
 
 from hammerwork_cli import Jitter, RetryStrategy
 from hammerwork_cli.errors import UsageError
+from tests.conftest import each_row
 
 SECOND = timedelta(seconds=1)
 
@@ -95,7 +96,7 @@ def test_jitter_is_read_back():
         assert RetryStrategy._parse(strategy._stored()) == strategy
 
 
-@pytest.mark.parametrize(
+@each_row(
     "stored",
     [
         None,
@@ -121,7 +122,7 @@ def test_text_that_is_not_a_strategy_reads_as_none(stored):
     assert RetryStrategy._parse(stored) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     "wrong",
     [
         lambda: RetryStrategy.fixed(5),  # type: ignore[arg-type]

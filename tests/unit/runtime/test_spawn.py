@@ -22,6 +22,7 @@ from hammerwork_cli import (
 )
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.runtime.api.spawn import config_of
+from tests.conftest import each_row
 
 
 class Pages(SpawnHandler):
@@ -83,7 +84,7 @@ def test_the_hooks_of_an_object_that_only_looks_like_a_handler_are_called():
     assert given.told == ["told"]
 
 
-@pytest.mark.parametrize("given", [None, 17, "pages", int, object(), Job("q")])
+@each_row("given", [None, 17, "pages", int, object(), Job("q")])
 def test_a_value_that_is_not_a_handler_is_refused(given):
     with pytest.raises(UsageError, match="is not a spawn handler"):
         SpawnManager().register_handler("pages", given)
@@ -179,7 +180,7 @@ def test_the_short_form_of_the_specification_is_read():
     )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("stored", "named"),
     [
         ([], "not a JSON object"),
@@ -375,7 +376,7 @@ def test_a_function_that_takes_no_context_is_not_a_spawn_handler():
     assert manager.handler_names == ()
 
 
-@pytest.mark.parametrize(
+@each_row(
     "function",
     [
         print,

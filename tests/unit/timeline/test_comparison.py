@@ -12,6 +12,7 @@ from hammerwork_cli.features.spawn.models.timeline import Timeline
 from hammerwork_cli.features.spawn.views.comparison import COMPARISON, JudgedComparison, comparison_text
 from hammerwork_cli.view.json import document
 from hammerwork_cli.view.text import PAINT, cells, visible
+from tests.conftest import each_row
 from tests.unit.render.trees import HOSTILE, Growing
 from tests.unit.timeline.test_times import add, read
 
@@ -81,8 +82,8 @@ def test_the_text_shows_both_sides_in_80_columns() -> None:
     assert max(map(cells, lines)) <= 80
 
 
-@pytest.mark.parametrize("charset", ["utf8", "ascii"])
-@pytest.mark.parametrize("width", [40, 80, None])
+@each_row("charset", ["utf8", "ascii"])
+@each_row("width", [40, 80, None])
 def test_hostile_names_stay_text(charset: str, width: int | None) -> None:
     growing = Growing()
     parent = add(growing, 0, 0, 1, queue=HOSTILE[0])

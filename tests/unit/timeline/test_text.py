@@ -15,6 +15,7 @@ from hammerwork_cli.features.spawn.views.timeline_records import TIMELINE
 from hammerwork_cli.features.tree.views.mermaid import MAX_CHARACTERS
 from hammerwork_cli.view.json import document
 from hammerwork_cli.view.text import PAINT, cells, shorten, visible
+from tests.conftest import each_row
 from tests.mermaid_parser import MermaidParser
 from tests.unit.render.trees import HOSTILE, Growing
 from tests.unit.timeline.test_times import add, read
@@ -84,9 +85,9 @@ def test_a_pipe_gets_80_columns_and_ascii_only_if_wanted(expected: Expected) -> 
     expected("timeline_ascii.txt", shown)
 
 
-@pytest.mark.parametrize("charset", ["utf8", "ascii"])
-@pytest.mark.parametrize("width", [40, 80, None])
-@pytest.mark.parametrize("colour", [False, True])
+@each_row("charset", ["utf8", "ascii"])
+@each_row("width", [40, 80, None])
+@each_row("colour", [False, True])
 def test_hostile_names_stay_text_and_keep_the_columns(charset: str, width: int | None, colour: bool) -> None:
     shown = PAINT.sub("", text(hostile(), charset=charset, width=width, colour=colour))
     lines = shown.splitlines()

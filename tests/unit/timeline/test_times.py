@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hammerwork_cli.features.spawn.models.timeline import Timeline
 from hammerwork_cli.features.spawn.queries.timeline import timeline_of
 from hammerwork_cli.features.tree.model import JobDate, SpawnTree
+from tests.conftest import each_row
 from tests.unit.render.trees import START, Growing, stored
 
 NOW = 100
@@ -162,7 +162,7 @@ def test_a_job_that_failed_while_it_waited_for_another_was_blocked() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each_row(
     "changed",
     [
         {"started_at": at(0.5)},  # before its creation
