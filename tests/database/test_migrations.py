@@ -479,14 +479,15 @@ def crash_after(database: Database, wanted: str) -> None:
 def deaths(database: Database) -> Iterator[tuple[str, int]]:
     """Statements of a first run after which it dies, each with how many of the plan stay done.
 
-    Where a migration is one transaction, its last statement leaves most to undo, and stands for the others.
+    Where a migration is one transaction, its last statement leaves most to undo, and stands for the others; on a server
+    only if there are several.
     """
-    done = 0
+    done, least = 0, 1 if database.dialect == "sqlite" else 3
     for row in migrations.plan(database):
         statements = [sql for sql in row.statements if f"TABLE IF NOT EXISTS {TRACKING} (" not in sql]
         piecemeal = database.dialect == "mysql" or any("CONCURRENTLY" in sql for sql in statements)
         for number, sql in enumerate(statements, 1):
-            if piecemeal or number == len(statements):
+            if piecemeal or least <= number == len(statements):
                 yield sql, done + (number if piecemeal else 0)
         done += len(statements)
 
