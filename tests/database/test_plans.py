@@ -249,15 +249,12 @@ def test_a_level_of_many_parents_is_read_as_one_of_few(
 
 
 def test_a_tree_costs_statements_by_its_levels_and_not_by_its_jobs(readable: Database, rows: Rows) -> None:
-    def grow() -> str:
+    with rows.at_once():
         root = rows.job(spawns=True)
         for _ in range(30):
             child = rows.job(root, spawns=True)
             for _ in range(10):
                 rows.job(child)
-        return root
-
-    root = readable.transaction(grow)
     tree_queries.tree(readable, root)
     before = readable.executed
     tree = tree_queries.tree(readable, root)

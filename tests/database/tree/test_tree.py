@@ -336,7 +336,8 @@ def test_parents_in_capitals_are_the_same_jobs(readable: Database, rows: Rows, r
             {other} if job == join else set()
         )
         assert [edge["from"] for edge in drawn["edges"] if edge["to"] == child] == [root]
-        assert f"{job[:8]} ◀ this job" in run("spawn", "tree", job, "--full", url=url).stdout
+        if readable.dialect == "sqlite":  # the same tree as text
+            assert f"{job[:8]} ◀ this job" in run("spawn", "tree", job, "--full", url=url).stdout
     above = run("spawn", "lineage", leaf, "--ancestors", "--format", "json", url=url).json["ancestors"]
     assert [ancestor["id"] for ancestor in above] == [root, child]
     assert run("spawn", "list", "--format", "json", url=url).json[0]["children"]["total"] == 2
