@@ -1,6 +1,5 @@
 """``import hammerwork_cli``: what it offers, and that it costs nothing until it is used."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -49,11 +48,14 @@ def test_type_checkers_see_that_the_package_is_typed():
     assert (ROOT / "hammerwork_cli" / "py.typed").exists()
 
 
+BLOCK = r"if .*:(?:\n(?: {4}.*)?)*?"
+"""Of a module, such as that of ``TYPE_CHECKING``, up to a class in it."""
+
+
 def test_no_two_classes_share_a_name():
     places = defaultdict(list)
     for path in (ROOT / "hammerwork_cli").rglob("*.py"):
-        for node in ast.parse(path.read_text("utf-8")).body:
-            for statement in node.body if isinstance(node, ast.If) else [node]:
-                if isinstance(statement, ast.ClassDef):
-                    places[statement.name].append(str(path.relative_to(ROOT)))
+        for name in re.findall(rf"^(?:{BLOCK}\n {{4}})?class (\w+)", path.read_text("utf-8"), re.MULTILINE):
+            places[name].append(str(path.relative_to(ROOT)))
+    assert len(places) > 100
     assert {name: paths for name, paths in places.items() if paths[1:]} == {}
