@@ -58,7 +58,7 @@ def test_cancel_and_retry_take_what_waits_along_and_back(readable: Database) -> 
 
 
 @current_only
-def test_what_failed_with_an_occurrence_stays_failed_when_the_recurring_job_is_retried(readable: Database) -> None:
+def test_a_retried_recurring_job_leaves_failed_what_failed_with_its_occurrence(readable: Database) -> None:
     daily = job(1, JobStatus.FAILED, recurring=True, cron_schedule="0 0 3 * * *")
     enqueue.insert(readable, [daily, below(2, 1, status=JobStatus.FAILED, state="failed")])
     outcome = changes.run(readable, ByIds([identity(1)]), RetryJobs(NOW, cancelled=True))
