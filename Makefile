@@ -86,8 +86,8 @@ wheel: $(VENV)/installed
 # Starts what CI does not run whole, each in its shortest form, so that a broken target is seen. Beside chaos, which watches
 # how late a heartbeat is, one of the others runs at a time.
 FAULTS := $(foreach fault,freezes restarts outages forgets swallows frozen-backends clock-steps wrong-clocks full-notify,--$(fault) 1)
-SMOKES := $(addprefix smoke-,demo format hooks mysql wheel chaos image lowest bench-lists bench-trees siege pictures coverage lock \
-	liveness mutants)
+SMOKES := $(addprefix smoke-,demo format hooks mysql wheel chaos image lowest bench-starts bench-lists bench-trees siege pictures \
+	coverage lock liveness mutants)
 .PHONY: $(SMOKES)
 smoke: $(VENV)/installed $(VENV)/test-tools
 	$(MAKE) --jobs 2 --output-sync=target $(SMOKES)
@@ -118,6 +118,9 @@ smoke-image:
 	$(MAKE) image ARGS=--if-possible
 smoke-lowest: build/lowest/installed
 	$(MAKE) test-lowest ARGS="tests/unit/timeline"
+smoke-bench-starts:
+	mkdir -p build
+	$(MAKE) bench ARGS="--jobs 300 --databases sqlite --parts startup live bulk events streams --runs 1 --output build/bench.json"
 smoke-bench-lists:
 	$(MAKE) bench ARGS="--jobs 300 --databases mysql --parts lists duties --runs 1"
 smoke-bench-trees:

@@ -1,6 +1,7 @@
 """``python -m benchmarks``: see README.md beside it."""
 
 import argparse
+import fnmatch
 import json
 import os
 import platform
@@ -16,11 +17,23 @@ from benchmarks.measuring import FULL_SIZE, Result, table
 from benchmarks.workload import Workload
 from tests.databases import Databases
 
-PARTS = ("startup", "trees", "lists", "live", "bulk", "workers", "beside", "duties", "events", "streams")
+PARTS: dict[str, tuple[str, ...]] = {
+    "startup": ("--version", *(f"start: {shown}" for shown in startup.FORMS.values())),
+    "trees": ("read the tree", "memory for each job of the tree", "spawn timeline, whole command"),
+    "lists": ("queue stats", "spawn why of all failures"),
+    "live": ("monitor health",),
+    "bulk": ("job export: memory",),
+    "workers": ("no-op coroutines, one worker process", "spawn * children atomically"),
+    "beside": (),
+    "duties": ("count the jobs of a batch",),
+    "events": ("no-op jobs: nobody wants events",),
+    "streams": ("send * events into Kafka",),
+}
+"""Each part with some of its measures, without which something is wrong with it; ``beside`` is for PostgreSQL alone."""
 
 
 def main() -> int:
-    """Measures, prints a table, and writes the results."""
+    """Measures, prints a table, and writes the results; with 1 it says that a part did not measure what it should."""
     wanted = _arguments()
     results: list[Result] = []
     with ExitStack() as closing:
@@ -34,14 +47,30 @@ def main() -> int:
     if wanted.output:
         document = {"machine": _machine(), "results": [result.record for result in results]}
         wanted.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    return 0
+    found = problems(results, wanted.parts, max(wanted.jobs))
+    for problem in found:
+        print(problem, file=sys.stderr)
+    return int(bool(found))
+
+
+def problems(results: Sequence[Result], parts: Sequence[str], jobs: int) -> list[str]:
+    """What is wrong with the measuring itself, on tables of up to so many jobs."""
+    measures = {result.measure.removesuffix(", without 015") for result in results}
+    wanted = [measure for part in parts for measure in PARTS[part]]
+    nothing = [f"nothing was measured: {measure}" for measure in wanted if not fnmatch.filter(measures, measure)]
+    # A difference between two runs may be anything.
+    below = [f"below zero: {one.measure}" for one in results if one.value < 0 and "more than" not in one.unit]
+    # How long a program takes to start does not depend on the table.
+    judged = [one.measure for one in results if one.met is not None and one.measure not in PARTS["startup"]]
+    small = [f"judged on too small a table: {measure}" for measure in judged if jobs < FULL_SIZE]
+    return nothing + below + small
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--jobs", type=int, nargs="+", default=[100_000, 1_000_000], help="sizes of the table")
     parser.add_argument("--databases", nargs="+", choices=DIALECTS, default=DIALECTS)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=tuple(PARTS))
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each contender")
     parser.add_argument("--output", type=Path, help="write the results here too, as JSON")
     return parser.parse_args()
