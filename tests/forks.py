@@ -6,6 +6,7 @@ processes that start as a user's do.
 
 import contextlib
 import gc
+import io
 import marshal
 import os
 import select
@@ -273,8 +274,21 @@ def _become(streams: Sequence[int], words: list[str], env: dict[str, str], cwd: 
     os._exit(70)
 
 
+def _warm_up() -> None:
+    """Calls commands that are refused before they open anything: what they find out the first time need no fork do."""
+    from hammerwork_cli.app import main
+    from hammerwork_cli.cli.context import Context
+
+    environment = {"HAMMERWORK_DATABASE_URL": "sqlite:///:memory:"}
+    for words in (("job", "list"), ("spawn", "list", "--format", "json")) * 2:
+        output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+        if not main(words, Context(environment, output, output)) or threading.active_count() > 1:
+            raise AssertionError(f"{words} did more than what every fork may share")
+
+
 if __name__ == "__main__":
     for module in IMPORTED:
         import_module(module)
+    _warm_up()
     gc.freeze()
     _Origin(*(socket.socket(fileno=int(descriptor)) for descriptor in sys.argv[1:])).serve()

@@ -120,9 +120,14 @@ class Events:
         return found
 
 
-def _started(
-    words: Sequence[str], environment: dict[str, str], home: Path, files: int | None, patience: float | None
+def started(
+    words: Sequence[str],
+    environment: dict[str, str],
+    home: Path,
+    files: int | None = None,
+    patience: float | None = None,
 ) -> "Fork | subprocess.Popen[str]":
+    """The program with these words, in a folder; a fork unless its start is part of the matter."""
     if files is None and patience is None and not any(name.startswith("COVERAGE_") for name in environment):
         return Fork(words, environment, home)
     program = ["-P", "-m", "hammerwork_cli"] if patience is None else ["-P", "-c", PATIENT.format(patience)]
@@ -150,7 +155,7 @@ def serving(
     environment = {**surroundings.passed_on(), "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
     secret = {"HAMMERWORK_WEB_TOKEN": token} if token else {}
     environment |= {"HAMMERWORK_DATABASE_URL": url, **secret, **(env or {})}
-    process = _started(("web", "serve", "--port", "0", *options), environment, home, files, patience)
+    process = started(("web", "serve", "--port", "0", *options), environment, home, files, patience)
     assert process.stdout is not None
     assert process.stderr is not None
     address = process.stdout.readline().strip()

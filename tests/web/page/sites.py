@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from hammerwork_cli.features.migration import queries as migrations
 from tests import night as nights
 from tests import surroundings
 from tests.conftest import ROOT
+from tests.forks import Fork
+from tests.web.api.servers import started
 
 MANY = 20_000
 
@@ -30,7 +33,7 @@ class Site:
 
     url: str
     database: Path
-    process: "subprocess.Popen[str]"
+    process: "Fork | subprocess.Popen[str]"
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Reads or changes the database directly, as a worker does."""
@@ -63,21 +66,18 @@ def working(site: Site, folder: Path, *options: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _running(database: Path, folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def _running(database: Path, folder: Path, *arguments: str) -> Iterator["Fork | subprocess.Popen[str]"]:
     environment = {**surroundings.passed_on(), "HOME": str(folder), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "hammerwork_cli", *arguments],
-        env=environment | {"HAMMERWORK_DATABASE_URL": f"sqlite:///{database}"},
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    with process:
+    process = started(arguments, environment | {"HAMMERWORK_DATABASE_URL": f"sqlite:///{database}"}, folder)
+    assert process.stderr is not None
+    with process, ThreadPoolExecutor(1) as reading:
+        complaints = reading.submit(process.stderr.read)
         try:
             yield process
         finally:
             process.terminate()
             process.wait(timeout=20)
+            sys.stderr.write(complaints.result())
 
 
 def fill(path: Path, jobs: list[NewJob]) -> Path:

@@ -23,6 +23,7 @@ def test_the_javascript_passes() -> None:
         unavailable("npm is missing: install nodejs and npm")
     done = subprocess.run([npm, "run", "--silent", "test"], cwd=TOOLS, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^\S pass [1-9]", done.stdout, re.MULTILINE), done.stdout
 
 
 def imports() -> dict[Path, set[Path]]:
