@@ -79,6 +79,7 @@ class PageRunner:
         self._page, self._folder, self._new_database, self._rewrite = page, folder, new_database, rewrite
         self._names: dict[str, Any] = {"__name__": "page"}
         self._port = free_port()
+        self._tests: list[Block] = []
         self._closing = contextlib.ExitStack()
         self._state = folder / ".state"
         programs = installed(folder)
@@ -95,22 +96,26 @@ class PageRunner:
     def __enter__(self) -> "PageRunner":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._closing.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._closing:
+            if kind is None:
+                self._run_tests()
 
     def use(self, kind: str) -> None:
         """Makes a database, which the commands that follow have for theirs."""
+        self._run_tests()
         url = self._new_database(kind)
         with self._state.open("a", encoding="utf-8") as state:
             state.write(f"export HAMMERWORK_DATABASE_URL={shlex.quote(url)}\n")
 
     def run(self, block: Block) -> None:
-        """Runs a block, and compares what it prints with what the page shows."""
+        """Runs a block, and compares what it prints with what the page shows; one run of pytest has tests in a row."""
+        if not block.file.startswith("test_"):
+            self._run_tests()
         if block.file:
             (self._folder / block.file).write_text(self._here(block.text), encoding="utf-8")
         if block.file.startswith("test_"):
-            options = "-q -p no:cacheprovider -p hammerwork_cli.pytest_plugin"
-            self._shell(block, f"{shlex.quote(sys.executable)} -m pytest {options} {block.file}", 0)
+            self._tests.append(block)
         elif block.language == "python":
             self._compare(block, self._python(block), block.shown, "```text\n")
         elif block.language == "console":
@@ -123,6 +128,13 @@ class PageRunner:
             self._start(block)
         elif block.language == "sh":
             self._compare(block, self._shell(block, block.text, block.exit_code), block.shown, "```text\n")
+
+    def _run_tests(self) -> None:
+        tests, self._tests = self._tests, []
+        if tests:
+            options = "-q -p no:cacheprovider -p hammerwork_cli.pytest_plugin"
+            files = " ".join(block.file for block in tests)
+            self._shell(tests[0], f"{shlex.quote(sys.executable)} -m pytest {options} {files}", 0)
 
     def _compare(self, block: Block, output: str, shown: str | None, before: str) -> None:
         if shown is None or is_like(output, shown):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -31,10 +31,15 @@ def chromium() -> Iterator[Any]:
 
 @dataclass
 class Visit:
-    """A page of the browser at a site, with its requests and errors."""
+    """A page of the browser at a site, with its requests and errors.
+
+    Attributes:
+        is_plain: another test may visit the site with the same page.
+    """
 
     page: Any
     site: Site
+    is_plain: bool = False
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
@@ -42,25 +47,61 @@ class Visit:
         """The requested addresses that contain a part."""
         return [url for url in self.requests if part in url]
 
+    def note_request(self, request: Any) -> None:
+        self.requests.append(request.url)
+
+    def note_message(self, message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+    def note_error(self, error: Any) -> None:
+        self.complaints.append(str(error))
+
+    def leave(self) -> Any:
+        """Empties the page and what it has stored, and returns it."""
+        for event, note in (
+            ("request", self.note_request),
+            ("console", self.note_message),
+            ("pageerror", self.note_error),
+        ):
+            self.page.remove_listener(event, note)
+        self.page.unroute_all()
+        self.page.mouse.move(0, 0)
+        self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+        self.page.goto("/health")  # the same process draws it, and another one would draw what is of no site
+        return self.page
+
+
+@pytest.fixture(scope="session")
+def kept() -> dict[str, Any]:
+    """URL of a site that lasts -> the page that tests visit it with, one after the other."""
+    return {}
+
 
 @pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[..., Visit]]:
+def visit(chromium: Any, kept: dict[str, Any], request: pytest.FixtureRequest) -> Iterator[Callable[..., Visit]]:
     """``visit(site, path="/", **context)``: a page in a fresh profile.
 
     After the test, no page may have sent a request to another server or logged an error; ``tolerated`` lists parts of
     errors that the test provokes. Without a path, the page stays empty.
+
+    Most of what a page costs is the process that draws it. So a page without wishes, of a site that lasts, is one that
+    a test before has left as if it were new.
     """
     visits: list[tuple[Visit, tuple[str, ...]]] = []
+    failed = request.session.testsfailed
 
     def open_page(site: Site, path: str | None = "/", *, tolerated: tuple[str, ...] = (), **context: Any) -> Visit:
-        options = {"viewport": {"width": 1280, "height": 800}, "base_url": site.url} | context
-        made = chromium.new_context(**options)
-        made.set_default_timeout(PATIENCE_MS)
-        page = made.new_page()
-        visited = Visit(page, site)
-        page.on("request", lambda request: visited.requests.append(request.url))
-        page.on("console", lambda message: _note(visited, message.type, message.text))
-        page.on("pageerror", lambda error: visited.complaints.append(str(error)))
+        page = None if path is None or context else kept.pop(site.url, None)
+        if page is None:
+            options = {"viewport": {"width": 1280, "height": 800}, "base_url": site.url} | context
+            made = chromium.new_context(**options)
+            made.set_default_timeout(PATIENCE_MS)
+            page = made.new_page()
+        visited = Visit(page, site, is_plain=site.lasts and path is not None and not context)
+        page.on("request", visited.note_request)
+        page.on("console", visited.note_message)
+        page.on("pageerror", visited.note_error)
         visits.append((visited, tolerated))
         if path is not None:
             page.goto(path)
@@ -68,16 +109,14 @@ def visit(chromium: Any) -> Iterator[Callable[..., Visit]]:
 
     yield open_page
     for visited, tolerated in visits:
-        visited.page.context.close()
+        if visited.is_plain and visited.site.url not in kept and request.session.testsfailed == failed:
+            kept[visited.site.url] = visited.leave()
+        else:
+            visited.page.context.close()
         foreign = [url for url in visited.requests if not url.startswith((visited.site.url, "data:"))]
         assert foreign == []
         expected = (*tolerated, "ERR_CONNECTION_REFUSED")  # the server ends before the page
         assert [text for text in visited.complaints if not any(part in text for part in expected)] == []
-
-
-def _note(visited: Visit, kind: str, text: str) -> None:
-    if kind in {"error", "warning"}:
-        visited.complaints.append(text)
 
 
 @pytest.fixture(scope="session")
@@ -90,14 +129,14 @@ def night() -> Night:
 def demo(night: Night, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The demonstration, for tests that only read."""
     with serving(fill(tmp_path_factory.mktemp("demo") / "demo.db", night.jobs)) as site:
-        yield site
+        yield replace(site, lasts=True)
 
 
 @pytest.fixture(scope="session")
 def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The server of ``own_demo``."""
     with serving(fill(tmp_path_factory.mktemp("own") / "own.db", [])) as site:
-        yield site
+        yield replace(site, lasts=True)
 
 
 @pytest.fixture

@@ -29,11 +29,16 @@ MANY = 20_000
 
 @dataclass(frozen=True)
 class Site:
-    """A running server and its database, an SQLite file."""
+    """A running server and its database, an SQLite file.
+
+    Attributes:
+        lasts: it runs for more than a test.
+    """
 
     url: str
     database: Path
     process: "Fork | subprocess.Popen[str]"
+    lasts: bool = False
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Reads or changes the database directly, as a worker does."""
