@@ -37,6 +37,7 @@ IMPORTED = (
     *("hammerwork_cli.cli.printed_commands", "hammerwork_cli.view.table", "tabulate"),
     "hammerwork_cli.web.serving",
     "hammerwork_cli.runtime.worker.worker",
+    *(f"hammerwork_cli.runtime.isolation.{name}" for name in ("guard", "child")),
     *(f"hammerwork_cli.database.drivers.{name}" for name in ("sqlite", "postgres", "mysql")),
 )
 LONGEST_ORDER = 1 << 17
@@ -63,16 +64,22 @@ class Fork:
         input: str | IO[bytes] = "",
         before: str = "",
     ) -> None:
-        output, errors, status = os.pipe(), os.pipe(), os.pipe()
-        given = [_readable(input), *(pipe[1] for pipe in (output, errors, status))]
+        output, errors = os.pipe(), os.pipe()
+        self._begin((words, env, cwd, before), [_readable(input), output[1], errors[1]])
+        self.stdout: IO[str] = open(output[0], encoding="utf-8")  # noqa: SIM115, PTH123
+        self.stderr: IO[str] = open(errors[0], encoding="utf-8")  # noqa: SIM115, PTH123
+
+    def _begin(self, order: tuple[Sequence[str], Mapping[str, str], Path | str, str], streams: list[int]) -> None:
+        """Orders it. The streams are for it alone: they are closed here."""
+        words, env, cwd, before = order
+        status = os.pipe()
+        given = [*streams, status[1]]
         with _ordering:
             orders, _, _ = _origin()
             socket.send_fds(orders, [marshal.dumps((list(words), dict(env), str(cwd), before))], given)
             self.pid = int(orders.recv(32))
         for descriptor in given:
             os.close(descriptor)
-        self.stdout: IO[str] = open(output[0], encoding="utf-8")  # noqa: SIM115, PTH123
-        self.stderr: IO[str] = open(errors[0], encoding="utf-8")  # noqa: SIM115, PTH123
         self._status = status[0]
         self.returncode: int | None = None
 
@@ -120,6 +127,40 @@ class Fork:
         self.stdout.close()
         self.stderr.close()
         self.wait()
+
+
+IN_ITS_PLACE = """
+import atexit, os, sys, threading, traceback
+os.setpgid(0, 0)
+os.dup2(0, 3)
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+program, sys.argv[:], code = sys.argv[1], ["-c", "3", *sys.argv[2:]], 0
+try:
+    exec(program, {"__name__": "__main__"})
+except SystemExit as error:
+    code = error.code or 0
+except BaseException:
+    traceback.print_exc()
+    code = 1
+threading._shutdown()
+atexit._run_exitfuncs()
+sys.stdout.flush()
+os._exit(code)
+"""
+
+
+class ForkForHandlers(Fork):
+    """In the place of ``subprocess.Popen`` where a worker starts a process for handlers.
+
+    It ends when its pipe does, but does not notice that the thread that uses it has ended, because that is not its
+    parent: tests of that start processes as a worker does.
+    """
+
+    def __init__(self, command: list[str], *, pass_fds: tuple[int], env: Mapping[str, str], **_: object) -> None:
+        place = command.index("-c")
+        words = [command[place + 1], *command[place + 3 :]]
+        streams = [os.dup(number) for number in (pass_fds[0], 1, 2)]
+        self._begin((words, env, Path.cwd(), IN_ITS_PLACE), streams)
 
 
 def _readable(text: str | IO[bytes]) -> int:

@@ -1,5 +1,6 @@
 """Workers run on SQLite, unless a test says that the database matters, with ``@all_databases``."""
 
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -13,20 +14,24 @@ from hammerwork_cli.core.values import id_list, timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.isolation import process
 from hammerwork_cli.runtime.worker import listener
+from tests.forks import ForkForHandlers
 from tests.rust3 import outcomes
 
 PATIENCE = 30.0
 # On PostgreSQL, each worker of a test would take as long to end as it listens between two looks at whether to stop.
-listener.LISTEN_SECONDS = 0.05
+listener.LISTEN_SECONDS = 0.1
 
 
-def until(is_so: Callable[[], Any]) -> None:
+def until(is_so: Callable[[], Any], longest_pause: float = 0.1) -> None:
     """Waits for what must come, on a machine that may be slow."""
-    end = time.monotonic() + PATIENCE
+    end, pause = time.monotonic() + PATIENCE, 0.01
     while not is_so():
         assert time.monotonic() < end
-        time.sleep(0.02)
+        time.sleep(pause)
+        # Most looks are statements: one that waits for seconds takes fewer of them.
+        pause = min(1.2 * pause, longest_pause)
 
 
 @pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.sqlite)])
@@ -67,7 +72,9 @@ class Stage:
         return found[0] if "," in columns else found[0][0]
 
     def status(self, *jobs: Job) -> list[str]:
-        return [self.one(job) for job in jobs]
+        """That of each job, by one statement: many tests ask again and again."""
+        found = dict(self.rows("id, status", f"id IN ({', '.join(repr(job.id) for job in jobs)})"))
+        return [found[job.id] for job in jobs]
 
     def children(self, parent: Job | str, columns: str = "id") -> list[tuple[Any, ...]]:
         wanted = parent if isinstance(parent, str) else parent.id
@@ -149,7 +156,8 @@ class Crew:
         """Starts workers; the last of them."""
         for _ in range(number):
             name = f"worker {len(self.workers)}"
-            settings = {"handlers": self.handlers, "lease": 2.0, "poll_interval": 0.05, "name": name, **options}
+            # Twenty looks a second would cost more than all that most of these tests do.
+            settings = {"handlers": self.handlers, "lease": 2.0, "poll_interval": 0.2, "name": name, **options}
             worker = Worker(settings.pop("url", self.stage.url), **settings)
             thread = threading.Thread(target=worker.run, daemon=True)
             thread.start()
@@ -188,6 +196,24 @@ def crew(stage: Stage) -> Iterator[Crew]:
     made = Crew(stage)
     yield made
     made.end()
+
+
+@pytest.fixture
+def forked_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers fork the processes for their handlers from one that has imported what they need: a start is imports.
+
+    For tests of what handlers do in a process, not of how it begins and ends, which are in ``isolation``.
+    """
+    monkeypatch.setattr(process, "subprocess", ForkingSubprocess())
+
+
+class ForkingSubprocess:
+    """The module, with another ``Popen``."""
+
+    Popen = ForkForHandlers
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
 
 
 @pytest.fixture

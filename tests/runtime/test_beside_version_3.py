@@ -124,6 +124,7 @@ def spawns(context):
 """
 
 
+@pytest.mark.usefixtures("forked_processes")
 @all_databases
 @one_case_on_servers
 @pytest.mark.parametrize("isolation", ["thread", "process"])

@@ -448,6 +448,7 @@ def test_children_are_encrypted_if_their_handler_says_so(theirs: Theirs) -> None
     assert "Zoë" not in "".join(found)
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_handlers_in_processes_get_the_plaintext_and_can_encrypt(
     theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,7 @@ def wanted(kinds: str) -> list[str]:
     return ["".join(f"{name}(" for name in names), *(f"{name})" for name in reversed(names))]
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.sqlite
 @pytest.mark.parametrize("kinds", KINDS)
 def test_each_kind_is_around_each_kind_of_handler_in_threads_processes_and_tests(
@@ -142,6 +143,7 @@ async def later(job: Job[Paid]):
 """
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.sqlite
 def test_it_sees_the_payload_as_the_handler_and_the_error_of_one_that_cannot_be_read(
     lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -387,6 +387,7 @@ async def later(job):
 """
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_all_of_it_is_the_same_in_a_process(lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "careless_app.py").write_text(IN_A_PROCESS)
     monkeypatch.syspath_prepend(str(tmp_path))

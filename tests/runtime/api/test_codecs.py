@@ -235,6 +235,7 @@ def test_schedules_and_callbacks_enqueue_encoded_jobs(lite: Stage) -> None:
     assert found == {"ends": 1, "ended": "4111", "often": ["4111", True]}
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.parametrize("isolation", ["process", partial(ThreadPoolExecutor, 1)])
 def test_processes_and_nodes_have_the_codecs_of_their_handlers(
     lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run, isolation: Any

@@ -106,6 +106,7 @@ def slow(job):
 """
 
 
+pytestmark = pytest.mark.usefixtures("forked_processes")
 DAY = timedelta(days=1)
 everywhere = pytest.mark.parametrize(
     ("dialect", "isolation"),

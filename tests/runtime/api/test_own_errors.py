@@ -98,6 +98,7 @@ THE_WORKERS = {
 }
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_an_error_keeps_its_class_and_the_lines_of_the_author_unless_the_worker_itself_raised_it(
     lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str

@@ -98,6 +98,7 @@ def test_an_error_is_one_event_with_the_tags_of_its_job(lite: Stage, app: Handle
     assert {event["tags"]["job_id"] for event in found if event.get("tags")} == {job.id for job in jobs[:2]}
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.sqlite
 def test_an_error_in_a_process_is_one_event_with_the_stack_of_the_process(lite: Stage, events: Any) -> None:
     module = f"""{TRANSPORT}

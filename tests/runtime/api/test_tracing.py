@@ -235,6 +235,7 @@ app.register_job("late", lambda job: None)
 """
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.sqlite
 def test_processes_send_their_spans_at_their_end_and_belong_to_the_same_trace(
     lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

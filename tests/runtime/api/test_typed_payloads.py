@@ -102,6 +102,7 @@ def test_a_payload_is_read_as_the_handler_names_it_and_a_result_is_written(stage
     assert children == [("parcels", "ink"), ("parcels", "pen"), ("receipts", 3.5)]
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_another_payload_fails_the_job_for_good_and_the_error_names_the_field(
     lite: Stage, application: Path, isolation: str

@@ -112,6 +112,7 @@ def test_of_a_job_that_went_to_another_worker_the_log_does_not_say_that_it_faile
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.parametrize("how", ["thread", "coroutine", "spawn handler", "process"])
 def test_the_record_of_a_failure_has_the_exception_and_the_job_beside_a_message_without_ids(
     lite: Stage,

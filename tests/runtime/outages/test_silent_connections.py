@@ -59,7 +59,7 @@ def test_connections_that_are_swallowed_cost_two_leases_at_most_and_no_job(
 
     with within_two_leases():
         crew.go_on.set()
-        until(have_ended)
+        until(have_ended, longest_pause=0.02)  # it has to see a state that passes
     # The heartbeat goes on sooner than the thread that waits for an answer, and tells of it.
     assert {"running", "stalled"} == states - {"silent"} == written
     assert set(crew.runs.values()) == {1}

@@ -93,9 +93,14 @@ def again(job, context):
 
 @pytest.fixture(params=["thread", "process"])
 def work(
-    request: pytest.FixtureRequest, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    stage: Stage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    forked_processes: None,
 ) -> Callable[..., Any]:
     """Runs jobs in threads or in processes until there is nothing more to do."""
+    del forked_processes
     (tmp_path / "keyed_app.py").write_text(textwrap.dedent(HANDLERS))
     monkeypatch.syspath_prepend(str(tmp_path))
 

@@ -482,6 +482,7 @@ def test_a_job_at_the_deepest_level_fails_only_if_it_would_spawn(lite: Stage, ap
     assert "max_depth allows 1 generation below the root, and this would be 2" in error
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_limits_and_priorities_may_be_written_with_the_handlers(
     lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str
