@@ -49,12 +49,12 @@ def test_a_request_to_spawn_again_may_have_metadata_of_any_size(stage: Stage, co
     config = SpawnConfig(metadata=LARGE[0])
     (parent,) = stage.enqueue(Job("one").with_spawn_config(config))
     stage.work(configured)
-    for number, large in enumerate(LARGE):
+    for number, large in enumerate(LARGE[1:]):
         wanted, now = config.with_max_spawn_count(number + 1).with_metadata(large), stage.database.now()
         spawn_requests.request(stage.database, parent.id, handler=None, config=wanted, by="x", now=now)
         stage.work(configured)
-    assert [request.state for request in spawn_requests.requests(stage.database, parent.id)] == ["done"] * 3
-    assert len(stage.children(parent)) == 4
+    assert [request.state for request in spawn_requests.requests(stage.database, parent.id)] == ["done"] * 2
+    assert len(stage.children(parent)) == 3
 
 
 def test_a_long_name_of_an_operation_that_another_program_wrote_costs_no_run(

@@ -35,7 +35,7 @@ from tests.jobs import identity, move_to_archive
 from tests.runtime.conftest import Stage
 from tests.runtime.outages.test_unanswered import losing_the_answer
 
-WRITERS = 16
+WRITERS = 8
 ENDED, GONE, NEW = ([f"{name} {number}" for number in range(3)] for name in ("ended", "gone", "new"))
 KEYS = [*ENDED, *GONE, *NEW]
 HOUR = timedelta(hours=1)
@@ -64,8 +64,8 @@ def rolled_back(stage: Stage, job: Job) -> Job:
 
 
 def enqueue_in_a_process(url: str, number: int, start: Any, found: Any) -> None:
-    """Four threads that each enqueue a job for every key, in an order of their own, one by one or together."""
-    with Queue(url, pool_size=4, patience=60.0) as queue:
+    """Two threads that each enqueue a job for every key, in an order of their own, one by one or together."""
+    with Queue(url, pool_size=2, patience=60.0) as queue:
 
         def write(seed: int) -> list[tuple[str, str, bool | None]]:
             order = random.Random(seed).sample(KEYS, len(KEYS))
@@ -74,8 +74,8 @@ def enqueue_in_a_process(url: str, number: int, start: Any, found: Any) -> None:
             written = queue.enqueue_many(jobs) if seed % 2 else [queue.enqueue(job) for job in jobs]
             return [(key, job.id, job.created) for key, job in zip(order, written, strict=True)]
 
-        with ThreadPoolExecutor(4) as threads:
-            for answers in threads.map(write, range(4 * number, 4 * number + 4)):
+        with ThreadPoolExecutor(2) as threads:
+            for answers in threads.map(write, range(2 * number, 2 * number + 2)):
                 found.put(answers)
 
 
@@ -83,7 +83,7 @@ def enqueue_in_a_process(url: str, number: int, start: Any, found: Any) -> None:
 
 
 @all_databases
-def test_sixteen_writers_write_one_job_for_each_key_and_take_each_one_over_once(stage: Stage) -> None:
+def test_eight_writers_write_one_job_for_each_key_and_take_each_one_over_once(stage: Stage) -> None:
     ended, gone = (stage.queue.enqueue_many([one(key) for key in some]) for some in (ENDED, GONE))
     for job in ended:
         end(stage, job)

@@ -189,6 +189,10 @@ def engine(request: pytest.FixtureRequest, folder: Path) -> Any:
     return engine_app.pool if request.param == "pool" else engine_app.lokys
 
 
+pool_and_dask = pytest.mark.parametrize("engine", ["pool", "dask"], indirect=True)
+"""For what loky's processes have in common with those of a pool."""
+
+
 @pytest.fixture
 def work(lite: Stage, folder: Path) -> Callable[..., Any]:
     def run(isolation: Any, *jobs: Job, **options: Any) -> Any:
@@ -235,6 +239,7 @@ def test_a_handler_on_an_executor_has_what_it_has_elsewhere(lite: Stage, work: A
     assert "A handler on an executor cannot spawn before it has returned." in lite.one(early, "error_message")
 
 
+@pool_and_dask
 def test_a_handler_on_an_executor_reports_how_far_it_is(lite: Stage, work: Any, engine: Any, folder: Path) -> None:
     job = Job("reports", str(folder / "goes on"))
     working = threading.Thread(target=work, args=(engine, job), kwargs={"lease": 2.0})
@@ -262,6 +267,7 @@ def test_the_death_of_a_node_fails_one_attempt_and_another_executor_is_made(
         assert (folder / "events").read_text().split() == ["made", "made"]
 
 
+@pool_and_dask
 def test_a_task_that_takes_too_long_is_given_up_and_holds_up_nothing(
     lite: Stage, work: Any, engine: Any, tmp_path: Path
 ) -> None:

@@ -23,6 +23,10 @@ from tests.servers import ServerMissingError
 
 LEASE = 2.0
 NAMES = names()
+TABLES = """
+    SELECT table_name FROM information_schema.tables
+    WHERE table_name LIKE 'hammerwork%' AND table_name <> 'hammerwork_migrations'
+"""
 DIALECTS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "postgres", "mysql")]
 
 
@@ -51,16 +55,26 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Callable[[str], CrashingServer]]:
+def servers() -> Iterator[Callable[[str], tuple[CrashingServer, str]]]:
+    """``servers(kind)``: a server, and the URL of its only database, which has tables without rows."""
     with contextlib.ExitStack() as closing:
-        made: dict[str, CrashingServer] = {}
+        made: dict[str, tuple[CrashingServer, str]] = {}
 
-        def server(kind: str) -> CrashingServer:
-            if kind not in made:
-                try:
-                    made[kind] = closing.enter_context(crashing_server(kind))
-                except ServerMissingError as error:
-                    unavailable(str(error))
+        def server(kind: str) -> tuple[CrashingServer, str]:
+            if kind in made:
+                with contextlib.closing(connect(made[kind][1])) as admin:
+                    for (table,) in admin.query(TABLES):
+                        admin.script(f"DELETE FROM {table}")
+                return made[kind]
+            try:
+                started = closing.enter_context(crashing_server(kind))
+            except ServerMissingError as error:
+                unavailable(str(error))
+            url = with_database(started.url, next(NAMES))
+            with contextlib.closing(connect(started.url)) as admin:
+                admin.script(f"CREATE DATABASE {database_of(url)}")
+            migrate(url)
+            made[kind] = started, url
             return made[kind]
 
         yield server
@@ -69,20 +83,15 @@ def servers() -> Iterator[Callable[[str], CrashingServer]]:
 @pytest.fixture(params=DIALECTS)
 def place(
     request: pytest.FixtureRequest,
-    servers: Callable[[str], CrashingServer],
+    servers: Callable[[str], tuple[CrashingServer, str]],
     new_database: Callable[..., str],
 ) -> Iterator[Place]:
     if request.param == "sqlite":
         made = Place(new_database("sqlite", migrated=True), None)
-        yield made
     else:
-        server = servers(request.param)
-        url = with_database(server.url, next(NAMES))
-        with contextlib.closing(connect(server.url)) as admin:
-            admin.script(f"CREATE DATABASE {database_of(url)}")
-        migrate(url)
+        server, url = servers(request.param)
         made = Place(url, server)
-        yield made
+    yield made
     made.admin.close()
 
 
@@ -97,8 +106,8 @@ def stage(place: Place) -> Iterator[Stage]:
 def test_after_an_outage_longer_than_the_lease_nobody_counts_as_lost_and_no_job_runs_twice(
     place: Place, stage: Stage, crew: Crew
 ) -> None:
-    jobs = stage.enqueue(*(Job("held").with_max_attempts(1) for _ in range(8)))
-    crew.begin(4, concurrency=2, lease=LEASE)
+    jobs = stage.enqueue(*(Job("held").with_max_attempts(1) for _ in range(6)))
+    crew.begin(2, concurrency=3, lease=LEASE)
     until(lambda: len(crew.runs) == len(jobs))
     stage.close()
     with place.outage():
@@ -432,14 +441,11 @@ def test_a_worker_survives_whatever_a_server_answers_says_it_and_loses_and_doubl
 
 @pytest.mark.mysql
 def test_a_value_larger_than_a_packet_of_the_server_fails_only_its_job(
-    servers: Callable[[str], CrashingServer], crew_at: Callable[[str], Crew]
+    servers: Callable[[str], tuple[CrashingServer, str]], crew_at: Callable[[str], Crew]
 ) -> None:
-    server = servers("mysql")
-    url = with_database(server.url, next(NAMES))
+    server, url = servers("mysql")
     with contextlib.closing(connect(server.url)) as admin:
         ((before,),) = admin.query("SELECT @@GLOBAL.max_allowed_packet")
-        admin.script(f"CREATE DATABASE {database_of(url)}")
-        migrate(url)
         admin.script(f"SET GLOBAL max_allowed_packet = {2**20}")
         try:
             crew = crew_at(url)

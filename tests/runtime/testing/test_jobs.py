@@ -1,8 +1,7 @@
 """Jobs in tests of an application: draining queues, moving the time, and asserting what is enqueued."""
 
+import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -414,15 +413,17 @@ def test_a_database_that_workers_serve_is_refused_although_it_has_no_job(lite_ur
 
 
 @all_databases
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_the_leftovers_of_a_killed_test_is_deleted_only_by_word(migrated_url: str) -> None:
-    code = f"""
-import os
-from hammerwork_cli import Job
-from hammerwork_cli.testing import Jobs
-Jobs({migrated_url!r}).queue.enqueue(Job("mail"))
-os._exit(9)
-"""
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            Jobs(migrated_url).queue.enqueue(Job("mail"))
+            code = 9
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     with Queue(migrated_url) as queue:
         assert [job.queue for job in queue.jobs()] == ["mail"]
     with pytest.raises(UsageError, match=r"A test that was killed has left rows in hammerwork_jobs of "):

@@ -54,23 +54,21 @@ def test_each_test_of_each_process_gets_an_empty_database(tmp_path: Path) -> Non
     assert {file.name for file in (tmp_path / "temp").rglob("*.db*")} == {"migrated.db"}
 
 
-def test_a_team_chooses_another_database(tmp_path: Path) -> None:
+def test_a_team_chooses_another_database_and_a_failed_assertion_shows_the_line_of_the_test_alone(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "test_mail.py").write_text(TESTS)
+    (tmp_path / "test_bill.py").write_text("def test_bill(jobs):\n    jobs.assert_enqueued('mail', {'to': 'ada'})\n")
     (tmp_path / "conftest.py").write_text(
         "import pytest\n\n"
         "@pytest.fixture(scope='session')\n"
         f"def hammerwork_url() -> str:\n    return 'sqlite:///{tmp_path}/own.db'\n"
     )
     done = pytest_of(tmp_path)
-    assert "3 passed" in done.stdout, done.stdout + done.stderr
+    assert "1 failed, 3 passed" in done.stdout, done.stdout + done.stderr
     assert (tmp_path / "own.db").exists()
-
-
-def test_a_failed_assertion_shows_the_line_of_the_test_alone(tmp_path: Path) -> None:
-    (tmp_path / "test_mail.py").write_text("def test_mail(jobs):\n    jobs.assert_enqueued('mail', {'to': 'ada'})\n")
-    done = pytest_of(tmp_path)
     assert "Nothing is enqueued." in done.stdout
-    assert ("test_mail.py:2: AssertionError" in done.stdout, "jobs.py" in done.stdout) == (True, False)
+    assert ("test_bill.py:2: AssertionError" in done.stdout, "jobs.py" in done.stdout) == (True, False)
 
 
 def test_a_run_of_pytest_that_uses_no_fixture_pays_for_nothing() -> None:

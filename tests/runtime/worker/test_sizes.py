@@ -16,12 +16,13 @@ from hammerwork_cli.runtime.worker import claimer
 from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
-MEGABYTES = 3_000_000
-TEXTS = {"ascii": "x" * MEGABYTES, "other": "€" * (MEGABYTES // 3)}
+LENGTH = 300_000
+"""Bytes: more than a name, an error message and a column of type ``text`` of MySQL can hold."""
+TEXTS = {"ascii": "x" * LENGTH, "other": "€" * (LENGTH // 3)}
 
 
 @all_databases
-def test_names_results_and_errors_of_megabytes_cost_no_neighbour(stage: Stage, app: Handlers) -> None:
+def test_names_results_and_errors_of_any_length_cost_no_neighbour(stage: Stage, app: Handlers) -> None:
     text = TEXTS["ascii"]
 
     @app.job("returns")

@@ -373,7 +373,7 @@ def test_many_workers_take_each_job_once(stage: Stage) -> None:
         with lock:
             counts[job.id] = counts.get(job.id, 0) + 1
 
-    jobs = stage.enqueue(*(Job("count", {}) for _ in range(600)))
+    jobs = stage.enqueue(*(Job("count", {}) for _ in range(200)))
 
     def work() -> None:
         app = Handlers()
@@ -386,7 +386,7 @@ def test_many_workers_take_each_job_once(stage: Stage) -> None:
     for thread in threads:
         thread.join(120)
     assert set(counts.values()) == {1}
-    assert len(counts) == 600
+    assert len(counts) == 200
     assert set(stage.status(*jobs)) == {"Completed"}
 
 
@@ -782,7 +782,7 @@ def test_on_postgresql_an_idle_worker_hears_of_a_new_job(new_database: object, a
     worker = Worker(stage.url, app, poll_interval=600)
     thread = threading.Thread(target=worker.run, daemon=True)
     thread.start()
-    for number in range(100):
+    for number in range(20):
         stage.queue.enqueue(Job("noop", {}))
         _wait(lambda number=number: worker.completed > number)
     worker.stop()

@@ -111,10 +111,21 @@ def events(shards: Iterable):
     return [json.loads(record["Data"]) for records in shards for record in records]
 
 
-@pytest.mark.parametrize("start", [moto, kinesis_local])
-def test_every_event_arrives_in_the_order_of_its_key(start, monkeypatch):
+@contextlib.contextmanager
+def running_moto(request):
+    yield request.getfixturevalue("server")[0]
+
+
+@contextlib.contextmanager
+def running_kinesis_local(_):
     port = free_port()
-    with start(port):
+    with kinesis_local(port):
+        yield port
+
+
+@pytest.mark.parametrize("start", [running_moto, running_kinesis_local])
+def test_every_event_arrives_in_the_order_of_its_key(start, request, monkeypatch):
+    with start(request) as port:
         of = made(port, monkeypatch)
         with contextlib.closing(open_backend(of, timeout=60)) as backend:
             backend.check()
