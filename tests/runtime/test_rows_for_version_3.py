@@ -120,13 +120,14 @@ DOORS = [by_queue, by_commands, by_workflow_and_batch, by_workers, by_import]
 
 
 @all_databases
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
-def test_version_3_can_decode_every_column_of_every_row(
-    stage3: Stage, run: Run, tmp_path: Path, door: Callable[..., None]
-) -> None:
-    door(stage3, run, tmp_path)
-    assert stage3.rows()
-    assert undecodable(stage3.database) == []
+def test_version_3_can_decode_every_column_of_every_row(stage3: Stage, run: Run, tmp_path: Path) -> None:
+    for door in DOORS:
+        folder = tmp_path / door.__name__
+        folder.mkdir()
+        door(stage3, run, folder)
+        assert stage3.rows(), door.__name__
+        assert undecodable(stage3.database) == [], door.__name__
+        stage3.execute("DELETE FROM hammerwork_jobs")
 
 
 @all_databases

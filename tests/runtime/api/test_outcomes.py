@@ -332,7 +332,8 @@ def test_run_tells_what_a_worker_would_make_of_an_attempt(lite: Stage) -> None:
 
     app.register_job("function", fail, **options)  # type: ignore[arg-type]
     app.register_job("coroutine", fail_later, **options)  # type: ignore[arg-type]
-    for queue, handler in {"children": children, "generated": generated, "guarded": Guarded()}.items():
+    spawning = {"children": children, "generated": generated, "guarded": Guarded()}
+    for queue, handler in spawning.items():
         app.register_job(queue, lambda job: "its result", **options)  # type: ignore[arg-type]  # noqa: ARG005
         app.register_handler(queue, handler)  # type: ignore[arg-type]
     jobs = [
@@ -342,7 +343,7 @@ def test_run_tells_what_a_worker_would_make_of_an_attempt(lite: Stage) -> None:
         for queue in app.queues
         for number in range(len(RAISED))
         for most in (1, 2)
-        for config in ({}, {"_spawn_config": {"on_error": "complete"}})
+        for config in ({}, *([{"_spawn_config": {"on_error": "complete"}}] if queue in spawning else []))
     ]
     lite.enqueue(*jobs)
     lite.work(app)

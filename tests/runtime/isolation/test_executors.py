@@ -158,7 +158,7 @@ from distributed import LocalCluster
 if __name__ == "__main__":
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
     options = {"dashboard_address": None, "silence_logs": 50, "local_directory": "."}
-    with LocalCluster(n_workers=2, threads_per_worker=2, **options) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=4, **options) as cluster:
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()
 """
@@ -166,7 +166,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def cluster(folder: Path) -> Iterator[Executor]:
-    """Dask's executor, on two nodes of two threads, in a process of its own: Dask changes the environment."""
+    """Dask's executor, on one node of four threads, in a process of its own: Dask changes the environment."""
     (folder / "cluster.py").write_text(CLUSTER)
     command, pipe = [sys.executable, "cluster.py"], subprocess.PIPE
     with subprocess.Popen(

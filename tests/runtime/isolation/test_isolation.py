@@ -198,6 +198,9 @@ on_sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
 """For what the database has nothing to do with."""
 
 
+forked = pytest.mark.usefixtures("forked_processes")
+
+
 @pytest.fixture
 def work(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Runs jobs by handlers of a module, in processes, until there is nothing more to do."""
@@ -260,18 +263,17 @@ def assert_gone(pids: str) -> None:
 
 
 @on_sqlite
-@pytest.mark.parametrize(
-    ("payload", "said"), [({}, "exit code 3"), ({"signal": 11}, "killed by SIGSEGV"), ({"signal": 9}, "by SIGKILL")]
-)
-def test_a_process_that_dies_fails_its_attempt_only(
-    stage: Stage, work: Any, payload: dict[str, int], said: str
-) -> None:
-    crash, after = Job("crash", payload, max_attempts=2), Job("where").as_low_priority()
-    report = work(crash, after)
-    assert stage.status(crash, after) == [JobStatus.DEAD, JobStatus.COMPLETED]
-    assert stage.one(crash, "attempts") == 2
-    assert said in stage.one(crash, "error_message")
-    assert (report.completed, report.failed) == (1, 2)
+def test_a_process_that_dies_fails_its_attempt_only(stage: Stage, work: Any) -> None:
+    said = ["exit code 3", "killed by SIGSEGV", "killed by SIGKILL"]
+    payloads: list[dict[str, int]] = [{}, {"signal": 11}, {"signal": 9}]
+    crashes = [Job("crash", payload, max_attempts=1) for payload in payloads]
+    crashes[0].max_attempts, after = 2, Job("where").as_low_priority()
+    report = work(*crashes, after)
+    assert stage.status(*crashes, after) == [JobStatus.DEAD] * 3 + [JobStatus.COMPLETED]
+    assert [stage.one(crash, "attempts") for crash in crashes] == [2, 1, 1]
+    errors = [stage.one(crash, "error_message") for crash in crashes]
+    assert [words in error for words, error in zip(said, errors, strict=True)] == [True] * 3, errors
+    assert (report.completed, report.failed) == (1, 4)
 
 
 @on_sqlite
@@ -318,6 +320,7 @@ def test_an_answer_that_nobody_asked_for_ends_the_process_and_half_an_answer_sto
     assert (report.completed, report.failed) == (1, 3)
 
 
+@forked
 @on_sqlite
 def test_errors_of_context_spawn_are_the_same_in_threads_and_in_processes(stage: Stage, work: Any) -> None:
     told = []
@@ -329,6 +332,7 @@ def test_errors_of_context_spawn_are_the_same_in_threads_and_in_processes(stage:
     assert [kind for kind, _, _ in told[0]].count("UsageError") == 1
 
 
+@forked
 @on_sqlite
 def test_handlers_in_processes_report_how_far_they_are(
     stage: Stage, work: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -380,6 +384,7 @@ def test_nothing_goes_on_when_a_worker_is_killed_whatever_its_handlers_hold(
     assert_gone((tmp_path / "pids").read_text())
 
 
+@forked
 @on_sqlite
 def test_errors_come_with_the_place_where_they_arose(stage: Stage, work: Any) -> None:
     fails, odd = Job("fails", max_attempts=1), Job("odd", max_attempts=1)
@@ -390,6 +395,7 @@ def test_errors_come_with_the_place_where_they_arose(stage: Stage, work: Any) ->
     assert stage.one(odd, "error_message").startswith("The result cannot be stored.")
 
 
+@forked
 def test_children_come_in_batches_whoever_makes_them(stage: Stage, work: Any) -> None:
     fan = Job("fan", {"count": 401}).with_spawn_config(SpawnConfig(max_spawn_count=2000))
     other, empty = Job("async_fan"), Job("fan", {"count": 0})
@@ -399,6 +405,7 @@ def test_children_come_in_batches_whoever_makes_them(stage: Stage, work: Any) ->
     assert stage.rows(where="status <> 'Completed'") == []
 
 
+@forked
 def test_a_limit_stops_the_handler_and_its_process_goes_on(stage: Stage, work: Any) -> None:
     fan = Job("fan", {"count": 1000}, max_attempts=1).with_spawn_config(SpawnConfig(max_spawn_count=250))
     limited = Job("limited").with_spawn_config(SpawnConfig(handler="fan", max_spawn_count=1, on_error="complete"))
@@ -412,6 +419,7 @@ def test_a_limit_stops_the_handler_and_its_process_goes_on(stage: Stage, work: A
     assert len(stage.children(limited)) == 1
 
 
+@forked
 def test_children_by_key_are_found_again_after_a_crash(stage: Stage, work: Any) -> None:
     keyed = Job("keyed")
     work(keyed)
@@ -419,6 +427,7 @@ def test_children_by_key_are_found_again_after_a_crash(stage: Stage, work: Any) 
     assert len(stage.children(keyed)) == 2
 
 
+@forked
 @on_sqlite
 def test_spawn_handlers_that_fail_say_why_and_spawn_nothing(stage: Stage, work: Any) -> None:
     names = ("broken", "crashing", "no_jobs")
@@ -450,6 +459,7 @@ def test_handlers_without_a_name_are_refused(stage: Stage, work: Any, app: Handl
         assert isinstance(caught.value, HammerworkError)
 
 
+@forked
 @on_sqlite
 def test_a_request_to_spawn_again_is_fulfilled_in_a_process(stage: Stage, work: Any) -> None:
     parent = Job("careful", {}).with_spawn_handler("careful")

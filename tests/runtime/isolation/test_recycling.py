@@ -241,6 +241,7 @@ def test_a_process_that_grows_too_large_is_killed_and_its_attempt_fails_with_the
     assert 300 < int(said.removeprefix(start).removesuffix(end)) < 2000
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_a_job_finds_its_process_as_if_no_other_had_run_in_it(lite: Stage, work: Any) -> None:
     axes = ("cwd", "umask", "variable", "soft limit", "handler", "mask", "alarm", "niceness", "locale", "time zone")
     axes += ("recursion", "variable of C") + (("affinity",) if len(_cpus()) > 1 else ())
@@ -286,6 +287,7 @@ def test_a_process_in_which_a_handler_leaves_something_running_ends_before_the_n
     )
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.parametrize("queue", ["keeps threads", "keeps tasks"])
 def test_threads_that_libraries_and_resources_keep_running_stays_and_so_does_the_process(
     queue: str, lite: Stage, work: Any

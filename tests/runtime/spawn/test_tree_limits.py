@@ -54,29 +54,32 @@ def test_the_roots_limits_bind_those_below_that_say_nothing_or_more(stage: Stage
     assert size(stage, root) == 6
 
 
+LIMITS: list[tuple[dict[str, Any], dict[str, Any], int]] = [
+    ({"max_descendants": 50}, {"max_descendants": 7}, 7),
+    ({"max_depth": 5}, {"max_depth": 2}, 3),
+    ({"max_descendants": 7, "max_depth": 9}, {"max_descendants": 50, "max_depth": 3}, 7),
+    ({"max_descendants": 50, "max_depth": 2}, {"max_descendants": 2, "max_depth": 9}, 1),
+]
+"""Of the root, of the only job below it, and how many jobs the tree has then."""
+
+
 @all_databases
-@pytest.mark.parametrize(
-    ("of_root", "of_middle", "jobs"),
-    [
-        ({"max_descendants": 50}, {"max_descendants": 7}, 7),
-        ({"max_depth": 5}, {"max_depth": 2}, 3),
-        ({"max_descendants": 7, "max_depth": 9}, {"max_descendants": 50, "max_depth": 3}, 7),
-        ({"max_descendants": 50, "max_depth": 2}, {"max_descendants": 2, "max_depth": 9}, 1),
-    ],
-)
 def test_an_ancestor_in_the_middle_may_set_a_tighter_limit_than_the_root_and_no_wider_one(
-    stage: Stage, app: Handlers, of_root: dict[str, int], of_middle: dict[str, int], jobs: int
+    stage: Stage, app: Handlers
 ) -> None:
     @app.spawn("node")
     def split(context: SpawnContext) -> list[Job]:
         child = Job("node", {}, max_attempts=1)
         if context.depth == 0:
-            return [child.with_spawn_config(SpawnConfig(**of_middle))]  # type: ignore[arg-type]
+            return [child.with_spawn_config(SpawnConfig(**context.parent_job.payload["middle"]))]
         return [child, Job("node", {}, max_attempts=1)]
 
-    (root,) = stage.enqueue(Job("node", {}).with_spawn_config(SpawnConfig(**of_root)))  # type: ignore[arg-type]
+    roots = [
+        Job("node", {"middle": of_middle}).with_spawn_config(SpawnConfig(**of_root)) for of_root, of_middle, _ in LIMITS
+    ]
+    stage.enqueue(*roots)
     stage.work(app, concurrency=2)
-    assert size(stage, root) == jobs
+    assert [size(stage, root) for root in roots] == [jobs for _, _, jobs in LIMITS]
 
 
 def test_late_children_beyond_the_trees_limit_leave_its_room_to_others_where_their_parent_completes(

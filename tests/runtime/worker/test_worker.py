@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -646,33 +647,33 @@ def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
 
 
 @all_databases
-@pytest.mark.parametrize(
-    ("policy", "expected"),
-    [
-        ("fail_fast", "Failed"),
-        ("continue_on_failure", "Failed"),
-        ("ignore_failures", "Completed"),
-        ("manual", "Pending"),
-    ],
-)
-def test_jobs_that_depend_on_a_failed_job_follow_the_policy_of_its_workflow(
-    stage: Stage, app: Handlers, policy: str, expected: str
-) -> None:
+def test_jobs_that_depend_on_a_failed_job_follow_the_policy_of_its_workflow(stage: Stage, app: Handlers) -> None:
+    expected = {
+        "fail_fast": "Failed",
+        "continue_on_failure": "Failed",
+        "ignore_failures": "Completed",
+        "manual": "Pending",
+    }
+
     @app.job("bad", retry=SOON)
     def bad(job: Job) -> None:
         raise ValueError
 
-    workflow = "33333333-3333-4333-8333-333333333333"
-    stored, metadata = ("manual", IGNORING) if policy == "ignore_failures" else (policy, "{}")
-    stage.execute(
-        "INSERT INTO hammerwork_workflows (id, name, created_at, status, failure_policy, metadata)"
-        f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', '{stored}', '{metadata}')"
-    )
-    parent = Job("bad", {}).with_workflow(workflow).with_max_attempts(1)
-    child = Job("noop", {}).with_workflow(workflow).depends_on(parent)
-    stage.enqueue(parent, child)
+    of = {}
+    for policy in expected:
+        workflow = str(uuid4())
+        stored, metadata = ("manual", IGNORING) if policy == "ignore_failures" else (policy, "{}")
+        stage.execute(
+            "INSERT INTO hammerwork_workflows (id, name, created_at, status, failure_policy, metadata)"
+            f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', '{stored}', '{metadata}')"
+        )
+        parent = Job("bad", {}).with_workflow(workflow).with_max_attempts(1)
+        of[policy] = parent, Job("noop", {}).with_workflow(workflow).depends_on(parent)
+        stage.enqueue(*of[policy])
     stage.work(app)
-    assert stage.status(parent, child) == ["Dead", expected]
+    assert {policy: stage.status(*jobs) for policy, jobs in of.items()} == {
+        policy: ["Dead", status] for policy, status in expected.items()
+    }
 
 
 @all_databases

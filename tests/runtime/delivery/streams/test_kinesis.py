@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -30,9 +31,9 @@ REGION = "eu-central-1"
 
 
 @contextlib.contextmanager
-def moto(port, **environment):
+def moto(port):
     command = [sys.executable, "-m", "moto.server", "-p", str(port)]
-    with running(command, port, env=os.environ | environment) as process:
+    with running(command, port) as process:
         yield process
 
 
@@ -257,16 +258,30 @@ def test_a_server_that_is_away_is_an_error_in_time(monkeypatch):
             assert caught.value.retryable
 
 
-def test_wrong_credentials_are_an_error_that_lasts(monkeypatch):
-    port = free_port()
-    with moto(port, INITIAL_NO_AUTH_ACTION_COUNT="2"):
-        of = made(port, monkeypatch)
-        with contextlib.closing(open_backend(of, timeout=60)) as backend:
-            for call in (backend.check, lambda: backend.send(batch(of, range(3)))):
-                with pytest.raises(LastingStreamError, match="InvalidClientTokenId") as caught:
-                    call()
-                assert "wJalrXUtnFEMI" not in f"{caught.value!r} {caught.value.hint}"
-                assert caught.value.hint.startswith("Check the credentials")
+@contextlib.contextmanager
+def checking_credentials(port):
+    """The server, which has none, refuses whatever it is asked."""
+
+    def take(requests):
+        address, headers = f"http://127.0.0.1:{port}/moto-api/reset-auth", {"Content-Type": "text/plain"}
+        urllib.request.urlopen(urllib.request.Request(address, requests, headers, method="POST")).close()
+
+    take(b"0")
+    try:
+        yield
+    finally:
+        take(b"inf")
+
+
+def test_wrong_credentials_are_an_error_that_lasts(server, monkeypatch):
+    port, _ = server
+    of = made(port, monkeypatch)
+    with checking_credentials(port), contextlib.closing(open_backend(of, timeout=60)) as backend:
+        for call in (backend.check, lambda: backend.send(batch(of, range(3)))):
+            with pytest.raises(LastingStreamError, match="InvalidClientTokenId") as caught:
+                call()
+            assert "wJalrXUtnFEMI" not in f"{caught.value!r} {caught.value.hint}"
+            assert caught.value.hint.startswith("Check the credentials")
 
 
 def test_no_credentials_are_an_error_that_lasts(server, monkeypatch):
