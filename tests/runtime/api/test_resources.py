@@ -3,9 +3,8 @@
 import asyncio
 import json
 import logging
+import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,6 +23,7 @@ from hammerwork_cli.runtime.execution.rehearsal import Rehearser, claimed
 from hammerwork_cli.runtime.isolation import process
 from hammerwork_cli.runtime.worker.loop import MainLoop
 from hammerwork_cli.testing import run
+from tests.forks import Fork
 from tests.runtime.conftest import Stage, until
 
 AT_ONCE = RetryStrategy.fixed(timedelta(0))
@@ -457,17 +457,13 @@ def test_a_signal_lets_a_worker_close_the_resources_of_its_handlers(
 ) -> None:
     (tmp_path / "shared.py").write_text(HANDLERS)
     lite.enqueue(Job("uses"), Job("uses"), Job("calls"))
-    command = [sys.executable, "-m", "hammerwork_cli", "worker", "start", "--handlers", "shared:app"]
     options = ["--isolation", isolation, "--concurrency", "1", "--poll-interval", "0.05", "--database-url", lite.url]
-    with subprocess.Popen(
-        [*command, *options], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as worker:
+    with Fork(["worker", "start", "--handlers", "shared:app", *options], os.environ, tmp_path) as worker:
         try:
             until(lambda: [status for _, status in lite.rows()] == ["Completed"] * 3)
         finally:
             worker.send_signal(signal.SIGTERM)
-        assert worker.stderr is not None
-        assert b"rror" not in worker.stderr.read()
+        assert "rror" not in worker.stderr.read()
     assert worker.returncode == 0
     assert events(tmp_path) == ["start", "open pool", "job", "job", "close client", "close pool", "end"]
 
@@ -478,11 +474,8 @@ def test_a_second_signal_closes_the_resources_of_idle_processes_and_kills_those_
 ) -> None:
     (tmp_path / "shared.py").write_text(HANDLERS)
     jobs = lite.enqueue(Job("hangs", max_attempts=2), Job("uses"))
-    command = [sys.executable, "-m", "hammerwork_cli", "worker", "start", "--handlers", "shared:app"]
     options = ["--isolation", "process", "--concurrency", "2", "--poll-interval", "0.05", "--database-url", lite.url]
-    with subprocess.Popen(
-        [*command, *options], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as worker:
+    with Fork(["worker", "start", "--handlers", "shared:app", *options], os.environ, tmp_path) as worker:
         try:
             until(lambda: lite.status(*jobs) == ["Running", "Completed"] and "hangs" in events(tmp_path))
         finally:

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shlex
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -28,6 +27,7 @@ from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError
 from hammerwork_cli.runtime.delivery.webhooks import verdicts
 from hammerwork_cli.runtime.worker import deliveries, streams
+from tests.forks import Fork
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.delivery.webhooks.receivers import Receiving, answer
 
@@ -427,7 +427,7 @@ def test_another_worker_goes_on_where_one_was_killed_and_loses_nothing(
     sink = Sink(tmp_path)
     sink.hanging.touch()
     add_stream(run, lite, sink, "--events", "enqueued,started,completed")
-    with subprocess.Popen([sys.executable, "-c", KILLED, lite.url]) as killed:
+    with Fork([lite.url], os.environ, tmp_path, before=KILLED) as killed:
         jobs = lite.enqueue(*(Job("quick") for _ in range(5)))
         until(sink.lines)  # the program has it, and nobody knows
         killed.kill()

@@ -21,6 +21,7 @@ from hammerwork_cli import Job, JobStatus, RetryStrategy, SpawnConfig, Worker
 from hammerwork_cli.errors import ConfigError, UsageError
 from hammerwork_cli.features.tree.queries.progress import reported
 from hammerwork_cli.runtime.execution import node
+from tests.forks import Fork
 from tests.runtime.conftest import PATIENCE, Stage, until
 
 pytestmark = pytest.mark.sqlite
@@ -293,9 +294,7 @@ def is_there(pid: int) -> bool:
 def test_the_processes_of_a_pool_end_with_a_worker_that_is_killed(lite: Stage, folder: Path, tmp_path: Path) -> None:
     lite.enqueue(Job("hangs", str(tmp_path / "pid")))
     words = ("worker", "start", "--handlers", "engine_app:app", "--executor", "engine_app:pool", "-u", lite.url)
-    with subprocess.Popen(
-        [sys.executable, "-m", "hammerwork_cli", *words], cwd=folder, stderr=subprocess.DEVNULL
-    ) as worker:
+    with Fork(words, os.environ, folder) as worker:
         try:
             until((tmp_path / "pid").exists)
         finally:

@@ -94,10 +94,11 @@ def test_no_more_jobs_run_at_once_than_their_queue_may_over_all_workers(stage: S
     assert {status for _, status in stage.rows()} == {"Completed"}
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_the_jobs_of_a_worker_that_was_killed_count_until_they_are_rescued(stage: Stage) -> None:
     stage.queue.limit("api", concurrency=2)
     stage.enqueue(*(Job("api") for _ in range(5)))
-    held = multiprocessing.get_context("spawn").Process(target=_claim_and_hang, args=(stage.url,))
+    held = multiprocessing.get_context("fork").Process(target=_claim_and_hang, args=(stage.url,))
     held.start()
     until(lambda: len(stage.rows(where="status = 'Running'")) == 2)
     assert held.pid is not None

@@ -3,8 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,7 +23,8 @@ from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker import assembly, claimer, heartbeat, keeper, loop, worker
 from hammerwork_cli.runtime.worker.listener import Listener
-from tests.conftest import ROOT, all_databases
+from tests.conftest import all_databases
+from tests.forks import Fork
 from tests.runtime.conftest import Crew, Stage, until
 
 LEASE = 2.0
@@ -260,7 +259,7 @@ def work(job):
 
 
 @contextlib.contextmanager
-def killed_at_last(process: subprocess.Popen[str]) -> Iterator[None]:
+def killed_at_last(process: Fork) -> Iterator[None]:
     """Whatever fails meanwhile: nobody waits for a process that stands still."""
     try:
         yield
@@ -278,12 +277,11 @@ def test_a_worker_that_stood_still_for_longer_than_its_lease_begins_no_job_that_
     jobs = stage.enqueue(
         *(Job("work", {"stops": one == JobPriority.HIGH}, priority=one, max_attempts=9) for one in priorities)
     )
-    variables = {"BEGUN": str(begun), "STOPS": "1", "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": stage.url}
+    variables = {"BEGUN": str(begun), "STOPS": "1", "HAMMERWORK_DATABASE_URL": stage.url}
     options = ["--lease", "2s", "--concurrency", "1", "--poll-interval", "50ms"]
-    command = [sys.executable, "-P", "-m", "hammerwork_cli", "worker", "start", "--handlers", "stopping:app", *options]
-    worker = subprocess.Popen(command, env={**os.environ, **variables}, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    command = ["worker", "start", "--handlers", "stopping:app", *options]
+    worker = Fork(command, {**os.environ, **variables}, tmp_path)
     with worker, killed_at_last(worker):
-        assert worker.stderr is not None
         until(lambda: "T" in Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0])
         prefetched = [str(row[0]) for row in stage.rows("id", "status = 'Running'")]
         assert len(begun.read_text().splitlines()) == 21
