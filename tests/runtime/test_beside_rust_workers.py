@@ -13,7 +13,8 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import RetryableError
-from hammerwork_cli.features.spawn.queries.doctor import PAGE, Doctor, FixedJobs
+from hammerwork_cli.features.spawn.queries import doctor as doctors
+from hammerwork_cli.features.spawn.queries.doctor import Doctor, FixedJobs
 from hammerwork_cli.features.worker.queries import registry
 from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
@@ -23,6 +24,8 @@ Run = Callable[..., Any]
 LATER = timedelta(hours=25)
 """By so much the Rust worker's clock goes ahead: for it, what ours retries in an hour or repeats tomorrow is due."""
 PATIENCE = 30.0
+PAGE = 20
+"""Jobs that a sweep looks at in one transaction here: as many as an operator has would take long."""
 
 
 @pytest.fixture
@@ -190,9 +193,10 @@ def test_a_job_of_a_rust_worker_has_no_worker_here_and_the_doctor_finds_it_once_
 
 @all_databases
 def test_jobs_go_through_both_kinds_of_workers_in_turn_and_what_rust_completes_is_swept_at_once(
-    stage: Stage, rust: RustWorker, app: Handlers
+    stage: Stage, rust: RustWorker, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More dependents than a sweep looks at in one transaction."""
+    monkeypatch.setattr(doctors, "PAGE", PAGE)
     (ours_first,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now()
     theirs = rust.enqueue("noop", created_at=now, scheduled_at=now)
@@ -211,6 +215,7 @@ def test_jobs_go_through_both_kinds_of_workers_in_turn_and_what_rust_completes_i
 def test_a_worker_that_drains_its_queues_waits_for_a_sweep_that_a_deadlock_broke_off(
     stage: Stage, rust: RustWorker, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(doctors, "PAGE", PAGE)
     (first,) = stage.enqueue(Job("noop", {}))
     after = stage.enqueue(*(Job("noop", {}).depends_on(first) for _ in range(PAGE + 1)))
     assert rust.take("noop") == first.id

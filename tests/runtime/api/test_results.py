@@ -85,7 +85,7 @@ def test_results_are_read_with_their_job_and_many_at_once(stage: Stage, app: Han
 
 @all_databases
 def test_many_results_are_read_in_bounded_statements(stage: Stage) -> None:
-    count = 2500
+    count = 1100
     stage.enqueue(*(jobs := [Job("q", number) for number in range(count)]))
     stage.execute("UPDATE hammerwork_jobs SET result_data = payload")
     assert stage.queue.results(jobs) == {job.id: job.payload for job in jobs}

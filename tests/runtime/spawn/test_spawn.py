@@ -326,12 +326,12 @@ def test_a_child_that_depends_on_another_job_waits_for_it_and_is_refused_if_that
 def test_the_children_of_a_generator_are_drained_before_the_transaction_and_all_written(
     stage: Stage, app: Handlers
 ) -> None:
-    spawner(app, children=3210)
+    spawner(app, children=1210)
     (parent,) = stage.enqueue(Job("parent", {}).with_spawn_config(SpawnConfig(max_spawn_count=None)))
     stage.work(app, max_jobs=1, drain=False)
-    assert len(stage.children(parent)) == 3210
+    assert len(stage.children(parent)) == 1210
     numbers = {json.loads(row[0])["number"] for row in stage.children(parent, "payload")}
-    assert numbers == set(range(3210))
+    assert numbers == set(range(1210))
 
 
 def test_a_delay_spreads_the_batches_over_time(stage: Stage, app: Handlers) -> None:
