@@ -35,7 +35,7 @@ from tests.runtime.conftest import PATIENCE, Crew, Stage, until
 from tests.servers import ServerMissingError
 from tests.worker_context import worker_context
 
-KILLS = 4
+KILLS = 3
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -94,7 +94,7 @@ def test_workers_that_are_killed_again_and_again_make_one_job_for_each_due_time(
         for number in range(KILLS):
             made = len(stage.rows())
             until(lambda made=made: len(stage.rows()) > made)  # type: ignore[misc]
-            time.sleep(0.05 * number)  # at another moment between two ticks, or within one
+            time.sleep(0.07 * number)  # at another moment between two ticks, or within one
             replace(number)
     found = schedules.runs(stage.database, schedule, limit=10_000)[::-1]
     assert len(found) >= KILLS
