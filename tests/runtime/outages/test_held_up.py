@@ -83,17 +83,17 @@ def test_while_the_end_of_one_job_cannot_be_written_its_worker_ends_others_and_k
 def test_of_many_ends_that_are_written_together_only_those_wait_whose_rows_are_locked(
     stage: Stage, crew: Crew, hanging: Hang
 ) -> None:
-    parents = [Job("held").with_max_attempts(1) for _ in range(12)]
+    parents = [Job("held").with_max_attempts(1) for _ in range(8)]
     children = [Job("counted").depends_on(parent) for parent in parents]
     stage.enqueue(*parents, *children)
-    crew.begin(concurrency=12)
-    until(lambda: len(crew.runs) == 12)
+    crew.begin(concurrency=8)
+    until(lambda: len(crew.runs) == 8)
     with hanging(children[3], parents[7]):
         crew.go_on.set()
-        free = [number for number in range(12) if number not in (3, 7)]
-        until(lambda: stage.status(*(children[number] for number in free)) == ["Completed"] * 10)
+        free = [number for number in range(8) if number not in (3, 7)]
+        until(lambda: stage.status(*(children[number] for number in free)) == ["Completed"] * 6)
         assert stage.status(parents[3], parents[7]) == ["Running"] * 2
-    until(lambda: stage.status(*parents, *children) == ["Completed"] * 24)
+    until(lambda: stage.status(*parents, *children) == ["Completed"] * 16)
     assert set(crew.runs.values()) == {1}
 
 
