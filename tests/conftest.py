@@ -43,6 +43,8 @@ for number, handler in (
 ):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, handler)
+# perf blocks SIGWINCH for what it starts, and for all that this starts: nobody would draw anew after a resize.
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 surroundings.prepare(atexit.register)
 
