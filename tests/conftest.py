@@ -31,7 +31,7 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from tests import surroundings
 from tests.databases import DUMPS, Change, Databases, MysqlDatabases, PostgresDatabases, SqliteDatabases
-from tests.forks import Fork
+from tests.forks import Fork, is_read_by_interpreter
 from tests.mermaid_parser import FOLDER, MermaidParser
 from tests.servers import KINDS, ServerMissingError, server_url
 
@@ -412,7 +412,7 @@ def hammerwork(clean_environment: dict[str, str], tmp_path: Path) -> Callable[..
     ) -> Outcome:
         variables = {"HAMMERWORK_DATABASE_URL": url} if url else {}
         environment = {**clean_environment, **variables, **(env or {})}
-        if not any(name.startswith(("COVERAGE_", "PYTHON")) for name in environment):
+        if not is_read_by_interpreter(environment):
             with Fork(args, environment, tmp_path, input) as fork:
                 stdout, stderr = fork.communicate(timeout)
             return Outcome(fork.wait(), stdout, stderr)

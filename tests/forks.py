@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +41,11 @@ IMPORTED = (
     *(f"hammerwork_cli.database.drivers.{name}" for name in ("sqlite", "postgres", "mysql")),
 )
 LONGEST_ORDER = 1 << 17
+PROGRAM = (sys.executable, "-P", "-m", "hammerwork_cli")
+"""What starts the program in the place of a fork, where that would not do."""
+NO_STREAMS: Mapping[int, int] = MappingProxyType({})
+OWN_TERMINAL = "import fcntl, os, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+"""Statements before the program is one for which Ctrl-C and new sizes of its terminal are signals."""
 _ordering = threading.Lock()
 """Held from an order to its answer, and while the first one starts the process: threads of a test order, too."""
 
@@ -54,6 +59,7 @@ class Fork:
         cwd: its folder.
         input: all that it can read: a text, or an open file.
         before: statements that it runs before it is the program.
+        streams: descriptors that it has, instead of the pipes to this process: 0, 1 or 2 -> ours.
     """
 
     def __init__(
@@ -63,9 +69,13 @@ class Fork:
         cwd: Path,
         input: str | IO[bytes] = "",
         before: str = "",
+        streams: Mapping[int, int] = NO_STREAMS,
     ) -> None:
         output, errors = os.pipe(), os.pipe()
-        self._begin((words, env, cwd, before), [_readable(input), output[1], errors[1]])
+        given = [_readable(input), output[1], errors[1]]
+        for number, descriptor in streams.items():
+            os.dup2(descriptor, given[number])
+        self._begin((words, env, cwd, before), given)
         self.stdout: IO[str] = open(output[0], encoding="utf-8")  # noqa: SIM115, PTH123
         self.stderr: IO[str] = open(errors[0], encoding="utf-8")  # noqa: SIM115, PTH123
 
@@ -98,7 +108,7 @@ class Fork:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """What it writes until its end."""
+        """What it writes until its end, and then its streams are closed."""
         with ThreadPoolExecutor(2) as reading:
             output, errors = (reading.submit(stream.read) for stream in (self.stdout, self.stderr))
             try:
@@ -106,6 +116,8 @@ class Fork:
             except subprocess.TimeoutExpired:
                 self.send_signal(signal.SIGKILL)
                 raise
+        self.stdout.close()
+        self.stderr.close()
         return output.result(), errors.result()
 
     def send_signal(self, number: int) -> None:
@@ -161,6 +173,37 @@ class ForkForHandlers(Fork):
         words = [command[place + 1], *command[place + 3 :]]
         streams = [os.dup(number) for number in (pass_fds[0], 1, 2)]
         self._begin((words, env, Path.cwd(), IN_ITS_PLACE), streams)
+
+
+Begun = Fork | subprocess.Popen[str]
+
+
+def begin(
+    words: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    input: str | IO[bytes] = "",
+    streams: Mapping[int, int] = NO_STREAMS,
+) -> Begun:
+    """A fork, or a process that starts as a user's does, where the interpreter has to read variables."""
+    if is_read_by_interpreter(env):
+        path = {"PYTHONPATH": str(ROOT)}
+        with open(_readable(input), "rb") as stdin:
+            return subprocess.Popen(
+                [*PROGRAM, *words],
+                cwd=cwd,
+                env={**path, **env},
+                stdin=streams.get(0, stdin),
+                stdout=streams.get(1, subprocess.PIPE),
+                stderr=streams.get(2, subprocess.PIPE),
+                encoding="utf-8",
+            )
+    return Fork(words, env, cwd, input, streams=streams)
+
+
+def is_read_by_interpreter(env: Mapping[str, str]) -> bool:
+    """Whether a fork, whose interpreter has started, would not do what an environment asks for."""
+    return any(name.startswith(("COVERAGE_", "PYTHON")) for name in env)
 
 
 def _readable(text: str | IO[bytes]) -> int:

@@ -13,7 +13,10 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Self
+
+from tests.forks import OWN_TERMINAL, PROGRAM, Fork, is_read_by_interpreter
 
 PATIENCE = 30
 """Seconds for what takes a part of one."""
@@ -127,7 +130,7 @@ class Display:
 
 
 class Terminal:
-    """A program that is started on a terminal of its own."""
+    """A program that is started on a terminal of its own; what begins with ``PROGRAM`` is a fork, if one will do."""
 
     def __init__(self, command: Sequence[str], env: dict[str, str], *, columns: int = 80, lines: int = 24) -> None:
         self.raw = ""
@@ -137,9 +140,16 @@ class Terminal:
         self._ours, self._theirs = pty.openpty()
         self._set_size(columns, lines)
         self.modes_before = self.modes
+        environment = {"TERM": "xterm-256color", **env}
+        self.process: Fork | subprocess.Popen[bytes]
+        if tuple(command[: len(PROGRAM)]) == PROGRAM and not is_read_by_interpreter(environment):
+            streams = dict.fromkeys(range(3), self._theirs)
+            words = command[len(PROGRAM) :]
+            self.process = Fork(words, environment, Path.cwd(), before=OWN_TERMINAL, streams=streams)
+            return
         self.process = subprocess.Popen(
             command,
-            env={"TERM": "xterm-256color", **env},
+            env=environment,
             stdin=self._theirs,
             stdout=self._theirs,
             stderr=self._theirs,
@@ -151,8 +161,8 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
+        with self.process:
+            self.process.kill()
         os.close(self._ours)
         os.close(self._theirs)
 
@@ -214,7 +224,7 @@ class Terminal:
             assert time.monotonic() < deadline, self.raw[-2000:]
         while self.read():
             pass
-        return int(self.process.returncode)
+        return self.process.wait()
 
     @property
     def left_behind(self) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.demo.commands import typed_program
+from tests.forks import PROGRAM
 from tests.terminal import Terminal
 
 Run = Callable[..., Any]
@@ -80,7 +81,7 @@ def test_the_commands_to_try_heal_the_tree(run: Run, hammerwork: Callable[..., A
 
 
 def test_on_a_terminal_the_tree_grows_before_ones_eyes(clean_environment: dict[str, str], tmp_path: Path) -> None:
-    program = [sys.executable, "-P", "-m", "hammerwork_cli", "demo", "--folder", str(tmp_path)]
+    program = [*PROGRAM, "demo", "--folder", str(tmp_path)]
     with Terminal(program, {**clean_environment, "TERM": "xterm"}) as terminal:
         terminal.shows("1 job:")
         terminal.shows("41 jobs:")
@@ -90,7 +91,7 @@ def test_on_a_terminal_the_tree_grows_before_ones_eyes(clean_environment: dict[s
 
 
 def test_who_has_seen_enough_gets_the_tree_as_it_is(clean_environment: dict[str, str], tmp_path: Path) -> None:
-    program = [sys.executable, "-P", "-m", "hammerwork_cli", "demo", "--folder", str(tmp_path)]
+    program = [*PROGRAM, "demo", "--folder", str(tmp_path)]
     with Terminal(program, {**clean_environment, "TERM": "xterm"}) as terminal:
         terminal.shows("9 jobs:")
         terminal.press("q")

@@ -19,6 +19,7 @@ from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.features.tree.views.picture import TreeFormat
 from hammerwork_cli.view.text import visible
 from tests.conftest import ROOT, all_databases, on_servers
+from tests.forks import begin
 from tests.rows import Rows
 
 Run = Callable[..., Any]
@@ -275,9 +276,9 @@ def test_a_pipe_that_nobody_reads_ends_quietly_in_every_format(
     reader, writer = os.pipe()
     os.close(reader)
     for form in forms:
-        command = [sys.executable, "-P", "-m", "hammerwork_cli", "spawn", verb, *job, "--format", form, "-u", url]
-        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=clean_environment, check=False)
-        assert (done.returncode, done.stderr) == (0, b""), form
+        words = ["spawn", verb, *job, "--format", str(form), "-u", url]
+        with begin(words, clean_environment, Path.cwd(), streams={1: writer}) as done:
+            assert (done.communicate(60)[1], done.returncode) == ("", 0), form
     os.close(writer)
 
 
@@ -372,12 +373,11 @@ def test_who_does_not_listen_to_stderr_gets_the_exit_code_all_the_same(
     database.close()
     reader, writer = os.pipe()
     os.close(reader)
-    environment = {**os.environ, **clean_environment, "HAMMERWORK_DATABASE_URL": url}
-    command = [sys.executable, "-P", "-m", "hammerwork_cli", *words]
+    environment = {**clean_environment, "HAMMERWORK_DATABASE_URL": url}
     for closed in (writer, os.open("/dev/full", os.O_WRONLY)):
-        done = subprocess.run(command, stderr=closed, stdout=subprocess.PIPE, env=environment, check=False)
-        os.close(closed)
-        assert (done.returncode, done.stdout) == (exit_code, b"")
+        with begin(words, environment, Path.cwd(), streams={2: closed}) as done:
+            os.close(closed)
+            assert (done.communicate(60)[0], done.returncode) == ("", exit_code)
 
 
 def test_text_that_may_name_an_operation_gets_a_hint_to_look_for_one(run: Run, migrated_url: str) -> None:

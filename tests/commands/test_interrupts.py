@@ -4,8 +4,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ from hammerwork_cli import app
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.interrupts import Terminated
 from tests.conftest import ROOT, all_databases
+from tests.forks import Begun, begin
 from tests.rows import Rows
 
 PROMPTLY = 8
@@ -43,16 +42,15 @@ def filled_url(new_database: Callable[..., str]) -> str:
 
 
 @contextlib.contextmanager
-def started(*words: str, url: str, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-P", "-m", "hammerwork_cli", *words, "-u", url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True) as process:
+def started(*words: str, url: str, env: dict[str, str]) -> Iterator[Begun]:
+    with begin([*words, "-u", url], env, Path.cwd()) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def until(condition: Callable[[], bool], process: Begun) -> None:
     deadline = time.monotonic() + 30
     while not condition():
         assert process.poll() is None, process.communicate()

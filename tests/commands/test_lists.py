@@ -3,10 +3,9 @@
 import contextlib
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,10 +15,10 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.job.queries import listing
 from hammerwork_cli.view.text import age, brief_age
 from tests.conftest import all_databases
+from tests.forks import PROGRAM, Begun, begin
 from tests.rows import START, Rows
 from tests.terminal import PATIENCE, Terminal
 
-PROGRAM = (sys.executable, "-P", "-m", "hammerwork_cli")
 QUICK = ("--watch", "--interval", "0.2")
 Run = Callable[..., Any]
 
@@ -186,9 +185,8 @@ def test_a_long_list_keeps_to_the_lines_of_a_terminal_and_counts_the_rest(lite: 
         assert any("22 more" in line for line in picture)
 
 
-def watched(lite: Rows, env: dict[str, str], *words: str) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
-    command = [*PROGRAM, *words, *QUICK, "-u", url_of(lite.database)]
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def watched(lite: Rows, env: dict[str, str], *words: str) -> Begun:
+    return begin([*words, *QUICK, "-u", url_of(lite.database)], env, Path.cwd())
 
 
 def test_a_pipe_gets_the_queues_that_changed(lite: Rows, env: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.migration.queries import MIGRATIONS, RUST_3
 from tests.conftest import all_databases
+from tests.forks import begin
 from tests.rust3.migrations import Migrator
 from tests.terminal import everything
 
@@ -186,12 +187,11 @@ def test_a_terminal_is_asked(
 ) -> None:
     url = new_database("sqlite", migrated=True)
     ours, theirs = pty.openpty()
-    environment = {**clean_environment, "PYTHONPATH": str(Path(__file__).parents[2]), "HAMMERWORK_DATABASE_URL": url}
-    command = [sys.executable, "-P", "-m", "hammerwork_cli", "migration", "run", "--drop"]
-    asked = subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=environment)
+    environment = {**clean_environment, "HAMMERWORK_DATABASE_URL": url}
+    asked = begin(["migration", "run", "--drop"], environment, Path.cwd(), streams={0: theirs, 2: theirs})
     os.close(theirs)
     os.write(ours, answer.encode())
-    out = asked.communicate(timeout=30)[0].decode()
+    out = asked.communicate(timeout=30)[0]
     shown = everything(ours)
     assert asked.returncode == exit_code
     assert f"Remove these {TABLES} tables and 0 jobs for good? [y/N]" in shown

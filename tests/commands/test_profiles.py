@@ -8,8 +8,6 @@ import pty
 import re
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import tomllib
@@ -29,6 +27,7 @@ from hammerwork_cli.database.statements.__main__ import subjects
 from hammerwork_cli.errors import ConflictError, HammerworkError, UsageError
 from tests.commands.test_contract import CONTRACT, ENVIRONMENT, LEAVES, Asked, fill
 from tests.conftest import all_databases
+from tests.forks import begin
 from tests.jobs import execute
 
 Run = Callable[..., Any]
@@ -486,19 +485,15 @@ def test_at_a_terminal_the_name_is_typed_once(
     before = content(protected)
     controller, terminal = pty.openpty()
     filled = [word.format(**protected.names) for word in words]
-    program = subprocess.Popen(
-        [sys.executable, "-P", "-m", "hammerwork_cli", *filled, "-u", "@production"],
-        env={**os.environ, **clean_environment, "TERM": "dumb"},
-        stdin=terminal,
-        stdout=subprocess.DEVNULL,
-        stderr=terminal,
-    )
+    streams = {0: terminal, 2: terminal}
+    program = begin([*filled, "-u", "@production"], clean_environment, Path.cwd(), streams=streams)
     os.close(terminal)
     shown = ""
     while "Type production to confirm: " not in shown:
         shown += os.read(controller, 4096).decode()
     os.write(controller, f"{typed}\n".encode())
-    assert program.wait(60) == code
+    program.communicate(60)
+    assert program.returncode == code
     os.close(controller)
     assert (content(protected) != before) == (code == 0)
 

@@ -1,8 +1,6 @@
 """Commands that wait for a worker go on when the server ends their connections."""
 
 import contextlib
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +10,9 @@ import pytest
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
 from tests.commands.worker.test_worker import register
+from tests.forks import Begun, begin
 from tests.jobs import execute, identity, job, write
 
-ROOT = Path(__file__).parent.parent.parent
 SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
 OTHERS = {
     "postgresql": "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
@@ -33,18 +31,12 @@ def cut_all(url: str) -> None:
 
 
 @pytest.fixture
-def start(clean_environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(clean_environment: dict[str, str]) -> Iterator[Callable[..., Begun]]:
     """Starts the program and does not wait for its end."""
     with contextlib.ExitStack() as ending:
 
-        def program(url: str, *words: str) -> subprocess.Popen[str]:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "hammerwork_cli", *words],
-                env={**clean_environment, "HAMMERWORK_DATABASE_URL": url, "PYTHONPATH": str(ROOT)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+        def program(url: str, *words: str) -> Begun:
+            process = begin(words, {**clean_environment, "HAMMERWORK_DATABASE_URL": url}, Path.cwd())
             ending.enter_context(process)
             ending.callback(process.kill)
             return process
@@ -52,7 +44,7 @@ def start(clean_environment: dict[str, str]) -> Iterator[Callable[..., subproces
         yield program
 
 
-def heard(process: subprocess.Popen[str], words: str) -> None:
+def heard(process: Begun, words: str) -> None:
     """Reads notes until one has these words."""
     assert process.stderr
     lines: list[str] = []
@@ -65,7 +57,7 @@ def heard(process: subprocess.Popen[str], words: str) -> None:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_commands_that_wait_for_a_worker_connect_again_when_the_server_ends_their_connections(
-    kind: str, new_database: Callable[..., str], start: Callable[..., subprocess.Popen[str]]
+    kind: str, new_database: Callable[..., str], start: Callable[..., Begun]
 ) -> None:
     url = new_database(kind, migrated=True)
     register(url, 1, heartbeat_at=datetime.now(UTC), lease_seconds=3600.0)

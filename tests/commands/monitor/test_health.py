@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,7 +25,8 @@ from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.webhook.model import Webhook
-from tests.conftest import ROOT, all_databases, eventually, unavailable
+from tests.conftest import all_databases, eventually, unavailable
+from tests.forks import Begun, begin
 from tests.rows import Rows
 from tests.servers import KINDS, PASSWORD, PrivateServer, ServerMissingError
 
@@ -781,29 +780,22 @@ HANDLERS = "from hammerwork_cli import Handlers\napp = Handlers()\n@app.job('mai
 
 
 @pytest.fixture
-def start(tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Callable[..., Begun]]:
     (tmp_path / "handlers.py").write_text(HANDLERS)
     with contextlib.ExitStack() as ending:
 
-        def begin(url: str, *options: str) -> subprocess.Popen[str]:
+        def start(url: str, *options: str) -> Begun:
             words = ["worker", "start", "--handlers", "handlers:app", "--name", "render 1\x1b", *options]
-            begun = subprocess.Popen(
-                [sys.executable, "-Pm", "hammerwork_cli", *words],
-                cwd=tmp_path,
-                env={**clean_environment, "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": url},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+            begun = begin(words, {**clean_environment, "HAMMERWORK_DATABASE_URL": url}, tmp_path)
             ending.enter_context(begun)
             ending.callback(begun.kill)
             return begun
 
-        yield begin
+        yield start
 
 
 def test_a_worker_writes_a_line_with_each_heartbeat_none_while_it_is_stopped_and_removes_the_file_at_its_end(
-    new_database: Callable[..., str], tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+    new_database: Callable[..., str], tmp_path: Path, start: Callable[..., Begun]
 ) -> None:
     url, path = new_database("sqlite", migrated=True), tmp_path / "health"
     begun = start(url, "--health-file", "health", "--lease", "1s")
@@ -827,7 +819,7 @@ def test_a_worker_writes_a_line_with_each_heartbeat_none_while_it_is_stopped_and
 
 
 def test_a_health_file_that_cannot_be_written_stops_the_start(
-    new_database: Callable[..., str], start: Callable[..., subprocess.Popen[str]]
+    new_database: Callable[..., str], start: Callable[..., Begun]
 ) -> None:
     begun = start(new_database("sqlite", migrated=True), "--health-file", "no such folder/health")
     _, stderr = begun.communicate(timeout=30)

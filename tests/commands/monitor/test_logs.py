@@ -2,10 +2,9 @@
 
 import contextlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +15,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.monitor.queries.logs import Log
 from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.conftest import all_databases
+from tests.forks import begin
 from tests.rows import START, Rows
 from tests.terminal import PATIENCE
 
@@ -233,13 +233,7 @@ def test_a_job_that_does_not_exist_exits_5(run: Run, migrated_url: str) -> None:
 def test_following_tells_each_event_once(rows: Rows, clean_environment: dict[str, str], option: str) -> None:
     first = rows.job(queue="mail", status="Pending", created_at=at(0))
     words = ["monitor", "logs", option, "--interval", "0.2", "--format", "jsonl", "-u", url_of(rows.database)]
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "hammerwork_cli", *words],
-        env=clean_environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as program:
+    with begin(words, clean_environment, Path.cwd()) as program:
         assert program.stdout is not None
         try:
             assert json.loads(program.stdout.readline())["job_id"] == first

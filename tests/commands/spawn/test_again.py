@@ -1,8 +1,6 @@
 """Spawning again what has spawned: ``job retry --respawn`` and ``spawn again``."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,9 +12,9 @@ from jsonschema import Draft202012Validator
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.conftest import all_databases, eventually
+from tests.forks import begin
 from tests.jobs import execute, identity, job, rows, statuses, write
 
-ROOT = Path(__file__).parent.parent.parent
 HANDLERS = r"""
 from hammerwork_cli import Handlers, Job
 app = Handlers()
@@ -52,23 +50,17 @@ def start(work: Callable[[str], None], tmp_path: Path, clean_environment: dict[s
     """``with start(url)``: a worker is there, with the same handlers."""
 
     @contextmanager
-    def begin(url: str) -> Iterator[None]:
+    def started(url: str) -> Iterator[None]:
         words = ("worker", "start", "--handlers", "handlers:app", "--lease", "2s")
-        worker = subprocess.Popen(
-            [sys.executable, "-P", "-m", "hammerwork_cli", *words],
-            cwd=tmp_path,
-            env={**clean_environment, "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": url},
-            stderr=subprocess.PIPE,
-        )
-        with worker:
+        with begin(words, {**clean_environment, "HAMMERWORK_DATABASE_URL": url}, tmp_path) as worker:
             try:
                 assert worker.stderr
-                assert b" serves " in worker.stderr.readline()
+                assert " serves " in worker.stderr.readline()
                 yield
             finally:
                 worker.kill()
 
-    return begin
+    return started
 
 
 def leaves(url: str) -> int:

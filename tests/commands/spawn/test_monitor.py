@@ -4,12 +4,11 @@ import contextlib
 import json
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +17,11 @@ from jsonschema import Draft202012Validator
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.conftest import unavailable
+from tests.forks import PROGRAM, Begun, begin
 from tests.rows import Rows
 from tests.servers import KINDS, PrivateServer, ServerMissingError
 from tests.terminal import PATIENCE, Terminal
 
-PROGRAM = (sys.executable, "-P", "-m", "hammerwork_cli")
 QUICK = ("--interval", "0.2")
 Open = Callable[..., contextlib.AbstractContextManager[Terminal]]
 
@@ -239,10 +238,8 @@ def test_without_a_keyboard_it_runs_all_the_same(sqlite_rows: Rows, env: dict[st
 
 
 @contextlib.contextmanager
-def in_pipe(rows: Rows, env: dict[str, str], *words: str) -> Iterator[subprocess.Popen[str]]:
-    command = [*PROGRAM, "spawn", *words, "-u", url_of(rows.database)]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=env, text=True, bufsize=1, **pipes) as process:  # type: ignore[call-overload]
+def in_pipe(rows: Rows, env: dict[str, str], *words: str) -> Iterator[Begun]:
+    with begin(["spawn", *words, "-u", url_of(rows.database)], env, Path.cwd()) as process:
         try:
             yield process
         finally:

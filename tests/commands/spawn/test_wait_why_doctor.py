@@ -8,8 +8,6 @@ import os
 import pty
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,11 +22,12 @@ from hammerwork_cli.features.spawn.views.why import diagnosis_text
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.runtime.api.spawn import SpawnLimitError
 from hammerwork_cli.view.text import fitted
+from tests.forks import Begun, begin
 from tests.rows import START, Rows
 from tests.terminal import everything
 
 Run = Callable[..., Any]
-ROOT = Path(__file__).parent.parent.parent
+Start = Callable[..., Begun]
 NOW = {"HAMMERWORK_NOW": "2026-11-24T20:00:00Z"}
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 HELD = {"status": "Pending", "dependency_status": "waiting"}
@@ -47,26 +46,17 @@ def rows(url: str) -> Iterator[Rows]:
 
 
 @pytest.fixture
-def start(url: str, clean_environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(url: str, clean_environment: dict[str, str]) -> Iterator[Start]:
     """Starts the program and does not wait for its end."""
-    started: list[subprocess.Popen[str]] = []
+    with contextlib.ExitStack() as ending:
 
-    def program(*words: str) -> subprocess.Popen[str]:
-        environment = {**clean_environment, "HAMMERWORK_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "hammerwork_cli", *words],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
+        def program(*words: str) -> Begun:
+            process = begin(words, {**clean_environment, "HAMMERWORK_DATABASE_URL": url}, Path.cwd())
+            ending.enter_context(process)
+            ending.callback(process.kill)
+            return process
 
-    yield program
-    for process in started:
-        process.kill()
-        process.communicate()
+        yield program
 
 
 def finish(rows: Rows, job: str, status: str = "Completed") -> None:
@@ -142,9 +132,7 @@ def test_wait_says_that_a_job_is_stuck_and_stops_when_asked_to(run: Run, rows: R
     assert run("spawn", "wait", root, "--timeout", "0.05s", url=url, env=NOW).exit_code == 124
 
 
-def test_wait_in_one_process_while_another_finishes_the_jobs(
-    start: Callable[..., subprocess.Popen[str]], rows: Rows
-) -> None:
+def test_wait_in_one_process_while_another_finishes_the_jobs(start: Start, rows: Rows) -> None:
     root = rows.job(status="Running", spawns=True)
     process = start("spawn", "wait", root, "--interval", "0.05s", "--timeout", "60s", "--format", "csv")
     assert process.stderr
@@ -161,7 +149,7 @@ def test_wait_in_one_process_while_another_finishes_the_jobs(
     assert len(stdout.splitlines()) == 2
 
 
-def test_wait_ends_with_130_on_ctrl_c(start: Callable[..., subprocess.Popen[str]], rows: Rows) -> None:
+def test_wait_ends_with_130_on_ctrl_c(start: Start, rows: Rows) -> None:
     process = start("spawn", "wait", rows.job(status="Running"), "--interval", "60s")
     assert process.stderr
     process.stderr.readline()
@@ -530,16 +518,10 @@ def test_doctor_needs_confirmation(run: Run, rows: Rows, url: str) -> None:
 
 def test_doctor_asks_on_a_terminal(rows: Rows, url: str, clean_environment: dict[str, str]) -> None:
     rows.job(status="pending")
-    environment = {**clean_environment, "HAMMERWORK_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    environment = {**clean_environment, "HAMMERWORK_DATABASE_URL": url}
     for answer, exit_code, status in ((b"no\n", 2, "pending"), (b"y\n", 0, "Pending")):
         controller, terminal = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "hammerwork_cli", "spawn", "doctor", "--fix"],
-            env=environment,
-            stdin=terminal,
-            stdout=subprocess.PIPE,
-            stderr=terminal,
-        )
+        process = begin(["spawn", "doctor", "--fix"], environment, Path.cwd(), streams={0: terminal, 2: terminal})
         os.close(terminal)
         os.write(controller, answer)
         process.communicate(timeout=60)

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from hammerwork_cli.runtime.host.terminal import LINES
 from tests import surroundings
 from tests.conftest import ROOT, eventually
+from tests.forks import PROGRAM
 from tests.jobs import job, rows, statuses, write
 from tests.terminal import PATIENCE, Terminal
 
@@ -65,13 +65,14 @@ def start(url: str, tmp_path: Path, clean_environment: dict[str, str]) -> Iterat
     """``start(*options)``: a worker on a terminal, which is killed at last."""
     (tmp_path / "handlers.py").write_text(HANDLERS)
     environment = surroundings.uncovered(clean_environment)
-    environment |= {"PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": url}
+    environment |= {"HAMMERWORK_DATABASE_URL": url}
     with contextlib.ExitStack() as ending, contextlib.chdir(tmp_path):
 
         def start(*options: str, handlers: str = "handlers:app", **more: str) -> Watched:
             words = ("worker", "start", "--handlers", handlers, "--poll-interval", "0.1s", *options)
-            program = [sys.executable, "-P", "-m", "hammerwork_cli", *words]
-            return ending.enter_context(Watched(program, {**environment, **more}, columns=200))
+            # To reload, a worker starts its Python anew, which a fork cannot.
+            anew = {"PYTHONPATH": str(ROOT)} if "--reload" in options else {}
+            return ending.enter_context(Watched([*PROGRAM, *words], {**environment, **anew, **more}, columns=200))
 
         yield start
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -23,11 +22,11 @@ from hammerwork_cli import Handlers, Worker, WorkerReport
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.schema.views import SCHEMAS
 from hammerwork_cli.features.worker.queries import registry
-from tests.conftest import all_databases, eventually
+from tests.conftest import ROOT, all_databases, eventually
+from tests.forks import Begun, begin
 from tests.jobs import execute, identity, job, rows, statuses, write
 from tests.rows import START, Rows
 
-ROOT = Path(__file__).parent.parent.parent
 HANDLERS = """
 import pathlib, threading, time
 from hammerwork_cli import Handlers, Job, Worker
@@ -102,7 +101,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-Start = Callable[..., subprocess.Popen[str]]
+Start = Callable[..., Begun]
+ANEW = {"PYTHONPATH": str(ROOT)}
+"""For a worker that starts its Python anew, which a fork cannot."""
 
 
 @pytest.fixture
@@ -110,21 +111,14 @@ def start(folder: Path, clean_environment: dict[str, str]) -> Iterator[Start]:
     """``start(url, *options)``: ``hammerwork worker start`` that goes on; whatever happens, it is killed at last."""
     with contextlib.ExitStack() as ending:
 
-        def begin(url: str, *options: str, handlers: str = "handlers:app") -> subprocess.Popen[str]:
-            program = [sys.executable, "-Pm", "hammerwork_cli", "worker", "start", "--handlers", handlers, *options]
-            worker = subprocess.Popen(
-                program,
-                cwd=folder,
-                env={**clean_environment, "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": url},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+        def start(url: str, *options: str, env: dict[str, str] | None = None) -> Begun:
+            words = ["worker", "start", "--handlers", "handlers:app", *options]
+            worker = begin(words, {**clean_environment, "HAMMERWORK_DATABASE_URL": url, **(env or {})}, folder)
             ending.enter_context(worker)
             ending.callback(worker.kill)
             return worker
 
-        yield begin
+        yield start
 
 
 def has_begun(folder: Path) -> bool:
@@ -382,7 +376,8 @@ def test_a_worker_is_seen_restarted_and_stopped_from_another_process(
     migrated_url: str, folder: Path, start: Start, run: Callable[..., Any]
 ) -> None:
     write(migrated_url, job(1, payload='{"waits": true}'))
-    worker = start(migrated_url, "--name", "w-1", "--lease", "3s", "--format", "jsonl")
+    words = ("--name", "w-1", "--lease", "3s", "--format", "jsonl")
+    worker = start(migrated_url, *words, env=ANEW)
     eventually(lambda: has_begun(folder))
     look = functools.partial(run, "worker", "status", "w-1", "--format", "json", url=migrated_url)
     status = look().json[0]
