@@ -61,34 +61,34 @@ def jobs(rows: Rows) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(
-    ("order", "first"),
-    [
-        ("created_at", "abcd"),
-        ("-created_at", "dcba"),
-        ("-scheduled_at", "cdba"),
-        ("started_at", "cbda"),
-        ("-started_at", "dbca"),
-        ("failed_at", "abdc"),
-        ("-failed_at", "badc"),
-        ("-completed_at", "dcba"),
-        ("priority", "cdba"),
-        ("-priority", "adbc"),
-        ("-attempts", "dacb"),
-        ("queue", "dbac"),
-        ("status", "dacb"),
-    ],
-)
+SORTED = [
+    ("created_at", "abcd"),
+    ("-created_at", "dcba"),
+    ("-scheduled_at", "cdba"),
+    ("started_at", "cbda"),
+    ("-started_at", "dbca"),
+    ("failed_at", "abdc"),
+    ("-failed_at", "badc"),
+    ("-completed_at", "dcba"),
+    ("priority", "cdba"),
+    ("-priority", "adbc"),
+    ("-attempts", "dacb"),
+    ("queue", "dbac"),
+    ("status", "dacb"),
+]
+
+
 @all_databases
-def test_jobs_are_sorted_by_the_database_and_those_without_a_value_come_last(
-    run: Run, rows: Rows, order: str, first: str
-) -> None:
+def test_jobs_are_sorted_by_the_database_and_those_without_a_value_come_last(run: Run, rows: Rows) -> None:
     ids = {job: letter for letter, job in jobs(rows).items()}
-    url = url_of(rows.database)
-    found = run("job", "list", "--sort", order, "--format", "json", url=url).json
-    assert "".join(ids[job["id"]] for job in found) == first
-    some = run("job", "list", "--sort", order, "--limit", "2", "--queue", "a", "--format", "json", url=url).json
-    assert [ids[job["id"]] for job in some] == [letter for letter in first if letter in "bd"]
+
+    def listed(*words: str) -> str:
+        found = run("job", "list", *words, "--format", "json", url=url_of(rows.database)).json
+        return "".join(ids[job["id"]] for job in found)
+
+    assert [(order, listed("--sort", order)) for order, _ in SORTED] == SORTED
+    some = [(order, listed("--sort", order, "--limit", "2", "--queue", "a")) for order, _ in SORTED]
+    assert some == [(order, re.sub("[ac]", "", first)) for order, first in SORTED]
 
 
 def test_every_order_that_the_help_names_is_there() -> None:

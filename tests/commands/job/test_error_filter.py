@@ -26,32 +26,29 @@ def write_errors(url: str, *errors: str | None, status: JobStatus = D) -> None:
     write(url, *(job(number, status, error_message=error, **started) for number, error in enumerate(errors, 1)))
 
 
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [
-        ("refused", {1, 2, 3}),
-        ("CONNECTION refused", {1, 2}),
-        ("connection*refused after", {3}),
-        ("*after*5*", {3}),
-        ("100%", {4}),
-        ("0%d", set()),
-        ("a_b", {5}),
-        ("!", {6}),
-        ("c:\\temp\\", {7}),
-        ("'; --", {8}),
-        ("cafe", set()),
-        ("café", {9}),
-        ("second line", {10}),
-        ("*", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}),
-    ],
-)
+FOUND = [
+    ("refused", {1, 2, 3}),
+    ("CONNECTION refused", {1, 2}),
+    ("connection*refused after", {3}),
+    ("*after*5*", {3}),
+    ("100%", {4}),
+    ("0%d", set()),
+    ("a_b", {5}),
+    ("!", {6}),
+    ("c:\\temp\\", {7}),
+    ("'; --", {8}),
+    ("cafe", set()),
+    ("café", {9}),
+    ("second line", {10}),
+    ("*", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}),
+]
+
+
 @all_databases
-def test_the_text_of_error_is_found_anywhere_to_the_letter_except_for_its_case(
-    run: Run, migrated_url: str, text: str, numbers: set[int]
-) -> None:
+def test_the_text_of_error_is_found_anywhere_to_the_letter_except_for_its_case(run: Run, migrated_url: str) -> None:
     errors = ("connection refused", "Connection Refused", "connection to db refused after 5 s", "100% done", "a_b")
     write_errors(migrated_url, *errors, "Oh!", "no c:\\temp\\x", "x'; -- y", "café", "first line\nsecond line", None)
-    assert listed(run, migrated_url, "--error", text) == numbers
+    assert [(text, listed(run, migrated_url, "--error", text)) for text, _ in FOUND] == FOUND
 
 
 @pytest.mark.parametrize("verb", ["retry", "cancel", "delete", "purge"])

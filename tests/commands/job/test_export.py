@@ -51,25 +51,26 @@ def test_an_export_has_every_column_with_payload_result_and_whole_error(run: Run
         assert {key: record[key] for key in JOB.columns} == listed[record["id"]]
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (["--queue", "mail"], [1, 3]),
-        (["-n", "report"], [2]),
-        (["--failed"], [3]),
-        (["--completed", "--status", "pending"], [1, 2]),
-        (["--priority", "high"], [1]),
-        (["--since", "90s"], [1]),
-        (["--error", "LONG long"], [3]),
-        (["--queue", "nowhere"], []),
-    ],
-)
+CHOSEN = [
+    (["--queue", "mail"], [1, 3]),
+    (["-n", "report"], [2]),
+    (["--failed"], [3]),
+    (["--completed", "--status", "pending"], [1, 2]),
+    (["--priority", "high"], [1]),
+    (["--since", "90s"], [1]),
+    (["--error", "LONG long"], [3]),
+    (["--queue", "nowhere"], []),
+]
+
+
 @all_databases
-def test_an_export_has_the_jobs_that_its_filters_choose(
-    run: Run, several: str, options: list[str], expected: list[int]
-) -> None:
-    found = exported(run, several, "--fields", "id", *options)
-    assert found == [{"id": identity(number)} for number in expected]
+def test_an_export_has_the_jobs_that_its_filters_choose(run: Run, several: str) -> None:
+    found = []
+    for options, _ in CHOSEN:
+        records = exported(run, several, "--fields", "id", *options)
+        assert all(record.keys() == {"id"} for record in records)
+        found.append((options, [int(record["id"][:8], 16) for record in records]))
+    assert found == CHOSEN
 
 
 def test_every_format_has_the_same_jobs(run: Run, several: str) -> None:

@@ -47,30 +47,29 @@ def several(migrated_url: str) -> str:
     return migrated_url
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ([], [1, 2, 3, 4, 5, 6]),
-        (["--queue", "report"], [3, 4]),
-        (["-n", "report"], [3, 4]),
-        (["--status", "PENDING,running", "-t", "timed_out"], [1, 2, 6]),
-        (["--failed"], [4, 5, 6]),
-        (["--completed"], [3]),
-        (["--failed", "--completed", "--queue", "report"], [3, 4]),
-        (["--priority", "High,critical"], [1, 2]),
-        (["-r", "normal"], [3, 4, 5, 6]),
-        (["--since", "150s"], [1, 2]),
-        (["--since", "2026-11-24T11:57:30Z"], [1, 2]),
-        (["--until", "150s"], [3, 4, 5, 6]),
-        (["--since", "5m", "--until", "2026-11-24T11:57:30Z"], [3, 4, 5]),
-        (["--last-hours", "0.05"], [1, 2, 3]),
-        (["--limit", "2"], [1, 2]),
-        (["--queue", "nowhere"], []),
-    ],
-)
+CHOSEN = [
+    ([], [1, 2, 3, 4, 5, 6]),
+    (["--queue", "report"], [3, 4]),
+    (["-n", "report"], [3, 4]),
+    (["--status", "PENDING,running", "-t", "timed_out"], [1, 2, 6]),
+    (["--failed"], [4, 5, 6]),
+    (["--completed"], [3]),
+    (["--failed", "--completed", "--queue", "report"], [3, 4]),
+    (["--priority", "High,critical"], [1, 2]),
+    (["-r", "normal"], [3, 4, 5, 6]),
+    (["--since", "150s"], [1, 2]),
+    (["--since", "2026-11-24T11:57:30Z"], [1, 2]),
+    (["--until", "150s"], [3, 4, 5, 6]),
+    (["--since", "5m", "--until", "2026-11-24T11:57:30Z"], [3, 4, 5]),
+    (["--last-hours", "0.05"], [1, 2, 3]),
+    (["--limit", "2"], [1, 2]),
+    (["--queue", "nowhere"], []),
+]
+
+
 @all_databases
-def test_a_list_shows_what_its_filters_choose(run: Run, several: str, options: list[str], expected: list[int]) -> None:
-    assert listed(run, several, *options) == expected
+def test_a_list_shows_what_its_filters_choose(run: Run, several: str) -> None:
+    assert [(options, listed(run, several, *options)) for options, _ in CHOSEN] == CHOSEN
 
 
 def test_statuses_in_quotes_and_in_lower_case_are_found(run: Run, several: str) -> None:
