@@ -341,7 +341,10 @@ def _become(streams: Sequence[int], words: list[str], env: dict[str, str], cwd: 
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
+        # As those of an interpreter: whoever replaces one does not close what programs that it starts write to.
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.chdir(cwd)
         os.environ.clear()

@@ -97,13 +97,14 @@ def test_every_command_that_asks_is_asked() -> None:
     assert asks == ASKED.keys()
 
 
-def everything(*files: Path) -> Iterator[str]:
+def everything(*files: Path) -> Iterator[bytes]:
+    """What files hold: of a database all pages, which change with a transaction even if the rows do not."""
     for file in files:
         if file.suffix == ".db":
             with contextlib.closing(sqlite3.connect(file)) as database:
-                yield from database.iterdump()
+                yield database.serialize()
         else:
-            yield file.read_text("utf-8")
+            yield file.read_bytes()
 
 
 @pytest.mark.parametrize(("path", "line"), [(path, line) for path, lines in ASKED.items() for line in lines])

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import re
-import sqlite3
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +13,13 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli import EncryptionKeys, Job, Queue
-from hammerwork_cli.database import Database, DatabaseUrl, connect
+from hammerwork_cli.app import main
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.database import Database, connect
 from tests.commands.test_contract import ENVIRONMENT, fill
 from tests.commands.test_given_twice import options
 from tests.commands.test_profiles import CHANGES, LASTING
+from tests.databases import migrate
 from tests.rows import Rows
 from tests.rust3.payloads import PLACEHOLDER, decrypted, encrypted
 
@@ -64,37 +67,36 @@ def told(database: Database, was_archived: str | None = None) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def filled(makers: Any) -> Iterator[tuple[str, dict[str, str]]]:
-    maker = makers["sqlite"]
-    url = maker.migrated()
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A database, and the names of what is in it, of a tree and of a backup of it."""
+    folder = tmp_path_factory.mktemp("encrypted")
+    path = folder / "jobs.db"
+    url = f"sqlite:///{path}?mode=rwc"
+    migrate(url)
     names = fill(url)
     with contextlib.closing(connect(url)) as database:
         seal(database)
         assert list(told(database)) == []
-    yield url, names
-    maker.drop(url)
+    names |= {name: str(folder / f"{name}.jsonl") for name in ("lines", "tree", "backup")}
+    Path(names["lines"]).write_text('{"payload": 1}\n')
+    for words in (
+        ("job", "export", names["root"], "--tree", "-o", names["tree"]),
+        ("backup", "create", "-o", names["backup"]),
+    ):
+        assert main([*words, "-u", url], Context({})) == 0
+    return path, names
 
 
 @pytest.mark.parametrize("path", sorted(CHANGES.keys() - LASTING - OTHERS))
 def test_a_command_leaves_encrypted_payloads_decryptable(
-    run: Run, filled: tuple[str, dict[str, str]], tmp_path: Path, path: str
+    run: Run, filled: tuple[Path, dict[str, str]], tmp_path: Path, path: str
 ) -> None:
-    url, names = filled
-    copy, other = tmp_path / "copy.db", tmp_path / "other.db"
-    path_of = str(DatabaseUrl.parse(url).path)
-    for target in (copy, other):
-        with contextlib.closing(sqlite3.connect(path_of)) as source, contextlib.closing(sqlite3.connect(target)) as to:
-            source.backup(to)
-    tree, backup, lines = (tmp_path / f"{name}.jsonl" for name in ("tree", "backup", "lines"))
-    here, there = f"sqlite:///{copy}", f"sqlite:///{other}"
-    assert run("job", "export", names["root"], "--tree", "-o", str(tree), url=here).exit_code == 0
-    assert run("backup", "create", "-o", str(backup), url=here).exit_code == 0
-    lines.write_text('{"payload": 1}\n')
+    source, names = filled
+    here = there = f"sqlite:///{shutil.copy(source, tmp_path / 'copy.db')}"
     if path.startswith("backup"):
-        assert run("migration", "run", "--drop", "--yes", url=there).exit_code == 0
-        here, there = there, here
-    all_names = {**names, "lines": lines, "tree": tree, "backup": backup, "production": here}
-    words = CHANGES[path].replace("@production", "{production}").format(**all_names).split()
+        here = f"sqlite:///{tmp_path}/other.db?mode=rwc"
+        migrate(here)
+    words = CHANGES[path].replace("@production", "{production}").format(**names, production=here).split()
     done = run(*path.split(), *words, "-u", there if path == "backup copy" else here, env=ENVIRONMENT)
     assert done.exit_code in REFUSED.get(path, {0, 1}), done
     hinted = {word for word in ("--encryption-key", "--no-encrypt") if word in done.stderr}

@@ -8,8 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,9 @@ import pytest
 from hammerwork_cli import Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.runtime.host.signals import listening
-from tests import surroundings
+from tests import forks, surroundings
 from tests.conftest import ROOT, eventually
+from tests.forks import NO_STREAMS, Begun
 from tests.jobs import identity, job, rows, statuses, write
 from tests.proxies import Proxy
 
@@ -113,6 +113,7 @@ HANGS = 20.0
 """Seconds after which a worker did not end at once, on a machine that is busy; it would hang for minutes."""
 PLANTED = "raise SystemExit('planted')\n"
 Start = Callable[..., subprocess.Popen[str]]
+StartFork = Callable[..., Begun]
 KINDS = ["sqlite", *(pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql"))]
 isolated = pytest.mark.parametrize("isolation", ["thread", "process"])
 
@@ -141,17 +142,30 @@ def begin(url: str, tmp_path: Path, clean_environment: dict[str, str]) -> Iterat
         yield begin
 
 
+WORKER = ("worker", "start", "--handlers", "handlers:app")
+
+
 @pytest.fixture
-def start(begin: Start) -> Start:
-    """``start(*options)``: a worker."""
-    return partial(begin, "worker", "start", "--handlers", "handlers:app")
+def start(url: str, tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[StartFork]:
+    """``start(*options)``: a worker, which is a fork."""
+    (tmp_path / "handlers.py").write_text(HANDLERS)
+    with contextlib.ExitStack() as ending:
+
+        def start(*options: str, env: dict[str, str] | None = None, streams: Mapping[int, int] = NO_STREAMS) -> Begun:
+            environment = surroundings.uncovered(clean_environment) | {"HAMMERWORK_DATABASE_URL": url, **(env or {})}
+            begun = forks.begin([*WORKER, *options], environment, tmp_path, streams=streams)
+            ending.enter_context(begun)
+            ending.callback(begun.kill)
+            return begun
+
+        yield start
 
 
 # Streams.
 
 
 @isolated
-def test_only_the_report_is_on_stdout(start: Start, url: str, isolation: str) -> None:
+def test_only_the_report_is_on_stdout(start: StartFork, url: str, isolation: str) -> None:
     write(url, job(1), job(2))
     worker = start("--drain", "--format", "json", "-c", "1", "--isolation", isolation)
     stdout, stderr = worker.communicate(timeout=60)
@@ -162,13 +176,14 @@ def test_only_the_report_is_on_stdout(start: Start, url: str, isolation: str) ->
 
 @pytest.mark.parametrize(("isolation", "ending", "code"), [("thread", "closed", 0), ("process", "full", 74)])
 def test_streams_that_cannot_be_written_fail_no_job(
-    start: Start, url: str, isolation: str, ending: str, code: int
+    start: StartFork, url: str, isolation: str, ending: str, code: int
 ) -> None:
     write(url, *(job(number, max_attempts=1) for number in range(1, 4)))
     with contextlib.ExitStack() as files:
         if ending == "full":
             full = files.enter_context(Path("/dev/full").open("w"))
-            worker = start("--drain", "--format", "json", "-c", "1", "--isolation", isolation, stdout=full, stderr=full)
+            streams = dict.fromkeys((1, 2), full.fileno())
+            worker = start("--drain", "--format", "json", "-c", "1", "--isolation", isolation, streams=streams)
         else:
             worker = start("--drain", "--format", "json", "-c", "1", "--isolation", isolation)
             for stream in (worker.stdout, worker.stderr):
@@ -180,7 +195,7 @@ def test_streams_that_cannot_be_written_fail_no_job(
 
 @isolated
 def test_a_log_that_nobody_reads_stops_nobody_and_says_later_how_much_of_it_was_dropped(
-    start: Start, url: str, tmp_path: Path, isolation: str
+    start: StartFork, url: str, tmp_path: Path, isolation: str
 ) -> None:
     write(url, job(1, queue="floods"), job(2, queue="looks"))
     worker = start("--drain", "--concurrency", "1", "--isolation", isolation)
@@ -200,7 +215,7 @@ def test_a_log_that_nobody_reads_stops_nobody_and_says_later_how_much_of_it_was_
     assert set(statuses(url).values()) == {"Completed"}
 
 
-def test_a_worker_ends_although_nobody_reads_its_log(start: Start, url: str, tmp_path: Path) -> None:
+def test_a_worker_ends_although_nobody_reads_its_log(start: StartFork, url: str, tmp_path: Path) -> None:
     (tmp_path / "go_on").touch()
     write(url, job(1, queue="floods"))
     assert start("--drain").wait(60) == 0
@@ -212,12 +227,13 @@ def test_a_worker_ends_although_nobody_reads_its_log(start: Start, url: str, tmp
 
 @isolated
 def test_modules_in_the_folder_replace_no_others_and_handlers_do_not_see_the_web_token(
-    start: Start, url: str, tmp_path: Path, isolation: str
+    begin: Start, url: str, tmp_path: Path, isolation: str
 ) -> None:
     for name in ("queue", "json", "sqlite3", "socket", "typer"):
         (tmp_path / f"{name}.py").write_text(PLANTED)
     write(url, job(1, queue="looks"))
-    worker = start("--drain", "-c", "1", "--isolation", isolation, env={"HAMMERWORK_WEB_TOKEN": "secret"})
+    words = (*WORKER, "--drain", "-c", "1", "--isolation", isolation)
+    worker = begin(*words, env={"HAMMERWORK_WEB_TOKEN": "secret"})
     _, stderr = worker.communicate(timeout=60)
     assert worker.returncode == 0, stderr
     [[result]] = rows(url, "result_data")
@@ -298,7 +314,7 @@ def test_no_optional_import_of_a_command_that_loads_handlers_finds_what_lies_in_
 
     def commands(path: dict[str, str]) -> None:
         anywhere = (
-            (0, *apply, "--dry-run"),
+            (0, *rehearse, identity(1)),
             (4, *apply, "--debug", "--database-url", "sqlite:///nowhere.db"),
             (0, *rehearse, "--queue", "parents", "--levels", "2", "--format", "json"),
             (1, *rehearse, identity(2), "--format", "json"),
@@ -306,8 +322,7 @@ def test_no_optional_import_of_a_command_that_loads_handlers_finds_what_lies_in_
         )
         for code, *words in (
             (0, *apply, "--prune", "--yes"),
-            (0, *rehearse, identity(1)),
-            *(anywhere if kind == "sqlite" else ()),  # a driver is loaded as well by the two before
+            *(anywhere if kind == "sqlite" else ()),  # a driver is loaded as well by the one before
         ):
             command = begin(*words, env={"HAMMERWORK_DATABASE_URL": url, **path})
             _, stderr = command.communicate(timeout=60)
@@ -331,7 +346,9 @@ def test_another_folder_may_have_the_handlers(begin: Start, url: str, tmp_path: 
 # Signals.
 
 
-def ended(start: Start, url: str, folder: Path, seconds: float, *options: str, signals: list[signal.Signals]) -> int:
+def ended(
+    start: StartFork, url: str, folder: Path, seconds: float, *options: str, signals: list[signal.Signals]
+) -> int:
     """The exit code of a worker that gets signals while a job of so many seconds runs."""
     write(url, job(1, queue="waits", payload=str(seconds)))
     worker = start(*options)
@@ -344,7 +361,7 @@ def ended(start: Start, url: str, folder: Path, seconds: float, *options: str, s
     return worker.returncode
 
 
-def test_hanging_up_lets_what_runs_end_however_often_it_comes(start: Start, url: str, tmp_path: Path) -> None:
+def test_hanging_up_lets_what_runs_end_however_often_it_comes(start: StartFork, url: str, tmp_path: Path) -> None:
     assert ended(start, url, tmp_path, 1.5, signals=[signal.SIGHUP, signal.SIGHUP]) == 0
     assert statuses(url) == {1: "Completed"}
 
@@ -354,7 +371,7 @@ def attempts(url: str) -> list[tuple[str, int]]:
         return database.query("SELECT status, attempts FROM hammerwork_jobs")
 
 
-def test_sigquit_ends_a_worker_at_once(start: Start, url: str, tmp_path: Path) -> None:
+def test_sigquit_ends_a_worker_at_once(start: StartFork, url: str, tmp_path: Path) -> None:
     assert ended(start, url, tmp_path, 600, signals=[signal.SIGQUIT]) == 131
     assert attempts(url) == [("Pending", 0)]
 
@@ -367,7 +384,7 @@ def test_sigquit_ends_a_worker_at_once(start: Start, url: str, tmp_path: Path) -
     ],
 )
 def test_a_worker_whose_threads_wait_for_dead_connections_ends_all_the_same(
-    start: Start, new_database: Callable[..., str], dialect: str, signals: list[signal.Signals]
+    start: StartFork, new_database: Callable[..., str], dialect: str, signals: list[signal.Signals]
 ) -> None:
     url = new_database(dialect, migrated=True)
     with Proxy.to(url) as proxy:
@@ -387,7 +404,7 @@ def test_a_worker_whose_threads_wait_for_dead_connections_ends_all_the_same(
 
 
 def test_a_thread_of_an_application_holds_no_worker_that_a_signal_ends_at_once(
-    start: Start, url: str, tmp_path: Path
+    start: StartFork, url: str, tmp_path: Path
 ) -> None:
     write(url, job(1, queue="leaves"))
     worker = start()
@@ -400,7 +417,7 @@ def test_a_thread_of_an_application_holds_no_worker_that_a_signal_ends_at_once(
     assert attempts(url) == [("Pending", 0)]
 
 
-def test_jobs_that_have_not_ended_within_the_grace_are_given_back(start: Start, url: str, tmp_path: Path) -> None:
+def test_jobs_that_have_not_ended_within_the_grace_are_given_back(start: StartFork, url: str, tmp_path: Path) -> None:
     words = ("--grace", "0.3s", "--isolation", "process")
     assert ended(start, url, tmp_path, 600, *words, signals=[signal.SIGTERM]) == 143
     assert attempts(url) == [("Pending", 0)]
