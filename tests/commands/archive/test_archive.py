@@ -111,8 +111,8 @@ def test_the_rules_name_the_jobs_that_leave_random_forests(
     ages = Ages(timedelta(days=30), timedelta(days=60), timedelta(days=90), timedelta(days=60))
     parents: dict[str, tuple[str, ...]] = {}
     goes: dict[str, bool] = {}
-    with contextlib.closing(connect(migrated_url)) as database:
-        rows = Rows(database)
+
+    def plant(rows: Rows) -> None:
         for number in range(60):
             made: list[str] = []
             for _ in range(chance.randint(1, 6)):
@@ -127,6 +127,9 @@ def test_the_rules_name_the_jobs_that_leave_random_forests(
                 made.append(job)
             if not number % 10:
                 rows.job(depends_on=rows.ids([identity(number)]), completed_at=START)  # its parent is gone
+
+    with contextlib.closing(connect(migrated_url)) as database:
+        database.transaction(lambda: plant(Rows(database)))
     expected = {job for tree in components(parents) for job in tree if all(goes[member] for member in tree)}
     before, orphans = ids(migrated_url), ids(migrated_url) - parents.keys()
     assert len(expected) > 20
