@@ -1,9 +1,6 @@
 """``hammerwork queue``: what is typed, what comes out, how it exits."""
 
 import contextlib
-import csv
-import io
-import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -29,14 +26,6 @@ NOW = {"HAMMERWORK_NOW": (START + timedelta(hours=10)).isoformat()}
 HOSTILE = "evil\x1b[2J\"'\n\u202e<b>[red]"
 CLAIMED = "Jobs that workers have claimed still start. The queue is idle once none of its jobs is Running.\n"
 WROK = "Queue 'wrok' has no jobs; did you mean 'work'?\n"
-FORMATS = ("table", "json", "jsonl", "csv", "tsv")
-READING = (
-    ("list",),
-    ("stats",),
-    ("stats", "--detailed"),
-    ("health", "--max-pending-age", "off", "--max-running-age", "off"),
-    ("paused",),
-)
 
 
 @pytest.fixture
@@ -60,27 +49,6 @@ def left(run: Run, url: str, queue: str = "work") -> dict[str, int]:
 
 
 # Reading.
-
-
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("words", READING, ids=" ".join)
-@pytest.mark.parametrize("filled", [False, True], ids=["empty", "full"])
-def test_every_reading_verb_answers_in_every_format(
-    run: Run, url: str, words: tuple[str, ...], form: str, filled: bool, request: pytest.FixtureRequest
-) -> None:
-    if filled:
-        request.getfixturevalue("full")
-    done = run("queue", *words, "--format", form, url=url, env=NOW)
-    assert done.exit_code == 0, done.stderr
-    assert "\x1b" not in done.stdout
-    assert "\u202e" not in done.stdout
-    if form == "json":
-        assert done.json is not None
-    elif form == "jsonl":
-        assert all(isinstance(json.loads(line), dict) for line in done.stdout.splitlines())
-    elif form in {"csv", "tsv"}:
-        table = list(csv.reader(io.StringIO(done.stdout), delimiter="," if form == "csv" else "\t"))
-        assert len({len(row) for row in table}) == 1
 
 
 def test_the_list_counts_damaged_rows_and_shows_unknown_words(run: Run, full: str) -> None:

@@ -160,13 +160,7 @@ def test_every_time_that_a_command_looks_back_to_is_read_alike(
         names = {long_name(one) for one in options(path)}
         for name in names & {"--since", "--until", "--failed-since"}:
             first = ("--since", "300d") if path == "cron backfill" and name == "--until" else ()
-            for value in (
-                "2h",
-                "yesterday 14:00",
-                "2026-11-01",
-                "2026-11-01 14:00 Europe/Oslo",
-                "2026-11-01T14:00+01:00",
-            ):
+            for value in ("2h", "2026-11-01 14:00 Europe/Oslo"):  # what one way to read times alone takes
                 done = run(*words, *first, name, value, url=url, env=ENVIRONMENT)
                 assert done.exit_code in {0, 1}, (path, name, value, done.stderr)
             refused = run(*words, *first, name, "soon", url=url, env=ENVIRONMENT)
