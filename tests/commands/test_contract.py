@@ -595,7 +595,8 @@ def test_every_format_parses_and_holds_what_is_documented(databases: dict[str, A
             continue
         says = CONTRACT[path]
         for form in asked_formats(path, full):
-            if form == "mermaid":
+            # TSV is CSV with another character between the values, and Mermaid has a parser of its own below.
+            if form == "mermaid" or (form == "tsv" and line != says.lines[0]):
                 continue
             with wrong.unless(path, line, form):
                 done = ask(run, full, path, line, form)
@@ -627,7 +628,7 @@ def test_an_empty_database_is_answered_with_an_empty_list_or_an_error_that_parse
 ) -> None:
     empty, wrong = databases["empty"], Wrong()
     for path, line in BY_GROUP[group]:
-        known = asked_formats(path, empty)
+        known = [form for form in asked_formats(path, empty) if form != "tsv" or line == CONTRACT[path].lines[0]]
         # An error is text or JSON.
         for form in dict.fromkeys((known[0], "json" if "json" in known else known[0])) if "{" in line else known:
             with wrong.unless(path, line, form):

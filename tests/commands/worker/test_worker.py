@@ -372,12 +372,11 @@ def _state(url: str) -> str:
 
 
 @all_databases
-def test_a_worker_is_seen_restarted_and_stopped_from_another_process(
+def test_a_worker_is_seen_and_stopped_from_another_process(
     migrated_url: str, folder: Path, start: Start, run: Callable[..., Any]
 ) -> None:
     write(migrated_url, job(1, payload='{"waits": true}'))
-    words = ("--name", "w-1", "--lease", "3s", "--format", "jsonl")
-    worker = start(migrated_url, *words, env=ANEW)
+    worker = start(migrated_url, "--name", "w-1", "--lease", "3s", "--format", "jsonl")
     eventually(lambda: has_begun(folder))
     look = functools.partial(run, "worker", "status", "w-1", "--format", "json", url=migrated_url)
     status = look().json[0]
@@ -397,18 +396,34 @@ def test_a_worker_is_seen_restarted_and_stopped_from_another_process(
     assert "1 job." in run("worker", "stop", "w-1", "--dry-run", url=migrated_url).stdout
 
     threading.Timer(0.5, (folder / "go_on").touch).start()
-    again = run("worker", "restart", "w-1", "--wait", "--timeout", "60s", "--format", "json", url=migrated_url)
-    assert again.exit_code == 0, again.stderr
+    stopped = run("worker", "stop", "--all", "--yes", "--wait", "--format", "json", url=migrated_url)
+    assert [(one["id"], one["done"]) for one in stopped.json] == [(status["id"], True)]
+    stdout, stderr = worker.communicate(timeout=60)
+    assert worker.returncode == 0, stderr
+    assert [json.loads(line)["restart"] for line in stdout.splitlines()] == [False]
     assert statuses(migrated_url) == {1: "Completed"}
+
+
+def test_a_worker_is_restarted_from_another_process(
+    lite_url: str, folder: Path, start: Start, run: Callable[..., Any]
+) -> None:
+    write(lite_url, job(1, payload='{"waits": true}'))
+    worker = start(lite_url, "--name", "w-1", "--lease", "3s", "--format", "jsonl", env=ANEW)
+    eventually(lambda: has_begun(folder))
+    [before] = run("worker", "list", "--format", "json", url=lite_url).json
+    threading.Timer(0.5, (folder / "go_on").touch).start()
+    again = run("worker", "restart", "w-1", "--wait", "--timeout", "60s", "--format", "json", url=lite_url)
+    assert again.exit_code == 0, again.stderr
+    assert statuses(lite_url) == {1: "Completed"}
     successor = again.json[0]["successor"]
-    listed = run("worker", "list", "--format", "json", url=migrated_url).json
+    listed = run("worker", "list", "--format", "json", url=lite_url).json
     assert [(one["id"], one["state"], one["pid"]) for one in listed] == [
         (successor, "running", worker.pid),
-        (status["id"], "stopped", worker.pid),
+        (before["id"], "stopped", worker.pid),
     ]
     assert (listed[1]["request"], listed[1]["requested_by"].partition("@")[0]) == ("restart", getpass.getuser())
 
-    stopped = run("worker", "stop", "--all", "--yes", "--wait", "--format", "json", url=migrated_url)
+    stopped = run("worker", "stop", "--all", "--yes", "--wait", "--format", "json", url=lite_url)
     assert [(one["id"], one["done"]) for one in stopped.json] == [(successor, True)]
     stdout, stderr = worker.communicate(timeout=60)
     assert worker.returncode == 0, stderr
