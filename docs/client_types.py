@@ -27,6 +27,7 @@ from hammerwork_cli.features.spawn.views.records import GROUP, OPERATION, SPAWN_
 from hammerwork_cli.features.tree.views.json import IN_TREE, NODE, RELATIVE, TREE
 from hammerwork_cli.features.tree.views.lineage import ANCESTOR
 from hammerwork_cli.features.tree.views.spawns import CHILD_COUNTS, RECORDED_SPAWN
+from hammerwork_cli.features.web.endpoints import ABOUT
 from hammerwork_cli.features.worker.views import WORKER
 from hammerwork_cli.features.workflow.views import WORKFLOW, WORKFLOW_GRAPH
 from hammerwork_cli.view import key
@@ -87,6 +88,7 @@ INTERFACES = (
     Interface("WorkflowGraph", WORKFLOW_GRAPH, "The jobs of a workflow, parents first, and what they wait for."),
     Interface("NewJob", NEW_JOB, "A job to enqueue."),
     Interface("EnqueuedJob", ENQUEUED),
+    Interface("About", ABOUT, "The version and settings of a server."),
     Interface("EventData", events.DATA, "The data of an event of the stream, by its type."),
 )
 ALIASES = {

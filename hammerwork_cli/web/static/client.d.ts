@@ -755,6 +755,18 @@ export interface EnqueuedJob {
   dependency_status: string | null;
 }
 
+/** The version and settings of a server. */
+export interface About {
+  /** Version of the server. */
+  version: string;
+  /** Product and version of the database. */
+  database: string;
+  /** Whether the server refuses changes. */
+  read_only: boolean;
+  /** Whether payloads, results, errors and the like are hidden. */
+  redacted: boolean;
+}
+
 /** The data of an event of the stream, by its type. */
 export interface EventData {
   /** The first event: read now. */
@@ -787,14 +799,6 @@ export interface SpawnErrorFacts {
   status?: number;
   problem?: Record<string, unknown>;
   cause?: unknown;
-}
-
-/** The version and settings of a server. */
-export interface About {
-  version: string;
-  database: string;
-  read_only: boolean;
-  redacted: boolean;
 }
 
 /** A request that the server refused or that did not reach it. */
