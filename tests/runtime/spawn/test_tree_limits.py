@@ -54,6 +54,16 @@ def test_the_roots_limits_bind_those_below_that_say_nothing_or_more(stage: Stage
     assert size(stage, root) == 6
 
 
+@all_databases
+def test_each_of_several_trees_that_grow_has_a_limit_of_its_own(stage: Stage, app: Handlers) -> None:
+    grow(app)
+    limits = (4, 8, 2)
+    roots = [Job("node", {}).with_spawn_config(SpawnConfig(max_descendants=limit)) for limit in limits]
+    stage.enqueue(*roots)
+    stage.work(app)
+    assert tuple(size(stage, root) for root in roots) == limits
+
+
 LIMITS: list[tuple[dict[str, Any], dict[str, Any], int]] = [
     ({"max_descendants": 50}, {"max_descendants": 7}, 7),
     ({"max_depth": 5}, {"max_depth": 2}, 3),
