@@ -36,9 +36,9 @@ check: $(VENV)/installed $(VENV)/web-tools
 	npm --prefix tests/web run --silent types
 	npm --prefix tests/web run --silent lint
 
-# Writes Python as `make check` wants it; make format ARGS=--diff shows what it would write.
+# Writes Python as `make check` wants it, as far as ruff can.
 format: $(VENV)/installed
-	$(BIN)/ruff check --fix --quiet $(ARGS) .
+	$(BIN)/ruff check --fix-only --quiet $(ARGS) .
 	$(BIN)/ruff format --quiet $(ARGS) .
 
 # Lets git check each commit by .pre-commit-config.yaml.

@@ -52,7 +52,7 @@ class Codec(Protocol):
             data: what :meth:`encode` returned.
 
         Raises:
-            Exception: it cannot be decoded; who reads the payload or the result gets a :class:`CodecError`.
+            Exception: it cannot be decoded; whoever reads the payload or the result gets a :class:`CodecError`.
         """
         ...
 

@@ -31,7 +31,7 @@ _QUEUES = Shape[Any]({"reason": key.text("", "pauses")})
 _RESET = Shape[Any]({"reason": key.text("", "too_many", "too_large", "too_slow")})
 DATA = Shape[Any](
     {
-        "ready": _REACHABLE.key("The first event: read now"),
+        "ready": _REACHABLE.key("The first event: read now, answers from before may be out of date"),
         "jobs": _JOBS.key("Jobs that are new or have changed"),
         "queues": _QUEUES.key("A queue was paused or resumed"),
         "reset": _RESET.key("Read again: changes were left out"),

@@ -1,4 +1,7 @@
-"""Hides values for ``--redact``. Only ids, states, times and counts are shown: the keys that this module lists."""
+"""Hides values for ``--redact``. Only ids, states, times and counts are shown: the keys that this module lists.
+
+Of a spawn configuration, which may hold anything, the known numbers and flags are shown: ``spawn/views/redacted.py``.
+"""
 
 from typing import Any
 

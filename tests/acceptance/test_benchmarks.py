@@ -1,4 +1,6 @@
-"""The benchmark fails where it measures nothing. ``make smoke`` runs each part, on tables too small for goals."""
+"""The benchmark fails where it measures nothing. ``make smoke`` runs each part but ``beside``, on tables too
+small for goals.
+"""
 
 from benchmarks.__main__ import PARTS, problems
 from benchmarks.measuring import FULL_SIZE, Result, goal_at

@@ -207,7 +207,7 @@ class SpawnConfig:
         """Says what becomes of a parent that cannot spawn.
 
         Args:
-            policy: ``retry`` fails its attempt; ``complete`` lets it complete without children.
+            policy: ``retry`` fails its attempt; ``complete`` lets it complete anyway.
         """
         return self._with("on_error", policy)
 

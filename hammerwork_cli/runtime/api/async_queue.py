@@ -40,7 +40,8 @@ class AsyncQueue:
 
     Each call runs in a thread, one for each connection. A call that is cancelled goes on there, so its job may be
     written; with an id of your own, you can enqueue it again. To enqueue in a transaction of an asynchronous driver,
-    see :func:`statement`. A call raises what that of the queue raises, and UsageError after :meth:`close`.
+    see :func:`statement`. Each method raises what the same method of
+    :class:`Queue` raises, and UsageError after :meth:`close`.
 
     Args:
         url: see :class:`Queue`, as for the other arguments.

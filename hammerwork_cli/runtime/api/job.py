@@ -380,7 +380,7 @@ class Job(_Rowed[Payload]):
 
         Args:
             cron_schedule: six or seven fields, seconds first: ``0 30 2 * * *`` is half past two every night.
-            timezone: an IANA name; by default that which the job has, or UTC.
+            timezone: an IANA name; by default the job's own, or UTC.
 
         Raises:
             UsageError: the schedule or the time zone is not valid.
@@ -518,7 +518,7 @@ class Job(_Rowed[Payload]):
         Args:
             on_complete: enqueued when all of them have ended.
             on_success: enqueued when all of them have completed.
-            on_failure: enqueued when the first of them has failed for good.
+            on_failure: enqueued when the first of them has failed for good or was cancelled.
 
         Raises:
             UsageError: a callback is not a job or has no queue; or it sets more than a queue, a payload, a priority, a

@@ -91,7 +91,8 @@ class Batch:
 class Queue(Translated):
     """The queues of one database. Threads and forked processes may share it.
 
-    Whatever asks the database raises UnreachableError, ConnectionLostError or RetryableError as :meth:`enqueue` does.
+    Whatever asks the database raises UnreachableError, ConnectionLostError or RetryableError as :meth:`enqueue` does;
+    :meth:`migrate` tries only once.
 
     Args:
         url: ``postgresql://``, ``mysql://``, ``mariadb://`` or ``sqlite:///path``; ``sqlite:///:memory:`` is a database
@@ -246,7 +247,7 @@ class Queue(Translated):
             id: a UUID; a batch with this id, the same name and as many jobs stays unchanged.
             on_complete: enqueued once, when all jobs have ended.
             on_success: enqueued once, when all have completed, even if failed ones had to be retried.
-            on_failure: enqueued once, when the first job has failed for good.
+            on_failure: enqueued once, when the first job has failed for good or was cancelled.
             connection: with an open transaction of yours: see :meth:`enqueue`.
 
         Raises:

@@ -61,7 +61,8 @@ class RetryStrategy:
         base, increment, multiplier, max_delay, jitter: as they were given; those of other kinds have no effect.
 
     Raises:
-        UsageError: a time is negative, the multiplier or a factor is not a number from 0 on, or the jitter is none.
+        UsageError: a time is not a timedelta or is negative, the multiplier or a factor is not a number from 0 on, or
+            the jitter is not a :class:`Jitter`, a factor or an amount.
     """
 
     kind: str

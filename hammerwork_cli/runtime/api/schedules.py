@@ -52,6 +52,7 @@ def new_schedule(name: str, schedule: str | timedelta, job: Job, options: Schedu
     Raises:
         UsageError: something is not valid, or the job has what the jobs of a schedule cannot have.
     """
+    job._check()
     refuse_fields(job, f"The jobs of the schedule {name!r:.80}", but={*STORED, *_OF_A_ROW})
     given = {option: _plain(value) for option, value in options.items()}
     given |= {("every" if isinstance(schedule, timedelta) else "schedule"): _plain(schedule)}

@@ -373,7 +373,9 @@ class SpawnHandler:
     """Spawns the children of a job once it has succeeded. Override ``spawn_jobs``; each method may be ``async``."""
 
     def validate_spawn(self, parent_job: Job, config: SpawnConfig, /) -> Any:
-        """Raises an error if this job must not spawn: the spawning then fails with a :class:`SpawnRefusedError`.
+        """Raises an error if this job must not spawn.
+
+        The spawning then fails with a :class:`SpawnRefusedError`, or with this error if it is a :class:`SpawnError`.
 
         Args:
             parent_job: the job that succeeded.
@@ -390,8 +392,9 @@ class SpawnHandler:
 
         Raises:
             NotImplementedError: a subclass has not overridden it.
-            Exception: whatever it raises: then nothing is written, and the spawning fails with a
-                :class:`SpawnFailedError`.
+            Exception: whatever it raises: then none of the jobs that it produced is written (those of
+                ``context.spawn`` stay), and the spawning fails with a :class:`SpawnFailedError`, or with this error if
+                it is a :class:`SpawnError`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no spawn_jobs")
 

@@ -26,7 +26,7 @@ class Workflow(Translated):
         id: a UUID; the same workflow with this id is written once.
         on_complete: enqueued once, when all jobs have ended.
         on_success: enqueued once, when all have completed, even if failed ones had to be retried.
-        on_failure: enqueued once, when the first job has failed for good.
+        on_failure: enqueued once, when the first job has failed for good or was cancelled.
 
     Raises:
         UsageError: one of them is not valid.

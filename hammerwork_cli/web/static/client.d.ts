@@ -769,7 +769,7 @@ export interface About {
 
 /** The data of an event of the stream, by its type. */
 export interface EventData {
-  /** The first event: read now. */
+  /** The first event: read now, answers from before may be out of date. */
   ready: {
     /** Whether the database answers. */
     reachable: boolean;

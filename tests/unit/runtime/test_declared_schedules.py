@@ -48,6 +48,12 @@ def test_an_application_says_what_the_command_line_says() -> None:
     assert second.starts_at == datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def late(job: Job) -> Job:
+    """Has a value that it could not have been made with."""
+    job.timeout = 30  # type: ignore[assignment]
+    return job
+
+
 @each_row(
     ("declare", "says"),
     [
@@ -59,6 +65,7 @@ def test_an_application_says_what_the_command_line_says() -> None:
         (lambda app: app.schedule("late", "@daily", Job("late", delay=timedelta(1))), "cannot have delay"),
         (lambda app: app.cron("@daily")(lambda job: 1), "A function without a name needs one"),  # noqa: ARG005
         (lambda app: app.schedule("none", "@daily", Job()), "No queue"),
+        (lambda app: app.schedule("long", "@daily", late(Job("long"))), "timeout must be a timedelta"),
         (lambda app: [app.schedule("twice", "@daily", Job("q")) for _ in range(2)], "already a schedule 'twice'"),
     ],
 )

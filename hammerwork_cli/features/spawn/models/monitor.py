@@ -52,7 +52,7 @@ class BusyWorker(NamedTuple):
 
     name: str
     queues: tuple[str, ...]
-    state: str  # `running`, `stopping`, `stalled` or `silent`: see `Worker.state`
+    state: str  # `running`, `stopping`, `stalled` or `silent`: see `RegisteredWorker.state`
     running: int  # jobs that it runs now
     concurrency: int  # jobs that it may run at a time
     # `completed` and `failed`: attempts since its start.

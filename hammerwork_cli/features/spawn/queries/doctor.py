@@ -389,8 +389,8 @@ class Doctor:
     def _fail(self, parents: dict[str, str], *, to_the_end: bool) -> list[str]:
         """Fails jobs whose parent has failed and has not been retried in the meantime; returns their ids.
 
-        ``to_the_end`` also fails all jobs that fail because of them. Otherwise the next pass fails these, and each
-        error names the parent itself.
+        ``parents`` names the failed parent of each job. ``to_the_end`` also fails all jobs that fail because of them.
+        Otherwise the next pass fails these, and each error names the parent itself.
         """
         below: dict[str, list[str]] = defaultdict(list)
         for job, parent in parents.items():
