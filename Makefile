@@ -9,8 +9,8 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
 
-# Tests wait, too, so five processes share them on two cores; more only disturb each other. Other tests: make test ARGS="-k sqlite -x"
-test test-lowest coverage: ARGS ?= --numprocesses 5 --dist worksteal
+# Tests wait, too, so six processes share them on two cores; more only disturb each other. Other tests: make test ARGS="-k sqlite -x"
+test test-lowest coverage: ARGS ?= --numprocesses 6 --dist worksteal
 test: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/pytest $(ARGS)
 
