@@ -990,3 +990,19 @@ def test_a_worker_says_once_that_the_clock_is_behind_until_it_is_right_again(
     for clock.is_behind in (True, True, False, True):
         heartbeat._send(time.monotonic())
     assert sum("which is in the past" in message for message in caplog.messages) == 2
+
+
+def test_a_worker_that_ends_for_a_restart_keeps_the_request_and_another_one_was_to_stop(stage: Stage) -> None:
+    requests_left = {}
+    for restarts in (True, False):
+        worker = registered(stage, f"restarts {restarts}")
+        registry.ask(stage.database, registry.resolve(stage.database, worker.id), "restart", "me")
+        now = stage.database.now()
+        registry.end(stage.database, worker.id, worker.name, HeartbeatReport(), now, restarts=restarts)
+        requests_left[restarts] = registry.resolve(stage.database, worker.id).request
+    assert requests_left == {True: "restart", False: "stop"}
+
+
+def test_only_jobs_that_are_not_due_yet_are_due_later(stage: Stage) -> None:
+    stage.enqueue(Job("noop"), *(Job("noop", delay=timedelta(hours=hours)) for hours in (1, 2)))
+    assert claim.later(stage.database, ["noop"], stage.database.now(), 10) == 2

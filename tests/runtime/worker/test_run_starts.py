@@ -3,13 +3,16 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.core.values import Timestamp, timestamp
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.worker.queries import claim, finish
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
@@ -122,3 +125,16 @@ def test_the_start_of_an_earlier_attempt_is_not_taken_for_that_of_the_last_one(
     stage.execute("UPDATE hammerwork_jobs SET started_at = completed_at")
     shown = json.loads(run("job", "show", job.id, "--format", "json", url=stage.url).stdout)
     assert shown["run_started_at"] == shown["started_at"] == shown["completed_at"]
+
+
+@all_databases
+def test_jobs_that_end_together_end_at_one_time_and_have_a_start_each(stage: Stage) -> None:
+    stage.enqueue(Job("noop"), Job("noop"))
+    now = stage.database.now()
+    taken = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=2, slots=2)
+    ended = [EndedAttempt(job, AttemptEnd.COMPLETED, took=took) for job, took in zip(taken, (0.5, 5.0), strict=True)]
+    end = now + timedelta(seconds=10)
+    assert finish.set_completed(stage.database, taken[0].claim, ended, end) == 2
+    for one in ended:
+        assert stage.timestamp(one.job.id, "completed_at") == end
+        assert between(stage.one(one.job.id, "run_started_at"), end) == one.took
