@@ -226,6 +226,25 @@ def test_a_failed_child_decides_what_becomes_of_it(stage: Stage, app: Handlers, 
     }
 
 
+def test_a_child_that_fails_with_a_job_outside_of_the_tree_has_failed(stage: Stage, app: Handlers) -> None:
+    outside = Job("outside", max_attempts=1)
+
+    @app.job("outside")
+    def fail(_: Job) -> None:
+        raise ValueError("It fails.")
+
+    @app.spawn("parent")
+    def spawn(context: SpawnContext) -> Job:
+        context.after_all(Job("noop"))
+        return Job("child").depends_on(outside)
+
+    stage.enqueue(outside, parent())
+    stage.work(app, queues=["parent"])
+    assert statuses(stage)["noop"] == ["Pending"]
+    stage.work(app)
+    assert statuses(stage) == {"parent": ["Completed"], "outside": ["Dead"], "child": ["Failed"], "noop": ["Failed"]}
+
+
 def test_it_waits_until_all_have_ended_although_one_has_failed(stage: Stage, app: Handlers) -> None:
     reports = Reports(app, 3)
     app.register_handler("report", lambda _: [Job("never")])
