@@ -25,6 +25,7 @@ from hammerwork_cli.view.text import (
     plural,
     short_id,
     shorten,
+    silence,
     visible,
     wrapped,
 )
@@ -265,9 +266,8 @@ class DelayLines:
             return list(_service(delay))
         first = delay.first
         if delay.reason == DelayReason.SILENT_WORKER:
-            silent = duration(timedelta(seconds=first.silent_for or 0))
-            worker = visible(first.worker) if first.worker else "its worker, of hammerwork (Rust),"
-            return [f"{worker} has been silent for {silent}; its lease is {first.lease:g} s"]
+            worker = first.worker or "its worker, of hammerwork (Rust),"
+            return [silence(worker, first.silent_for or 0, first.lease or 0)]
         on = [f"on {visible(first.worker)}"] if first.worker and delay.jobs == 1 else []
         on += ["it runs none: the outcome of the job is not written yet"] * bool(_without(delay, self.now))
         return on + [obstacle_text(worker) for worker in _stalled(delay)]
