@@ -256,13 +256,14 @@ def makers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def new_database(makers: Makers) -> Iterator[Callable[..., str]]:
+def new_database(request: pytest.FixtureRequest, makers: Makers) -> Iterator[Callable[..., str]]:
     """``new_database(dialect, migrated=False, change=None)``: the URL of one more database, dropped after the test."""
+    fresh = request.node.get_closest_marker("fresh_database") is not None
     with contextlib.ExitStack() as dropping:
 
         def make(dialect: str, *, migrated: bool = False, change: Change | None = None) -> str:
             maker = makers[dialect]
-            url: str = maker.migrated(change) if migrated else maker.empty()
+            url: str = maker.migrated(change, fresh=fresh) if migrated else maker.empty()
             dropping.callback(maker.drop, url)
             return url
 

@@ -27,6 +27,8 @@ from tests.conftest import EACH_DIALECT, Makers
 from tests.rows import START, Rows
 from tests.rust3.outcomes import use
 
+pytestmark = pytest.mark.fresh_database
+
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN ", "mysql": "EXPLAIN FORMAT=JSON "}
 VERSION_2 = '"json_schema_version": "2'
 """In the plans of MySQL 9.7, which says things in other words."""
@@ -60,7 +62,7 @@ NEWEST: dict[str, Any] = {
 @pytest.fixture(scope="module", params=EACH_DIALECT)
 def spawned(request: pytest.FixtureRequest, makers: Makers) -> Iterator[tuple[Database, str]]:
     """What :func:`spawn` leaves; nobody here changes it."""
-    url = makers[request.param].migrated()
+    url = makers[request.param].migrated(fresh=True)
     with contextlib.closing(connect(url)) as database:
         yield database, spawn(database)
     makers[request.param].drop(url)

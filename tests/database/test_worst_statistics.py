@@ -23,6 +23,8 @@ from hammerwork_cli.features.worker.queries import claim
 from tests.database.test_plans import analyze
 from tests.rows import START, Rows
 
+pytestmark = pytest.mark.fresh_database
+
 JOBS = {"postgresql": 8_000, "mysql": 4_000}
 """Enough for the worst plans: with half as many and no statistics, PostgreSQL still finds children by their index."""
 JOBS_FOR_ONE_ASKED = 80

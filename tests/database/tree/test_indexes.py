@@ -152,6 +152,7 @@ def test_the_archive_takes_hostile_dependencies_too(database: Database) -> None:
     assert one(database, "SELECT count(*) FROM hammerwork_jobs_archive") >= 3
 
 
+@pytest.mark.fresh_database
 def test_children_spawners_and_joins_are_found_through_the_indexes(database: Database) -> None:
     for _ in range(20):
         insert(database, {"_spawn_config": {}}, [PARENT])
