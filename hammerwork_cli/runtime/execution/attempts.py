@@ -28,7 +28,7 @@ Work = Claimed | ClaimedRequest
 
 
 class StillRunning:
-    """In place of an outcome: the attempt goes on as a coroutine, without a thread."""
+    """Stands for an outcome: the attempt goes on as a coroutine, without a thread."""
 
 
 STILL_RUNNING = StillRunning()
@@ -123,12 +123,12 @@ class Attempt:
         self.job = self.job._replace(**columns)
 
     def report(self, share: float, text: str, now: datetime) -> None:
-        """Keeps how far the job is, for the next heartbeat."""
+        """Keeps the progress of the job for the next heartbeat."""
         job = self.job
         self.progress = JobProgress(job.id, job.queue_name, job.attempts, share, text, now.isoformat())
 
     def take_rest(self) -> Callable[[], EndedAttempt | None] | None:
-        """What is left to do after its coroutine, for the present thread to do; ``None`` at its beginning."""
+        """Hands the present thread what is left to do after its coroutine; ``None`` at its beginning."""
         rest, self.rest = self.rest, None
         if rest is not None:
             self.thread, self.awaits = threading.get_ident(), None

@@ -1,4 +1,4 @@
-"""What every call of a handler gets of its own."""
+"""What each call of a handler has for itself."""
 
 import inspect
 import logging
@@ -28,13 +28,13 @@ def in_own_context(
 
 
 def log_start(job: Claimed) -> None:
-    """Says that an attempt starts, in a log of level ``debug``."""
+    """Logs the start of an attempt at level ``debug``."""
     if log.isEnabledFor(logging.DEBUG):
         log.debug("The job starts attempt %d of %d.", job.attempts, job.max_attempts, extra=handled(job))
 
 
 def own_config(config: SpawnConfig) -> SpawnConfig:
-    """A copy of a configuration, which a handler may change."""
+    """Copies a configuration, so that a handler may change it."""
     return config if config.metadata is None and not config.extra else deepcopy(config)
 
 
@@ -55,6 +55,6 @@ def result_of(value: Any) -> Any:
         asyncio.get_running_loop()
     except RuntimeError:
         return run()
-    # A thread has one running loop at most, and this one has: in a notebook, say.
+    # A thread runs one loop at most, and this one already does: in a notebook, say.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(copy_context().run, run).result()

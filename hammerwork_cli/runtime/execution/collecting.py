@@ -26,7 +26,7 @@ class CollectingQueue(Queue):
     def __init__(self, url: Callable[[], DatabaseUrl], now: datetime) -> None:
         self._find_url, self._now_is = url, now
         self._reading: Connections | None = None
-        self.collected: list[Job] = []  # the jobs
+        self.collected: list[Job] = []
 
     @property
     def url(self) -> DatabaseUrl:
@@ -46,7 +46,6 @@ class CollectingQueue(Queue):
         return found
 
     def enqueue_many(self, jobs: Iterable[Job], *, connection: Connection | None = None) -> list[Job]:
-        """Collects jobs: see :meth:`enqueue`."""
         del connection
         return [self.enqueue(job) for job in list(jobs)]
 
@@ -59,7 +58,6 @@ class CollectingQueue(Queue):
         connection: Connection | None = None,
         **callbacks: Job | None,
     ) -> Batch:
-        """Collects the jobs of a batch: see :meth:`enqueue`."""
         del connection
         for job in callbacks.values():
             if job is not None:
@@ -68,7 +66,6 @@ class CollectingQueue(Queue):
         return Batch(batch.id, batch.name, created=True, jobs=tuple(self.enqueue_many(jobs)))
 
     def enqueue_workflow(self, workflow: Workflow, *, connection: Connection | None = None) -> dict[str, Job]:
-        """Collects the jobs of a workflow: see :meth:`enqueue`."""
         del connection
         workflow._new_jobs(self._now_is)
         return {key: self.enqueue(job) for key, job in workflow.jobs.items()}

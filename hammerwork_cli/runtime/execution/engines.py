@@ -37,7 +37,7 @@ class Engine:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        # To submit a task may take long: it starts processes, or talks to a scheduler. An event loop must not wait.
+        # Submitting a task may take long: it starts processes, or talks to a scheduler. An event loop must not wait.
         self._submitting = ThreadPoolExecutor(1, "hammerwork-submit")
         # This lock guards the two below.
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class Engine:
 
     @property
     def _is_made(self) -> bool:
-        """Whether it makes its executors, and so ends them."""
+        """Whether this object makes its executors, and so ends them."""
         return not isinstance(self._source, FutureExecutor)
 
     def begin(self) -> None:
@@ -79,7 +79,7 @@ class Engine:
         return made
 
     async def run(self, task: Task) -> TaskAnswer:
-        """What comes of a task. If this coroutine is cancelled, so is the task, unless it runs already.
+        """Runs a task, and returns its answer. If this coroutine is cancelled, so is the task, unless it runs already.
 
         Raises:
             JobError: the executor did not run it to its end.
@@ -128,7 +128,7 @@ class Engine:
             self._tasks.discard(future)
 
     def _discard(self, executor: FutureExecutor) -> None:
-        """Lets another one be made, unless that has happened."""
+        """Lets another executor be made, unless that has happened."""
         if not self._is_made:
             return
         with self._lock:
@@ -138,13 +138,13 @@ class Engine:
             executor.shutdown(wait=False)
 
     def end(self) -> None:
-        """Ends the executor, if it made that, and the tasks for which nobody waits any longer."""
+        """Ends the executor, if it was made here, and the tasks for which nobody waits any longer."""
         self._submitting.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             executor, is_busy = self._executor, bool(self._tasks)
         if executor is None or not self._is_made:
             return
-        # Those of Python's and loky's pools, which would wait for such a task before they end.
+        # The pools of Python and loky would wait for such a task before they end.
         processes = [*(getattr(executor, "_processes", None) or ())]
         if is_busy:
             _kill(processes)
@@ -179,7 +179,7 @@ def _cancel_submitted(submitting: "Future[Submitted]") -> None:
 
 
 class OnExecutors(InThreads):
-    """The handlers of some queues run on executors, those of the others in the slots' threads.
+    """Runs the handlers of some queues on executors, and those of the others in the slots' threads.
 
     Args:
         start: what each task needs to find the handlers.
@@ -193,7 +193,7 @@ class OnExecutors(InThreads):
         self._engines: dict[int, Engine] = {}  # by id of their source: queues may share one
 
     def handlers(self, real: Handlers) -> Handlers:
-        """The handlers, some of which run on an executor.
+        """Returns handlers, some of which run on an executor.
 
         Raises:
             UsageError: a queue has no handler, or a function makes no executor.
@@ -235,6 +235,6 @@ class _OnEngine(Elsewhere):
 
 
 def on_executors(target: str, url: DatabaseUrl, sources: Source | Mapping[str, Source]) -> OnExecutors:
-    """Executors for handlers of this name."""
+    """Makes the executors for handlers of this name."""
     start = start_of(target, url.raw, None)
     return OnExecutors(start._replace(keys=url.keys, refuse_plaintext=url.refuse_plaintext), sources)

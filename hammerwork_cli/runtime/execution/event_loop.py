@@ -16,13 +16,14 @@ from hammerwork_cli import app_path
 from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError
 
 GRACE_SECONDS = 0.25
-"""For a coroutine that ends right at its deadline, and for the main thread, which says in the error where it was."""
+"""Time beyond a deadline, for a coroutine that ends right then, and for the main thread, which names in the error where
+it was."""
 BLOCKED_SECONDS = 5.0
 """A loop that does not turn for so long after a coroutine was cancelled is abandoned."""
 LAST_SECONDS = 1.0
-"""For tasks that coroutines have left behind, and for the thread of a loop without coroutines."""
+"""Time to end, for tasks that coroutines have left behind, and for the thread of a loop without coroutines."""
 TURN_SECONDS = 0.01
-"""Between two looks whether cancelled coroutines have ended."""
+"""Pause between two looks whether cancelled coroutines have ended."""
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
@@ -64,7 +65,7 @@ class EventLoop:
             loop.cancel(seconds)
 
     def cancel_of(self, owner: object) -> None:
-        """Cancels the coroutine of an owner, as at its deadline; does not wait for that."""
+        """Cancels the coroutine of an owner as at its deadline, without waiting for its end."""
         with self._lock:
             loop = self._turning
         if loop is not None:
@@ -149,8 +150,6 @@ class _Run:
 
 
 class _Loop(threading.Thread):
-    """The thread of one event loop."""
-
     def __init__(self) -> None:
         with app_path.without():
             import asyncio
@@ -183,7 +182,7 @@ class _Loop(threading.Thread):
         return self._finishing and not self._runs
 
     def finish(self) -> bool:
-        """Lets the thread end once its coroutines have ended; whether they have."""
+        """Lets the thread end once its coroutines have ended; returns whether they have."""
         with self._changed:
             self._finishing = True
         return self._stop_if_finished()
@@ -204,9 +203,9 @@ class _Loop(threading.Thread):
 
         if self._loop.is_closed():
             return
-        # Of tasks that go on all the same, asyncio would write lines to the terminal once they are deleted.
+        # Some tasks go on all the same. Asyncio would write lines to the terminal once they are deleted.
         self._loop.set_exception_handler(_say_nothing_of_tasks_left)
-        with suppress(BaseException):  # whatever a task raises that is cancelled
+        with suppress(BaseException):  # whatever a cancelled task raises
             tasks = asyncio.all_tasks(self._loop)
             for task in tasks:
                 task.cancel()
@@ -275,8 +274,8 @@ class _Loop(threading.Thread):
         self._conclude(run, None, CancelledError())
 
     def _conclude(self, run: _Run, value: Any, error: BaseException | None) -> None:
-        """Hands over what came of a coroutine, the first time."""
-        if run not in self._runs:  # asked without the lock first: the garbage collector may close a coroutine anywhere
+        """Hands over the result or the error of a coroutine, only once."""
+        if run not in self._runs:  # first without the lock: the garbage collector may close a coroutine anywhere
             return
         with self._changed:
             if run not in self._runs:
@@ -305,7 +304,7 @@ class _Loop(threading.Thread):
                 self._give_up()
 
     def _late(self) -> list[_Run]:
-        """Waits for the next deadline; the coroutines whose deadline has passed, none once the loop is over."""
+        """Waits for the next deadline; returns the coroutines whose deadline has passed, none once the loop is over."""
         with self._changed:
             while self.over is None:
                 now = time.monotonic()
@@ -346,7 +345,7 @@ class _Loop(threading.Thread):
             time.sleep(TURN_SECONDS)
             with self._changed:
                 runs &= self._runs
-        self._turns(max(0.0, end - time.monotonic()))  # it may still be telling how the last of them ended
+        self._turns(max(0.0, end - time.monotonic()))  # the loop may still be telling how the last of them ended
 
     def end(self, why: str) -> None:
         """Fails all coroutines, and accepts no further one. The end of the loop cancels their tasks."""

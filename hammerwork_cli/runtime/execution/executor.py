@@ -1,4 +1,4 @@
-"""An attempt at a job: calls its handler, spawns its children, and decides its outcome."""
+"""Makes attempts at jobs: calls their handlers, spawns their children, and decides their outcomes."""
 
 import inspect
 import logging
@@ -65,15 +65,15 @@ class _UndoneError(Exception):
 class Executor:
     """Makes attempts at jobs and spawn requests, each in the thread of its slot.
 
-    Coroutines of all attempts share one event loop. No thread waits for a job's handler that is one. Nothing here
-    changes after construction.
+    The coroutines of all attempts share one event loop. No thread waits for a handler that is a coroutine function.
+    Nothing here changes after construction.
 
     Args:
         connections: for what attempts write themselves.
         resources: for handlers that run here.
-        counted: is called with the outcomes that were written here.
-        spawned: is called when there are new jobs.
-        callbacks_due: is called when somebody is to look at callbacks.
+        counted: called with the outcomes that were written here.
+        spawned: called when there are new jobs.
+        callbacks_due: called when somebody is to look at callbacks.
         slots: where attempts go on, and end, after their coroutines.
     """
 
@@ -116,8 +116,8 @@ class Executor:
         """Runs a job or fulfils a request, or does the rest after a coroutine. Raises nothing.
 
         Returns:
-            The outcome; ``None`` when that is written already; ``STILL_RUNNING`` while a coroutine runs, at whose end
-            the slots hear of the attempt again.
+            The outcome; ``None`` when that is written already; ``STILL_RUNNING`` while a coroutine runs: the slots hear
+            of the attempt again when that ends.
         """
         try:
             ended = self._work_on(attempt)
@@ -127,7 +127,7 @@ class Executor:
         return ended
 
     def end(self, attempt: Attempt) -> str:
-        """Ends the handler of an attempt whose outcome is decided, if it can; what becomes of it, in words."""
+        """Ends the handler of an attempt whose outcome is decided, if it can; says in words what becomes of it."""
         if self._isolation.can_kill:
             self._isolation.kill(attempt.thread, attempt)
             return "Its process is killed."
@@ -164,7 +164,7 @@ class Executor:
                 claimed = attempt.job = self._readable(claimed)
             job = Job._of(claimed)
             handler = self._handlers._job_handler(claimed.queue_name)
-            # Of a payload of its own: the handler may change that of its job.
+            # It has a payload of its own: the handler may change that of its job.
             config = config_of(Job._of(claimed)) if may_have_config(claimed.payload) else None
             spawner = self._handlers._spawn_handler(job, config)
             config = config or self._handlers._default_config(claimed.queue_name)
@@ -216,7 +216,7 @@ class Executor:
         config: SpawnConfig | None,
         spawner: FoundHandler | None,
     ) -> str | StillRunning | None:
-        """Calls a job's handler; its result, unless a coroutine goes on."""
+        """Calls a job's handler; returns its result, unless a coroutine goes on."""
         arguments: tuple[Any, ...] = (job,)
         arounds = self._around(handler)
         if handler.takes_context or arounds:
@@ -247,7 +247,7 @@ class Executor:
         spawner: FoundHandler | None,
     ) -> StillRunning:
         def done(result: str | None, error: BaseException | None) -> None:
-            # In the loop's thread or that of deadlines, which run no code of handlers and ask no database.
+            # The loop's thread or that of deadlines calls this. They run no code of handlers and ask no database.
             if attempt.over:
                 self._slots.end(attempt, None)
             elif error is None and spawner is None and not claimed.recurring and self._codecs is None:
@@ -264,7 +264,7 @@ class Executor:
         return STILL_RUNNING
 
     def _result_of(self, value: Any, attempt: Attempt | None = None) -> Any:
-        """The result of an awaitable, which ends with its attempt; any other value itself."""
+        """Returns the result of an awaitable, which ends with its attempt, or any other value as it is."""
         deadline = attempt.deadline if attempt else None
         return self.loop.result(value, deadline, attempt) if value is not None and inspect.isawaitable(value) else value
 
@@ -325,7 +325,7 @@ class Executor:
         return None
 
     def _accepts(self, ended: EndedAttempt) -> bool:
-        """Whether the database accepts an outcome: it is written, and undone."""
+        """Whether the database accepts an outcome, which it writes and undoes."""
 
         def unit(database: Database) -> None:
             finish.finish(database, [ended], max(self._clock.now(), ended.job.claim.started_at))
@@ -513,7 +513,7 @@ class Executor:
 
 
 class _InLoop(Waiting):
-    """The thread of a slot that waits for what is around a handler, or for the handler itself.
+    """Lets the thread of a slot wait for what is around a handler, or for the handler itself.
 
     Args:
         is_coroutine: whether the handler is one: what holds the attempt up can then be cancelled.
@@ -527,7 +527,6 @@ class _InLoop(Waiting):
         self._attempt, self._is_coroutine = attempt, is_coroutine
 
     def wait(self, awaitable: Awaitable[Any]) -> Any:
-        """See :class:`Waiting`."""
         before = self._attempt.awaits
         if self._is_coroutine:
             self._attempt.awaits = awaitable

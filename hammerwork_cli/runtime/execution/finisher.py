@@ -27,7 +27,7 @@ from hammerwork_cli.view.text import duration, instant
 WRITE_SECONDS = 0.005
 """How long an outcome waits for others, to be written with them."""
 FIRST_PAUSE, SHORTEST_PAUSE = 0.1, 1.0
-"""Before the next try at a postponed outcome: at first, and at least while many of them fail for long."""
+"""Pauses before the next try at a postponed outcome: the first one, and the least while many of them fail for long."""
 NO_FAILURES = (AttemptEnd.COMPLETED, AttemptEnd.SNOOZED, AttemptEnd.STOPPED, AttemptEnd.CANCELLED)
 AGAIN_SECONDS = 0.1
 """How long one call goes on with postponed outcomes while other work waits."""
@@ -84,7 +84,7 @@ class Finisher:
         return min(waits, default=None)
 
     def write(self) -> bool:
-        """Writes the outcomes, once they are worth a transaction; whether it wrote any.
+        """Writes the outcomes, once they are worth a transaction; returns whether it wrote any.
 
         Raises:
             DatabaseError: no server answers, and the worker stops at once; what is not written is kept.
@@ -126,7 +126,7 @@ class Finisher:
         return self._alone.popleft() if self._alone and time.monotonic() >= self._again_at else None
 
     def _write(self, batch: OutcomeBatch) -> bool:
-        """Whether the batch was written; if not, it is kept, or another outcome is written instead."""
+        """Writes a batch, keeps it, or writes another outcome instead; returns whether it wrote one."""
         with self._slots.writing:
             return self._write_alone(batch)
 
@@ -146,9 +146,9 @@ class Finisher:
         return True
 
     def _not_written(self, batch: OutcomeBatch, error: Exception) -> bool:
-        """Keeps the outcomes, or writes another one instead; whether it wrote one."""
+        """Keeps the outcomes, or writes another one instead; returns whether it wrote one."""
         self._note(error)
-        # Halves it until the culprit is alone: so its neighbours are written.
+        # It halves the batch until the culprit is alone, so that its neighbours are written.
         half = len(batch.outcomes) // 2
         if half:
             self._slots.postpone(batch.outcomes)
@@ -158,7 +158,7 @@ class Finisher:
         is_new, batch.fault = batch.fault is None, batch.fault or Fault(self._progress.lease)
         if batch.fault.is_the_jobs(error):
             if is_new:
-                # Once more: an error of hammerwork itself may be transient.
+                # It tries once more: an error of hammerwork itself may be transient.
                 self._slots.postpone(batch.outcomes)
                 self._parts.append(batch)
             else:
@@ -180,7 +180,7 @@ class Finisher:
         self._again_at = time.monotonic() + Backoff(FIRST_PAUSE, longest, least=1.0).pause(self._delays)
 
     def _write_another(self, batch: OutcomeBatch, error: Exception) -> bool:
-        """Ends a job with an outcome that every database can hold; whether it wrote one.
+        """Ends a job with an outcome that every database can hold; returns whether it wrote one.
 
         The next attempt would have the same result. A database that does not accept this outcome either has a fault of
         its own: then the first one is kept.
@@ -215,7 +215,7 @@ class Finisher:
             yield self._verdicts.failed(outcome.job, Failed(text, retryable=False))
             yield EndedAttempt(outcome.job, AttemptEnd.FAILED, error=text)
             return
-        # The same, with the text of its error in characters that every database has.
+        # The same outcome, with its error in characters that every database has.
         text = in_ascii(outcome.error or "")
         yield replace(outcome, error=text)
         # A recurring job comes back, unless the database cannot hold its next due time.
@@ -226,7 +226,7 @@ class Finisher:
     def _finish(self, batch: OutcomeBatch) -> None:
         outcomes, is_new = batch.outcomes, batch.now is None
         now = batch.now = batch.now or self._now(outcomes)
-        # One that was tried before waits for a server alone: the others are to be written meanwhile.
+        # A batch that was tried before waits only for a server: the others are to be written meanwhile.
         report = self._connections.run(
             lambda database: finish.finish(database, outcomes, now),
             passes=None if is_new else is_away,

@@ -46,14 +46,14 @@ class Isolation(Protocol):
         """Ends all handlers that it can end, and lets none start."""
 
     def finish(self) -> None:
-        """Does so too, and lets the other processes close what they have opened."""
+        """Ends handlers as :meth:`close` does, and lets the other processes close what they have opened."""
 
     def forget(self) -> None:
         """Frees what the processes held, once no thread uses them."""
 
 
 class InThreads:
-    """Handlers run in the slots' threads, which nobody can end."""
+    """Runs handlers in the slots' threads, which nobody can end."""
 
     has_nodes: ClassVar[bool] = False
     can_kill: ClassVar[bool] = False
@@ -84,17 +84,17 @@ class InThreads:
 
 
 class Elsewhere:
-    """What stands for a job's handler that runs elsewhere, with all that is around it."""
+    """Stands for a job's handler that runs elsewhere, with all that is around it."""
 
     async def __call__(self, job: Job, context: SpawnContext) -> Any:
-        """Its result."""
+        """Returns the handler's result."""
         raise NotImplementedError
 
 
 def in_processes(
     target: str, url: DatabaseUrl, *, max_jobs: int | None = None, max_memory: int | None = None
 ) -> "Processes":
-    """Handlers run in processes, one for each slot. Its modules are imported only when a worker needs them."""
+    """Runs handlers in processes, one for each slot. It imports their modules only when a worker needs them."""
     with app_path.without():
         from hammerwork_cli.runtime.isolation.parent import processes
     return processes(target, url, max_jobs=max_jobs, max_memory=max_memory)

@@ -1,4 +1,4 @@
-"""An attempt at a job in a process of an executor, on whatever node that is.
+"""Makes an attempt at a job in a process of an executor, on whatever node that is.
 
 The process loads the handlers by name when the first task for them comes, and keeps them and their resources. Several
 threads may run tasks in it.
@@ -50,7 +50,7 @@ NO_EARLY_CHILDREN = (
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An attempt, as it is sent. What dashboards and logs of an engine show of it has no secret."""
+    """An attempt, as it is sent. Dashboards and logs of an engine show no secret of it."""
 
     job: str  # its queue and id
     version: str  # of the worker
@@ -68,7 +68,7 @@ class TaskAnswer(NamedTuple):
 
 
 def run(task: Task) -> TaskAnswer:
-    """Runs the handler of a job. Raises nothing: not every error could be sent back."""
+    """Runs the handler of a job. Raises nothing, since not every error could be sent back."""
     record = handler = None
     handed_down: list[TraceColumns] = []
     try:
@@ -102,7 +102,7 @@ class _Node:
         self.queue = Queue._of_worker(replace(url, codecs=Codecs(self.handlers.codecs)))
         self.loop = EventLoop()
         self.reports = _Reports(self.queue)
-        # Processes of multiprocessing end without atexit; this is called in all of them, and in others.
+        # Processes of multiprocessing end without atexit; this works in them, and in others.
         Finalize(None, self.close, exitpriority=10)
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class _Node:
         self.loop.close()
 
     def call(self, handler: JobHandler, record: ContextRecord, handed_down: list[TraceColumns]) -> str | None:
-        """Calls the handler with what is around it; its result."""
+        """Calls the handler with what is around it; returns its result."""
         logs.HANDLED.set(record.job)
         context = SpawnContext(
             parent_job=Job._of(record.job),
@@ -139,7 +139,7 @@ class _Node:
 
 
 class _Reports:
-    """Leaves what handlers report in the database, for their workers; once a second, however often they do."""
+    """Writes the reports of handlers to the database for their workers, once a second, however many there are."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -148,7 +148,7 @@ class _Reports:
         self._thread: threading.Thread | None = None
 
     def put(self, job: Claimed, share: float, text: str) -> None:
-        """Takes a report of a job, in place of one that was not written yet."""
+        """Takes a report of a job, in place of one that is not written yet."""
         report = JobProgress(job.id, job.queue_name, job.attempts, share, text, "")
         with self._lock:
             self._newest[job.id] = job.claim.worker, report
@@ -171,7 +171,7 @@ class _Reports:
 
 
 def _end_with_parent() -> None:
-    """Ends this process of a pool soon after the one that has started it: Python's own pools do not."""
+    """Ends this process of a pool soon after the one that started it, which Python's own pools do not do."""
     parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(LOOK_SECONDS)
@@ -186,7 +186,7 @@ def _refuse(job: Job, *, key: str | None = None) -> Any:  # noqa: ARG001  as a S
 
 _loading = threading.Lock()
 _nodes: dict[tuple[int, str, str], _Node] = {}
-"""By process, since one may be forked, by name of the handlers, and by URL; any thread writes it, under the lock."""
+"""By process, since one may be forked, by name of the handlers, and by URL. Any thread writes it, under the lock."""
 
 
 def _node(start: Start) -> _Node:

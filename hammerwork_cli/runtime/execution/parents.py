@@ -38,7 +38,7 @@ class Parent:
     Args:
         connections: write its children, and read its place in the tree.
         attempt: at the job or its spawn request. Once its outcome is decided, nothing is retried.
-        priorities: of children without their own, by queue.
+        priorities: queue -> priority of children without their own.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Parent:
         return Job._of(self._job)
 
     def check_depth(self) -> None:
-        """Refuses to spawn below the depth that a limit allows."""
+        """Refuses to spawn deeper than a limit allows."""
         with named_limits():
             self.spawner.check_depth()
 
@@ -140,7 +140,7 @@ class Parent:
             child, is_new = spawn_queries.spawn_now(database, self.spawner, key, new, now=now)
             stored = None if is_new else stored_job(database, child) or replace(job, id=child, status=DELETED)
             found = stored or replace(job, queue=new.queue)
-            # An earlier try may have written it without an answer.
+            # An earlier try may have written it although the answer got lost.
             is_own = found.id == new.id and found.scheduled_at == new.scheduled_at
             found.created = is_new or (len(tries) > 1 and is_own)
             return found
@@ -187,7 +187,7 @@ class Parent:
 
 @contextmanager
 def named_limits() -> Iterator[None]:
-    """Raises the error for limits that handlers know."""
+    """Raises the error that handlers know in place of LimitError."""
     try:
         yield
     except LimitError as error:
@@ -203,7 +203,7 @@ def payload_hash(payload: str) -> int:
 
 
 def came_too_late() -> UsageError:
-    """The error of ``context.after_all`` after ``context.spawn``."""
+    """Makes the error of ``context.after_all`` after ``context.spawn``."""
     return UsageError(
         "context.after_all comes too late: this attempt has spawned a child already, which it would miss.",
         hint="Call it before context.spawn.",
@@ -211,7 +211,7 @@ def came_too_late() -> UsageError:
 
 
 def check_spawn(job: object, key: object) -> str:
-    """Checks the arguments of ``context.spawn``; the key."""
+    """Checks the arguments of ``context.spawn``; returns the key."""
     checked(job, "The child of context.spawn")
     if key is None:
         raise UsageError('context.spawn needs a key: context.spawn(job, key="name among its siblings").')

@@ -146,7 +146,7 @@ class Rehearser:
                         found.fail(number, job.queue_name, error.code, error.message, error.hint)
 
     def _late_children(self, found: Rehearsal, number: int, step: "SpawnStep") -> list[NewJob]:
-        """The children that a parent would spawn at its end; none if it would fail, which ``found`` records."""
+        """Returns the children that a parent would spawn at its end; none if it would fail, which ``found`` records."""
         began = time.monotonic()
         queue = step.job.queue_name
         try:
@@ -202,7 +202,7 @@ class Rehearser:
         return self._before + self._spawned
 
     def _keep_tightest(self, found: Rehearsal, step: "SpawnStep") -> None:
-        """Keeps, of each limit, the one with the least room among all parents so far."""
+        """Keeps the tightest limit of each name among all parents so far."""
         place, known = step.place, {limit.name: limit for limit in found.limits}
         deepest = ancestry.DEEPEST if place.max_depth is None else place.max_depth
         most, produced = step.config.max_spawn_count, step.produced
@@ -262,11 +262,11 @@ class SpawnStep:
         self.progress = share, text
 
     def hand_down(self, columns: TraceColumns) -> None:
-        """See :meth:`Attempt.hand_down`."""
+        """Lets the children inherit another trace: see :meth:`Attempt.hand_down`."""
         self.job = self.job._replace(**columns)
 
     def run(self, most: int) -> Children:
-        """Runs ``validate_spawn`` and ``spawn_jobs``; returns the children at the end, none without a handler.
+        """Runs ``validate_spawn`` and ``spawn_jobs``; returns the children, none without a handler.
 
         Args:
             most: children after which the handler is stopped.
@@ -420,7 +420,7 @@ class SpawnStep:
 
 
 def claimed(job: NewJob, now: datetime) -> Claimed:
-    """A new job as a worker would get it."""
+    """Returns a new job as a worker would get it."""
     return Claimed(
         id=job.id,
         queue_name=job.queue,

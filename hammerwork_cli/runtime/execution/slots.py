@@ -18,19 +18,19 @@ from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.view.text import duration
 
 FULL = 100
-"""Outcomes that are worth a transaction."""
+"""So many outcomes are worth a transaction."""
 
 MOST_UNWRITTEN_BYTES = 64 << 20
-"""With so many bytes of payloads and results whose outcomes are not written, no further job starts."""
+"""With so many bytes of payloads and results that are not written, no further job starts."""
 MOST_WRITTEN_BYTES = 16 << 20
-"""Bytes of payloads and results in one transaction, unless one outcome has more."""
+"""Most bytes of payloads and results in one transaction, unless one outcome has more."""
 
 REFUSED_SECONDS = 1.0
-"""After so long, an outcome that could not be written is reported: less is the search for the one that is to blame."""
+"""After so long, an outcome that could not be written is reported: finding the one that is to blame takes less."""
 
 
 class Ahead(NamedTuple):
-    """Jobs that wait for a slot: the bytes of their payloads, and the seconds that they will take, by recent ones."""
+    """Jobs that wait for a slot: the bytes of their payloads, and the seconds that they will take, by recent jobs."""
 
     size: int
     seconds: float
@@ -60,9 +60,9 @@ class Slots:
         self.count = count
         self.writing = threading.Lock()  # held while a transaction writes outcomes
         self._wake, self._may_start, self._wake_finisher = wake, may_start, wake_finisher or wake
-        # This lock guards all fields below. The main thread, the finisher's, the slots' and the event
-        # loop's write them; the keeper adds requests. Properties that read one field do so without the lock: they may
-        # be a moment late.
+        # This lock guards all fields below. The threads of the main loop, the finisher, the slots and the event loop
+        # write them; the keeper adds requests. Properties that read one field do so without the lock: they may be a
+        # moment late.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._waiting: deque[tuple[Work, float]] = deque()
@@ -95,8 +95,8 @@ class Slots:
         """Starts the first thread.
 
         Args:
-            execute: makes an attempt, or does what is left to do of it, and returns its outcome: ``None`` when it has
-                written that itself, ``STILL_RUNNING`` when :meth:`end` or :meth:`resume` follows. Raises nothing.
+            execute: makes an attempt, or does what is left to do of it, and returns its outcome; ``None`` when it has
+                written that itself, ``STILL_RUNNING`` when :meth:`end` or :meth:`resume` follows. It raises nothing.
             coroutines: the queues for whose jobs a thread never has to wait.
         """
         self._execute, self._coroutines = execute, coroutines
@@ -112,7 +112,7 @@ class Slots:
         self._ready += 1
 
     def _call_thread(self) -> None:
-        """Sees to it that a thread takes what there is to do."""
+        """Makes sure that a thread takes what there is to do."""
         if not self._resumed and (not self._waiting or len(self._running) >= self.count):
             return
         if self._idle:
@@ -138,7 +138,7 @@ class Slots:
     def end(self, attempt: Attempt, ended: EndedAttempt | None) -> None:
         """Books an attempt whose coroutine has ended, and starts the next one here if that is a coroutine too.
 
-        So the event loop need not wake a thread for it. Any thread may call it; it does not wait.
+        The event loop thus need not wake a thread. Any thread may call this; it does not wait.
         """
         outcome: EndedAttempt | StillRunning | None = ended
         while not isinstance(outcome, StillRunning):
@@ -154,7 +154,7 @@ class Slots:
             outcome = self._execute(attempt)
 
     def resume(self, attempt: Attempt, *, blocks: bool) -> None:
-        """Lets a thread do what is left to do of an attempt. Any thread may call it; it does not wait.
+        """Lets a thread do what is left to do of an attempt. Any thread may call this; it does not wait.
 
         Args:
             attempt: its coroutine has ended.
@@ -166,7 +166,7 @@ class Slots:
             self._call_thread()
 
     def go_on(self) -> None:
-        """Lets idle threads ask again whether a job may start, and asks the system again for threads it refused."""
+        """Lets idle threads ask again whether a job may start, and asks the system again for refused threads."""
         with self._lock:
             if self._threads:
                 self._most_threads = self.count
@@ -174,7 +174,7 @@ class Slots:
             self._changed.notify_all()
 
     def drop(self, lost: Collection[Owned]) -> int:
-        """Forgets waiting jobs that are no longer this worker's; how many."""
+        """Forgets waiting jobs that are no longer this worker's; returns their number."""
         with self._lock:
             kept = [
                 item for item in self._waiting if isinstance(item[0], ClaimedRequest) or _owned(item[0]) not in lost
@@ -192,7 +192,7 @@ class Slots:
             return [attempt for attempt in self._running if attempt.is_under_way]
 
     def take_away(self, lost: Collection[Owned]) -> list[Attempt]:
-        """Decides running attempts at jobs that are no longer this worker's: nothing is written of them."""
+        """Decides and returns running attempts at jobs that are no longer this worker's: nothing is written of them."""
         with self._lock:
             taken = [one for one in self._running if one.is_under_way and _owned(one.job) in lost]
             for attempt in taken:
@@ -200,7 +200,7 @@ class Slots:
             return taken
 
     def pop_overdue(self) -> list[Attempt]:
-        """Attempts whose deadline has passed since the last call, and whose handlers hold their slots."""
+        """Returns the attempts whose deadline has passed since the last call, and whose handlers hold their slots."""
         if not self._overdue:
             return []
         with self._lock:
@@ -208,7 +208,7 @@ class Slots:
             return [attempt for attempt in overdue if attempt.holds_slot and attempt in self._running]
 
     def withdraw(self, older_than: float = 0.0) -> list[Claimed]:
-        """Removes the waiting jobs, for the worker to give them back, if the first has waited for so many seconds."""
+        """Removes and returns the waiting jobs, to be given back, if the first has waited for so many seconds."""
         with self._lock:
             if not self._waiting or time.monotonic() - self._waiting[0][1] < older_than:
                 return []
@@ -247,14 +247,14 @@ class Slots:
         return max(0.0, time.monotonic() - began)
 
     def ahead(self, others: Iterable[Claimed] = ()) -> Ahead:
-        """The jobs that wait, and others that will."""
+        """Measures the jobs that wait, and others that will."""
         with self._lock:
             jobs = [*(work for work, _ in self._waiting if isinstance(work, Claimed)), *others]
         took = self.seconds.get
         return Ahead(sum([len(job.payload or "") for job in jobs]), sum([took(job.queue_name, 0.0) for job in jobs]))
 
     def pop_ended(self) -> list[EndedAttempt]:
-        """Outcomes since the last call, as many as fit into a transaction.
+        """Returns the outcomes since the last call, as many as fit into a transaction.
 
         They count as unwritten until :meth:`clear_writing`.
         """
@@ -296,7 +296,7 @@ class Slots:
                     self._postponed[one.job.id] = one
 
     def clear_postponed(self, ended: Iterable[EndedAttempt]) -> None:
-        """Forgets notes by :meth:`postpone`, if there are any of these outcomes."""
+        """Takes back :meth:`postpone` for those of these outcomes that were postponed."""
         if self._postponed:
             with self._lock:
                 gone = (self._postponed.pop(one.job.id, None) for one in ended)
@@ -308,7 +308,7 @@ class Slots:
             self._refusal = error
 
     def refused(self) -> Unwritten | None:
-        """What could not be written and is tried again, those that wait for it included; ``None`` if nothing is."""
+        """Reports the outcomes that could not be written so far, and those that wait for them; ``None`` without any."""
         with self._lock:
             spawning = [attempt.refusal for attempt in self._running if attempt.refusal and not attempt.over]
             number, starts = len(spawning) + len(self._postponed), [since for since, _ in spawning]
@@ -382,11 +382,11 @@ class Slots:
             return [*self._postponed, *(attempt.job.id for attempt in running)]
 
     def expire(self, timed_out: Callable[[Attempt], Callable[[], EndedAttempt]]) -> float | None:
-        """Decides the attempts whose deadline has passed; the next deadline, by the monotonic clock.
+        """Decides the attempts whose deadline has passed; returns the next deadline, by the monotonic clock.
 
         Args:
-            timed_out: ends the handler of one, and returns a function for its outcome. That may ask code of the
-                application, so it is called without the lock.
+            timed_out: ends the handler of an attempt, and returns a function for its outcome, which is called without
+                the lock, since it may call code of the application.
         """
         if not any(attempt.deadline for attempt in tuple(self._running)):
             return None
@@ -448,7 +448,7 @@ class Slots:
             ended = self._execute(attempt)
 
     def _next(self, done: Attempt | None, ended: EndedAttempt | StillRunning | None, blocked: bool) -> Attempt | None:
-        # Books one attempt and starts the next under one lock, since most jobs are short.
+        # One lock serves to book an attempt and to start the next, since most jobs are short.
         with self._lock:
             self._ready += blocked
             if done is not None and not isinstance(ended, StillRunning):
@@ -467,7 +467,7 @@ class Slots:
             return attempt
 
     def _take(self) -> Attempt | None:
-        """The next attempt; ``None`` while none may start."""
+        """Returns the next attempt; ``None`` while none may start."""
         if self._resumed:
             return self._resumed.popleft()
         if not self._waiting or len(self._running) >= self.count:
@@ -489,7 +489,7 @@ class Slots:
     def _wake_if_free(self) -> None:
         if not self._waiting:
             self._wake()
-            if self._ended:  # they wait for no others
+            if self._ended:  # they need not wait for others
                 self._wake_finisher()
 
     def _book(self, attempt: Attempt, ended: EndedAttempt | None) -> None:

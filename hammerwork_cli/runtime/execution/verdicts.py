@@ -33,10 +33,10 @@ class OutcomePolicy:
     """Decides the outcome of attempts. It has no state; all threads share it.
 
     Args:
-        handlers: have retry strategies of their own.
+        handlers: may have retry strategies of their own.
         given_up: set once the worker stops at once.
-        at_once: the next attempt does not wait for the pause before it.
-        told: of the error of each failed attempt.
+        at_once: whether the next attempt follows without a pause.
+        told: called with the error of each failed attempt.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.host.logs import handled
 
 PAUSE = timedelta(seconds=10)
-"""Before another attempt, when the retry strategy raises."""
+"""The pause before another attempt when the retry strategy raises an error."""
 log = logging.getLogger("hammerwork")
 
 
@@ -27,7 +27,7 @@ def own_strategy(claimed: Claimed) -> RetryStrategy | None:
 
 
 def pause(retry: RetryStrategy | Backoff, claimed: Claimed, number: int, error: BaseException) -> timedelta:
-    """The pause before the next attempt at a job. Raises nothing.
+    """Returns the pause before the next attempt at a job. Raises nothing.
 
     Args:
         number: of the failed attempt, from 1.

@@ -1,4 +1,4 @@
-"""The children of one job: read from its handler, completed, checked, and kept until they are written.
+"""Reads the children of a job from its handler, completes and checks them, and keeps them until they are written.
 
 A handler may produce a million of them. A few are kept in memory, more in a temporary file, so that the transaction
 that writes them calls no handler and can be retried.
@@ -59,8 +59,8 @@ class Children:
 
     def __init__(self, parent: str) -> None:
         self.parent = parent
-        self.count = 0  # number of children
-        self.queues: set[str] = set()  # the queues of the children
+        self.count = 0
+        self.queues: set[str] = set()
         # Ids of jobs that some depend on and that are neither the parent nor children themselves.
         self.external: frozenset[str] = frozenset()
         self.first_ids: list[str] = []  # ids of the first 1,000
@@ -135,7 +135,6 @@ class Children:
     # While they are drained.
 
     def add(self, job: NewJob) -> None:
-        """Adds a child."""
         if self._ids is not None:
             if job.id == self.parent:
                 raise UnwritableError(
@@ -230,7 +229,7 @@ class Drain:
         """Completes, checks and keeps one child.
 
         Raises:
-            SpawnLimitError: it is one too many, or may not be there at all.
+            SpawnLimitError: it is one too many, or no child is allowed.
             SpawnFailedError: it is not a job, or a job that cannot be written.
         """
         number, most = self.children.count, self._config.max_spawn_count
@@ -325,7 +324,7 @@ def drain(
         produced: the value of ``spawn_jobs``: an iterable of jobs.
         now: when they are written.
         root: id of the root of the tree, for errors.
-        priorities: of children without their own, by queue; others inherit it.
+        priorities: queue -> priority of children without their own; others inherit it.
         admit: refuses the first child if there may be none.
 
     Raises:
@@ -373,7 +372,7 @@ async def drain_async(
 
 
 def produced_by(handler: SpawnHandler, context: SpawnContext) -> Any:
-    """What ``spawn_jobs`` of a handler returns.
+    """Calls ``spawn_jobs`` of a handler.
 
     Raises:
         SpawnFailedError: it raised.

@@ -59,7 +59,7 @@ class RemoteError(ErrorElsewhere):
     ) -> None:
         super().__init__(message)
         if trace:
-            self.add_note(trace)  # for whoever shows the exception
+            self.add_note(trace)  # so that whoever shows the exception shows it, too
         self.first, self.trace, self._wanted, self.pause = first, trace, wanted, pause
 
 
@@ -109,7 +109,7 @@ def wanted_by(error: BaseException | None) -> Wanted | None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those because of which the worker raised it."""
+    """An error, and those that made the worker raise it."""
     while error is not None:
         yield error
         error = error.__cause__ if isinstance(error, HammerworkError) else None
@@ -122,7 +122,7 @@ def raised_by_handler(error: BaseException | None) -> BaseException | None:
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether another attempt could succeed after an error: unless it, or its cause, is a final HammerworkError."""
+    """Whether another attempt could succeed: not if the error or its cause is a HammerworkError that is final."""
     if not isinstance(error, HammerworkError):
         return True
     return error.retryable and (error.__cause__ is None or is_retryable(error.__cause__))
@@ -181,7 +181,7 @@ def message_of(error: BaseException) -> str:
 
 
 def for_log(error: BaseException | None) -> BaseException | None:
-    """An error for a record of the log, whose handlers show it as they like.
+    """The error for a record of the log, whose handlers show it as they like.
 
     ``None`` if its traceback holds the worker's password, or cannot be written: the message has the first line anyway.
     """

@@ -14,7 +14,7 @@ class StoredResult(str):
 
 
 def result_text(value: Any, most: int | None = None) -> str | None:
-    """A result as JSON text.
+    """Writes a result as JSON text.
 
     Args:
         most: bytes that the text may have.

@@ -12,7 +12,7 @@ from hammerwork_cli.runtime.host.tracebacks import is_ours, leads_to_handler
 from hammerwork_cli.runtime.outcomes.failures import cleaned
 
 MOST_FRAMES = 20
-"""The innermost frames are shown."""
+"""Only so many of the innermost frames are shown."""
 
 
 def stack_of(thread: int | None, awaitable: Any, loop_thread: int | None) -> str:
@@ -45,7 +45,7 @@ def _is_executed(awaitable: Any) -> bool:
 
 
 def _of_thread(thread: int | None) -> list[FrameType]:
-    """The frames of a thread, the outermost first; without those of tools that watch threads, such as Sentry's."""
+    """The frames of a thread, the outermost first, without those of tools that watch threads, such as Sentry."""
     frame = sys._current_frames().get(thread or 0)
     frames: list[FrameType] = []
     while frame is not None:

@@ -1,4 +1,4 @@
-"""Builds the parts of a worker, each complete, in the order in which they need each other."""
+"""Builds the parts of a worker in the order in which they need each other."""
 
 import threading
 from collections.abc import Callable
@@ -44,8 +44,8 @@ class WorkerComponents:
     # The thread that writes outcomes, where the database lets it work beside the main thread.
     finishing: FinisherThread | None
     keeper: Keeper
-    # The others beside the slots, in the order in which they start and stop: the heartbeat goes on while the others
-    # work.
+    # The other threads beside the slots, in the order in which they start and stop: the heartbeat goes on while the
+    # others work.
     threads: tuple[TurnThread, ...]
     health_file: HealthFile
     rounds: Rounds  # whether the main loop goes round

@@ -1,4 +1,4 @@
-"""Which jobs a worker claims, how many ahead, and when it looks for more."""
+"""Decides which jobs a worker claims, how many ahead, and when it looks for more."""
 
 import logging
 import math
@@ -26,17 +26,17 @@ from hammerwork_cli.view.text import plural
 
 MOST_PREFETCHED = 500
 PREFETCH_SECONDS = 0.2
-"""Work that a worker keeps ready for a slot, by the duration of recent attempts. No other worker can run these jobs."""
+"""A worker keeps so much work ready for a slot, by the duration of recent attempts. No other one can run these jobs."""
 MOST_AHEAD_BYTES = 64 << 20
-"""Payloads of jobs that are kept ready. Those for which a slot is free come whatever their payloads are."""
+"""Most bytes of payloads of jobs that are kept ready. Jobs for which a slot is free come whatever their size is."""
 MOST_UNWRITTEN = 1000
-"""With so many outcomes that are to be written, a worker claims nothing: they would become more and more."""
+"""With so many outcomes to write, a worker claims nothing: they would become more and more."""
 MOST_POSTPONED = 100
 """With so many outcomes that cannot be written, a worker claims nothing."""
 EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
 """For how long, and how often, a worker that heard of a job looks for it."""
 CLAIM_SECONDS = 0.1
-"""How long it claims from one queue after the other before outcomes, and a stop, have their turn."""
+"""How long a worker claims from one queue after the other before outcomes, and a stop, have their turn."""
 LOOK_SHARE = 10
 """After it looked which of its queues have jobs, or behind many jobs that may not start, a worker does something else
 for so many times as long."""
@@ -63,14 +63,14 @@ class _LeftAlone(NamedTuple):
 class Claimer:
     """Keeps a worker's slots busy: claims jobs by the hundred, and gives back those that it cannot start soon.
 
-    The main thread alone uses it, but for :meth:`notify`, :meth:`outcomes_written` and :meth:`hear_taken`.
+    The main thread alone uses it, except for :meth:`notify`, :meth:`outcomes_written` and :meth:`hear_taken`.
 
     Args:
         end_handler: ends the handler of an attempt, if that is possible, and says what becomes of it.
 
     Attributes:
-        full: the last call of :meth:`fetch` found no room for another job.
-        owes: there may be jobs that it gave back while others had locked them, or whose answer was lost.
+        full: whether the last call of :meth:`fetch` found no room for another job.
+        owes: whether there may be jobs that it gave back while others had locked them, or whose answer was lost.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Claimer:
         return self.max_jobs is not None and self._claimed >= self.max_jobs
 
     def fetch(self) -> bool:
-        """Claims jobs if there is room for them; false when it claimed none, and when it may claim no more."""
+        """Claims jobs if there is room for them; returns false if it found none, or may claim no more."""
         if self._held:
             self._end_holds()
         if self._has_written:
@@ -172,7 +172,7 @@ class Claimer:
         now = time.monotonic()
         with self._news:
             if self._eager:
-                # A job that was just written may be due in a moment, by a clock that is a little ahead of this one.
+                # A job that was just written may be due in a moment, if its clock is a little ahead of this one.
                 return now + EAGER_PAUSE
         poll_at = max(now, self._poll_at, self._poll_not_before)
         return min([poll_at, *(held.until for held in self._held.values())]) if self._held else poll_at
@@ -204,13 +204,13 @@ class Claimer:
 
             def look(database: Database) -> list[str]:
                 nonlocal now
-                now = time.monotonic()  # what it takes, without a connection that was dead
+                now = time.monotonic()  # a connection that was dead does not count for the pause
                 return claim.with_jobs(database, queues, before=until)
 
             self._due.update(dict.fromkeys(self._connections.run(look)))  # those that are known keep their places
             ended = time.monotonic()
             self._poll_not_before = ended + self._look_share * (ended - now)
-        elif None in eager:  # it must not forget what it has heard of, however long the last look has taken
+        elif None in eager:  # it must not forget what it heard, however long the last look took
             self._poll_at = min(self._poll_at, self._poll_not_before)
 
     def _wanted(self) -> int:
@@ -219,7 +219,7 @@ class Claimer:
             return 0
         if not self._awaits_slot and time.monotonic() >= self._no_prefetch_until:
             took = slots.longest()
-            # A short attempt that waits for a lock is no slow one.
+            # A short attempt that waits for a lock is not a slow one.
             most += MOST_PREFETCHED if took < PREFETCH_SECONDS else min(MOST_PREFETCHED, int(self._most_seconds / took))
         room = most - slots.running - slots.waiting
         if slots.waiting:
@@ -246,7 +246,7 @@ class Claimer:
                 self._due[queue] = None
                 if len(found) == before:
                     self._due.move_to_end(queue, last=False)
-                    # Unless those that were found took the room, which it has next time, it needs a slot.
+                    # It needs a slot, unless the jobs found before took the room, which it will have next time.
                     self.full = not found
                     self._awaits_slot = self.full and len(self._due) > 1
                     break
@@ -258,7 +258,7 @@ class Claimer:
         return found
 
     def _claim_queue(self, queue: str, wanted: int, found: list[Claimed]) -> bool:
-        """Adds jobs of a queue to those that were found; whether it may have more."""
+        """Adds jobs of a queue to those that were found; returns whether it may have more."""
         may_have_more = False
         for priority in priorities(weighted=self.weighted):
             ahead = self._slots.ahead(found)
@@ -272,7 +272,7 @@ class Claimer:
                     self._held[queue] = _LeftAlone(math.inf, here, by_rows=False)
                     return False
                 limit = min(limit, self._most[queue] - here)
-            # Before the claim looks: what is written meanwhile leaves room that the claim may not have seen.
+            # This comes before the claim: what is written meanwhile leaves room that the claim may not have seen.
             held = self._number(queue, found, unwritten=True)
             got = self._connections.run(self._claim_from(queue, priority, limit, len(found), room))
             may_have_more |= got.is_cut
@@ -286,7 +286,7 @@ class Claimer:
             if got:
                 size = sum(len(job.payload or "") for job in got) / len(got)
                 self._sizes[queue] = (self._sizes.get(queue, size) + size) / 2
-                # Of an unknown queue, it may have taken a single job that had lost its worker.
+                # From an unknown queue, it may have taken a single job that had lost its worker.
                 may_have_more |= len(got) >= limit or queue not in self._slots.seconds
                 found += got
         return may_have_more
@@ -294,7 +294,7 @@ class Claimer:
     def _limit(self, queue: str, most: int, free: int, room: int, seconds: float) -> int:
         """How many jobs to claim from a queue: those of free slots, and as many ahead as take little room and time.
 
-        Those of an unknown queue may take long, or be large: each needs a free slot.
+        Jobs of an unknown queue may take long, or be large: each needs a free slot.
         """
         took = self._slots.seconds.get(queue)
         if took is None or queue in self._limited:
@@ -303,7 +303,7 @@ class Claimer:
         return min(most, free + int(max(ahead, 0.0)))
 
     def _hold(self, queue: str, seconds: float | None, jobs: int) -> None:
-        """Leaves a queue alone until its limit may leave room, but not for long: somebody may change it."""
+        """Leaves a queue alone until its limit may leave room, but not for long: somebody may change the limit."""
         pause = self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311
         pause = pause if seconds is None else min(pause, seconds)
         self._held[queue] = _LeftAlone(time.monotonic() + pause, jobs, by_rows=True)
@@ -346,9 +346,9 @@ class Claimer:
     def compare(self) -> None:
         """Compares, twice a lease, the jobs in the slots with those that the database says this worker holds.
 
-        It gives back the unknown ones, and forgets those that it holds no longer. Only the thread that claims may
-        call it, and only while no other thread writes outcomes, so that nothing is under way. It waits a moment for
-        that, and otherwise compares soon: a server that hangs holds the other thread for long.
+        It gives back unknown jobs, and forgets those that it no longer holds. Only the thread that claims may call it,
+        and only while no other thread writes outcomes, so that nothing is under way. It waits a moment for that thread,
+        and otherwise compares soon: a server that hangs holds the thread for long.
         """
         doubts = self._lease.doubts
         if time.monotonic() < self._compare_at and not self._lease.is_doubted and not self._suspects:
@@ -415,7 +415,7 @@ class Claimer:
 
 
 def priorities(*, weighted: bool) -> Iterable[int | None]:
-    """The priorities to ask for, one after the other; ``None`` stands for all of them, strictly in their order."""
+    """Returns the priorities to ask for, one after the other; ``None`` stands for all, strictly in their order."""
     if not weighted:
         return (None,)
     # A random order in which each priority comes first as often as its weight says; those without a weight come last.

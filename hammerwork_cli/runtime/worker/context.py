@@ -27,7 +27,7 @@ LOCK_SECONDS_OF_KEEPER, LOCK_SECONDS_OF_UPKEEP = 2.0, 5.0
 class WorkerConnections:
     """Gives each part of a worker connections of its own, and closes them all. None is open before it is used.
 
-    They share what they say of an outage.
+    Together they log an outage once.
     """
 
     def __init__(self, url: DatabaseUrl, options: Options, stop: StopSwitch) -> None:
@@ -39,18 +39,18 @@ class WorkerConnections:
         self.queue = Queue._of_worker(url, self.outages)  # what handlers have
 
     def for_outcomes(self) -> Connections:
-        """For a thread that claims jobs, or writes outcomes."""
-        # A file has one lock for all: whoever waits for it waits for no job.
+        """Gives connections to a thread that claims jobs, or writes outcomes."""
+        # A file has one lock for all: whoever waits for it does not wait for a job.
         patience = math.inf if self._on_a_file else self._options.lease / 2
         return self.give(self._timeouts_of_jobs(LOCK_SECONDS), passes=lambda: Outage(patience).passes)
 
     def for_slots(self) -> Connections:
-        """For what attempts write themselves."""
+        """Gives connections for what attempts write themselves."""
         timeouts, size = self._timeouts_of_jobs(LOCK_SECONDS_OF_SLOTS), self._options.connections
         return self.give(timeouts, size, lambda: Fault(self._options.lease).passes)
 
     def for_thread(self, lock_seconds: float) -> Connections:
-        """For a thread beside those that run jobs."""
+        """Gives connections to a thread beside those that run jobs."""
         return self.give(self._timeouts(lock_seconds))
 
     def give(

@@ -46,7 +46,7 @@ log = logging.getLogger("hammerwork")
 
 
 def unsent(database: Database, now: datetime) -> str | None:
-    """What waits to be sent, in words, while no worker sends it; ``None`` if nothing does."""
+    """Says what waits to be sent while no worker sends it; ``None`` if nothing does."""
     hooks = {one.id for some in events.readers(database).values() for one in some if one.kind == "webhook"}
     if not events.readers(database) or upkeep_is_running(database, now):
         return None
@@ -152,7 +152,6 @@ class Deliverer(TurnThread):
         }
 
     def pause(self, began: float, turn: Turn) -> float:
-        """A few seconds."""
         del began, turn
         return LONGEST_PAUSE
 
@@ -174,7 +173,7 @@ class Deliverer(TurnThread):
         if self._running is not None and self._running.is_alive():
             return
         is_wanted = any(reader.kind == "webhook" for some in events.readers(database).values() for reader in some)
-        # Those of webhooks that were removed before this worker started end, too.
+        # Deliveries of webhooks that were removed before this worker started have to end, too.
         is_wanted = is_wanted or (not self._has_begun and webhooks.any_open(database))
         self._has_begun = True
         if not is_wanted:

@@ -27,11 +27,11 @@ class FinisherThread(threading.Thread):
         super().__init__(name="hammerwork-finisher", daemon=True)
         self._finisher, self._woken, self._written = finisher, woken, written
         self._given_up, self._outage_log = context.stop.at_once, OutageLog(context.connections.outages)
-        self.rounds = Rounds()  # whether it goes round
+        self.rounds = Rounds()
         self._stopped = False  # the main thread sets it
 
     def stop(self, seconds: float) -> bool:
-        """Lets the thread end after its transaction; whether it has ended within so many seconds."""
+        """Lets the thread end after its transaction; returns whether it ended within so many seconds."""
         self._stopped = True
         self._woken.set()
         self.join(seconds)
@@ -46,7 +46,7 @@ class FinisherThread(threading.Thread):
                     self._written()
                 self._outage_log.recovered()
                 self.rounds.end()
-            except BrokenInstallationError:  # which has stopped the worker
+            except BrokenInstallationError:  # it has stopped the worker
                 break
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
                 self._given_up.wait(self._outage_log.caught(error))

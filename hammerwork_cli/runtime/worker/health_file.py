@@ -19,14 +19,14 @@ class HealthFile:
     The line is replaced at once: no reader sees half of it. The time is that of this machine, as a probe has it.
 
     Args:
-        path: where; ``None`` for no file.
+        path: ``None`` for no file.
     """
 
     def __init__(self, path: Path | None, name: str) -> None:
         # A handler may change the folder of the process.
         self._path = path and path.absolute()
         self._name = visible(name)
-        self._has_failed = False  # the heartbeat's thread alone
+        self._has_failed = False  # only the heartbeat's thread uses it
 
     def begin(self) -> None:
         """Writes the first line.

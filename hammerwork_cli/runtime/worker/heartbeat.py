@@ -18,14 +18,14 @@ from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from hammerwork_cli.view.text import instant
 
 RENEWALS = 6
-"""Looks for leases to renew, in the time of one."""
+"""How often the thread looks for leases to renew in the time of one lease."""
 LONGEST_PAUSE = 1.0
 """Seconds after a failed heartbeat; a short lease allows less."""
 log = logging.getLogger("hammerwork")
 
 
 def heartbeat_timeouts(lease: float) -> Timeouts:
-    """Timeouts of a heartbeat, which leave time for another one before the lease is over."""
+    """Returns timeouts of a heartbeat that leave time for another one before the lease is over."""
     return Timeouts(
         connect=max(1.0, lease / 3),
         lock=max(1.0, lease / 6),
@@ -74,7 +74,7 @@ class HeartbeatThread(TurnThread):
         self._migrations = context.migrations  # this thread alone
 
     def tasks(self) -> Mapping[str, Task]:
-        """The heartbeat, and then what follows from its being alive."""
+        """The heartbeat, and then the renewal of leases, which only a living worker may do."""
         return {"The heartbeat": lambda: self._send(elapsed()), "Renewing the leases of jobs": self._renew}
 
     def pause(self, began: float, turn: Turn) -> float:
@@ -82,7 +82,7 @@ class HeartbeatThread(TurnThread):
         return began + self.interval - time.monotonic() if turn is Turn.DONE else self._backoff.pause(1)
 
     def _send(self, sent: float) -> None:
-        # One try: the next heartbeat comes soon, with a newer report.
+        # It tries once: the next heartbeat comes soon, with a newer report.
         self._is_recorded = False
         attempts = self.under_way()
         jobs = [attempt.job for attempt in attempts]
@@ -104,12 +104,12 @@ class HeartbeatThread(TurnThread):
         if answer.request and (answer.request, answer.grace) != self._heard:
             self._heard = answer.request, answer.grace
             self.stop.hear_request(answer.request, answer.grace)
-        # One that ended meanwhile may be written and counts no more.
+        # An attempt that ended meanwhile may be written, and no longer counts.
         if answer.owned < sum(attempt.is_under_way for attempt in attempts):
             self.on_taken()
 
     def _hear_nodes(self, database: Database, attempts: Sequence[Attempt]) -> None:
-        """Takes on what handlers on nodes have reported, before the heartbeat writes it."""
+        """Takes over what handlers on nodes have reported, so that the heartbeat writes it."""
         running = {attempt.job.id: attempt for attempt in attempts}
         for report in registry.take_reports(database, self.worker.id, running):
             if running[report.job].job.attempts == report.attempt:

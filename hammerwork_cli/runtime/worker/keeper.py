@@ -1,4 +1,4 @@
-"""A worker's tasks for others: it rescues jobs of lost workers, claims spawn requests, and releases waiting jobs."""
+"""Works for others: rescues jobs of lost workers, claims spawn requests, and releases waiting jobs."""
 
 import logging
 import time
@@ -20,11 +20,12 @@ from hammerwork_cli.view.text import named, plural
 IDLE_SWEEP = 0.1
 """Seconds after which a sweep pauses while it finds nothing. One that finds jobs goes on for a heartbeat's interval."""
 RESCUE_DUTY, LEASES_DUTY = "rescue", "leases"
-"""Looking for jobs of Rust workers: with the option, and without. A worker must not keep from it one that does more."""
+"""The duties to look for jobs of Rust workers: with the option, and without. A worker that looks for fewer jobs must
+not keep one that looks for more from it."""
 BETWEEN_LOOKS = timedelta(minutes=1)
 """Time between two looks for jobs that run for too long."""
 COLLISIONS = 3
-"""After so many sweeps in a row that locks of others broke off, a worker that drains its queues waits no longer."""
+"""After locks of others broke off so many sweeps in a row, a worker that drains its queues waits no longer."""
 log = logging.getLogger("hammerwork")
 
 
@@ -46,17 +47,17 @@ class Keeper(TurnThread):
         self._longest = None if longest is None else timedelta(seconds=longest)
         self.interval = heartbeat_interval(self.worker.lease)
         # Ids of workers of which it does not know whether they live; `None` before it first looked. This thread
-        # writes it, one reference at a time; the main thread reads it.
+        # replaces it as a whole; the main thread reads it.
         self.undecided: frozenset[str] | None = None
-        # Whether its sweep has not looked yet, or found jobs and has not reached the end. This thread writes it; the
-        # main thread reads it.
+        # Whether its sweep has yet to look, or has found jobs and not reached the end. This thread writes it; the main
+        # thread reads it.
         self.releasing = self._sweeps
         # This thread alone uses the rest.
         self._observer = Observer(self.worker.id, context.lease)
         self._sweep_after: str | None = None
         self._next_sweep = self._next_look = self._next_joins = 0.0
         self._fixed = 0  # by the present sweep
-        self._collisions = 0  # of sweeps since one went on
+        self._collisions = 0  # sweeps that locks broke off, since one went on
 
     def tasks(self) -> Mapping[str, Task]:
         """The sweep comes first: a worker that drains its queues waits for the first look at lost workers."""
@@ -68,11 +69,10 @@ class Keeper(TurnThread):
         }
         if self._sweeps:
             tasks["Comparing joins"] = self._compare_joins
-        # One try: the next turn comes soon, and other tasks wait.
+        # It tries once: the next turn comes soon, and other tasks wait.
         return {name: partial(self.connections.run, unit, patience=0) for name, unit in tasks.items()}
 
     def pause(self, began: float, turn: Turn) -> float:
-        """The rest of an interval."""
         del turn
         return began + self.interval - time.monotonic()
 
@@ -104,7 +104,7 @@ class Keeper(TurnThread):
     def _rescue_from_rust(self, database: Database) -> None:
         """Gives back jobs of workers of hammerwork (Rust). One worker at a time looks for them.
 
-        Their leases tell that they are gone. Versions before 3 keep none: with the option, the age of the run does.
+        Their leases tell that they are gone. Versions before 3 keep none: with the option, the age of the run tells it.
         """
         if time.monotonic() < self._next_look or (now := self.clock.trusted_now()) is None:
             return

@@ -1,4 +1,4 @@
-"""Who owns the jobs: a worker while its heartbeats succeed, and not a worker that an observer saw silent for a lease.
+"""Who owns the jobs: a worker while its heartbeats succeed, until an observer has seen it silent for a lease.
 
 docs/explain/liveness.md has the model in words. No clock of a server or of another host decides anything here: times
 are seconds of this process's clock that pass while the machine is suspended too, which the caller hands in.
@@ -54,7 +54,7 @@ class Lease:
         return self.compared != self.doubts
 
     def is_fresh(self, now: float) -> bool:
-        """Whether heartbeats succeed at present: then a silent worker is silent alone."""
+        """Whether heartbeats succeed at present, so that a silent worker is silent alone."""
         return now - self._answered <= self.seconds / 2
 
 
@@ -102,5 +102,5 @@ class Observer:
 
     @property
     def undecided(self) -> list[str]:
-        """Ids of the workers of which it has not seen a second heartbeat: they may live or not."""
+        """Ids of the workers of which it has seen only one heartbeat: they may live or not."""
         return [worker for worker in self._seen if worker not in self._changed]

@@ -32,7 +32,7 @@ class Listener(TurnThread):
         self.wake = wake
         # This thread alone uses the rest.
         self._queues = frozenset(context.registration.queues)
-        # It would wait for ever for what a dead connection does not deliver.
+        # It asks now and then: it would wait for ever for what a dead connection does not deliver.
         self._ask_every = context.lease.seconds / 2
         self._asked = 0.0
         self._listening: Database | None = None
@@ -46,7 +46,7 @@ class Listener(TurnThread):
         }
 
     def pause(self, began: float, turn: Turn) -> float | None:
-        """None while it hears; it ends when the database sends no notifications."""
+        """No seconds while it hears; ``None``, which ends the thread, if the database sends no notifications."""
         del began
         if not self._hears:
             return None

@@ -24,22 +24,22 @@ from hammerwork_cli.runtime.worker.upkeep.endings import log_look
 from hammerwork_cli.view.text import instant, named, plural
 
 STALE_SECONDS = 1.0
-"""After so long, jobs that have not started go back to the others."""
+"""After so long, jobs that have not started go back to other workers."""
 MOST_LATER = 1000
-"""Jobs that are due later, which a worker counts at most when it has drained its queues."""
+"""A worker that has drained its queues counts at most so many jobs that are due later."""
 LAST_TRIES_SECONDS = 2 * LONGEST_PAUSE
-"""After a lease of unknown errors, for the try by which they are judged to be a job's own."""
+"""Time after a lease of unknown errors, for the try by which they are judged to be a job's own."""
 CANCEL_SECONDS = 1.0
-"""For coroutines that are cancelled because the worker stops at once."""
+"""Time to end, for coroutines that are cancelled because the worker stops at once."""
 FINISHER_SECONDS = 2.0
-"""For the last transaction of the thread that writes outcomes."""
+"""Time for the last transaction of the thread that writes outcomes."""
 LAST_SECONDS = 10.0
-"""For giving jobs back when the worker stops at once."""
+"""Time to give jobs back when the worker stops at once."""
 log = logging.getLogger("hammerwork")
 
 
 class MainLoop:
-    """What the main thread does from the worker's start to its end."""
+    """Does what the main thread does from the worker's start to its end."""
 
     def __init__(self, parts: WorkerComponents) -> None:
         context = parts.context
@@ -68,7 +68,7 @@ class MainLoop:
             self._leave_at_once(has_ended)
 
     def _work(self) -> bool:
-        """Whether nothing is left to do; else it stops at once."""
+        """Works; returns whether nothing is left to do; otherwise the worker stops at once."""
         while not self._stop.at_once.is_set():
             try:
                 if self._turn():
@@ -76,14 +76,14 @@ class MainLoop:
                 self._outage_log.succeeded()
                 if self._lease.is_held(elapsed()):
                     self._outage_log.recovered()
-            except BrokenInstallationError:  # which has stopped the worker
+            except BrokenInstallationError:  # it has stopped the worker
                 break
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
                 self._stop.at_once.wait(self._outage_log.caught(error))
         return False
 
     def _turn(self) -> bool:
-        """Writes, claims, waits; whether nothing is left to do."""
+        """Writes, claims, waits; returns whether nothing is left to do."""
         self._slots.expire(self._timed_out)  # also while the rest of every turn fails
         self._tell_overdue()
         if self._finishing is None and self._finisher.write():
@@ -119,9 +119,9 @@ class MainLoop:
         return self._worker.lease + LAST_TRIES_SECONDS
 
     def _gives_up(self) -> bool:
-        """Whether it has nothing left to do but what the database has not let it write for more than a lease.
+        """Whether nothing is left to do but to write what the database has refused for more than a lease.
 
-        While no server answers it goes on, since heartbeats fail too.
+        While no server answers, the worker goes on, since heartbeats fail too.
         """
         now = elapsed()
         held_up = self._slots.unwritable or (self._stop.is_set and self._claimer.owes and self._slots.empty)
@@ -195,7 +195,7 @@ class MainLoop:
         )
 
     def _look_at_callbacks(self, database: Database) -> bool:
-        """Whether one of those that are due has fired."""
+        """Looks at the callbacks that are due; returns whether one has fired."""
         has_fired = False
         for one, problem in callbacks.look_at_due(database, self._clock.now) if self._options.upkeep else ():
             has_fired |= problem is None
@@ -233,7 +233,7 @@ class MainLoop:
         """Gives all jobs back with their attempts, except for running ones that must not run twice.
 
         Args:
-            may_write: no other thread writes outcomes any longer.
+            may_write: whether no other thread writes outcomes any longer.
         """
         back = self._slots.withdraw()
         self._slots.abandon(lambda attempt: self._parts.verdicts.stopped(attempt.job))

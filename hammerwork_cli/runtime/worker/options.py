@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 DEFAULT_RETRY = RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
 ISOLATIONS = ("thread", "process")
 LONGEST_SECONDS = 30 * 86_400
-"""For a poll interval, a lease and a grace: servers take the timeouts of a lease in milliseconds, as an integer."""
+"""The longest poll interval, lease and grace: servers take the timeouts of a lease in milliseconds, as an integer."""
 
 
 def _ignore() -> None:
-    """Nothing follows from progress."""
+    """Does nothing with progress."""
 
 
 def _tell_nobody(error: BaseException) -> None:
@@ -57,7 +57,7 @@ class Options:
     health_file: Path | None = None
     most_of: Mapping[str, int] = field(default_factory=dict)
     on_progress: Callable[[], None] = _ignore
-    # Those of a test: see `Jobs.drain`.
+    # Tests set the rest: see `Jobs.drain`.
     drain_seconds: float = 60.0  # with `drain`, it waits for jobs that are due within this time
     # In place of a look at callbacks; returns whether there may be more to do now.
     when_drained: "Callable[[Database], bool] | None" = None

@@ -43,6 +43,6 @@ class RequestClaimer:
                     self._slots.put([ClaimedRequest(request, job)])
 
     def close(self) -> None:
-        """Claims no further request. After it, the slots have all that were claimed before."""
+        """Ends the claims. When it returns, the slots have all requests that were claimed before."""
         with self._claiming:
             self._closed = True

@@ -1,4 +1,4 @@
-"""The thread that deletes: by retention policies, encrypted jobs whose time is over, and unique keys without jobs."""
+"""The thread that applies retention policies, and deletes encrypted jobs whose time is over and keys without jobs."""
 
 import logging
 import math
@@ -20,7 +20,7 @@ from hammerwork_cli.view.text import plural
 CHECK_SECONDS = 60.0
 """Seconds between two checks for due policies."""
 WORK_SECONDS = 30.0
-"""Maximum seconds of work after a check, so that others have the database for half of the time."""
+"""Most seconds of work after a check, so that others have the database for half of the time."""
 PACE_SECONDS = 0.02
 """The pause after each transaction."""
 REST = timedelta(minutes=10)
@@ -47,7 +47,7 @@ class Retention(TurnThread):
         self._last_key: str | None = None  # the last one that it has looked at
 
     def tasks(self) -> Mapping[str, Task]:
-        """Looks for policies. One attempt: the next check comes soon."""
+        """Looks for policies, only once in a turn: the next check comes soon."""
         return {
             "Retention": lambda: self.connections.run(self._check, patience=0),
             "Forgetting unique keys": lambda: self.connections.run(self._forget_keys, patience=0),
@@ -60,7 +60,7 @@ class Retention(TurnThread):
         return CHECK_SECONDS
 
     def _check(self, database: Database) -> None:
-        if (now := self.clock.proven_now()) is None:  # by a clock that is ahead, all jobs are old enough
+        if (now := self.clock.proven_now()) is None:  # a clock that is ahead would make all jobs old enough
             return
         wanted = policies.all_policies(database)
         has_expired = expiry.exist(database, now)
@@ -98,7 +98,7 @@ class Retention(TurnThread):
         self._last_key = None
 
     def _is_over(self, database: Database) -> bool:
-        """Pauses after a transaction, and returns whether to leave the rest for the next run, or to another worker."""
+        """Pauses after a transaction; returns whether to leave the rest to the next run, or to another worker."""
         if self.stopped.wait(PACE_SECONDS) or time.monotonic() >= self._end or not self._is_mine:
             return True
         self._is_mine = duties.keep(database, retention.DUTY, self.worker, until=self.clock.now() + LEASE)

@@ -1,4 +1,4 @@
-"""Whether a thread of a worker still goes round: its heartbeat tells others, since it has a thread of its own."""
+"""Tells whether a thread of a worker still goes round: the heartbeat, which has a thread of its own, reports it."""
 
 import time
 
@@ -6,9 +6,9 @@ import time
 class Rounds:
     """Notes when a thread began its present round. While it waits for work, it is in none.
 
-    A round that fails goes on: the thread has not come round.
+    A round that fails goes on, since the thread has not come round.
 
-    Only that thread calls :meth:`begin` and :meth:`end`; any thread may read how long it has stood.
+    Only that thread calls :meth:`begin` and :meth:`end`; any thread may read how long the round has taken.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How a worker is stopped: after its running jobs, or at once."""
+"""Stops a worker, after its running jobs or at once."""
 
 import logging
 import threading
@@ -32,7 +32,7 @@ class StopSwitch:
         self._grace = grace
 
     def stop(self, *, now: bool = False) -> None:
-        """Stops the worker: after its running jobs, or at once."""
+        """Stops the worker, after its running jobs or at once."""
         is_first, self.is_set = not self.is_set, True
         if now:
             self.at_once.set()
@@ -41,7 +41,7 @@ class StopSwitch:
             self.signals.begin_grace(self._grace)
 
     def fail(self, error: HammerworkError) -> None:
-        """Stops the worker at once by an error that every further try would meet."""
+        """Stops the worker at once, because of an error that every further try would meet."""
         self.error = self.error or error
         self.stop(now=True)
 

@@ -27,7 +27,7 @@ from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
 from hammerwork_cli.view.text import cut, plural
 
 LEASE_SECONDS = TIMEOUT_SECONDS + 15
-"""For how long a worker sends the events of a stream before others may: longer than it can wait for the backend."""
+"""How long a worker sends the events of a stream before others may: longer than it can wait for the backend."""
 SOON = 0.2
 """Seconds until the next look while there are events."""
 BUSY_SECONDS = 5.0
@@ -35,9 +35,9 @@ BUSY_SECONDS = 5.0
 BETWEEN_TRIMS = 30.0
 """Seconds between two looks whether the backlog of a stream is too large."""
 LONGEST_TRIM = 10.0
-"""Seconds after which a worker drops no more events for the time being: it would lose other duties meanwhile."""
+"""Seconds after which a worker pauses dropping events: it would lose other duties meanwhile."""
 BETWEEN_TIDIES = 3600.0
-"""Seconds between two looks for events of streams that are no more."""
+"""Seconds between two looks for events of deleted streams."""
 FIRST_PAUSE, LONGEST_FAILURE_PAUSE = 1.0, 30.0
 """Seconds before a failed stream is tried again."""
 log = logging.getLogger("hammerwork")
@@ -45,14 +45,14 @@ Result = TypeVar("Result")
 
 
 def duty_of(stream: Stream) -> str:
-    """The duty to send the events of a stream."""
+    """Names the duty to send the events of a stream."""
     return f"stream {stream.id}"
 
 
 def trim(database: Database, stream: Stream, worker: str, clock: ServerClock) -> None:
-    """Drops the events that a backlog has no room for, and says so. One worker at a time does that, now and then.
+    """Drops the events that a backlog has no room for, and says so.
 
-    Two at once would count the same events as too many.
+    One worker at a time does that: two would count the same events as too many.
     """
     due, length, began = duties.times(database), timedelta(seconds=BETWEEN_TRIMS), time.monotonic()
     if not duties.take_due(database, f"trim {stream.id}", worker, due, now=clock.now(), length=length):
@@ -76,7 +76,7 @@ class StreamSender(threading.Thread):
         self._next_trim = 0.0
 
     def run(self) -> None:
-        """Sends what there is, again and again. Whatever fails is noted, and tried again."""
+        """Sends what there is, again and again. It notes what fails, and tries that again."""
         backend: OpenBackend | None = None
         try:
             backend = open_backend(self.stream)
@@ -128,7 +128,7 @@ class StreamSender(threading.Thread):
         except StreamError as error:
             sent = [found[position] for position in sorted(error.acknowledged)]
             self._run(lambda database: streams.note_sent(database, self.stream, sent, self.clock.now()))
-            if sent:  # a slow backend, not one that fails
+            if sent:  # the backend is slow, and does not fail
                 self._failures = 0
                 return 0.0
             self._fail(error)

@@ -34,17 +34,17 @@ class TurnThread(threading.Thread):
     """
 
     harmless: ClassVar[tuple[type[HammerworkError], ...]] = (RetryableError,)
-    """Errors after which a task only waits for others."""
+    """Errors that only say that a task has to wait for others."""
     ends_at_once: ClassVar[bool] = True
-    """Whether it ends when the worker stops at once; else it goes on until a turn fails."""
+    """Whether it ends when the worker stops at once; otherwise it goes on until a turn fails."""
 
     def __init__(self, name: str, connections: Connections) -> None:
         super().__init__(name=f"hammerwork-{name}", daemon=True)
         self.connections = connections
         self.stopped = threading.Event()  # end() sets it
-        # Turns in a row that failed. This thread alone uses it.
-        self.failures = 0
-        self._has_told = False  # in this turn; this thread alone uses it, as the next one
+        # This thread alone uses the rest.
+        self.failures = 0  # turns in a row that failed
+        self._has_told = False  # in this turn
         self._outage_log = OutageLog(connections.outages)
 
     def tasks(self) -> Mapping[str, Task]:
@@ -52,7 +52,7 @@ class TurnThread(threading.Thread):
         raise NotImplementedError
 
     def pause(self, began: float, turn: Turn) -> float | None:
-        """Seconds until the next turn; ``None`` to take no other one.
+        """Seconds until the next turn; ``None`` to take no other.
 
         Args:
             began: when the turn began, by the monotonic clock.
@@ -110,7 +110,7 @@ class TurnThread(threading.Thread):
             return Turn.WAITED
         if not isinstance(error, HammerworkError):
             log.error("%s failed and will be retried.", name, exc_info=error)
-        elif not self._has_told:  # of an outage, every task would say the same
+        elif not self._has_told:  # every task would say the same of an outage
             self._has_told = True
             self._outage_log.failed(f"{name} failed and will be retried: {error.message}")
         return Turn.FAILED

@@ -192,7 +192,7 @@ class Worker(Translated):
         self._set_up()
 
     def _introduce(self) -> None:
-        # A process that was forked is another worker.
+        # A forked process is another worker.
         self.id, self._process = new_id(), os.getpid()
         self.name = self._options.name or f"{socket.gethostname()}-{self._process}"
 
@@ -235,7 +235,6 @@ class Worker(Translated):
         return self
 
     def _with_queues(self, *queues: str) -> Self:
-        """Serves these queues."""
         self.queues = fields.names(queues, "queues")
         return self
 
@@ -260,7 +259,6 @@ class Worker(Translated):
         return self
 
     def _with_url(self, url: DatabaseUrl) -> Self:
-        """Leads to another database."""
         self._url = url
         return self
 
@@ -287,7 +285,7 @@ class Worker(Translated):
         """
         importing.check(importing.START)
         if self._process != os.getpid():
-            self._running = threading.Lock()  # that of another process
+            self._running = threading.Lock()  # the old one belongs to another process
         if not self._running.acquire(blocking=False):
             raise UsageError("The worker runs already.", hint="Make another Worker.")
         try:
@@ -476,13 +474,13 @@ class Worker(Translated):
             ),
             self._sibling,
         )
-        with suppress(LimitReachedError):  # others have locked them: the next worker that starts forgets them
+        with suppress(LimitReachedError):  # others have locked the rows: the next worker that starts forgets them
             main.run(registry.forget_ended, patience=0)
         parts.health_file.begin()
         try:
             if not self._options.upkeep_only:
                 parts.resources.begin()
-            # Last of all: from now on, others wait for its heartbeat.
+            # It registers last: from now on, others wait for its heartbeat.
             main.run(lambda database: registry.register(database, registration), patience=0)
         except BaseException:
             parts.health_file.remove()
@@ -507,7 +505,7 @@ class Worker(Translated):
         )
 
     def _declare_limits(self, database: Database) -> None:
-        """Writes the limits of the application, and leaves alone those of others."""
+        """Writes the limits of the application, and leaves those of others alone."""
         source = self._handlers._source
         known = {limit.queue: limit for limit in queue_limits.listed(database)}
         for limit in self._handlers._limits.values():

@@ -1,4 +1,4 @@
-"""Retry, cancel, delete: plan a change to jobs, make it, and say why it skipped the only one that was named.
+"""Plans and makes changes (retry, cancel, delete), and says why a change skipped the only job that was named.
 
 Each job is locked, and changed only if its state allows it.
 """
@@ -149,7 +149,7 @@ class Change:
 
 
 class RetryJobs(Change):
-    """Resets jobs to Pending with 0 attempts, due now. Jobs that failed only with them run again after them.
+    """Resets jobs to Pending with 0 attempts, due now. Jobs that failed only because of them run again after them.
 
     Args:
         force: also retry Running and Completed jobs, and jobs that depend on a failed one.
@@ -162,11 +162,10 @@ class RetryJobs(Change):
     accepted = FAILURES
     forced = frozenset({JobStatus.RUNNING, JobStatus.COMPLETED})
     in_trees = UNSUCCESSFUL
-    """Cancelled jobs are selected, and skipped unless they are asked for, so that the outcome tells of them."""
+    """It selects Cancelled jobs, and skips them unless they are asked for, so that the outcome tells of them."""
 
     @property
     def considered(self) -> Set[JobStatus]:
-        """Like :attr:`in_trees`."""
         return self.in_trees
 
     def __init__(self, now: datetime, *, force: bool = False, respawn: bool = False, cancelled: bool = False) -> None:
@@ -222,7 +221,7 @@ class CancelJobs(Change):
     cancels_workflow: str | None = None
     """The workflow that it cancels as a whole."""
     in_trees = WAITING | {JobStatus.RUNNING}
-    """Running jobs are selected, and then skipped, so that the outcome tells of them: they can still spawn."""
+    """It selects Running jobs, and then skips them, so that the outcome tells of them: they can still spawn."""
 
     def __init__(self, now: datetime, *, by: str, reason: str | None = None, force: bool = False) -> None:
         super().__init__(now, force=force)
@@ -258,7 +257,7 @@ class Delete(Change):
     takes_archived = True
 
     def accepts(self, status: str) -> bool:
-        """Like others, and also unknown statuses."""
+        """True for unknown statuses, too."""
         return self.force or status != JobStatus.RUNNING
 
     def may_skip(self, database: Database, selection: Selection, found: Snapshot) -> bool:
@@ -340,8 +339,6 @@ def _only(selection: Selection) -> str | None:
 
 
 class _Progress:
-    """A change in progress."""
-
     def __init__(self, database: Database, change: Change, wanted: JobFilter) -> None:
         self.database = database
         self.change = change

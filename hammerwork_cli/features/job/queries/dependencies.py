@@ -1,4 +1,4 @@
-"""Dependencies of jobs during a change: everything is read under locks."""
+"""Dependencies of jobs during a change, which reads everything under locks."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ from hammerwork_cli.features.tree.queries.release import DONE, RECURRING, awaite
 
 EVERY_JOB = JobFilter()
 MOST_FOLLOWERS = 1000
-"""Dependents per transaction."""
+"""Most dependents that a transaction changes."""
 
 
 class LockedJob(NamedTuple):
@@ -66,7 +66,7 @@ def lock_jobs(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_
 
 
 def read_jobs(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) -> list[LockedJob]:
-    """The same for a plan, which locks nothing."""
+    """Reads jobs as :func:`lock_jobs` does, for a plan, which locks nothing."""
     return _jobs(database, ids, wanted, locks=None)
 
 
@@ -251,7 +251,7 @@ def spawned_early(database: Database, parents: Sequence[str], request: str | Non
     """Returns (parent, early child) for children that have not started and whose parents failed.
 
     Args:
-        request: instead, the children of this spawn request, whether the parents failed or not.
+        request: return the children of this spawn request instead, whether the parents failed or not.
     """
     found = []
     for part in chunks(parents, database.key_chunk):

@@ -38,7 +38,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
     """Inserts jobs, all or none, with many rows per statement. Returns their number."""
 
     def work() -> int:
-        refuse_plaintext(database, jobs)  # before its own encrypted ones are there
+        refuse_plaintext(database, jobs)  # before the encrypted ones among them are there
         _announce_trees(database, jobs)
         _count_for_own(database, jobs)
         written = 0
@@ -102,7 +102,7 @@ def _refuse_circles(jobs: Collection[NewJob]) -> None:
 
 
 def written(database: Unconnected, job: NewJob, style: str) -> tuple[str, tuple[Any, ...]]:
-    """The statement that inserts a job unless its id exists, and its parameters in the style of a driver."""
+    """Returns a statement that inserts a job unless its id exists, and its parameters in the style of a driver."""
     limits.check(database, job)
     rows, columns = _rows(database, [job])
     return database.written("job.enqueue.insert_and_notify", style, job.payload, rows=rows, **columns)
@@ -171,11 +171,7 @@ def check_parents(parents: Collection[str], statuses: Mapping[str, str]) -> None
 
 
 def name_child(error: JobNotFoundError, children: Iterable[NewJob]) -> JobNotFoundError:
-    """The same error about one of several children, with the child that depends on the missing job.
-
-    Args:
-        error: by :func:`check_parents`.
-    """
+    """Returns an error of :func:`check_parents` that names the child that depends on the missing job."""
     for number, child in enumerate(children, 1):
         if error.job in child.depends_on:
             purpose = f"to depend on, as child {number} ({child.queue}) does: it is not among the children, either"
@@ -228,7 +224,7 @@ def insert_new(database: Database, job: NewJob) -> bool:
 
 
 def _insert_or_find(database: Database, job: NewJob) -> ExistingJob | None:
-    """Inserts a job; if its id exists, returns that job instead. In a transaction of an application, wakes workers."""
+    """Inserts a job, or returns the job that has its id. Wakes workers if the transaction is an application's."""
     refuse_plaintext(database, [job])
     _announce_trees(database, [job])
     _count_for_own(database, [job])
@@ -259,7 +255,7 @@ def _written(job: NewJob) -> EnqueuedJob:
 
 
 def _holders(database: Database, held: Mapping[str, str]) -> dict[str, EnqueuedJob]:
-    """The jobs that hold the keys of others, by the ids of these."""
+    """The holders of keys, by the ids of the jobs that they keep from being written."""
     if not held:
         return {}
     rows = stored(database, sorted(set(held.values())), latest="borrowed" in database.tags)
@@ -301,7 +297,7 @@ def _rows(database: Database, jobs: Sequence[NewJob]) -> tuple[list[tuple[Any, .
 
 
 def _announce_trees(database: Database, jobs: Iterable[NewJob]) -> None:
-    """Adds callbacks that write events at the end of trees, for those who want them, to the roots of new trees."""
+    """Adds a callback to the roots of new trees that writes an event at the end of the tree, if somebody wants it."""
     for event in events.wanted(database, (EventType.TREE_COMPLETED, EventType.TREE_FAILED)):
         for job in jobs:
             is_root = not (job.depends_on or job.recurring or Ancestry.parse(job.ancestry))
@@ -315,7 +311,7 @@ def _announce_trees(database: Database, jobs: Iterable[NewJob]) -> None:
 def announced(database: Database, event: EventType, name: str, jobs: Iterable[NewJob]) -> list[NewCallback]:
     """The callback that writes an event at the end of a batch or a workflow of jobs, if somebody wants it.
 
-    One with a recurring job never ends.
+    A batch or workflow with a recurring job never ends.
     """
     if not events.wanted(database, (event,)) or any(job.recurring for job in jobs):
         return []
@@ -374,8 +370,8 @@ def add_callbacks(
     Args:
         database: an open transaction.
         subject_id: the id of the batch or the workflow, or of the top of the tree.
-        jobs: how many it has, all inserted after :func:`count_for`; by default, nobody counts them, and workers look
-            now and then.
+        jobs: number of its jobs, all inserted after :func:`count_for`; by default, nobody counts them, and workers
+            look now and then.
     """
     if not callbacks:
         return

@@ -1,4 +1,4 @@
-"""Ends and new beginnings of jobs that joins wait for, and what follows for the joins."""
+"""What follows for joins when the jobs that they wait for end or run again."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -19,7 +19,7 @@ FAILED = "A job that it waited for failed."
 
 @dataclass(slots=True)
 class Marks:
-    """Join -> jobs that it waits for and that this transaction ends, and those of them that failed."""
+    """Join -> number of its jobs that this transaction ends, and number of those that failed."""
 
     ended: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -31,7 +31,7 @@ class Marks:
             self.failed[join] += failed
 
     def forget_failure(self, ancestry: str | None) -> None:
-        """Takes back a job that had failed, and is no more."""
+        """Takes back a failed job, which is deleted."""
         for join in joins.marks(ancestry):
             self.ended[join] += 0
             self.failed[join] -= 1

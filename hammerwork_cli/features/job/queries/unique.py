@@ -86,7 +86,7 @@ def awaiting_holders(job: NewJob, held: Mapping[str, str]) -> NewJob:
 
 
 def replace(database: Database, jobs: Iterable[NewJob], held: Mapping[str, str]) -> None:
-    """Changes the holders that wait as the jobs want that they have kept from being written."""
+    """Changes waiting holders as the jobs ask that they keep from being written."""
     for job in jobs if held else ():
         if job.id in held and job.unique is not None and job.unique.replace:
             _replace(database, job, job.unique, held[job.id])
@@ -128,7 +128,7 @@ def forget(database: Database, after: str | None, limit: int) -> str | None:
 def _forget(database: Database, keys: Sequence[str]) -> None:
     holders = _holders(database, "job.unique.lock", keys)
     jobs = sorted(set(holders.values()))
-    # A new statement, which sees the job of somebody who has taken a key over before it was locked.
+    # A new statement sees the job of somebody who took a key over before it was locked.
     existing = {str(one) for (one,) in database.rows("job.unique.existing", ids=database.ids(jobs))} if jobs else set()
     if gone := [key for key, job in holders.items() if job not in existing]:
         database.run("job.unique.forget", ids=database.ids(gone))

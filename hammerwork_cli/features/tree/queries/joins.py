@@ -18,7 +18,7 @@ from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 
 CALLBACKS = "callbacks"
-"""The scope of what counts jobs for callbacks, and is no job."""
+"""The scope of a counter for callbacks, which is no job."""
 
 
 class JoinCounts(NamedTuple):
@@ -49,7 +49,7 @@ def marks(ancestry: str | None) -> tuple[str, ...]:
 
 @lru_cache(maxsize=32)
 def _marks(ancestry: str) -> tuple[str, ...]:
-    """Siblings have the same place: to read it anew for each costs 7 % of short jobs."""
+    """Is cached because siblings have the same place: to parse it for each would cost 7 % of short jobs."""
     place = Ancestry.parse(ancestry) or Ancestry.unplaced(ancestry)
     return place.joins + place.joined
 
@@ -64,25 +64,27 @@ def add(database: Database, join: str, parent: str, scope: str, on_failure: str,
 
 
 def counter_of(subject_id: str) -> str:
-    """The id under which the jobs are counted that the callbacks of a batch, a tree or a workflow wait for."""
+    """The id of the counter of the jobs that the callbacks of a batch, a tree or a workflow wait for."""
     return str(uuid5(UUID(subject_id), "callbacks"))
 
 
 def add_counter(database: Database, subject_id: str, jobs: int, now: datetime) -> None:
-    """Counts the jobs that callbacks wait for as those of a join are, so that whoever ends the last one knows it."""
+    """Counts the jobs that callbacks wait for as a join counts its own, so that whoever ends the last one knows it."""
     values = {"id": counter_of(subject_id), "parent": subject_id, "scope": CALLBACKS, "on_failure": "run", "now": now}
     database.run("tree.joins.add", ended=True, open=jobs, **values)
 
 
 def add_counters(database: Database, subjects: Sequence[str], others: Iterable[str], now: datetime) -> None:
-    """Counts again what has ended, and so has no open job, unless it is counted. Needs a transaction.
+    """Adds the counters of subjects that have ended, and so have no open job, where they are missing.
+
+    Needs a transaction.
 
     Args:
         others: the joins that the transaction counts next.
     """
     rows = sorted((counter_of(one), one, CALLBACKS, "run", True, 0, 0, now) for one in subjects)
     if rows and database.dialect == "mysql":
-        # The insertion locks counters that exist, too. Whoever ends a job locks all that count it in the order of ids.
+        # The insertion locks existing counters, too. Whoever ends a job locks all that count it in the order of ids.
         for ids in chunks(sorted({*others, *(row[0] for row in rows)}), database.key_chunk):
             database.rows("tree.joins.lock_all", ids=database.ids(ids))
     for part in batched(rows, database.key_chunk):
@@ -107,7 +109,7 @@ def parents_ended(database: Database, joins: Sequence[str]) -> None:
 
 
 def counts(database: Database, joins: Iterable[str]) -> dict[str, JoinCounts]:
-    """Reads joins, by the ids of their jobs."""
+    """Reads what joins count, by the id of the join."""
     found: dict[str, JoinCounts] = {}
     for part in chunks(sorted(set(joins)), database.key_chunk):
         for join, ended, *rest in database.rows("tree.joins.of_jobs", ids=database.ids(part)):
@@ -123,7 +125,7 @@ class Ready(NamedTuple):
 
 
 def ready(database: Database, joins: Iterable[str]) -> Ready:
-    """Locks those of some joins that wait for nothing any more."""
+    """Locks and returns those of some joins that wait for nothing any more."""
     found = Ready({}, [])
     for part in chunks(sorted(set(joins)), database.key_chunk):
         for join, on_failure, failed, scope, parent in database.rows("tree.joins.ready", ids=database.ids(part)):
@@ -135,7 +137,7 @@ def ready(database: Database, joins: Iterable[str]) -> Ready:
 
 
 def failing(database: Database, joins: Iterable[str]) -> list[str]:
-    """The batches, trees and workflows with callbacks that some of these count, and of which a job has failed."""
+    """The batches, trees and workflows that some of these counters count for, and of which a job has failed."""
     values = {"scope": CALLBACKS}
     parts = chunks(sorted(set(joins)), database.key_chunk)
     return [
@@ -161,7 +163,7 @@ def make_due(database: Database, ended: Sequence[str], failing: Sequence[str], n
 
 
 def stale(database: Database, before: datetime, limit: int) -> list[str]:
-    """Waiting joins whose jobs nobody has compared with their number for a while."""
+    """Waiting joins whose counts nobody has compared with their jobs for a while."""
     rows = database.rows("tree.joins.stale", before=before, waiting=WAITING_SPELLINGS, limit=limit)
     return [str(job) for (job,) in rows]
 

@@ -78,7 +78,7 @@ def lineage(
 
 
 def among(database: Database, jobs: Iterable[str]) -> SpawnTree:
-    """The trees that some jobs form among themselves: it has no target, and other jobs are left out."""
+    """The trees that some jobs form among themselves, without a target and without other jobs."""
     with database.snapshot(), no_collector():
         relatives = Relatives(database)
         nodes = {node.id: node for node in relatives.jobs(jobs)}
@@ -127,7 +127,6 @@ class _Ascent:
         return sorted(above, key=lambda pair: (-pair[0], oldest_first(pair[1])))
 
     def roots(self) -> list[TreeNode]:
-        """The topmost ancestors: see :func:`hammerwork_cli.features.tree.model.tops`."""
         return tops(self.nodes)
 
 
@@ -227,7 +226,7 @@ class _Descent:
         outside: dict[str, None] = {}
         merged = set()
         for stored, jobs in siblings.items():
-            # Once for all jobs with the same parents: most jobs have siblings and one parent.
+            # Jobs with the same parents are linked together: most jobs have siblings and one parent.
             parents = dict.fromkeys(id_list(stored))
             self.has_joins = self.has_joins or len(parents) > 1
             for parent in parents:

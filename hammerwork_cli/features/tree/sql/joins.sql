@@ -31,7 +31,7 @@ WHERE x.job_id {among} AND x.parent_ended AND x.open_jobs <= 0 ORDER BY x.job_id
 {lock_clause}
 
 -- name: failing
--- Lists what has a failed job, of what some counters of callbacks count.
+-- Lists the batches, trees and workflows that some counters count for, and of which a job has failed.
 SELECT x.parent_id FROM hammerwork_joins x WHERE x.job_id {among} AND {same x.scope :scope} AND x.failed_jobs > 0
 
 -- name: open_callbacks
@@ -61,7 +61,7 @@ AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = j.id)
 SELECT j.id, j.queue_name FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: stale
--- Lists waiting joins whose jobs nobody has compared with their number for a while.
+-- Lists waiting joins whose counts nobody has compared with their jobs for a while.
 SELECT x.job_id FROM hammerwork_joins x JOIN hammerwork_jobs j ON j.id = x.job_id
 WHERE x.checked_at < :before AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 ORDER BY x.checked_at LIMIT :limit

@@ -45,7 +45,7 @@ SELECT id FROM hammerwork_jobs j {by_id} WHERE j.id {among} AND {waits} ORDER BY
 UPDATE hammerwork_jobs {by_id} SET releases = {next_release} WHERE id {among} AND {waits}
 
 -- name: statuses
--- Reads the statuses of parents, as they count for those that wait; see job.queries.dependencies.RECURRING.
+-- Reads the statuses of parents, as they count for those that wait: see RECURRING in tree/queries/release.py.
 SELECT j.id, CASE WHEN j.recurring AND j.status <> 'Completed' THEN 'recurring' ELSE j.status END
 FROM hammerwork_jobs j WHERE j.id {among}
 

@@ -1,4 +1,4 @@
-"""The place of a job in its tree, and the limits of trees, which only this module counts, for all children."""
+"""The place of a job in its tree, and the limits of trees: only this module counts children for them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -155,7 +155,7 @@ def count(
     Args:
         database: an open transaction.
         late: number of new children without a key.
-        counted: the counters, if the previous statement has returned them; they are read otherwise.
+        counted: the counters, if the previous statement has returned them; by default, they are read.
 
     Raises:
         LimitError: the children exceed a limit.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Encryption
 
 LARGE = 65_536
-"""Bytes of a payload that is read by itself, once it is clear that it fits."""
+"""A payload with more bytes is read by itself, once it is clear that it fits."""
 NO_LIMIT = 1 << 62
 
 
@@ -74,7 +74,7 @@ class Claimed(NamedTuple):
 
     @property
     def status(self) -> str:
-        """Running: the job is claimed."""
+        """Always Running: the job is claimed."""
         return JobStatus.RUNNING
 
     @property
@@ -195,7 +195,8 @@ def _one_by_one(database: Database, priority: int | None) -> Sequence[int | None
 
 
 _COLUMNS = Claimed._fields.index("claim")
-"""Of a row that is ready. Then: whether it has spawned, the value that its limit goes by, whether there is a limit."""
+"""Number of columns that a ready row shares with :class:`Claimed`. The others say whether the job has spawned, which
+value the limit goes by, and whether there is a limit."""
 _PAYLOAD, _ATTEMPTS, _MAX_ATTEMPTS, _LOSSES = (
     Claimed._fields.index(name) for name in ("payload", "attempts", "max_attempts", "claim_losses")
 )
@@ -241,7 +242,7 @@ def _claimed(row: tuple[Any, ...], token: Claim, spawned: Set[tuple[str, str]], 
 
 
 def claimed_row(database: Database, row: Sequence[Any], token: Claim, *, archived: bool = False) -> Claimed:
-    """The row of a job that is read by itself, as it would be claimed.
+    """Makes a job of a row that is read by itself, as if it were claimed.
 
     Args:
         row: whether its payload is encrypted, its id, queue, payload, and ``{claimed_columns}``.
@@ -274,7 +275,7 @@ def with_jobs(
     # SQLite has no transaction that lets others write.
     found = database.transaction(read, ordered=True) if database.dialect == "postgresql" else read()
     if "narrow" in database.tags:
-        # The list is compared in ASCII.
+        # The statement compares the list in ASCII.
         others = (queue for queue in queues if not queue.isascii())
         found |= {queue for queue in others if database.row("worker.claim.has_jobs", queue=queue, **wanted)}
     return [queue for queue in queues if queue in found] if found else []

@@ -25,7 +25,7 @@ RESULTS_BATCH = 500
 TAKEN = "The job was taken from its worker while it ran."
 """The error of an attempt that its worker lost."""
 CLOSE_SECONDS = 0.001
-"""Jobs that ran for about the same time get the start of one of them: one of each would cost 5 % of short jobs."""
+"""Runs that differ by no more share one start: a start of each would cost 5 % of short jobs."""
 
 
 class AttemptEnd(StrEnum):
@@ -203,7 +203,7 @@ def set_completed(database: Database, claim: Claim, ended: Sequence[EndedAttempt
 
 
 def _run_start(attempt: EndedAttempt, now: datetime) -> datetime:
-    """When the handler began to run, as if its end was ``now``: so that the time between is that for which it ran."""
+    """When the handler would have begun if it had ended ``now``: the time between is then that for which it ran."""
     if attempt.took is None:
         return attempt.job.claim.started_at
     return max(now - timedelta(seconds=attempt.took), attempt.job.claim.started_at)
@@ -219,7 +219,7 @@ def store_results(database: Database, token: Claim, ended: Sequence[EndedAttempt
         database.json({"id": attempt.job.id, "result": attempt.result, "expires": _expiry(database, attempt.job, now)})
         for attempt in ended
     ]
-    # The texts are ASCII where a statement has a limit; it escapes every second character of them at most.
+    # Where a statement has a limit, the texts are ASCII, and at most every second character is escaped.
     for part in database.parts(results, RESULTS_BATCH, lambda text: 2 * len(text) + 1):
         database.run("worker.finish.store_results", results=f"[{','.join(part)}]", token=token.token, now=now)
 
@@ -246,7 +246,7 @@ def _write_others(
         if attempt.end == AttemptEnd.COMPLETED and attempt.at is None:
             continue
         if write(database, attempt, now):
-            # An earlier try of this transaction that was committed has recorded and counted it.
+            # Otherwise an earlier try, which was committed, has recorded and counted it.
             if attempt.end in OUTCOMES:
                 incomplete.append(_past(attempt, now))
             if attempt.end in FINAL and attempt.at is None:
@@ -266,7 +266,7 @@ def _write_others(
 
 
 def _write_event(database: Database, attempt: EndedAttempt, now: datetime) -> None:
-    """Writes what has happened to a job that did not simply complete."""
+    """Writes the event of an attempt that did not simply complete."""
     job = attempt.job.id
     if attempt.end == AttemptEnd.RETRY:
         events.jobs(database, EventType.JOB_RETRIED, [job], now)
@@ -327,7 +327,7 @@ def write(database: Database, attempt: EndedAttempt, now: datetime) -> bool:
 def _outcome(attempt: EndedAttempt, now: datetime) -> tuple[JobStatus, datetime]:
     """Returns the status that an attempt leads to, and the time to write with it: the next due time, or the end."""
     if attempt.pause is not None:
-        # It counts from the end. Somebody may have set the clock since the attempt was judged.
+        # The pause counts from the end. Somebody may have set the clock since the attempt was judged.
         return JobStatus.PENDING, now + attempt.pause
     if attempt.at is not None:
         return JobStatus.PENDING, attempt.at
@@ -400,7 +400,7 @@ class Owned(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """Differences between the jobs that a worker knows and those that it has claimed by the database."""
+    """Differences between the jobs that a worker knows and those that it has according to the database."""
 
     returned: int  # number of jobs that it did not know and gave back
     left: int  # number of jobs that it does not know and whose rows another transaction has locked
@@ -432,7 +432,7 @@ def compare(database: Database, worker: str, known: Collection[Owned]) -> Compar
 
 
 def fates(database: Database, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Returns what has become of jobs that a worker has lost: their statuses and errors; nothing of deleted ones."""
+    """Returns job -> status and error, of jobs that a worker has lost. Deleted jobs are left out."""
     rows = database.rows("worker.finish.taken", ids=database.ids(ids))
     return {str(job): (status_of(status), error or "") for job, status, error in rows}
 
@@ -440,8 +440,8 @@ def fates(database: Database, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
 def record_taken(database: Database, jobs: Sequence[Claimed], now: datetime) -> dict[str, tuple[str, str]]:
     """Records attempts at jobs that were taken from this worker while it ran them, and returns their :func:`fates`.
 
-    Whoever rescued a job of a lost worker has recorded the same; hammerwork (Rust) records nothing. A cancelled job has
-    been ended by an operator, who is in its error.
+    Whoever rescued a job of a lost worker has recorded the same; hammerwork (Rust) records nothing. An operator has
+    ended a cancelled job, and its error names them.
     """
     found = fates(database, [job.id for job in jobs])
     lost = [

@@ -23,11 +23,12 @@ from hammerwork_cli.features.worker.limits import QueueLimit
 SHARED = ""
 """The value of jobs that share the limit with the whole queue, or whose payloads have no value."""
 STEPS = 100
-"""A start counts as at the end of its hundredth of the period: so never too many, and at least 99 % of the rate."""
+"""A start counts as one at the end of its hundredth of the period: never too many start, and at least 99 % of the
+rate."""
 MOST_FULL = 500
-"""Values without room that a statement leaves out."""
+"""Most values without room that a statement leaves out."""
 MOST_LOOKS = 10
-"""How often a claim looks for jobs of other values, when those that it found have no room."""
+"""How often a claim looks for jobs of other values when those that it found have no room."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(seconds=1)
 """How far ahead of a claim's clock a start may lie and count: on a busy server, a claim that reads the clock first may
@@ -46,7 +47,7 @@ Starts = list[tuple[int, int]]
 class NoRoom(NamedTuple):
     """Why a claim left jobs that are due, and for how long to leave the queue alone."""
 
-    seconds: float | None  # nothing if room comes with the end of a running job, which nobody can tell
+    seconds: float | None  # `None` if room comes with the end of a running job, which nobody can foresee
     looked: float = 0.0  # seconds that it took to look behind the first jobs
 
 
@@ -105,7 +106,7 @@ class _Allowance:
         self._keys: dict[Any, str] = {}  # the id of a job that may start -> its value
         self._taken: Counter[str] = Counter()
         self._looked = 0.0
-        self._free_at: datetime | None = None  # the first value that has no more room by its rate gets some
+        self._free_at: datetime | None = None  # when the first value without room by its rate gets some
 
     def allowed(self, rows: Sequence[Row], most: int, ready: Ready, *, behind: bool) -> tuple[list[Row], NoRoom | None]:
         """The jobs that may start, and why there are not more."""
@@ -180,7 +181,7 @@ class _Allowance:
         return NoRoom(max(0.0, (self._free_at - self.now).total_seconds()), self._looked)
 
     def read_starts(self, keys: Iterable[str]) -> None:
-        """Reads the recent starts of values together; :meth:`room` would read those of each by itself."""
+        """Reads the recent starts of values together; :meth:`room` would read them value by value."""
         if self._limit.rate is not None and (unknown := sorted(set(keys) - self._starts.keys())):
             found = recent_starts(self._database, self._limit, unknown, self.now)
             self._starts.update((key, found.get(key, [])) for key in unknown)
@@ -240,7 +241,7 @@ def recent_starts(database: Database, limit: QueueLimit, keys: Sequence[str], no
 
 
 def without_room(database: Database, limit: QueueLimit, jobs: Sequence[str], now: datetime) -> set[str]:
-    """Those of some jobs of a queue that its limit would not let start now."""
+    """The ids of jobs of a queue that its limit would not let start now."""
     keys = dict.fromkeys(jobs, SHARED)
     if limit.per is not None:
         for part in chunks(jobs, database.read_chunk):
@@ -253,7 +254,7 @@ def without_room(database: Database, limit: QueueLimit, jobs: Sequence[str], now
 
 
 def value_path(database: Database, limit: QueueLimit) -> str:
-    """The value of ``{limit_key}`` that leads to the value in a payload."""
+    """The argument of ``{limit_key}`` that leads to the value in a payload."""
     if database.dialect == "postgresql":
         return json.dumps(limit.keys)
     return "$" + "".join(f'."{key}"' for key in limit.keys)
@@ -266,7 +267,7 @@ def slot_of(at: datetime, rate: Rate) -> int:
 
 
 def counts_until(slot: int, rate: Rate) -> datetime:
-    """When the starts of a slot count no longer."""
+    """When the starts of a slot stop counting."""
     return _EPOCH + timedelta(milliseconds=slot) + rate.period
 
 

@@ -71,8 +71,6 @@ class HeartbeatReport:
 
 
 class HeartbeatAnswer(NamedTuple):
-    """The database's answer to a heartbeat."""
-
     request: str | None  # `stop`, `restart` or `None`
     was_lost: bool  # other workers had rescued this worker's jobs
     now: datetime
@@ -117,10 +115,10 @@ def register(database: Database, worker: Registration) -> None:
 def forget_ended(database: Database) -> None:
     """Deletes some rows of workers that ended long ago; not of workers that still have claimed jobs.
 
-    A worker calls it when it starts, and has not yet seen enough of the clock to know that it is not ahead. The starts
-    of others tell: where workers start often enough to leave many rows, one of them is of the last day.
+    A worker calls it at its start, before it has seen enough of the clock to know that it is not ahead. The starts of
+    others tell: where workers start often enough to leave many rows, one of them is of the last day.
 
-    It reads the ids in a statement of their own, so that the search locks nothing.
+    A statement of its own reads the ids, so that the search locks nothing.
     """
     now = database.now()
     before, since, until = now - KEPT, now - WITNESS_LATEST, now - WITNESS_EARLIEST
@@ -165,7 +163,7 @@ def report(database: Database, worker: str, progress: JobProgress) -> None:
 
 
 def take_reports(database: Database, worker: str, running: Collection[str]) -> list[JobProgress]:
-    """Reads what was left for a worker, and deletes that of jobs that run no longer."""
+    """Reads the reports that were left for a worker, and deletes those of jobs that run no longer."""
     rows = database.rows("worker.registry.reports", worker=worker)
     ended = sorted(str(job) for job, *_ in rows if str(job) not in running)
     for part in chunks(ended, database.key_chunk):
@@ -300,7 +298,7 @@ def stalled(database: Database) -> int:
 
 
 def queue_counts(database: Database, *, since: datetime) -> list[WorkerCounts]:
-    """Reads what workers have counted of their queues: of those that were heard of since a time."""
+    """Reads what workers that were heard of ``since`` have counted of their queues."""
     if not database.is_current:
         return []
     rows = database.rows("worker.registry.queue_counts", since=since)
@@ -354,17 +352,17 @@ def with_jobs(
 def leased_jobs(
     database: Database, *, queues: Sequence[str] = (), workers: Sequence[str] = (), limit: int
 ) -> list[LeasedJob]:
-    """Returns the Running jobs, whoever runs them, those that have run longest first.
+    """Returns the Running jobs, the longest first.
 
     Args:
-        workers: ids; without any, of all workers, and those of none.
+        workers: ids; by default, any job that is Running, whoever runs it.
     """
     values = {"running": RUNNING_SPELLINGS, "queues": queues, "workers": workers, "limit": limit}
     return [LeasedJob(str(row[0]), *row[1:]) for row in database.rows("worker.registry.leased_jobs", **values)]
 
 
 def unfinished(database: Database, worker: RegisteredWorker) -> int:
-    """Number of jobs that a worker runs now, and finishes before it stops: what it has claimed, in its slots."""
+    """Number of jobs that a worker runs now and finishes before it stops: those that it has claimed, in its slots."""
     return len(running_jobs(database, worker.id, worker.concurrency))
 
 
@@ -421,7 +419,7 @@ class WorkerEndWatch:
         return len(self.done) == len(self._asked)
 
     def _may_be_replaced(self, worker: RegisteredWorker, ended: RegisteredWorker) -> bool:
-        """Whether the worker was seen to run a moment ago, and has not ended without a successor as far as it knows."""
+        """Whether a successor can be expected: the worker ended a moment ago, and not for good as far as it knows."""
         if ended.request == "stop" or ended.state in {"silent", "lost"}:
             return False
         return time.monotonic() - self._ended.setdefault(worker.id, time.monotonic()) < SUCCESSOR_SECONDS

@@ -72,8 +72,8 @@ def fulfil(
 
     def work() -> FinishReport:
         report = FinishReport()
-        # Lock the job before its request, like the transactions that delete jobs. A deleted job has no request any
-        # more; that of an archived job is still there.
+        # It locks the job before its request, as the transactions that delete jobs do. A deleted job has no request
+        # any more; an archived job still has its own.
         if not lock_jobs(database, [job.id]) or not _end_request(
             database, request, job, "done", now, operation.children, None
         ):

@@ -19,9 +19,9 @@ from hammerwork_cli.features.worker.queries.finish import FinishReport
 BATCH = 500
 """Jobs in one transaction."""
 BARELY = timedelta(microseconds=1)
-"""By so much a lease that was put back begins after a start in the future; that of a claim begins with the start."""
+"""A lease that was put back begins this much after a start in the future; that of a claim begins with its start."""
 WAS_LOST = "was lost while it ran this job."
-"""How the first sentence of the error of a rescued job ends."""
+"""The end of the first sentence in the error of a rescued job."""
 
 
 class Lost(NamedTuple):
@@ -96,17 +96,17 @@ def _return_lost(database: Database, worker: str, name: str, now: datetime) -> t
 
 
 def leases_ahead(database: Database, now: datetime) -> list[LeaseAhead]:
-    """Leases of hammerwork (Rust) that a clock that was ahead has stored: they end long after they are over."""
+    """Leases of hammerwork (Rust) that a clock that was ahead has written: they would end far too late."""
     rows = database.rows("worker.rescue.leases_ahead", latest=latest(now), limit=BATCH)
     found = (LeaseAhead(str(job), *rest) for job, *rest in rows)
     return [lease for lease in found if not lease.was_put_back]
 
 
 def put_leases_back(database: Database, now: datetime) -> int:
-    """Lets such leases begin now; returns their number. A worker that lives renews its own as before.
+    """Lets the leases of :func:`leases_ahead` begin now; returns their number. A living worker renews its own.
 
-    That program trusts no lease from before the start, which may lie in the future, too. Such a lease is put back once:
-    its length can no longer be told from its row.
+    Hammerwork (Rust) trusts no lease that is older than the start of its run, which may lie in the future, too. Such a
+    lease is put back once: its row no longer tells its length.
     """
     total = 0
     for lease in leases_ahead(database, now):
@@ -118,7 +118,7 @@ def put_leases_back(database: Database, now: datetime) -> int:
 
 
 def some_abandoned(database: Database, now: datetime) -> bool:
-    """Whether version 3 of hammerwork (Rust) has abandoned a job, of which that program's own index tells."""
+    """Whether version 3 of hammerwork (Rust) has abandoned a job. An index of that program makes the look cheap."""
     return database.row("worker.rescue.abandoned", now=now) is not None
 
 

@@ -142,7 +142,7 @@ def write_children(
         marks: the joins that wait for the parent, if it ends.
     """
     if operation.spawner.job.workflow_id:
-        # Children join it, which locks it less: two parents would then wait for each other.
+        # Children that join the workflow lock it less: two parents would then wait for each other.
         groups.Groups.locked(database, [operation.spawner.job.id])
     held = unique.hold(database, chain.from_iterable(batches())) if are_unique else {}
     report.held.update(held)
@@ -177,7 +177,7 @@ def write_children(
 
 
 def _after_joins(spawner: Spawner, batches: Batches) -> set[str]:
-    """The children that run after a join of this attempt, directly or after each other: it must not wait for them."""
+    """The children that run after a join of this attempt, directly or through others: it must not wait for them."""
     found = {join.job for join in spawner.joins}
     if not found:
         return found
@@ -191,7 +191,7 @@ def _after_joins(spawner: Spawner, batches: Batches) -> set[str]:
 
 
 def _awaited_holders(batches: Batches, held: Mapping[str, str]) -> set[str]:
-    """The jobs other than children that children wait for, because these hold the keys of their siblings."""
+    """The jobs, other than children, that children wait for because they hold the keys of siblings."""
     holders, own, awaited = set(held.values()), set[str](), set[str]()
     for child in chain.from_iterable(batches()) if held else ():
         if child.id not in held:
@@ -201,13 +201,12 @@ def _awaited_holders(batches: Batches, held: Mapping[str, str]) -> set[str]:
 
 
 def _without_held(children: Sequence[NewJob], held: Mapping[str, str], parent: str) -> Sequence[NewJob]:
-    """The children that are to be written."""
     if not held:
         return children
     kept, holders = unique.without(children, held), set(held.values())
     for child in kept:
         if parent not in child.depends_on and not holders.isdisjoint(child.depends_on):
-            # It was below its parent through the sibling that is not written.
+            # The sibling that is not written connected it with its parent.
             child.depends_on = (parent, *child.depends_on)
     return kept
 
@@ -329,7 +328,7 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
 
 
 def _insert(database: Database, child: NewJob, parent: str, now: datetime) -> bool:
-    """Inserts an early child unless its id exists; whether it did."""
+    """Inserts an early child unless its id exists; returns whether it did."""
     if child.join is not None:
         child.dependency_status = "waiting"
     marks = tree_joins.marks(child.ancestry)  # before its own callbacks add theirs
@@ -342,7 +341,7 @@ def _insert(database: Database, child: NewJob, parent: str, now: datetime) -> bo
 
 
 def _join(database: Database, child: NewJob, parent: str, now: datetime) -> bool:
-    """Gives an early child of another job one more parent; whether it may run now because of that.
+    """Gives an early child of another job one more parent; returns whether it may run now because of that.
 
     Pages of a crawl link to each other: a page must not be lost because the first one that links to it fails, before
     or after the others link to it.
@@ -360,7 +359,7 @@ def _join(database: Database, child: NewJob, parent: str, now: datetime) -> bool
 
 
 def _adopt(database: Database, job: LockedJob, spawner: str, child: NewJob, parent: str, now: datetime) -> bool:
-    """Lets a job run that failed because ``spawner`` failed; whether that was the reason."""
+    """Lets a job run if it failed because ``spawner`` failed; returns whether that was the reason."""
     others = [other for other in job.depends_on if other != parent]
     if spawner not in others:
         return False

@@ -62,7 +62,7 @@ SELECT j.id, j.payload, j.is_encrypted, {sealed} FROM hammerwork_jobs j WHERE j.
 
 -- name: leased
 -- Takes the lease of a job that is claimed.
--- The same start, since hammerwork (Rust) trusts no lease that is older than the start of its run.
+-- It begins with the run, since hammerwork (Rust) trusts no lease that is older than the start of its run.
 , last_heartbeat_at = :now, lease_expires_at = {lease_end}
 
 -- name: claim

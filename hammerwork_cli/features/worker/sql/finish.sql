@@ -7,7 +7,8 @@ run_started_at = :start {unleased}
 WHERE id {among} AND {claimed}
 
 -- name: complete_each [postgresql]
--- Completes jobs that a worker has claimed, with the start of the handler of each. Not a join: without statistics, PostgreSQL would read the whole table for it.
+-- Completes jobs that a worker has claimed, with the start of the handler of each. Not a join: without statistics,
+-- PostgreSQL would read the whole table for it.
 UPDATE hammerwork_jobs SET status = 'Completed', completed_at = :now, error_message = NULL,
 run_started_at = (CAST(:starts AS timestamptz[]))[array_position(CAST(:ids AS uuid[]), id)] {unleased}
 WHERE id {among} AND {claimed}

@@ -20,7 +20,7 @@ WHERE j.status = 'Running' AND j.lease_expires_at > :latest AND j.last_heartbeat
 AND j.lease_expires_at > j.last_heartbeat_at AND {leased_by_rust} LIMIT :limit
 
 -- name: put_lease_back
--- Lets a lease end as late as one does that begins now, unless it has been renewed.
+-- Lets a lease begin now, unless it has been renewed.
 UPDATE hammerwork_jobs SET lease_expires_at = :until, last_heartbeat_at = :renewed
 WHERE id = :id AND status = 'Running' AND last_heartbeat_at = :seen
 

@@ -23,14 +23,14 @@ from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, LONGEST_PAUSE, Up
 WORKFLOWS_DUTY = "workflows"
 HISTORY_DUTY = "callback history"
 SOON = 1.0
-"""Seconds after which a callback or a turn is tried again that lost to another transaction."""
+"""Seconds after which a callback or a turn that lost to another transaction is tried again."""
 MOST_CALLBACKS = 100
-"""Maximum number of callbacks per turn."""
+"""Most callbacks in a turn."""
 log = logging.getLogger("hammerwork")
 
 
 def log_look(callback: Callback, problem: Exception | None) -> None:
-    """Says that a callback has been enqueued, and why, or that it failed; nothing of one that lost to another."""
+    """Logs that a callback was enqueued, and why, or that it failed, unless it only lost to another transaction."""
     if problem is not None:
         if not isinstance(problem, RetryableError):
             log.error("A callback of the %s %s failed: %s", callback.subject, callback.subject_id, problem)
@@ -56,7 +56,7 @@ class Endings(UpkeepThread):
         self._looked_at: set[str] = set()  # ids of callbacks that are aside although nothing is wrong with them
 
     def rest(self, seconds: float) -> None:
-        """Waits until the next turn, or until callbacks are due: it looks at them however lately it has."""
+        """Waits until the next turn, or until callbacks are due: the turn then looks at all of them again."""
         if self.woken.wait(seconds):
             self.woken.clear()
             for one in self._looked_at:
@@ -68,7 +68,7 @@ class Endings(UpkeepThread):
         self.woken.set()
 
     def tasks(self) -> Mapping[str, Task]:
-        """Looks at callbacks, then at workflows, then tidies up. One try: the next comes soon."""
+        """Looks at callbacks, then at workflows, then tidies up. It tries once: the next turn comes soon."""
         return {
             "Looking at callbacks": self._look_once,
             "Looking at workflows": lambda: self.connections.run(self._end_workflows, patience=0),
@@ -76,7 +76,7 @@ class Endings(UpkeepThread):
         }
 
     def pause(self, began: float, turn: Turn) -> float:
-        """Until the next callback is due; longer after a failure."""
+        """Seconds until the next callback is due; more after a failure."""
         del began
         return {Turn.DONE: self._look_in, Turn.WAITED: SOON, Turn.FAILED: LONGEST_PAUSE}[turn]
 
@@ -97,7 +97,7 @@ class Endings(UpkeepThread):
         due = [place for place, at in enumerate(times) if is_due(at, now, callbacks.RARELY)]
         if not due:
             return max(0.0, min(pause, (min(times) - now).total_seconds()))
-        # Those that a wrong clock put off come first: of the others, there may always be one that is due earlier.
+        # Callbacks that a wrong clock put off come first: one of the others might always be due earlier.
         first = wanted[min(due, key=lambda place: (times[place] <= now, times[place]))]
         subject = first.subject, first.subject_id
         together = [one for one in wanted if (one.subject, one.subject_id) == subject]
@@ -134,7 +134,7 @@ class Endings(UpkeepThread):
         if not self._takes(database, WORKFLOWS_DUTY, LONGEST_PAUSE, AGAIN):
             return
         for workflow, done in endings.bring_up_to_date(database, self.clock.now, self.stopped.is_set):
-            if isinstance(done, RetryableError):  # it lost to another transaction: the next turn comes soon
+            if isinstance(done, RetryableError):  # it lost to another transaction, and the next turn comes soon
                 log.debug("Workflow %s (%s) waits: %s", workflow.name, workflow.id, done.message)
             elif isinstance(done, Exception):
                 log.error("Workflow %s (%s) could not be brought up to date: %s", workflow.name, workflow.id, done)

@@ -20,14 +20,14 @@ from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, LONGEST_PAUSE, Up
 from hammerwork_cli.view.text import instant, plural
 
 BUSY = Backoff(1.0, AGAIN, least=1.0)
-"""Pauses after a check or a tick that lost to another transaction."""
+"""The pauses after a check or a tick that lost to another transaction."""
 BUSY_TRIES = 3
 """Failures in a row against other transactions before the error is recorded."""
 COST = 20
 """The pause until the next search for times of a wrong clock, as a multiple of the time that the last one took."""
 HISTORY_DUTY = "schedule history"
 MOST_SCHEDULES = 100
-"""Maximum number of schedules per check."""
+"""Most schedules in a check."""
 log = logging.getLogger("hammerwork")
 
 
@@ -45,14 +45,14 @@ class Scheduler(UpkeepThread):
         self._check_in = 0.0
 
     def tasks(self) -> Mapping[str, Task]:
-        """Looks for due schedules, then tidies up. One try: the next comes soon."""
+        """Looks for due schedules, then tidies up. It tries once: the next turn comes soon."""
         return {
             "Looking for due schedules": self._check_once,
             "Tidying up schedules": lambda: self.connections.run(self._tidy, patience=0),
         }
 
     def pause(self, began: float, turn: Turn) -> float:
-        """Until the next schedule is due; longer after a failure."""
+        """Seconds until the next schedule is due; more after a failure."""
         del began
         return {Turn.DONE: self._check_in, Turn.WAITED: BUSY.first, Turn.FAILED: LONGEST_PAUSE}[turn]
 
@@ -74,14 +74,14 @@ class Scheduler(UpkeepThread):
             if self.stopped.is_set():
                 return 0
             if schedule.due is not None and schedule.due > self.clock.now():
-                # One that has just been ticked may be due again before this one: then only another look says when.
+                # A schedule that was just ticked may be due again before this one: only another look says when.
                 return 0 if ticked else max(0.0, (schedule.due - self.clock.now()).total_seconds())
             self._tick(database, schedule)
             ticked = True
         return 0 if ticked else LONGEST_PAUSE
 
     def _declare(self, database: Database, declared: Declared) -> None:
-        """Writes the schedules of the application, all or none, and leaves alone those of others."""
+        """Writes the schedules of the application, all or none, and leaves those of others alone."""
         now = self.clock.now()
         try:
             steps = declaring.plan(database, declared, now)
@@ -168,7 +168,7 @@ class Scheduler(UpkeepThread):
             name, due = put_off.schedule.name, put_off.schedule.next_run_at
             if ahead.put_back(database, put_off, now):
                 log.warning("%s was due on %s, by a clock that was ahead. It is due again.", name, instant(due))
-        # Jobs last: if this clock is behind, theirs is the only wait that would be cut short.
+        # Jobs come last: if this clock is behind, only their wait would be cut short.
         proven = self.clock.proven_now()
         if proven is not None and (back := jobs_ahead.put_back(database, proven)):
             log.warning("%s waited for times from a clock that was ahead. Corrected.", plural(back, "job"))

@@ -11,9 +11,9 @@ from hammerwork_cli.runtime.worker.turns import TurnThread
 LONGEST_PAUSE = 5.0
 """Seconds between two turns, unless a row is due earlier."""
 AGAIN = 60.0
-"""Seconds after which a row is tried again whose job the database has refused."""
+"""Seconds after which a row whose job the database has refused is tried again."""
 HISTORY_SECONDS = 3600.0
-"""Seconds between two deletions of what is older than :data:`KEPT`."""
+"""Seconds between two deletions of rows that are older than :data:`KEPT`."""
 KEPT = timedelta(days=90)
 """Time for which runs of schedules, and callbacks that are done, are kept."""
 
@@ -40,9 +40,9 @@ class UpkeepThread(TurnThread):
         return duties.take_due(database, duty, self.worker, times, now=self.clock.now(), length=length, longest=most)
 
     def _takes_history(self, database: Database, duty: str) -> datetime | None:
-        """Takes the duty to delete what is older than :data:`KEPT`, once an hour; the time before which that is.
+        """Takes the duty to delete rows older than :data:`KEPT` once an hour; returns the time before which those are.
 
-        Not by a clock that may be ahead: by that, all is old.
+        A clock that may be ahead does not count: all would be old.
         """
         if time.monotonic() < self._next_history or (now := self.clock.proven_now()) is None:
             return None
