@@ -20,7 +20,6 @@ AS = ("run_again", "as_was")
 
 
 def archive_list(call: Call) -> Answer:
-    """Answers as ``archive list``."""
     wanted = call.values
     chosen = ArchiveFilter(
         queues=tuple(wanted["queue"]),
@@ -35,7 +34,6 @@ def archive_list(call: Call) -> Answer:
 
 
 def archive_stats(call: Call) -> Answer:
-    """Answers as ``archive stats``."""
     return Answer(ARCHIVED_SUM.records(listing.sums(call.database, call.values["queue"])))
 
 
@@ -50,7 +48,6 @@ def retention(call: Call) -> Answer:
 
 
 def restore(call: Call) -> Answer:
-    """As ``archive restore JOB``."""
     top, tree, how = call.values["id"], call.body.get("tree", False), call.body.get("as")
     named = NamedArchived([listing_of_jobs.resolve(call.database, top, hint=LIST_ARCHIVED)])
     again = moving.runs_again(call.database, named, how, tree=tree, hint='Send "as": "run_again" or "as_was".')

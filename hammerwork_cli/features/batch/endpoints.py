@@ -21,7 +21,6 @@ SHOWN_ERRORS = 10
 
 
 def batch_list(call: Call) -> Answer:
-    """Answers as ``batch list``."""
     wanted, most = call.values, call.values["limit"]
     since = start_of(call.now, wanted["since"])
     found = list(listing.find(call.database, since=since, limit=most + 1, cursor=wanted["cursor"]))
@@ -36,12 +35,10 @@ def one_batch(call: Call) -> Answer:
 
 
 def retry(call: Call) -> Answer:
-    """As ``batch retry``."""
     return _change(call, RetryJobs(call.now, cancelled=call.body.get("cancelled", False)))
 
 
 def cancel(call: Call) -> Answer:
-    """As ``batch cancel``."""
     reason, force = call.body.get("reason"), call.body.get("force", False)
     return _change(call, CancelJobs(call.now, by=call.operator, reason=reason, force=force))
 

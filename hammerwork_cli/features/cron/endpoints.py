@@ -22,7 +22,6 @@ SHOWN_RUNS, SHOWN_DATES = 10, 3
 
 
 def schedule_list(call: Call) -> Answer:
-    """Answers as ``cron list``."""
     found = schedules.listed(call.database, queues=call.values["queue"], now=call.now)
     return Answer(views.SCHEDULE.records(found))
 
@@ -44,7 +43,6 @@ def history(call: Call) -> Answer:
 
 
 def trigger(call: Call) -> Answer:
-    """As ``cron trigger``."""
     given: dict[str, Any] = call.body
     at = instant_of(given["at"]) if "at" in given else None
     found = schedules.find(call.database, call.values["name"])
@@ -62,7 +60,7 @@ def trigger(call: Call) -> Answer:
 
 @contextmanager
 def _conflicts() -> Iterator[None]:
-    """What was asked for is valid: what the schedule is forbids it."""
+    """Refuses with a conflict: the request is valid, but the schedule does not allow it."""
     try:
         yield
     except RefusedValueError:
@@ -72,12 +70,10 @@ def _conflicts() -> Iterator[None]:
 
 
 def enable(call: Call) -> Answer:
-    """As ``cron enable``."""
     return _switch(call, enabled=True)
 
 
 def disable(call: Call) -> Answer:
-    """As ``cron disable``."""
     return _switch(call, enabled=False)
 
 

@@ -7,7 +7,6 @@ from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 
 
 def health(call: Call) -> Answer:
-    """Answers as ``monitor health``."""
     now = call.database.now()
     return Answer(HEALTH_REPORT.record(checks.report(call.database, USUAL_LIMITS, now=now)))
 

@@ -12,7 +12,6 @@ from hammerwork_cli.web.endpoints.parameters import HOURS, QUEUE_NAME, REASON, b
 
 
 def queue_list(call: Call) -> Answer:
-    """Answers as ``queue list``."""
     return Answer(QUEUE_SHAPE.records(queues.states(call.database, now=call.now)))
 
 
@@ -24,14 +23,12 @@ def queue(call: Call) -> Answer:
 
 
 def pause(call: Call) -> Answer:
-    """As ``queue pause QUEUE``."""
     reason = call.body.get("reason")
     change = queues.pause(call.database, call.values["name"], by=call.operator, now=call.now, reason=reason)
     return Answer(PAUSE_CHANGE.record(Switching(change, paused=True)))
 
 
 def resume(call: Call) -> Answer:
-    """As ``queue resume QUEUE``."""
     change = queues.resume(call.database, call.values["name"])
     return Answer(PAUSE_CHANGE.record(Switching(change, paused=False)))
 

@@ -21,7 +21,6 @@ NAME = Parameter("name", QUEUE_TEXT, "A stream's name, or its id.", in_path=True
 
 
 def stream_list(call: Call) -> Answer:
-    """Answers as ``streaming list``."""
     return Answer(views.PUBLIC.records(queries.states(call.database, call.now)))
 
 
@@ -38,7 +37,7 @@ def _answer(call: Call, stream: Stream) -> Answer:
 
 
 def test(call: Call) -> Answer:
-    """As ``streaming test``, but for streams into programs."""
+    """Sends an event as ``streaming test`` does, unless the stream goes into a program."""
     stream = queries.named(call.database, call.values["name"])
     if stream.backend is Backend.COMMAND:
         raise ConflictError(
@@ -64,12 +63,10 @@ def _tried(stream: Stream, event: Event) -> Answer:
 
 
 def enable(call: Call) -> Answer:
-    """As ``streaming enable``."""
     return _switch(call, enabled=True)
 
 
 def disable(call: Call) -> Answer:
-    """As ``streaming disable``."""
     return _switch(call, enabled=False)
 
 
@@ -80,7 +77,6 @@ def _switch(call: Call, *, enabled: bool) -> Answer:
 
 
 def replay(call: Call) -> Answer:
-    """As ``streaming replay``."""
     stream = queries.named(call.database, call.values["name"])
     since = start_of(call.now, call.body.get("since", "24h")) or call.now
     added = queries.replay(call.database, stream, since, call.now)

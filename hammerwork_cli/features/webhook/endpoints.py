@@ -33,7 +33,6 @@ TEST: dict[str, Key | Schema] = {
 
 
 def webhook_list(call: Call) -> Answer:
-    """Answers as ``webhook list``."""
     return Answer(views.PUBLIC.records(queries.listed(call.database)))
 
 
@@ -43,7 +42,6 @@ def one_webhook(call: Call) -> Answer:
 
 
 def deliveries(call: Call) -> Answer:
-    """Answers as ``webhook deliveries``."""
     webhook, wanted = queries.named(call.database, call.values["name"]), call.values
     since = start_of(call.now, wanted["since"])
     found = queries.deliveries(call.database, webhook, failed=wanted["failed"], since=since, limit=wanted["limit"])
@@ -51,7 +49,7 @@ def deliveries(call: Call) -> Answer:
 
 
 def test(call: Call) -> Answer:
-    """As ``webhook test``, but for what it tells."""
+    """Sends an event as ``webhook test`` does, but does not tell what the receiver answered."""
     webhook = queries.named(call.database, call.values["name"])
     event = event_of(call, payload=webhook.include_payload)
     hasty = webhook._replace(timeout_seconds=min(webhook.timeout_seconds, TEST_SECONDS))
@@ -73,12 +71,10 @@ def event_of(call: Call, *, payload: bool) -> Event:
 
 
 def enable(call: Call) -> Answer:
-    """As ``webhook enable``."""
     return _switch(call, enabled=True)
 
 
 def disable(call: Call) -> Answer:
-    """As ``webhook disable``."""
     return _switch(call, enabled=False)
 
 
@@ -93,7 +89,6 @@ def _switch(call: Call, *, enabled: bool) -> Answer:
 
 
 def replay(call: Call) -> Answer:
-    """As ``webhook replay``."""
     webhook, whole = queries.named(call.database, call.values["name"]), call.body.get("all", False)
     since = start_of(call.now, call.body.get("since", "24h"))
     ids = queries.replayable(call.database, webhook, whole=whole, since=since)

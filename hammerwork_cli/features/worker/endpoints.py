@@ -7,7 +7,6 @@ from hammerwork_cli.web.endpoints.parameters import QUEUE, limit, start_of, with
 
 
 def worker_list(call: Call) -> Answer:
-    """Answers as ``worker list``."""
     wanted = call.values
     now = call.database.now()
     found = registry.listed(call.database, since=start_of(now, wanted["since"]), now=now)

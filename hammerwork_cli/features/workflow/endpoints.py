@@ -27,7 +27,6 @@ SHOWN_ERRORS = 10
 
 
 def workflow_list(call: Call) -> Answer:
-    """Answers as ``workflow list``."""
     wanted, most = call.values, call.values["limit"]
     found = list(
         listing.find(
@@ -54,7 +53,6 @@ def one_workflow(call: Call) -> Answer:
 
 
 def workflow_graph(call: Call) -> Answer:
-    """Answers as ``workflow graph``."""
     with call.database.snapshot():
         found, tree = listing.one(call.database, call.values["id"]), listing.graph(call.database, call.values["id"])
     return Answer(_shown(call, shown.WORKFLOW_GRAPH.record(shown.Graph.of(found, tree))))
@@ -66,7 +64,6 @@ def _shown(call: Call, record: Record) -> Record:
 
 
 def retry(call: Call) -> Answer:
-    """As ``workflow retry``."""
     cancelled = call.body.get("cancelled", False)
     if cancelled and not call.body.get("dry_run", False):
         endings.reopen_without_failures(call.database, listing.resolve(call.database, call.values["id"]))
@@ -74,7 +71,6 @@ def retry(call: Call) -> Answer:
 
 
 def cancel(call: Call) -> Answer:
-    """As ``workflow cancel``."""
     workflow = endings.cancellable(call.database, listing.resolve(call.database, call.values["id"])).id
     reason, force = call.body.get("reason"), call.body.get("force", False)
     answer = _change(call, CancelWorkflow(workflow, call.now, by=call.operator, reason=reason, force=force))

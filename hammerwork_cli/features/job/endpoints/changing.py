@@ -30,7 +30,6 @@ _OPTIONS = {field: name for field, _, name in _FIELDS}
 
 
 def enqueue(call: Call) -> Answer:
-    """As ``job enqueue``."""
     given = with_whole_numbers(call.body, but="payload")
     if given["queue"] == DELIVERIES:  # its jobs are signed with the secrets of webhooks, whatever they say
         raise ConflictError(f"Nobody enqueues jobs of the queue {DELIVERIES} by HTTP.")
@@ -79,14 +78,12 @@ CHANGE_OPTIONS: dict[str, Key | Schema] = {
 
 
 def retry(call: Call) -> Answer:
-    """As ``job retry JOB``."""
     force, respawn = call.body.get("force", False), call.body.get("respawn", False)
     cancelled = call.body.get("cancelled", False) or not call.body.get("tree", False)
     return _change(call, RetryJobs(call.now, force=force, respawn=respawn, cancelled=cancelled))
 
 
 def cancel(call: Call) -> Answer:
-    """As ``job cancel JOB``."""
     reason, force = call.body.get("reason"), call.body.get("force", False)
     return _change(call, CancelJobs(call.now, by=call.operator, reason=reason, force=force))
 

@@ -20,7 +20,6 @@ def failed_jobs(call: Call) -> Answer:
 
 
 def job_list(call: Call) -> Answer:
-    """Answers as ``job list``."""
     wanted = call.values
     chosen = JobFilter(
         queues=tuple(wanted["queue"]),

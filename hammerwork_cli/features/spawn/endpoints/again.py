@@ -14,7 +14,6 @@ from hammerwork_cli.web.endpoints.parameters import body, with_whole_numbers
 
 
 def spawn(call: Call) -> Answer:
-    """As ``spawn again JOB --handler H``."""
     given, job = call.body, listing.resolve(call.database, call.values["id"])
     own = spawn_requests.stored_config(call.database, job)
     config = None
@@ -25,7 +24,7 @@ def spawn(call: Call) -> Answer:
             config = SpawnConfig._parse(
                 with_spawn_config({} if own is None else {"_spawn_config": own}, asked)["_spawn_config"]
             )
-        except UsageError as error:  # what was asked for is valid: what the job has is not
+        except UsageError as error:  # the request is valid: the configuration of the job is not
             raise ConflictError(f"The job {job} cannot spawn. {error.message}") from error
     made = spawn_requests.request(
         call.database, job, handler=given.get("handler"), config=config, by=call.operator[:LONGEST_NAME], now=call.now

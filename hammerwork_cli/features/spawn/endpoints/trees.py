@@ -98,7 +98,6 @@ def parent_list(call: Call) -> Answer:
 
 
 def timeline(call: Call) -> Answer:
-    """Answers as ``spawn timeline``."""
     wanted = call.values
     found = timeline_queries.timeline(
         call.database, wanted["id"], now=call.now, siblings=wanted["siblings"], max_jobs=MOST_NODES
@@ -112,7 +111,6 @@ def tree_counts(call: Call) -> Answer:
 
 
 def spawn_tree(call: Call) -> Answer:
-    """Answers as ``spawn tree``."""
     form, deepest, most = (call.values[name] for name in ("format", "max_depth", "max_nodes"))
     if form == "nested":
         deepest = min(DEEPEST_NESTED if deepest is None else deepest, DEEPEST_NESTED)
