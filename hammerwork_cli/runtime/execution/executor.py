@@ -3,7 +3,7 @@
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -44,6 +44,7 @@ from hammerwork_cli.runtime.execution.isolation import Elsewhere, Isolation
 from hammerwork_cli.runtime.execution.parents import Parent, named_limits
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
+from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async, produced_by
 from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError, described, for_log, message_of, wanted_by
@@ -69,36 +70,36 @@ class Executor:
     Nothing here changes after construction.
 
     Args:
-        connections: for what attempts write themselves.
         resources: for handlers that run here.
-        counted: called with the outcomes that were written here.
-        spawned: called when there are new jobs.
-        callbacks_due: called when somebody is to look at callbacks.
+        queue: what handlers get.
+        connections: for what attempts write themselves.
         slots: where attempts go on, and end, after their coroutines.
+        callbacks_due: called when somebody is to look at callbacks.
+        spawned: called when there are new jobs.
     """
 
     def __init__(
         self,
         handlers: Handlers,
-        connections: Connections,
-        queue: "Queue",
-        clock: ServerClock,
-        verdicts: OutcomePolicy,
         isolation: Isolation,
         resources: OpenResources,
-        *,
-        counted: Callable[[Sequence[EndedAttempt]], None],
-        spawned: Callable[[], None],
-        callbacks_due: Callable[[], None],
+        queue: "Queue",
+        connections: Connections,
         slots: Slots,
+        clock: ServerClock,
+        progress: Progress,
+        verdicts: OutcomePolicy,
+        *,
+        callbacks_due: Callable[[], None],
+        spawned: Callable[[], None],
     ) -> None:
-        self._handlers, self._connections, self._queue, self._clock = handlers, connections, queue, clock
-        self._verdicts, self._isolation, self._resources = verdicts, isolation, resources
+        self._handlers, self._isolation, self._resources, self._queue = handlers, isolation, resources, queue
+        self._connections, self._slots, self._clock = connections, slots, clock
+        self._progress, self._verdicts = progress, verdicts
+        self._callbacks_due, self._spawned = callbacks_due, spawned
         self._codecs = queue.url.codecs
         self._priorities = handlers._priorities
         self._arounds = tuple(handlers._arounds)
-        self._counted, self._spawned, self._slots = counted, spawned, slots
-        self._callbacks_due = callbacks_due
         self.loop = EventLoop()
 
     @property
@@ -399,7 +400,7 @@ class Executor:
             report = self._connections.run(unit, told=attempt.refuse)
         attempt.refuse(None)
         completed.took = time.monotonic() - attempt.began
-        self._counted([] if report.lost else [completed])
+        self._progress.count([] if report.lost else [completed])
         if report.lost:
             raise LostClaimError(f"Job {attempt.job.id} belongs to another worker now: it spawned nothing.")
         if report.callbacks:

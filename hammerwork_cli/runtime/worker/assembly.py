@@ -69,11 +69,17 @@ def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
     endings = Endings(context) if options.has_upkeep else None
     callbacks_due = endings.woken.set if endings else lambda: None
     executor = Executor(
-        *(handlers, connections.for_slots(), connections.queue, clock, verdicts, isolation, resources),
-        counted=progress.count,
-        spawned=claimer.notify,
+        handlers,
+        isolation,
+        resources,
+        connections.queue,
+        connections.for_slots(),
+        slots,
+        clock,
+        progress,
+        verdicts,
         callbacks_due=callbacks_due,
-        slots=slots,
+        spawned=claimer.notify,
     )
     request_claimer = RequestClaimer(context, slots)
     writes = connections.for_outcomes() if beside else connections.main
