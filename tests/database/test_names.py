@@ -9,13 +9,13 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.job.queries import changes, spawn_requests
 from hammerwork_cli.features.job.queries.changes import Delete
 from hammerwork_cli.features.job.queries.listing import find
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.models.queue import HealthLimits
-from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
 from hammerwork_cli.features.spawn.queries import operations
 from hammerwork_cli.features.worker.queries import claim, registry, requests
 from hammerwork_cli.features.worker.queries.registry import Registration

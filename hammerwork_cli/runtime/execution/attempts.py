@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
+from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.features.worker.queries.ancestry import NewJoin
 from hammerwork_cli.features.worker.queries.claim import Claimed

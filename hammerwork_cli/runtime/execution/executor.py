@@ -15,8 +15,8 @@ from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import DatabaseError, HammerworkError
 from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.job.queries import results
-from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
 from hammerwork_cli.features.worker.queries import finish, requests, spawn
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, FinishReport

@@ -11,7 +11,7 @@ from hammerwork_cli.features.tree.wait import Blocker
 
 if TYPE_CHECKING:
     from hammerwork_cli.features.callbacks.model import Callback
-    from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
+    from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
     from hammerwork_cli.features.tree.progress import JobProgress
 
 FACTS = (

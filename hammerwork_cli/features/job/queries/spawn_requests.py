@@ -9,9 +9,9 @@ from hammerwork_cli.core.values import JobStatus, status_phrase
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.job.queries import ends
 from hammerwork_cli.features.job.queries.dependencies import parent_statuses
-from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.tree.queries.release import RECURRING
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
-from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
+from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.tree.model import RecordedSpawn
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint

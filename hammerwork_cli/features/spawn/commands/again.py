@@ -19,8 +19,8 @@ from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.features.job.commands import new_job_options as read
+from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.job.options import AGAIN, with_options
-from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
 
 
 @expand_option_groups

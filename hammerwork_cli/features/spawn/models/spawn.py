@@ -128,25 +128,3 @@ class PendingSpawn(NamedTuple):
     # dependency has not ended) or `stuck` (waits although all of its dependencies have ended or no longer exist).
     reason: str
     waits_for: Counts  # its dependencies by status
-
-
-class SpawnRequest(NamedTuple):
-    """An operator's request that a completed job spawn again."""
-
-    id: str
-    job_id: str
-    queue: str
-    handler: str | None
-    config: str | None  # JSON text that replaces the job's configuration
-    state: str  # `pending`, `running`, `done` or `failed`
-    requested_at: Timestamp
-    requested_by: str | None
-    claimed_by: str | None
-    ended_at: Timestamp
-    children: int | None
-    error: str | None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the request waits for a worker or is being fulfilled."""
-        return self.state in {"pending", "running"}

@@ -9,9 +9,9 @@ from hammerwork_cli.errors import (
     NotFoundError,
 )
 from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.job.queries import dependencies, groups
 from hammerwork_cli.features.job.queries.dependencies import lock_jobs
-from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
 from hammerwork_cli.features.worker.queries import finish, registry
 from hammerwork_cli.features.worker.queries.claim import Claim, Claimed, claimed_row
 from hammerwork_cli.features.worker.queries.finish import FinishReport
