@@ -22,7 +22,7 @@ from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.models.new_job import NewJob, new_id
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.migration import queries as migrations
-from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE
+from hammerwork_cli.features.queue.model import EVERY_QUEUE
 from tests.databases import Databases
 
 SCHEDULES = 100

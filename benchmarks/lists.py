@@ -9,7 +9,7 @@ from benchmarks.measuring import Result, compare
 from benchmarks.workload import DAYS, NOW, Workload
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.queue.models.queue import HealthLimits
+from hammerwork_cli.features.queue.model import HealthLimits
 from hammerwork_cli.features.spawn.queries import failures, operations
 
 AGAINST = "its statements, sent bare"

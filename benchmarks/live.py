@@ -15,7 +15,7 @@ from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.monitor.models.health import CheckName, MonitorLimits
 from hammerwork_cli.features.monitor.queries import health
-from hammerwork_cli.features.queue.models.queue import HealthLimits
+from hammerwork_cli.features.queue.model import HealthLimits
 from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
 
 MEASURE = "a look of spawn monitor"

@@ -28,7 +28,7 @@ from hammerwork_cli.features.archive.queries import retention
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.cron.queries import schedules, ticks
 from hammerwork_cli.features.job.queries import enqueue
-from hammerwork_cli.features.worker import model as worker_models
+from hammerwork_cli.features.worker.models import worker as worker_models
 from hammerwork_cli.features.worker.queries import claim, finish, registry, spawn
 from hammerwork_cli.features.workflow.queries import endings
 from hammerwork_cli.runtime import clock

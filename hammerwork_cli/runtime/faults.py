@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from hammerwork_cli.database.retrying import is_away, lost_to_another
 from hammerwork_cli.errors import ConfigError, DatabaseError
-from hammerwork_cli.features.queue.models.counts import MOST_QUEUES, OTHERS, QueueCounts, Unwritten, written_counts
+from hammerwork_cli.features.worker.models.counts import MOST_QUEUES, OTHERS, QueueCounts, Unwritten, written_counts
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 
 _FAILURES = frozenset({AttemptEnd.RETRY, AttemptEnd.FAILED, AttemptEnd.TIMED_OUT})

@@ -12,7 +12,7 @@ from hammerwork_cli.features.job.queries import changes, listing
 from hammerwork_cli.features.job.queries.changes import CancelJobs, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter, ByIds, Subtrees
 from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.queue.models.queue import HealthLimits
+from hammerwork_cli.features.queue.model import HealthLimits
 from hammerwork_cli.features.spawn.queries import failed as failed_queries
 from hammerwork_cli.features.spawn.queries import operations, wait
 from hammerwork_cli.features.spawn.queries.doctor import Doctor

@@ -15,7 +15,7 @@ from hammerwork_cli.features.job.queries.changes import Delete
 from hammerwork_cli.features.job.queries.listing import find
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.queue.models.queue import HealthLimits
+from hammerwork_cli.features.queue.model import HealthLimits
 from hammerwork_cli.features.spawn.queries import operations
 from hammerwork_cli.features.worker.queries import claim, registry, requests
 from hammerwork_cli.features.worker.queries.registry import Registration

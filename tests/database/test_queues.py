@@ -17,7 +17,7 @@ from hammerwork_cli.features.job.queries import selections
 from hammerwork_cli.features.job.queries.changes import Delete
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.queue.models.queue import HealthLimits, QueueState
+from hammerwork_cli.features.queue.model import HealthLimits, QueueState
 from tests.rows import START, Rows
 
 NOW = START + timedelta(hours=10)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hammerwork_cli.features.spawn.queries.rates import LEAST, SPAN, Rates, RecentRate, SharedRate
-from hammerwork_cli.features.worker.model import RegisteredWorker
+from hammerwork_cli.features.worker.models.worker import RegisteredWorker
 from tests.rows import START
 
 

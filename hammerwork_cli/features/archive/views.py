@@ -6,7 +6,7 @@ from datetime import timedelta
 from hammerwork_cli.core.values import priority_word
 from hammerwork_cli.features.archive.models.lists import ArchivedJob, ArchivedSum
 from hammerwork_cli.features.archive.models.policies import By, Policy, PolicyAction
-from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE
+from hammerwork_cli.features.queue.model import EVERY_QUEUE
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column, column

@@ -15,7 +15,7 @@ from hammerwork_cli.features.maintenance.limits import AllowedTables
 from hammerwork_cli.features.maintenance.model import Done, Stored
 from hammerwork_cli.features.migration.queries import TABLES, count_rows
 from hammerwork_cli.features.monitor.models.health import Check, HealthReport, Level
-from hammerwork_cli.features.queue.models.queue import Measure
+from hammerwork_cli.features.queue.model import Measure
 
 _LEFTOVER = re.compile(r"_cc(?:new|old)\d*$")
 """The end of the names that PostgreSQL gives to indexes while it rebuilds others."""

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from hammerwork_cli.core.input.reading import NO_LIMIT, duration_of, number_of, rate_of
-from hammerwork_cli.features.queue.models.queue import HealthLimits
+from hammerwork_cli.features.queue.model import HealthLimits
 
 Value = TypeVar("Value")
 

@@ -26,7 +26,7 @@ from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueErro
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.migration import queries as migrations
-from hammerwork_cli.features.queue.models.queue import (
+from hammerwork_cli.features.queue.model import (
     EVERY_QUEUE,
     EndedJobs,
     HealthLimits,

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.values import timestamp
-from hammerwork_cli.features.queue.models.counts import Unwritten
-from hammerwork_cli.features.worker.model import (
+from hammerwork_cli.features.worker.models.counts import Unwritten
+from hammerwork_cli.features.worker.models.worker import (
     FINISHER,
     MAIN_LOOP,
     LeasedJob,

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.features.queue.models.counts import Unwritten
+from hammerwork_cli.features.worker.models.counts import Unwritten
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import EndedAttempt, Owned
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest, StillRunning, Work

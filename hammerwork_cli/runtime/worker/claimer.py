@@ -13,7 +13,7 @@ from typing import NamedTuple
 from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.features.worker.model import job_lease
+from hammerwork_cli.features.worker.models.worker import job_lease
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.claim import Claimed, ClaimedBatch
 from hammerwork_cli.runtime.clock import elapsed

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.features.worker.model import heartbeat_interval, job_lease
+from hammerwork_cli.features.worker.models.worker import heartbeat_interval, job_lease
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.registry import HeartbeatReport

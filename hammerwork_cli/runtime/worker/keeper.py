@@ -9,7 +9,7 @@ from functools import partial
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import RefusedValueError, RetryableError
 from hammerwork_cli.features.spawn.queries.doctor import Doctor, FixedJobs
-from hammerwork_cli.features.worker.model import heartbeat_interval
+from hammerwork_cli.features.worker.models.worker import heartbeat_interval
 from hammerwork_cli.features.worker.queries import duties, registry, rescue
 from hammerwork_cli.runtime.clock import elapsed
 from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_KEEPER, WorkerContext

@@ -11,7 +11,7 @@ from hammerwork_cli.features.archive.models.policies import PolicyAction
 from hammerwork_cli.features.archive.queries import expiry, policies, retention
 from hammerwork_cli.features.archive.queries.retention import CarriedOut
 from hammerwork_cli.features.job.queries import unique
-from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE
+from hammerwork_cli.features.queue.model import EVERY_QUEUE
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread

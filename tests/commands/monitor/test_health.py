@@ -600,7 +600,7 @@ def test_a_hostile_name_is_shown_escaped_and_never_in_a_command(run: Run, rows: 
 def test_it_reads_a_bounded_number_of_statements(rows: Rows) -> None:
     from hammerwork_cli.features.monitor.models.health import MonitorLimits
     from hammerwork_cli.features.monitor.queries import health
-    from hammerwork_cli.features.queue.models.queue import HealthLimits
+    from hammerwork_cli.features.queue.model import HealthLimits
 
     worker(rows)
     for number in range(50):

@@ -12,7 +12,7 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext
 from hammerwork_cli.features.monitor.queries.metrics import figures
 from hammerwork_cli.features.monitor.views.metrics import exposition, families
 from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.queue.models.counts import MOST_QUEUES, QueueCounts, read_counts, written_counts
+from hammerwork_cli.features.worker.models.counts import MOST_QUEUES, QueueCounts, read_counts, written_counts
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.faults import Progress
 from tests.conftest import all_databases

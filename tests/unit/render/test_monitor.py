@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from hammerwork_cli.core.values import Counts, JobStatus
-from hammerwork_cli.features.queue.models.queue import QueuePause, QueueState
+from hammerwork_cli.features.queue.model import QueuePause, QueueState
 from hammerwork_cli.features.spawn.models.monitor import BusyWorker, Flow, MonitorSnapshot, RunningOperation
 from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
 from hammerwork_cli.features.spawn.views.monitor import Frame, picture

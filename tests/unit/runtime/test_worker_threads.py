@@ -17,7 +17,7 @@ from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import RetryableError, UnreachableError
 from hammerwork_cli.features.job.queries.notifications import CHANNEL
 from hammerwork_cli.features.spawn.queries.doctor import FixedJobs
-from hammerwork_cli.features.worker.model import heartbeat_interval
+from hammerwork_cli.features.worker.models.worker import heartbeat_interval
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.registry import Heartbeat, HeartbeatAnswer
 from hammerwork_cli.runtime.execution.attempts import Attempt

@@ -36,7 +36,7 @@ from hammerwork_cli.features.job.models.plan import ChangePlan
 from hammerwork_cli.features.job.queries.finished_trees import FinishedTrees
 from hammerwork_cli.features.job.queries.selections import BATCH, ByFilter, Selection
 from hammerwork_cli.features.job.views import changes as job_changes
-from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE
+from hammerwork_cli.features.queue.model import EVERY_QUEUE
 from hammerwork_cli.view.text import plural
 
 

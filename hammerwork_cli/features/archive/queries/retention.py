@@ -22,7 +22,7 @@ from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import Change
 from hammerwork_cli.features.job.queries.finished_trees import ROOTS, FinishedTrees, PurgeJobs
 from hammerwork_cli.features.job.queries.selections import BATCH, ByFilter, ChangeBatch, Selection
-from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE
+from hammerwork_cli.features.queue.model import EVERY_QUEUE
 
 DUTY = "retention"
 PAGE = 10_000

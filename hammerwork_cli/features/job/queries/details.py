@@ -29,7 +29,7 @@ from hammerwork_cli.features.tree.queries import records
 from hammerwork_cli.features.tree.queries.blockers import blockers_of
 from hammerwork_cli.features.tree.queries.relatives import Relatives, packed_config
 from hammerwork_cli.features.tree.wait import Blocker
-from hammerwork_cli.features.worker.model import state_of
+from hammerwork_cli.features.worker.models.worker import state_of
 
 SHOWN_CHILDREN = 10
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from hammerwork_cli.features.queue.models.counts import Unwritten
-from hammerwork_cli.features.queue.models.queue import HealthLimits, Measure
+from hammerwork_cli.features.queue.model import HealthLimits, Measure
+from hammerwork_cli.features.worker.models.counts import Unwritten
 
 
 class CheckName(StrEnum):

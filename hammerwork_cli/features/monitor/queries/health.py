@@ -26,11 +26,11 @@ from hammerwork_cli.features.monitor.models.health import (
 )
 from hammerwork_cli.features.monitor.queries import ping, times
 from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.queue.models.counts import Unwritten
-from hammerwork_cli.features.queue.models.queue import EndedJobs, HealthLimits, Measure, Pauses
+from hammerwork_cli.features.queue.model import EndedJobs, HealthLimits, Measure, Pauses
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.webhook import queries as webhooks
-from hammerwork_cli.features.worker.model import RegisteredWorker
+from hammerwork_cli.features.worker.models.counts import Unwritten
+from hammerwork_cli.features.worker.models.worker import RegisteredWorker
 from hammerwork_cli.features.worker.queries import registry
 
 WINDOW = queues.HEALTH_WINDOW

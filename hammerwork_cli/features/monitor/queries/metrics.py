@@ -11,10 +11,10 @@ from hammerwork_cli.features.monitor.models.health import USUAL_LIMITS
 from hammerwork_cli.features.monitor.models.metrics import Figures
 from hammerwork_cli.features.monitor.queries import health as checks
 from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.queue.models.counts import WorkerCounts
 from hammerwork_cli.features.spawn.queries import operations
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.webhook import queries as webhooks
+from hammerwork_cli.features.worker.models.counts import WorkerCounts
 from hammerwork_cli.features.worker.queries import registry
 
 WINDOW = timedelta(hours=1)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.monitor.models.health import Check, CheckName, HealthReport, Level, Trouble
-from hammerwork_cli.features.queue.models.queue import Measure
+from hammerwork_cli.features.queue.model import Measure
 from hammerwork_cli.features.worker.views import held_text, unwritten_text
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint

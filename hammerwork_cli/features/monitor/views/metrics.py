@@ -10,10 +10,10 @@ from typing import NamedTuple
 from hammerwork_cli.core.values import JobStatus, timestamp
 from hammerwork_cli.features.monitor.models.health import HealthReport
 from hammerwork_cli.features.monitor.models.metrics import Figures
-from hammerwork_cli.features.queue.models.counts import QueueCounts, WorkerCounts
-from hammerwork_cli.features.queue.models.queue import QueueState
+from hammerwork_cli.features.queue.model import QueueState
 from hammerwork_cli.features.queue.views.listing import QUEUE, by_status
 from hammerwork_cli.features.spawn.views.records import SPAWN_STATS
+from hammerwork_cli.features.worker.models.counts import QueueCounts, WorkerCounts
 from hammerwork_cli.view import key, names
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.json import seconds

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from hammerwork_cli.features.queue.models.queue import EVERY_QUEUE, PauseChange, QueuePause
+from hammerwork_cli.features.queue.model import EVERY_QUEUE, PauseChange, QueuePause
 from hammerwork_cli.features.queue.views.listing import ALL_QUEUES, PAUSE
 from hammerwork_cli.features.queue.views.service import pause_text
 from hammerwork_cli.view import key

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.features.queue.models.queue import HealthCheck, Measure, QueueHealth
+from hammerwork_cli.features.queue.model import HealthCheck, Measure, QueueHealth
 from hammerwork_cli.features.queue.views.listing import PAUSED, SERVING
 from hammerwork_cli.features.queue.views.service import obstacle_text
 from hammerwork_cli.view import key

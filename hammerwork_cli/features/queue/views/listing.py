@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from hammerwork_cli.core.values import Counts, JobStatus
-from hammerwork_cli.features.queue.models.queue import QueuePause, QueueState
+from hammerwork_cli.features.queue.model import QueuePause, QueueState
 from hammerwork_cli.features.queue.views.limits import LIMIT_TERMS
 from hammerwork_cli.features.queue.views.service import others_text
 from hammerwork_cli.view import key

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from hammerwork_cli.features.queue.models.queue import QueuePause, Service
-from hammerwork_cli.features.worker.model import RegisteredWorker
+from hammerwork_cli.features.queue.model import QueuePause, Service
+from hammerwork_cli.features.worker.models.worker import RegisteredWorker
 from hammerwork_cli.features.worker.views import held_text, stalled_text
 from hammerwork_cli.view.text import count, instant, plural, silence, visible
 

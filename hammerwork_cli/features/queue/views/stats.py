@@ -5,7 +5,7 @@ from datetime import timedelta
 from operator import attrgetter
 
 from hammerwork_cli.core.values import Counts
-from hammerwork_cli.features.queue.models.queue import PriorityCount, QueueState, QueueStats
+from hammerwork_cli.features.queue.model import PriorityCount, QueueState, QueueStats
 from hammerwork_cli.features.queue.views.listing import QUEUE_JOBS
 from hammerwork_cli.features.queue.views.service import pause_text
 from hammerwork_cli.view import key

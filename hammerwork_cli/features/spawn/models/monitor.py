@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import Counts, Timestamp
-from hammerwork_cli.features.queue.models.queue import QueueState
+from hammerwork_cli.features.queue.model import QueueState
 from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.progress import JobProgress

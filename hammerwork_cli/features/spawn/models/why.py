@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.core.values import FAILURES, Counts, JobStatus, Timestamp, cancellation
 from hammerwork_cli.features.job.models.job import AttemptOutcome, PastAttempt
-from hammerwork_cli.features.queue.models.queue import Service
+from hammerwork_cli.features.queue.model import Service
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.wait import Blocker
 from hammerwork_cli.features.worker.limits import QueueLimit

@@ -19,7 +19,7 @@ from hammerwork_cli.core.values import (
     timestamp,
 )
 from hammerwork_cli.database import Database
-from hammerwork_cli.features.queue.models.queue import QueueState
+from hammerwork_cli.features.queue.model import QueueState
 from hammerwork_cli.features.queue.queries import HEALTH_WINDOW, open_states
 from hammerwork_cli.features.spawn.models.monitor import BusyWorker, Flow, MonitorSnapshot, RunningOperation
 from hammerwork_cli.features.spawn.models.spawn import QUIET_TIME, SpawnOperation

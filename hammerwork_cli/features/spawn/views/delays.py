@@ -8,12 +8,12 @@ from shlex import quote
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.job.models.job import AttemptOutcome
 from hammerwork_cli.features.job.views.attempts import OUTCOMES
-from hammerwork_cli.features.queue.models.queue import Service
+from hammerwork_cli.features.queue.model import Service
 from hammerwork_cli.features.queue.views.listing import SERVING
 from hammerwork_cli.features.queue.views.service import obstacle_text, service_facts
 from hammerwork_cli.features.spawn.models.why import Delay, DelayReason, Diagnosis, NeverSpawned
 from hammerwork_cli.features.tree.views.json import NAMED
-from hammerwork_cli.features.worker.model import RegisteredWorker
+from hammerwork_cli.features.worker.models.worker import RegisteredWorker
 from hammerwork_cli.view import key, names
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.text import (

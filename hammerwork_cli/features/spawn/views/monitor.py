@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import JobStatus, timestamp
-from hammerwork_cli.features.queue.models.queue import QueueState
+from hammerwork_cli.features.queue.model import QueueState
 from hammerwork_cli.features.spawn.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.view.colour import paint, paint_status

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import rfc3339
-from hammerwork_cli.features.queue.models.queue import QueueState
+from hammerwork_cli.features.queue.model import QueueState
 from hammerwork_cli.features.queue.views.listing import PAUSED, QUEUE_JOBS, SERVING
 from hammerwork_cli.features.spawn.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
 from hammerwork_cli.features.tree.model import TreeNode

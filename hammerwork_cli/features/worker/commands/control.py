@@ -27,7 +27,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.waiting import Wait
 from hammerwork_cli.errors import AnswerIsNoError, TimedOutError, UsageError
 from hammerwork_cli.features.worker import views
-from hammerwork_cli.features.worker.model import RegisteredWorker
+from hammerwork_cli.features.worker.models.worker import RegisteredWorker
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.worker.views import AskedWorker, LeasedNow, WorkerStatus
 from hammerwork_cli.view.text import count, plural, visible

@@ -18,7 +18,7 @@ from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries.cron import occurrence_of
 from hammerwork_cli.features.job.queries.encryption import encrypted_text, sealed_text
-from hammerwork_cli.features.worker.model import LEAST_JOB_LEASE
+from hammerwork_cli.features.worker.models.worker import LEAST_JOB_LEASE
 from hammerwork_cli.features.worker.queries import limits
 
 if TYPE_CHECKING:

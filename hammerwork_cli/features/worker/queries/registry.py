@@ -15,9 +15,9 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
-from hammerwork_cli.features.queue.models.counts import WorkerCounts, read_counts
 from hammerwork_cli.features.tree.progress import JobProgress, parse, stored
-from hammerwork_cli.features.worker.model import LeasedJob, RegisteredWorker, RunningJob
+from hammerwork_cli.features.worker.models.counts import WorkerCounts, read_counts
+from hammerwork_cli.features.worker.models.worker import LeasedJob, RegisteredWorker, RunningJob
 from hammerwork_cli.features.worker.queries import finish
 from hammerwork_cli.features.worker.queries import rescue as rescue_queries
 from hammerwork_cli.features.worker.queries.claim import Claimed

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.core.values import WAITING, Counts, JobStatus, Timestamp, timestamp
 from hammerwork_cli.features.worker.limits import QueueLimit
-from hammerwork_cli.features.worker.model import RegisteredWorker
+from hammerwork_cli.features.worker.models.worker import RegisteredWorker
 
 EVERY_QUEUE = "*"
 """Stands for all queues: in a pause also for those to come, in a policy for those without one of their own."""

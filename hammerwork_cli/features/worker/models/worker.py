@@ -8,7 +8,7 @@ from math import ceil
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import Timestamp, timestamp
-from hammerwork_cli.features.queue.models.counts import Unwritten, read_unwritten
+from hammerwork_cli.features.worker.models.counts import Unwritten, read_unwritten
 
 HEARTBEAT_SECONDS = 3.0
 """Most seconds between two heartbeats."""
