@@ -19,8 +19,8 @@ import psycopg
 from benchmarks.measuring import Result, compare
 from benchmarks.workload import NOW, Workload
 from hammerwork_cli import Job, Queue
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, DatabaseUrl, connect
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import enqueue_lines
 
 COMMANDS = {

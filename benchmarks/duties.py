@@ -10,6 +10,7 @@ from benchmarks.loading import tidy
 from benchmarks.measuring import Result, compare, goal_at, ratio_of
 from benchmarks.workload import NOW
 from hammerwork_cli.core.cron.expressions import Expression
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.archive.models.ages import Ages
@@ -19,7 +20,7 @@ from hammerwork_cli.features.batch.queries import listing
 from hammerwork_cli.features.cron.model import NewSchedule, Overlap
 from hammerwork_cli.features.cron.queries import changes, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
-from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.queue.model import EVERY_QUEUE

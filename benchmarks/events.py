@@ -12,10 +12,10 @@ from unittest import mock
 
 from benchmarks.measuring import Result, ratio_of
 from benchmarks.workers import fill_noop, run_noop
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import USUAL, EventType
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Backend, Stream

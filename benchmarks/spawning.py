@@ -7,8 +7,9 @@ from typing import Any
 
 from benchmarks.measuring import Result, ratio_of
 from hammerwork_cli import SpawnConfig
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database
-from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.worker.queries import ancestry
 from hammerwork_cli.features.worker.queries import claim as claim_queries

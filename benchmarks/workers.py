@@ -17,8 +17,9 @@ from typing import Any
 from benchmarks import spawning
 from benchmarks.measuring import FULL_SIZE, Result, goal_at, peak_kib, ratio_of
 from hammerwork_cli import Handlers, Job, Queue, SpawnConfig, Worker
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.worker.queries.claim import LARGE

@@ -16,10 +16,10 @@ from typing import Any
 
 from chaos import sink
 from chaos.sink import AWAY, STREAMED
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.event.model import EventType
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.webhook import queries as webhooks

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from hammerwork_cli import Handlers
-from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.clock import ServerClock, elapsed
 from hammerwork_cli.runtime.execution.isolation import InThreads

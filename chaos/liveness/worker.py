@@ -8,11 +8,11 @@ from functools import partial
 
 from chaos.liveness.world import World
 from hammerwork_cli.core.clock import SLACK, is_behind
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import JobStatus, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, NotFoundError, UnreachableError
 from hammerwork_cli.features.cron.queries import ahead, ticks
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import ahead as jobs_ahead
 from hammerwork_cli.features.job.queries.cron import next_due
 from hammerwork_cli.features.spawn.queries.doctor import Doctor

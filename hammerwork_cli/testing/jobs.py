@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.values import WAITING, JobPriority
 from hammerwork_cli.database import Database, DatabaseUrl
@@ -20,7 +21,6 @@ from hammerwork_cli.features.cron.model import Declared, Schedule
 from hammerwork_cli.features.cron.queries import declaring, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.event.model import EventType, event_types
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.worker.queries import claim

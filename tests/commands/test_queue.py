@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.views.listing import STATES
 from hammerwork_cli.features.worker.queries import claim, registry

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import duties
 from tests.rows import START
 

@@ -5,10 +5,10 @@ from itertools import combinations
 
 import pytest
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.job.queries import changes, spawn_requests
 from hammerwork_cli.features.job.queries.changes import Delete

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import changes, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.event import queries as events
-from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.spawn.queries import operations
 from hammerwork_cli.features.tree.queries import tree
 from hammerwork_cli.features.tree.queries.relatives import GIN_LIST, GIN_LISTS

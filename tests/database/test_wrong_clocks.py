@@ -11,6 +11,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Worker
 from hammerwork_cli.core.clock import SLACK
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.archive.models.ages import Ages
@@ -21,7 +22,7 @@ from hammerwork_cli.features.cron.model import Schedule
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import ahead, changes, manual, recurring, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
-from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import ahead as jobs_ahead
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.worker.queries import duties, registry

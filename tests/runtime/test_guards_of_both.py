@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, Worker
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import connect
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import claim, finish, rescue
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.host.logs import named

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, Worker, Workflow
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import id_list, rfc3339
 from hammerwork_cli.database import connect
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.worker.queries import claim, finish, rescue

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, Workflow
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import changes, selections
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.worker.queries import claim, finish

@@ -5,12 +5,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Self
 from uuid import UUID
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.reading import uuid_of
 from hammerwork_cli.core.values import Counts, JobStatus, Timestamp
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.models.plan import JobGroup
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.payloads import same_json
 from hammerwork_cli.core.values import Counts, JobStatus, Timestamp
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.event.model import EventType
-from hammerwork_cli.features.job.models.new_job import NewCallback, new_id
+from hammerwork_cli.features.job.models.new_job import NewCallback
 from hammerwork_cli.features.job.options import JOB_OPTIONS, wanted_job
 
 ENDED_KEY = "_ended"

@@ -3,13 +3,13 @@
 from datetime import datetime
 from functools import partial
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import Event, EventType
 from hammerwork_cli.features.event.samples import sample
 from hammerwork_cli.features.job.endpoints.parameters import JOB
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries.listing import resolve
 from hammerwork_cli.features.webhook import queries, views
 from hammerwork_cli.features.webhook.model import Webhook

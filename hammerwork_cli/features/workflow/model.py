@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Self
 from uuid import UUID, uuid5
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.documents import json_of, toml_of
 from hammerwork_cli.core.input.limits import LONGEST_NAME, MOST_PARENTS
@@ -16,7 +17,7 @@ from hammerwork_cli.core.input.reading import uuid_of
 from hammerwork_cli.core.values import Counts, JobStatus, Timestamp, timestamp
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.batch.model import Contents
-from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.options import OPTIONS, WantedJob, wanted_job
 from hammerwork_cli.features.tree.model import SpawnTree, TreeNode, linked
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 from uuid import UUID
 
 from hammerwork_cli.core import cron
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.fields import full_id
 from hammerwork_cli.core.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
@@ -23,7 +24,7 @@ from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.core.payloads import CONFIG_KEY, check_names
 from hammerwork_cli.core.values import JobPriority, JobStatus
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob, new_id
+from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
 from hammerwork_cli.features.job.models.unique import USUAL as WHILE_OPEN
 from hammerwork_cli.features.job.models.unique import Holding, Replaced, Unique
 from hammerwork_cli.runtime.api import tracing

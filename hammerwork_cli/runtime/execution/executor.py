@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hammerwork_cli import app_path
 from hammerwork_cli.core.codecs import CodecError, decoded, may_be_coded
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import DatabaseError, HammerworkError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.job.queries import results
 from hammerwork_cli.features.worker.queries import finish, requests, spawn

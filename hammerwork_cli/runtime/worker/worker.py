@@ -14,12 +14,12 @@ from typing import Any, Self
 
 from hammerwork_cli import app_path
 from hammerwork_cli.core.codecs import Codecs
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.near import did_you_mean
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, LimitReachedError, MissingTablesError, UsageError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import encryption as encryption_queries
 from hammerwork_cli.features.job.queries import limits
 from hammerwork_cli.features.migration import queries as migrations

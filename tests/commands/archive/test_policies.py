@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Worker
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import LimitReachedError
 from hammerwork_cli.features.archive.models.ages import Ages
@@ -16,7 +17,6 @@ from hammerwork_cli.features.archive.models.policies import FIRST_RUN_DELAY, Pol
 from hammerwork_cli.features.archive.models.rows import Archival
 from hammerwork_cli.features.archive.queries import policies
 from hammerwork_cli.features.archive.queries import retention as queries
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections

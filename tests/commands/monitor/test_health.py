@@ -15,10 +15,10 @@ from uuid import uuid4
 
 import pytest
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.drivers import sqlite
 from hammerwork_cli.features.event.model import DELIVERIES, EventType
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.monitor.models.health import USUAL_LIMITS, CheckName
 from hammerwork_cli.features.monitor.queries import health
 from hammerwork_cli.features.streaming import queries as streams

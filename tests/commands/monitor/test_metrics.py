@@ -11,13 +11,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import changes
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.event.model import DELIVERIES, EventType
 from hammerwork_cli.features.event.samples import sample
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.monitor.views import metrics as render
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Backend, Stream

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.event.model import DELIVERIES, EventType
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.spawn.models.why import DelayReason, Diagnosis
 from hammerwork_cli.features.spawn.queries.error_texts import pattern
 from hammerwork_cli.features.spawn.queries.why import diagnose

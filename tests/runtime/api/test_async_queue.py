@@ -21,7 +21,7 @@ from hammerwork_cli import (
     Worker,
     Workflow,
 )
-from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.runtime.api import async_queue
 from tests.runtime.conftest import Stage, until
 

@@ -20,9 +20,9 @@ from hammerwork_cli import (
     UsageError,
     Worker,
 )
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import NotFoundError, TimedOutError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.runtime.api import queue as queue_module
 from hammerwork_cli.runtime.connections import Connections
 from tests.conftest import all_databases

@@ -43,8 +43,8 @@ from hammerwork_cli import (
     Workflow,
     statement,
 )
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import connect
-from hammerwork_cli.features.job.models.new_job import new_id
 from tests import callers
 from tests.callers import Caller, calling
 from tests.conftest import all_databases

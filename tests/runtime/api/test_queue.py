@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from hammerwork_cli import HammerworkError, Handlers, Job, JobPriority, Queue, RetryStrategy, SpawnContext, Worker
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, MissingTablesError, UnreachableError, UsageError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.migration import queries as migrations
 from tests.conftest import all_databases
 from tests.rows import Rows

@@ -13,8 +13,8 @@ from uuid import UUID
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext, SpawnError, Worker
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.job.models.new_job import new_id
 from tests.conftest import all_databases
 from tests.rows import START, Rows
 from tests.runtime.conftest import Stage

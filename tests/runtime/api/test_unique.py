@@ -24,8 +24,8 @@ from hammerwork_cli import (
     UsageError,
     statement,
 )
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import connect
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.models.unique import HOLDING
 from hammerwork_cli.features.job.queries import spawn_requests, unique
 from hammerwork_cli.runtime.api import queue as queue_module

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import DELIVERIES, EventType, event_types
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.webhook import queries as webhooks

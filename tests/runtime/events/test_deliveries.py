@@ -17,9 +17,9 @@ import pytest
 from standardwebhooks import Webhook as StandardWebhook
 
 from hammerwork_cli import Discard, Handlers, Job
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import DELIVERIES, EventType
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.streaming import queries as stored_streams
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.webhook import queries as webhooks

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, Workflow
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import ConnectionLostError
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import changes
 from hammerwork_cli.features.event.model import EventType
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import spawn_requests
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Backend, Stream

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext, SpawnHandler, SpawnResult
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import enqueue, spawn_requests
 from hammerwork_cli.features.worker.queries import claim, finish, registry, requests, spawn
 from hammerwork_cli.features.worker.queries.registry import HeartbeatReport, Registration

@@ -9,8 +9,8 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import ConflictError, UsageError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import changes, spawn_requests
 from hammerwork_cli.features.job.queries.changes import CancelJobs, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import timestamp
-from hammerwork_cli.features.job.models.new_job import new_id
 from tests.runtime.conftest import Stage
 
 AT_ONCE = RetryStrategy.fixed(timedelta(0))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Job, SpawnConfig, Worker
-from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.core.ids import new_id
 from tests.runtime.conftest import Stage
 
 HANDLERS = """

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import DatabaseError, RefusedValueError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import spawn_requests
 from hammerwork_cli.features.worker.queries import ancestry, registry, requests, spawn
 from hammerwork_cli.features.worker.queries.ancestry import Spawner

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import id_list
 from hammerwork_cli.database import connect
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import spawn_requests
 from hammerwork_cli.features.tree.queries import records
 from hammerwork_cli.features.tree.queries import tree as tree_queries

@@ -24,9 +24,9 @@ from hammerwork_cli import (
     UsageError,
     Workflow,
 )
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.batch.queries import callbacks
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.testing import DrainReport, Jobs, clear
 from tests.conftest import all_databases

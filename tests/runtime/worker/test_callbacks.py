@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, UsageError, Worker, Workflow
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import RetryableError
@@ -23,7 +24,6 @@ from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.batch.queries import enqueue as batches
 from hammerwork_cli.features.callbacks.model import ENDED_KEY, Callback, Subject
 from hammerwork_cli.features.callbacks.queries import callbacks_of
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.runtime.worker.upkeep import endings
 from tests.conftest import Outcome, all_databases

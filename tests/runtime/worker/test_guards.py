@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import DatabaseError, RefusedValueError, RetryableError, UnreachableError
-from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import attempts, changes, dependencies, enqueue, spawn_requests
 from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.dependencies import Following

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnError, SpawnHandler, Worker
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import (
     ConflictError,
     DatabaseError,
@@ -19,7 +20,6 @@ from hammerwork_cli.errors import (
     RefusedValueError,
     UnreachableError,
 )
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import enqueue, spawn_requests
 from hammerwork_cli.features.worker.queries import registry, requests
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt

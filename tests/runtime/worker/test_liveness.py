@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, JobPriority, SpawnContext
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.worker.queries import claim, finish, registry
 from hammerwork_cli.features.worker.queries.registry import Registration

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.features.event import queries as events
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.worker.queries import claim
 from hammerwork_cli.features.worker.queries.registry import Registration

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, SpawnHandler
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import AccessDeniedError, RefusedValueError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import claim as claim_queries
 from hammerwork_cli.features.worker.queries import finish, registry
 from hammerwork_cli.features.worker.queries.finish import EndedAttempt, FinishReport

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Job, RetryStrategy, SpawnContext
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.tree import progress
 from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.features.tree.queries.progress import reported

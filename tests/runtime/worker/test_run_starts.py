@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import Timestamp, timestamp
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from tests.conftest import all_databases

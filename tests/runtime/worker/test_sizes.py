@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import RefusedValueError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import finish
 from hammerwork_cli.runtime.execution import finisher, slots
 from hammerwork_cli.runtime.worker import claimer

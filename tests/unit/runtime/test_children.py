@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Job, JobPriority, RetryStrategy, SpawnConfig, SpawnError, SpawnFailedError, SpawnLimitError
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.runtime.api.spawn import UnwritableError
 from hammerwork_cli.runtime.outcomes import children as module
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async

@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from hammerwork_cli import Job, JobPriority, JobStatus, RetryStrategy, SpawnConfig
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.job.models.new_job import new_id
 from tests.conftest import each_row
 
 NOW = datetime(2026, 11, 24, 14, 18, 25, 393217, tzinfo=UTC)

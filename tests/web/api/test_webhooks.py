@@ -5,9 +5,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.event.model import DELIVERIES, EventType
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from tests.rows import Rows

@@ -5,6 +5,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import IO, Any
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.problems import Problems, RecordsError
 from hammerwork_cli.core.payloads import unpacked
 from hammerwork_cli.core.values import Counts, numbered, status_of
@@ -18,7 +19,6 @@ from hammerwork_cli.features.backup.queries.arriving import ImportOptions, Incom
 from hammerwork_cli.features.backup.queries.files import BackupReader, DamagedFileError, FileLine
 from hammerwork_cli.features.backup.queries.fitting import ColumnLimits
 from hammerwork_cli.features.backup.queries.rows import Rows
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import notifications
 from hammerwork_cli.features.job.queries.dependencies import compare_joins
 

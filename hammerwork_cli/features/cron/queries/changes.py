@@ -8,13 +8,14 @@ from datetime import datetime
 from shlex import quote
 from typing import Any, NamedTuple
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
 from hammerwork_cli.features.cron.model import CatchUp, NewSchedule, Overlap, RunKind, RunOutcome, Schedule
 from hammerwork_cli.features.cron.queries import ahead, recurring, ticks
 from hammerwork_cli.features.cron.queries.schedules import all_schedules, known_runs, wanted
-from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import limits
 from hammerwork_cli.features.job.queries.encryption import refuse_plaintext
 

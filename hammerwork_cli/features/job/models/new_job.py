@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from os import urandom
 from typing import TYPE_CHECKING, NamedTuple, Self, TypedDict, Unpack
 
 from hammerwork_cli.core import cron
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.fields import whole_seconds
 from hammerwork_cli.core.values import JobPriority, JobStatus
 from hammerwork_cli.errors import UsageError
@@ -13,14 +13,6 @@ from hammerwork_cli.errors import UsageError
 if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Encryption
     from hammerwork_cli.features.job.models.unique import Unique
-
-_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
-
-
-def new_id() -> str:
-    """A random UUID (version 4), faster than that of ``uuid``: a million children need as many."""
-    digits = urandom(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
 class NewCallback(NamedTuple):

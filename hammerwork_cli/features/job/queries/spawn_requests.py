@@ -4,11 +4,11 @@ import json
 from datetime import datetime
 from typing import Any
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.core.values import JobStatus, status_phrase
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, NotFoundError
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.job.queries import ends
 from hammerwork_cli.features.job.queries.dependencies import parent_statuses

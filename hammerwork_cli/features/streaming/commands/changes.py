@@ -19,6 +19,7 @@ from hammerwork_cli.cli.options import (
     since_option,
     start_of,
 )
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
@@ -27,7 +28,6 @@ from hammerwork_cli.features.callbacks.commands import note_earlier, note_upkeep
 from hammerwork_cli.features.event.commands import IncludePayloadOption, QueuesOption, WantedOption, events_option
 from hammerwork_cli.features.event.model import USUAL, event_types
 from hammerwork_cli.features.job.commands import options as read
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.streaming import queries, views
 from hammerwork_cli.features.streaming.commands.arguments import NameArgument, NamedOption, required
 from hammerwork_cli.features.streaming.model import Backend, Partitioning, Stream

@@ -21,6 +21,7 @@ from hammerwork_cli.cli.options import (
     start_of,
 )
 from hammerwork_cli.config import elsewhere
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
@@ -32,7 +33,6 @@ from hammerwork_cli.features.callbacks.commands import note_earlier, note_upkeep
 from hammerwork_cli.features.event.commands import IncludePayloadOption, QueuesOption, WantedOption, events_option
 from hammerwork_cli.features.event.model import DELIVERIES, EventType, event_types
 from hammerwork_cli.features.job.commands import options as read
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.webhook import queries, views
 from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, required
 from hammerwork_cli.features.webhook.model import METHODS, Webhook, WebhookBody

@@ -8,13 +8,13 @@ import typer
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.commands import AboutJobOption, EventTypeOption, ExampleQueueOption
 from hammerwork_cli.features.event.model import event_types
 from hammerwork_cli.features.event.samples import sample
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries.listing import resolve
 from hammerwork_cli.features.webhook import queries, views
 from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, required

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.values import JobPriority, JobStatus, Timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries.cron import occurrence_of
 from hammerwork_cli.features.job.queries.encryption import encrypted_text, sealed_text
 from hammerwork_cli.features.worker.models.worker import LEAST_JOB_LEASE
