@@ -11,10 +11,9 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.callbacks import queries
-from hammerwork_cli.features.callbacks.model import CallbackEvent, new_callback
+from hammerwork_cli.features.callbacks.model import CallbackEvent, NewCallback
 from hammerwork_cli.features.event.model import OF_ENDS, EventType
-from hammerwork_cli.features.job.models.new_job import NewCallback
-from hammerwork_cli.features.job.options import json_value
+from hammerwork_cli.features.job.options import json_value, new_callback
 
 
 @dataclass(frozen=True, slots=True)

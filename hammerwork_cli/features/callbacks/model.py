@@ -8,17 +8,12 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.payloads import same_json
 from hammerwork_cli.core.values import Counts, JobStatus, Timestamp
-from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.event.model import EventType
-from hammerwork_cli.features.job.models.new_job import NewCallback
-from hammerwork_cli.features.job.options import JOB_OPTIONS, wanted_job
 
 ENDED_KEY = "_ended"
 """The key of a payload that says what has ended."""
 _TYPE = "_event"
 _ANNOUNCES = f'{{"{_TYPE}": '
-CALLBACK_OPTIONS = [option.name for option in JOB_OPTIONS if option.callbacks]
-"""Options that a job of a callback may have."""
 
 
 class Subject(StrEnum):
@@ -48,19 +43,13 @@ class CallbackState(StrEnum):
     """Its event can no longer happen."""
 
 
-def new_callback(event: CallbackEvent, options: Mapping[str, Any]) -> NewCallback:
-    """Makes a callback for a job with some of the options of a line of ``job enqueue --file``."""
-    given = {"payload": {}, **options}
-    plaintext_meant = given.get("encrypt") is False  # it cannot be encrypted
-    if plaintext_meant:
-        del given["encrypt"]
-    other = sorted(given.keys() - set(CALLBACK_OPTIONS))
-    if other:
-        raise UsageError(
-            f"{other[0][:40]!r} is not an option of a callback.", hint=f"One of: {', '.join(CALLBACK_OPTIONS)}."
-        )
-    wanted_job(given)
-    return NewCallback(event, json.dumps(given, ensure_ascii=False), new_id(), plaintext_meant)
+class NewCallback(NamedTuple):
+    """A callback that is about to be inserted; :func:`job.options.new_callback` makes one."""
+
+    event: str  # what it waits for
+    job: str  # JSON text of the options of the job
+    id: str  # of the callback, and of its job
+    plaintext_meant: bool = False  # somebody has said so
 
 
 def announcing(

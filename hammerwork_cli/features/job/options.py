@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.documents import json_of
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER, LONGEST_NAME, LONGEST_TRACE, MOST_PARENTS
@@ -24,6 +25,7 @@ from hammerwork_cli.core.input.spawn_config import ON_ERROR
 from hammerwork_cli.core.payloads import check_names, with_spawn_config
 from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.callbacks.model import CallbackEvent, NewCallback
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Key, Shape
@@ -79,6 +81,21 @@ def wanted_job(given: Mapping[str, Any], *, payload: str | None = None) -> Wante
         rest["unique"] = unique
     encrypt = True if encryption else options.get("encrypt")
     return WantedJob(fields.queue(options["queue"]), _payload(given["payload"], payload, options), rest, encrypt)
+
+
+def new_callback(event: CallbackEvent, options: Mapping[str, Any]) -> NewCallback:
+    """Makes a callback for a job with some of the options of a line of ``job enqueue --file``."""
+    given = {"payload": {}, **options}
+    plaintext_meant = given.get("encrypt") is False  # it cannot be encrypted
+    if plaintext_meant:
+        del given["encrypt"]
+    other = sorted(given.keys() - set(CALLBACK_OPTIONS))
+    if other:
+        raise UsageError(
+            f"{other[0][:40]!r} is not an option of a callback.", hint=f"One of: {', '.join(CALLBACK_OPTIONS)}."
+        )
+    wanted_job(given)
+    return NewCallback(event, json.dumps(given, ensure_ascii=False), new_id(), plaintext_meant)
 
 
 def json_value(text: str, what: str) -> Any:
@@ -508,3 +525,5 @@ _READ = [(option.name, option.argument or option.name, option.read) for option i
 _SPAWNING = [(option.name, option.spawns) for option in JOB_OPTIONS if option.spawns]
 SPAWNING = {"spawn_config", *(name for name, _ in _SPAWNING)}
 """Names of the options that change the payload: what they say goes into its spawn configuration."""
+CALLBACK_OPTIONS = [option.name for option in JOB_OPTIONS if option.callbacks]
+"""Options that a job of a callback may have."""

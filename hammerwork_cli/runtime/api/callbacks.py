@@ -8,8 +8,8 @@ from typing import Any
 
 from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.callbacks.model import CALLBACK_OPTIONS, CallbackEvent, new_callback
-from hammerwork_cli.features.job.models.new_job import NewCallback
+from hammerwork_cli.features.callbacks.model import CallbackEvent, NewCallback
+from hammerwork_cli.features.job.options import CALLBACK_OPTIONS, new_callback
 from hammerwork_cli.runtime.api.encoding import json_text
 
 _OF_A_ROW = {"id", "status", "attempts", "created_at", "started_at", "error", "created", "result"}

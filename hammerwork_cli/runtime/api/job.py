@@ -24,7 +24,8 @@ from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.core.payloads import CONFIG_KEY, check_names
 from hammerwork_cli.core.values import JobPriority, JobStatus
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
+from hammerwork_cli.features.callbacks.model import NewCallback
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.models.unique import USUAL as WHILE_OPEN
 from hammerwork_cli.features.job.models.unique import Holding, Replaced, Unique
 from hammerwork_cli.runtime.api import tracing

@@ -10,9 +10,10 @@ from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.core.values import FINISHED, JobStatus
 from hammerwork_cli.database import Database
-from hammerwork_cli.features.callbacks.model import CallbackEvent, Subject, new_callback
+from hammerwork_cli.features.callbacks.model import CallbackEvent, Subject
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.models.plan import Reason
+from hammerwork_cli.features.job.options import new_callback
 from hammerwork_cli.features.job.queries import changes, enqueue, finished_trees, spawn_requests
 from hammerwork_cli.features.job.queries.finished_trees import FinishedTrees, PurgeJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter

@@ -19,10 +19,11 @@ from chaos.clocks import Clock
 from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.batch.queries import callbacks
-from hammerwork_cli.features.callbacks.model import CallbackEvent, new_callback
+from hammerwork_cli.features.callbacks.model import CallbackEvent
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import changes, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.job.options import new_callback
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.worker.turns import Turn

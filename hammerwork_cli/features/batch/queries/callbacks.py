@@ -18,12 +18,11 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, NotFoundError, RetryableError
 from hammerwork_cli.features.batch.queries import listing
-from hammerwork_cli.features.callbacks.model import Callback, CallbackEvent, CallbackState, Subject
+from hammerwork_cli.features.callbacks.model import Callback, CallbackEvent, CallbackState, NewCallback, Subject
 from hammerwork_cli.features.callbacks.queries import callbacks_of, read_callback
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.event.shapes import Ended, data_of
-from hammerwork_cli.features.job.models.new_job import NewCallback
 from hammerwork_cli.features.job.options import wanted_job
 from hammerwork_cli.features.job.queries import enqueue, groups, notifications
 from hammerwork_cli.features.job.queries.dependencies import parent_statuses

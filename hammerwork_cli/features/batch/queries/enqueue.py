@@ -11,11 +11,11 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LastingConflictError, UsageError
 from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.features.batch.queries.callbacks import delete_with_callbacks
-from hammerwork_cli.features.callbacks.model import Subject
+from hammerwork_cli.features.callbacks.model import NewCallback, Subject
 from hammerwork_cli.features.callbacks.queries import callbacks_of
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import EnqueuedJob
-from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue as enqueueing
 from hammerwork_cli.features.job.queries import enqueue_lines, notifications
 from hammerwork_cli.features.job.queries.stored import stored

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from hammerwork_cli.core import cron
 from hammerwork_cli.core.ids import new_id
@@ -12,16 +12,8 @@ from hammerwork_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Encryption
+    from hammerwork_cli.features.callbacks.model import NewCallback
     from hammerwork_cli.features.job.models.unique import Unique
-
-
-class NewCallback(NamedTuple):
-    """A callback that is about to be inserted; :func:`callbacks.model.new_callback` makes one."""
-
-    event: str  # what it waits for
-    job: str  # JSON text of the options of the job
-    id: str  # of the callback, and of its job
-    plaintext_meant: bool = False  # somebody has said so
 
 
 class PassedThrough(TypedDict, total=False):
@@ -92,7 +84,7 @@ class NewJob:
     encryption: "Encryption | None" = None  # how the payload is encrypted when the row is written; `None` for plaintext
     unique: "Unique | None" = None  # what keeps it from being written beside another job
     # What to do at the end of the tree below it.
-    callbacks: tuple[NewCallback, ...] = field(default=(), compare=False)  # each making of a row has ids of its own
+    callbacks: "tuple[NewCallback, ...]" = field(default=(), compare=False)  # each making of a row has ids of its own
     # Nobody else knows its id, so that no look for it is needed before it is written.
     is_new: bool = field(default=False, compare=False)
     # Somebody has said so, or the payload is stored in plaintext already.

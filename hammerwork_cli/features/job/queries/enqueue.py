@@ -17,11 +17,11 @@ from hammerwork_cli.errors import (
     RefusedValueError,
     RetryableError,
 )
-from hammerwork_cli.features.callbacks.model import CallbackState, Subject, announcing, writes_event
+from hammerwork_cli.features.callbacks.model import CallbackState, NewCallback, Subject, announcing, writes_event
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import EnqueuedJob
-from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.options import wanted_job
 from hammerwork_cli.features.job.queries import limits, unique
 from hammerwork_cli.features.job.queries.dependencies import parent_statuses, reopen, state_of

@@ -8,10 +8,10 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LastingConflictError, UsageError
 from hammerwork_cli.features.batch.queries.callbacks import delete_with_callbacks
 from hammerwork_cli.features.batch.queries.enqueue import compare_callbacks, compare_rows
-from hammerwork_cli.features.callbacks.model import Subject
+from hammerwork_cli.features.callbacks.model import NewCallback, Subject
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import EnqueuedJob
-from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue as enqueueing
 from hammerwork_cli.features.job.queries import limits, notifications
 from hammerwork_cli.features.job.queries.stored import compare, stored
