@@ -142,7 +142,7 @@ class Executor:
         return "Its thread cannot be killed: it holds its slot until the handler returns."
 
     def _end_after(self, attempt: Attempt, error: BaseException) -> EndedAttempt | None:
-        # After an error in the worker itself, or in a handler of its log.
+        # The error came from the worker itself, or from a handler of its log.
         try:
             said = "An attempt at the job ended with an error in the worker itself."
             log.error(said, exc_info=error, extra=handled(attempt.job))

@@ -186,7 +186,8 @@ def _refuse(job: Job, *, key: str | None = None) -> Any:  # noqa: ARG001  as a S
 
 _loading = threading.Lock()
 _nodes: dict[tuple[int, str, str], _Node] = {}
-"""By process, since one may be forked, by name of the handlers, and by URL. Any thread writes it, under the lock."""
+"""The keys have the process, since one may be forked, the name of the handlers and the URL. Any thread writes it, under
+the lock."""
 
 
 def _node(start: Start) -> _Node:

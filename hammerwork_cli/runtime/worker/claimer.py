@@ -34,12 +34,12 @@ MOST_UNWRITTEN = 1000
 MOST_POSTPONED = 100
 """With so many outcomes that cannot be written, a worker claims nothing."""
 EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
-"""For how long, and how often, a worker that heard of a job looks for it."""
+"""A worker that heard of a job looks for it for so long, with such pauses."""
 CLAIM_SECONDS = 0.1
 """How long a worker claims from one queue after the other before outcomes, and a stop, have their turn."""
 LOOK_SHARE = 10
-"""After it looked which of its queues have jobs, or behind many jobs that may not start, a worker does something else
-for so many times as long."""
+"""A worker that looked which of its queues have jobs, or behind many jobs that may not start, does something else for
+so many times as long."""
 PATIENCE_SECONDS = 0.5
 """How long a comparison waits for the thread that writes outcomes."""
 WEIGHTS = {

@@ -59,7 +59,7 @@ class Options:
     on_progress: Callable[[], None] = _ignore
     # Tests set the rest: see `Jobs.drain`.
     drain_seconds: float = 60.0  # with `drain`, it waits for jobs that are due within this time
-    # In place of a look at callbacks; returns whether there may be more to do now.
+    # Replaces the look at callbacks; returns whether there may be more to do now.
     when_drained: "Callable[[Database], bool] | None" = None
     is_alone: bool = False  # nobody else needs the database
     retry_at_once: bool = False

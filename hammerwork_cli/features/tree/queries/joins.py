@@ -182,7 +182,7 @@ def awaited(database: Database, join: str, parent: str) -> Iterator[tuple[str, s
     """The jobs that a join waits for, and their statuses: those below its parent that have its mark."""
     relatives, level, seen = Relatives(database), [parent], {parent}
     while level:
-        # Not by the first parents alone: that of a child may be a job outside of the tree.
+        # The first parents alone do not lead to all: that of a child may be a job outside of the tree.
         children = sorted({str(row[0]) for row in relatives.child_states(level)} - seen)
         seen.update(children)
         level = []
