@@ -55,6 +55,8 @@ all_databases = pytest.mark.parametrize("dialect", EACH_DIALECT)
 """Where one database is the rule, as in ``tests/commands``: for a test of what differs from database to database."""
 on_servers = pytest.mark.parametrize("dialect", EACH_DIALECT[1:])
 """For a test of what a file cannot do, such as going away."""
+on_sqlite = pytest.mark.parametrize("dialect", EACH_DIALECT[:1])
+"""For a test of what no database has a part in, in a folder where each of the three is the rule."""
 one_case_on_servers = pytest.mark.one_case_on_servers
 """For a test whose cases differ in what no database has a part in: SQLite has all of them, each server the first."""
 
