@@ -184,6 +184,11 @@ class ServerDatabases(ABC):
                     return
         self._drop(url)
 
+    def clear(self, url: str) -> None:
+        """Empties the tables of a database."""
+        with self._inside(url) as query:
+            self._empty_tables(query, database_of(url))
+
     def _is_alone(self, query: Query, name: str) -> bool:
         """Whether nobody else is connected, and so may hold a lock; who has just gone may be so for a moment."""
         deadline = time.monotonic() + SESSIONS_END_WITHIN

@@ -44,11 +44,10 @@ def narrow_url(request: pytest.FixtureRequest, makers: Makers) -> Iterator[str]:
 
 
 @pytest.fixture
-def narrow(narrow_url: str) -> Iterator[Stage]:
+def narrow(narrow_url: str, makers: Makers) -> Iterator[Stage]:
     with contextlib.closing(Stage(narrow_url)) as stage:
         yield stage
-        for table in ("jobs", "spawn_operations", "workers"):
-            stage.execute(f"DELETE FROM hammerwork_{table}")
+    makers["mysql"].clear(narrow_url)
 
 
 def test_unique_keys_hold_every_character(narrow: Stage) -> None:
@@ -90,7 +89,6 @@ def test_an_application_enqueues_in_its_transaction(narrow: Stage) -> None:
             caller.enqueue(narrow.queue, Job("😀"))
         caller.commit()
         assert narrow.queue.get(job).payload == [TEXT]
-    narrow.execute("DELETE FROM hammerwork_watches")
 
 
 def test_characters_of_an_error_that_the_tables_lack_are_written_out(narrow: Stage, app: Handlers) -> None:
