@@ -270,7 +270,10 @@ class Database:
 
     @cached
     def schema(self) -> dict[str, dict[str, str]]:
-        """Table -> column -> type of the tables ``hammerwork_*``, which are read once per connection."""
+        """Table -> column -> type of the tables ``hammerwork_*``, which are read once per connection.
+
+        Those of a current database are known; only who asks for the types reads them: that takes as long as connecting.
+        """
         tables: dict[str, dict[str, str]] = {}
         rows = self._rows("shared.schema", frozenset({self.dialect}), {})
         if not all(isinstance(value, str) for row in rows[:1] for value in row):  # some servers send names as bytes
@@ -294,19 +297,19 @@ class Database:
 
         ``statements.GROWN`` has the tags of what the tables of hammerwork (Rust) have gained; a current one has all.
         """
-        jobs = self.jobs_columns()
-        tags = {self.dialect, *(tag for tag, (table, column) in GROWN.items() if column in self.schema.get(table, ()))}
-        if not self._applied.isdisjoint(RUST_3):
-            tags.add("rust_3")
+        rust_3 = {"rust_3"} if not self._applied.isdisjoint(RUST_3) else set()
         if self._applied >= OURS:
-            return frozenset(tags | {"current"}) | self.extra_tags
+            return frozenset({self.dialect, "current", *GROWN, *rust_3}) | self.extra_tags
+        jobs = self.jobs_columns()
+        grown = {tag for tag, (table, column) in GROWN.items() if column in self.schema.get(table, ())}
+        tags = {self.dialect, "original", *grown, *rust_3}
         if self._is_between and not self._has_told:
             self._has_told = True
             self.tell(f"{self._lacking} Only what hammerwork (Rust) stores is read. {MIGRATE}")
         if self.dialect == "postgresql" and jobs["depends_on"] == "jsonb":
             tags.add("jsonb")
-        way = "by_gin" if self.dialect == "postgresql" and "jsonb" not in tags else "by_scan"
-        return frozenset(tags | {"original", way}) | self.extra_tags
+        tags.add("by_gin" if self.dialect == "postgresql" and "jsonb" not in tags else "by_scan")
+        return frozenset(tags) | self.extra_tags
 
     @property
     def is_current(self) -> bool:
@@ -327,10 +330,10 @@ class Database:
 
     def check_current(self) -> None:
         """Raises MissingTablesError unless the database is current: no other one is changed."""
-        self.jobs_columns()
         if not self._applied >= OURS:
             self.forget_schema()  # somebody may have migrated since it was read
         if not self._applied >= OURS:
+            self.jobs_columns()  # raises if there are no tables
             raise MissingTablesError(self._lacking, hint=MIGRATE)
 
     def has_own_tables(self) -> bool:
@@ -357,7 +360,7 @@ class Database:
     @cached
     def _applied(self) -> frozenset[str]:
         """The migrations that are recorded as applied."""
-        if "hammerwork_migrations" not in self.schema:
+        if not self._rows("shared.has_migrations", frozenset({self.dialect}), {}):
             return frozenset()
         rows = self._rows("shared.applied_migrations", frozenset({self.dialect}), {})
         return frozenset(name if isinstance(name, str) else _text(name) for (name,) in rows)

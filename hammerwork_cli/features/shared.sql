@@ -17,6 +17,16 @@ SELECT t.name, c.name, c.type
 FROM sqlite_schema t JOIN pragma_table_xinfo(t.name) c
 WHERE t.type = 'table' AND t.name LIKE 'hammerwork\_%' ESCAPE '\'
 
+-- name: has_migrations [postgresql]
+-- Tells whether there is a list of applied migrations.
+SELECT 1 WHERE to_regclass('hammerwork_migrations') IS NOT NULL
+
+-- name: has_migrations [mysql]
+SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'hammerwork_migrations'
+
+-- name: has_migrations [sqlite]
+SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'hammerwork_migrations'
+
 -- name: applied_migrations
 -- Lists the applied migrations, which say what the tables do not.
 SELECT migration_id FROM hammerwork_migrations
