@@ -14,8 +14,8 @@ WHERE j.status = 'TimedOut' AND j.completed_at IS NULL AND j.failed_at IS NULL A
 ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :most
 
 -- name: jobs
--- Reads the jobs that changed since a given time.
-SELECT {node} FROM hammerwork_jobs j JOIN (
+-- Reads the jobs that changed since a given time, each with its due time.
+SELECT j.scheduled_at, {node} FROM hammerwork_jobs j JOIN (
 SELECT x.id FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.created_at >= :since
 ORDER BY j.created_at DESC LIMIT :most) AS x
 UNION SELECT x.id FROM ({running}) AS x WHERE x.started_at >= :since
