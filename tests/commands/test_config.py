@@ -4,8 +4,6 @@ import contextlib
 import os
 import pty
 import stat
-import subprocess
-import sys
 import termios
 import threading
 import tomllib
@@ -19,6 +17,8 @@ from hammerwork_cli import disk
 from hammerwork_cli.config import KEYS, writing
 from hammerwork_cli.config.keys import SettingKey
 from hammerwork_cli.database import DatabaseUrl, connect
+from tests.conftest import each_row
+from tests.forks import begin
 from tests.rows import Rows
 from tests.terminal import everything
 
@@ -113,7 +113,7 @@ def test_the_environment_does_not_leak_into_the_file(run: Run, file: Path) -> No
     assert "HAMMERWORK_DEFAULT_LIMIT is set, and overrides" in done.stderr
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("variable", "value"),
     [
         ("HAMMERWORK_DEFAULT_LIMIT", "many"),
@@ -136,7 +136,7 @@ def test_a_bad_variable_is_named(run: Run, variable: str, value: str) -> None:
     assert PASSWORD not in done.stderr
 
 
-@pytest.mark.parametrize(
+@each_row(
     "line",
     [
         "default_limit = 0",
@@ -392,8 +392,9 @@ def test_a_terminal_shows_whole_words_and_an_address_in_one_piece(
     controller, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (40, width))
     environment = {**os.environ, **clean_environment, "TERM": "xterm", "HAMMERWORK_DATABASE_URL": URL, "NO_COLOR": "1"}
-    command = [sys.executable, "-P", "-m", "hammerwork_cli", "config", "show"]
-    subprocess.run(command, env=environment, stdout=terminal, stderr=subprocess.DEVNULL, check=True)
+    with begin(["config", "show"], environment, Path.cwd(), streams={1: terminal}) as program:
+        program.communicate(60)
+    assert program.returncode == 0
     os.close(terminal)
     shown = everything(controller)
     assert max(map(len, shown.splitlines())) <= width

@@ -250,14 +250,13 @@ def test_a_closed_pipe_ends_quietly(migrated_url: str, clean_environment: dict[s
     root = rows.job()
     database.transaction(lambda: [rows.job(root) for _ in range(3000)])
     database.close()
-    command = [sys.executable, "-Pm", "hammerwork_cli", "spawn", "tree", root, "--format", "jsonl", "-u", migrated_url]
-    environment = {**os.environ, **clean_environment}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+    words = ["spawn", "tree", root, "--format", "jsonl", "-u", migrated_url]
+    with begin(words, {**os.environ, **clean_environment}, Path.cwd()) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.stderr.read() == b""
+        assert process.stderr.read() == ""
         assert process.wait(timeout=30) == 0
 
 
@@ -347,7 +346,7 @@ def test_an_answer_for_a_closed_stdout_is_one_that_cannot_be_written(
     new_database: Callable[..., str], clean_environment: dict[str, str]
 ) -> None:
     url = new_database("sqlite", migrated=True)
-    for words, exit_code in (("spawn stats", 74), ("schema spawn-list", 74), ("queue list", 0)):
+    for words, exit_code in (("spawn stats", 74), ("queue list", 0)):
         command = f'{sys.executable} -P -m hammerwork_cli {words} -u "{url}" >&-'
         done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, env=clean_environment, check=False)
         assert done.returncode == exit_code, done.stderr

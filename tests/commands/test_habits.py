@@ -15,7 +15,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.features.worker.queries import registry
 from tests.commands.test_contract import LEAVES
 from tests.commands.test_rust_options import calls
-from tests.conftest import all_databases
+from tests.conftest import EACH_DIALECT, all_databases
 from tests.jobs import execute, identity, job, rows, statuses, write
 from tests.rows import Rows
 from tests.rust3 import outcomes
@@ -181,7 +181,7 @@ def test_the_table_of_options_has_what_is_new_in_version_3() -> None:
     assert new >= {"job requeue-stale", "worker status", "encryption audit", "workflow create", "config set"}
 
 
-@all_databases
+@pytest.mark.parametrize("dialect", EACH_DIALECT[:2])
 def test_no_job_that_we_write_has_a_null_where_version_3_wants_a_dependency_status(
     run: Run, migrated_url: str, tmp_path: Path
 ) -> None:

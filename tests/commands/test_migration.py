@@ -7,8 +7,6 @@ import json
 import os
 import pty
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.migration.queries import MIGRATIONS, RUST_3
-from tests.conftest import all_databases
 from tests.forks import begin
 from tests.rust3.migrations import Migrator
 from tests.terminal import everything
@@ -30,7 +27,6 @@ TABLES = len(migrations.TABLES) - 1
 Run = Callable[..., Any]
 
 
-@all_databases
 def test_run_makes_the_tables_and_says_which_migrations_it_applied(url: str, run: Run) -> None:
     first = run("migration", "run", "--format", "json", url=url)
     assert (first.exit_code, first.stderr) == (0, "")
@@ -56,7 +52,6 @@ def test_a_check_of_the_status_exits_with_1_unless_every_migration_is_applied(mi
     assert [row["id"] for row in done.json if not row["applied"]] == ["016_recent_jobs_index"]
 
 
-@all_databases
 def test_status_names_what_is_missing_of_a_recorded_migration(migrated_url: str, run: Run) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         database.script("DROP TABLE hammerwork_watches")
@@ -162,7 +157,6 @@ def test_drop_without_consent_tells_what_would_go_and_changes_nothing(migrated_u
     assert hammerwork("migration", "run", "--format", "json", url=migrated_url).json == []
 
 
-@all_databases
 def test_drop_with_consent_makes_all_tables_anew(migrated_url: str, run: Run) -> None:
     done = run("migration", "run", "--drop", "--yes", "--format", "json", url=migrated_url)
     assert done.exit_code == 0
@@ -204,16 +198,14 @@ def test_progress_is_drawn_on_a_terminal_and_leaves_nothing_behind(
     ours, theirs = pty.openpty()
     environment = {
         **clean_environment,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
         "HAMMERWORK_DATABASE_URL": sqlite_url,
         "TERM": "xterm",
         "COLUMNS": "200",
     }
-    command = [sys.executable, "-P", "-m", "hammerwork_cli", "migration", "run"]
-    done = subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=theirs, env=environment)
-    os.close(theirs)
-    shown = everything(ours)
-    assert done.wait(30) == 0
+    with begin(["migration", "run"], environment, Path.cwd(), streams=dict.fromkeys((0, 1, 2), theirs)) as done:
+        os.close(theirs)
+        shown = everything(ours)
+        assert done.wait(60) == 0
     assert "\x1b[2K" in shown
     assert "015_spawn_indexes" in shown
 

@@ -37,6 +37,6 @@ def test_lists_keep_to_the_width_of_a_terminal(
 @pytest.mark.postgres
 @pytest.mark.parametrize("command", ["queue list", "job list", "spawn list", "migration status"])
 def test_every_row_is_a_line_on_more_than_sixty_columns(look: Callable[[str, int], str], command: str) -> None:
-    widths = (61, 70, 80, 90, 100, 120, 140)
+    widths = (61, 80, 120)
     lines = {width: len(look(command, width).splitlines()) for width in widths}
     assert lines == dict.fromkeys(widths, len(look(command, 300).splitlines()))

@@ -26,7 +26,7 @@ from hammerwork_cli.database.places import same_database
 from hammerwork_cli.database.statements.__main__ import subjects
 from hammerwork_cli.errors import ConflictError, HammerworkError, UsageError
 from tests.commands.test_contract import CONTRACT, ENVIRONMENT, LEAVES, Asked, fill
-from tests.conftest import all_databases
+from tests.conftest import all_databases, each_row
 from tests.forks import begin
 from tests.jobs import execute
 
@@ -305,6 +305,12 @@ def dump(asked: Asked) -> list[str]:
         return list(connection.iterdump())
 
 
+@pytest.fixture(scope="module")
+def full_dump(full: Asked) -> list[str]:
+    """What copies of the full database hold, unless a command has prepared them."""
+    return dump(full)
+
+
 def ask(run: Run, asked: Asked, path: str, line: str, *more: str) -> Any:
     # A copy changes the database that it names itself.
     database = asked.names["other"] if path == "backup copy" else "@production"
@@ -335,10 +341,10 @@ def test_neither_a_reading_command_nor_a_dry_run_asks(run: Run, protected: Asked
     wrong = []
     for path in unprepared_first(path for path in CONTRACT if path not in ELSEWHERE):
         prepare(protected, path)
-        for line in CONTRACT[path].lines:
+        before = content(protected)
+        for line in CONTRACT[path].lines if path in CHANGES else CONTRACT[path].lines[:1]:
             if path in CHANGES and not line:
                 continue
-            before = content(protected)
             done = ask(run, protected, path, line)
             if done.exit_code not in CONTRACT[path].exit_codes or content(protected) != before:
                 wrong.append((path, line, done))
@@ -346,8 +352,10 @@ def test_neither_a_reading_command_nor_a_dry_run_asks(run: Run, protected: Asked
 
 
 @pytest.mark.parametrize("path", sorted(CHANGES.keys() - LASTING))
-def test_with_its_name_a_protected_database_is_changed(run: Run, protected: Asked, path: str) -> None:
-    before = dump(protected)
+def test_with_its_name_a_protected_database_is_changed(
+    run: Run, protected: Asked, full_dump: list[str], path: str
+) -> None:
+    before = dump(protected) if any(word in path for word in PREPARED) else full_dump
     done = ask(run, protected, path, CHANGES[path], "--confirm-profile", "production")
     assert done.exit_code in {0, 1}, done
     assert path in UNSEEN or dump(protected) != before
@@ -534,7 +542,7 @@ def guarded(migrated_url: str) -> Callable[[type], Database]:
 PROTECTION = Protection(Context({}), "production")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "attempt",
     [
         lambda database: database.run("queue.resume", queues=["x"]),

@@ -37,6 +37,8 @@ READING = (
     "queue stats --hours 100000 --detailed",
     "queue health",
 )
+OF_ONE = ("spawn tree {child} --full", "spawn lineage {child}", "spawn why {root}", "job show {child}")
+"""Of the first time of a database, all commands are asked; of the others, those that read one job in their own way."""
 WITH_JSON = {command for command in READING if "--format" not in command and "monitor" not in command}
 
 
@@ -64,9 +66,9 @@ class Trees(NamedTuple):
     def commands(self, *, others: bool) -> Iterator[tuple[str, bool]]:
         """Commands about these jobs, and those about all jobs; whether each has JSON."""
         for command in READING:
-            if "{" in command or others:
+            if others or command in OF_ONE:
                 yield command.format(root=self.root, child=self.children[4]), command in WITH_JSON
-            if "{" in command:
+            if "{" in command and (others or command in OF_ONE):
                 yield command.format(root=self.lost, child=self.below[-1]), command in WITH_JSON
 
 

@@ -196,7 +196,6 @@ def test_a_plan_has_both_what_goes_by_age_and_what_goes_from_the_archive(
     assert carried_out(database) == [("work", 0, 1)]
 
 
-@all_databases
 def test_an_error_of_one_policy_is_noted_and_the_others_go_on(
     run: Run, migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

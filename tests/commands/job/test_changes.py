@@ -19,7 +19,7 @@ from hammerwork_cli.features.job.queries import dependencies, selections
 from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter, ChangeBatch, Subtrees
 from tests.commands.test_contract import LEAVES
-from tests.conftest import Outcome, all_databases
+from tests.conftest import Outcome, all_databases, one_case_on_servers
 from tests.jobs import CLOCK, IGNORING, execute, identity, job, move_to_archive, rows, statuses, write
 from tests.terminal import everything
 
@@ -56,6 +56,7 @@ def states(url: str) -> dict[int, tuple[str, str]]:
 # Retry.
 
 
+@one_case_on_servers
 @pytest.mark.parametrize("status", [F, D, T])
 @all_databases
 def test_a_retried_job_is_as_if_it_had_just_been_enqueued(run: Run, migrated_url: str, status: JobStatus) -> None:
@@ -194,28 +195,29 @@ def test_a_filter_retries_parents_and_dependents_whatever_their_order(run: Run, 
 
 RETRIED = [
     (["--all"], [2, 3, 4]),
-    (["--queue", "mail"], [3, 4]),
-    (["-n", "mail", "--status", "dead"], [3]),
-    (["--status", "timed_out,failed"], [2, 4]),
     (["--failed"], [2, 3, 4]),
+    (["--queue", "mail"], [3, 4]),
     (["--failed", "--queue", "mail"], [3, 4]),
-    (["--last-hours", "0.04"], [2]),
     (["--since", "3m"], [2, 3]),
+    (["--last-hours", "0.04"], [2]),
     (["--priority", "low"], []),
+    (["--status", "timed_out,failed"], [2, 4]),
+    (["-n", "mail", "--status", "dead"], [3]),
 ]
 
 
 @all_databases
 def test_filters_choose_what_is_retried(run: Run, migrated_url: str) -> None:
     found = []
-    for options, expected in RETRIED:
+    mine = RETRIED if migrated_url.startswith("sqlite") else RETRIED[::2]  # the others differ in words alone
+    for options, expected in mine:
         execute(migrated_url, "DELETE FROM hammerwork_jobs")
         write(migrated_url, job(1), job(2, F, queue="report"), job(3, D), job(4, T), job(5, C), job(6, R))
         before = statuses(migrated_url)
         assert changed(run, migrated_url, "retry", *options, "--confirm")["changed"] == len(expected), options
         after = statuses(migrated_url)
         found.append((options, [number for number in before if before[number] != after[number]]))
-    assert found == RETRIED
+    assert found == mine
 
 
 def test_archived_jobs_are_not_run_again_and_can_be_deleted(run: Run, migrated_url: str) -> None:
@@ -292,7 +294,6 @@ def test_a_tree_is_cancelled_from_the_top_down(run: Run, tree: str) -> None:
     assert changed(run, tree, "cancel", identity(1), "--tree", "--force", "--yes")["changed"] == 1
 
 
-@all_databases
 def test_children_that_a_worker_inserts_meanwhile_are_cancelled_too(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -579,8 +580,8 @@ def test_filters_choose_what_is_deleted(run: Run, migrated_url: str) -> None:
 
 PURGED = [
     (["--completed"], [3]),
-    (["--dead", "--status", "failed"], [4, 5]),
     (["--timed-out"], [6]),
+    (["--dead", "--status", "failed"], [4, 5]),
     (["--all"], [3, 4, 5, 6]),
     (["--all", "--older-than", "270s"], [5, 6]),
     (["--all", "--older-than-days", "0.003"], [5, 6]),
@@ -591,12 +592,13 @@ PURGED = [
 @all_databases
 def test_purge_deletes_what_has_finished(run: Run, migrated_url: str) -> None:
     found = []
-    for options, expected in PURGED:
+    mine = PURGED if migrated_url.startswith("sqlite") else PURGED[::2]  # the others differ in words alone
+    for options, expected in mine:
         execute(migrated_url, "DELETE FROM hammerwork_jobs")
         write(migrated_url, job(1), job(2, R), job(3, C), job(4, F), job(5, D), job(6, T))
         assert changed(run, migrated_url, "purge", *options, "--confirm")["changed"] == len(expected), options
         found.append((options, sorted({1, 2, 3, 4, 5, 6} - statuses(migrated_url).keys())))
-    assert found == PURGED
+    assert found == mine
 
 
 @all_databases
@@ -686,7 +688,6 @@ def test_a_second_run_changes_nothing(run: Run, migrated_url: str) -> None:
     assert changed(run, migrated_url, "retry", "--all", "--yes")["changed"] == 0
 
 
-@all_databases
 def test_a_change_that_is_interrupted_is_finished_by_the_same_command(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -710,7 +711,6 @@ def test_a_change_that_is_interrupted_is_finished_by_the_same_command(
 
 
 @pytest.mark.parametrize("verb", ["retry", "cancel"])
-@all_databases
 def test_many_dependents_are_changed_along_in_bounded_transactions(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hammerwork_cli.core.values import JobStatus, id_list
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.queries.limits import nesting
-from tests.conftest import Outcome, all_databases, on_servers
+from tests.conftest import Outcome, all_databases, each_row, on_servers
 from tests.jobs import CLOCK, identity, job, move_to_archive, rows, write
 
 Run = Callable[..., Outcome]
@@ -264,7 +264,7 @@ def test_a_short_configuration_in_the_payload_is_completed(run: Run, migrated_ur
     }
 
 
-@pytest.mark.parametrize(
+@each_row(
     "options",
     [
         ["-j", "{"],

@@ -17,7 +17,7 @@ from hammerwork_cli.features.job import lines
 from hammerwork_cli.features.job.options import JOB_OPTIONS, OPTIONS, wanted_job
 from hammerwork_cli.features.job.queries import enqueue_lines
 from hammerwork_cli.features.schema.views import SCHEMAS
-from tests.conftest import Outcome, all_databases
+from tests.conftest import Outcome, all_databases, each_row
 from tests.jobs import CLOCK, identity, job, rows, write
 
 Run = Callable[..., Outcome]
@@ -136,7 +136,6 @@ def test_every_format_has_a_record_for_each_line(enqueue: Any) -> None:
     assert [row["id"] for row in as_csv] == [identity(1), identity(2)]
 
 
-@all_databases
 def test_a_file_can_be_enqueued_again_where_its_lines_have_ids(enqueue: Any, migrated_url: str) -> None:
     lines: list[Any] = [{"queue": "a", "payload": {}, "id": identity(number)} for number in (1, 2)]
     assert "Enqueued 2 jobs." in enqueue(lines).stderr
@@ -159,7 +158,7 @@ def test_jobs_may_depend_on_other_lines(enqueue: Any, migrated_url: str) -> None
     assert rows(migrated_url, "dependency_status") == [("none",), ("waiting",)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "says"),
     [
         (b"{", "It is not JSON"),

@@ -19,20 +19,14 @@ from hammerwork_cli.features.backup.queries import files, importing
 from hammerwork_cli.features.backup.queries.rows import Rows as Stored
 from hammerwork_cli.features.job.queries import enqueue
 from tests import night as nights
-from tests.conftest import Outcome
+from tests.conftest import Outcome, each_row
 from tests.jobs import CLOCK, NOW, execute, identity, rows
 from tests.rows import Rows
 from tests.whole_tree import AROUND, CHILD, HOSTILE, JOIN, PACKED, ROOT, fill, records
 
 Run = Callable[..., Outcome]
-DIRECTIONS = [
-    ("sqlite", "postgres"),
-    ("postgres", "mysql"),
-    ("mysql", "sqlite"),
-    ("postgres", "sqlite"),
-    ("mysql", "postgres"),
-    ("sqlite", "mysql"),
-]
+DIRECTIONS = [("sqlite", "postgres"), ("postgres", "mysql"), ("mysql", "sqlite")]
+"""Each database is once the source and once the target."""
 
 
 def marked(*dialects: str) -> Any:
@@ -64,7 +58,7 @@ def test_a_tree_arrives_in_another_database_as_it_was_and_looks_the_same(
     assert drawn(run, new) == drawn(run, old)
 
 
-@pytest.mark.parametrize(("source", "target"), [marked(*pair) for pair in DIRECTIONS[:4]])
+@pytest.mark.parametrize(("source", "target"), [marked("postgres", "mysql")])
 def test_a_tree_of_the_demonstration_looks_the_same_elsewhere(
     run: Run, new_database: Callable[..., str], tmp_path: Path, source: str, target: str
 ) -> None:
@@ -321,7 +315,7 @@ def test_a_file_that_was_changed_is_refused(lines: list[bytes], refuses: Any) ->
     assert "checksum does not match" in refuses(whole.replace(b'"counts":{"jobs":3', b'"counts":{"jobs":2'))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "says"),
     [
         ({"jobs": {"id": "x"}}, "id is not a value of the kind id"),

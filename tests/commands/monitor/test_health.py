@@ -282,7 +282,6 @@ def test_ready_jobs_beyond_the_limits_are_critical(run: Run, rows: Rows) -> None
     assert states(run, rows, "--max-pending-age", "off", "--max-pending", "4") == {}
 
 
-@all_databases
 def test_jobs_that_are_released_count_as_ready_and_the_first_of_all_has_the_age(run: Run, rows: Rows) -> None:
     worker(rows)
     ready(rows, minutes=10)
@@ -301,7 +300,6 @@ def test_ready_jobs_of_a_paused_queue_are_a_warning_and_nothing_more(run: Run, r
     assert checks(run, rows)["paused_queues"]["about"] == ["mail"]
 
 
-@all_databases
 def test_long_runs_and_long_waits_are_warnings(run: Run, rows: Rows) -> None:
     worker(rows)
     parent = rows.job(queue="mail", status="Running", created_at=ago(hours=3), started_at=ago(hours=2))
@@ -323,7 +321,6 @@ def test_long_runs_and_long_waits_are_warnings(run: Run, rows: Rows) -> None:
     assert (found["waiting_age"]["about"], found["waiting_age"]["status"]) == (["slow"], "healthy")
 
 
-@all_databases
 def test_running_jobs_whose_worker_is_gone_are_found_at_once(run: Run, rows: Rows) -> None:
     alive = worker(rows)
     gone = worker(rows, "gone", state="lost", ended_at=ago(hours=2))
@@ -367,7 +364,6 @@ def test_a_recurring_job_that_is_late_is_critical(run: Run, rows: Rows) -> None:
     assert states(run, rows, "--max-overdue", "20m") == states(run, rows, "--max-overdue", "off") == {}
 
 
-@all_databases
 def test_a_late_schedule_is_critical_and_leads_to_a_worker_where_none_does_upkeep(run: Run, rows: Rows) -> None:
     name = worker(rows)
     for one, enabled, minutes in (("late", True, 15), ("off", False, 15), ("fine", True, -1)):
@@ -399,7 +395,6 @@ def test_cancelled_jobs_are_no_failures(run: Run, rows: Rows) -> None:
     assert states(run, rows) == {}
 
 
-@all_databases
 def test_failures_are_a_warning_and_many_of_what_ended_are_critical(run: Run, rows: Rows) -> None:
     worker(rows)
     for status in ("Failed", "Dead", '"dead"'):

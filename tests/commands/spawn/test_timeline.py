@@ -13,7 +13,6 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.features.spawn.queries import timeline as timeline_queries
 from tests.conftest import all_databases
-from tests.mermaid_parser import MermaidParser
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
@@ -135,9 +134,8 @@ def test_a_database_without_our_migrations_has_timelines(run: Run, shared_restor
 
 
 @pytest.mark.sqlite
-def test_text_and_mermaid_are_for_people_and_pictures(
-    run: Run, new_database: Callable[..., str], parse_mermaid: MermaidParser
-) -> None:
+def test_text_and_mermaid_are_for_people_and_pictures(run: Run, new_database: Callable[..., str]) -> None:
+    """What the parser of Mermaid makes of charts is a matter of ``tests/unit/timeline`` and of the contract."""
     url = new_database("sqlite", migrated=True)
     with contextlib.closing(connect(url)) as database:
         root, _ = ingest(Rows(database))
@@ -149,7 +147,7 @@ def test_text_and_mermaid_are_for_people_and_pictures(
     assert "Groups of siblings" in run("spawn", "timeline", root, "--all", url=url).stdout
     assert "… 3 jobs" in run("spawn", "timeline", root, "--min", "6500ms", url=url).stdout
     chart = run("spawn", "timeline", root, "--format", "mermaid", "--all", url=url)
-    assert parse_mermaid(chart.stdout).ok
+    assert chart.stdout.startswith("gantt\n")
     assert chart.stderr == ""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.core.values import JobStatus
-from tests.conftest import all_databases
+from tests.conftest import all_databases, each_row
 from tests.jobs import NOW, execute, identity, job, rows, write
 
 Run = Callable[..., Any]
@@ -24,6 +24,13 @@ def add(run: Run, url: str, *words: str, name: str = "lake") -> str:
     assert done.exit_code == 0, done.stderr
     found: str = done.stdout.strip()
     return found
+
+
+@pytest.fixture
+def lake_url(run: Run, lite_url: str) -> str:
+    """A database with the stream ``lake``."""
+    add(run, lite_url)
+    return lite_url
 
 
 def show(run: Run, url: str, name: str = "lake") -> dict[str, Any]:
@@ -80,7 +87,7 @@ def test_each_option_is_stored_and_may_be_changed(run: Run, lite_url: str) -> No
     assert run("streaming", "list", url=lite_url).stdout.split()[:2] == ["stream", "target"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("words", "said", "code"),
     [
         ("-n a -b kafka", "needs brokers. For example: --kafka-brokers", 2),
@@ -104,13 +111,12 @@ def test_each_option_is_stored_and_may_be_changed(run: Run, lite_url: str) -> No
     ],
 )
 def test_a_stream_that_cannot_work_is_refused_and_not_stored(
-    run: Run, lite_url: str, words: str, said: str, code: int
+    run: Run, lake_url: str, words: str, said: str, code: int
 ) -> None:
-    add(run, lite_url)
-    refused = run("streaming", "add", *words.split(), url=lite_url)
+    refused = run("streaming", "add", *words.split(), url=lake_url)
     assert (refused.exit_code, refused.stdout) == (code, "")
     assert said in " ".join(refused.stderr.split())
-    assert [one["name"] for one in run("streaming", "list", "--format", "json", url=lite_url).json] == ["lake"]
+    assert [one["name"] for one in run("streaming", "list", "--format", "json", url=lake_url).json] == ["lake"]
 
 
 def test_a_missing_library_is_named_with_its_extra(run: Run, lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

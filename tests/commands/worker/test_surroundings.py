@@ -18,7 +18,7 @@ from hammerwork_cli import Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.runtime.host.signals import listening
 from tests import forks, surroundings
-from tests.conftest import ROOT, eventually
+from tests.conftest import ROOT, Outcome, eventually
 from tests.forks import NO_STREAMS, Begun
 from tests.jobs import identity, job, rows, statuses, write
 from tests.proxies import Proxy
@@ -114,7 +114,6 @@ HANGS = 20.0
 PLANTED = "raise SystemExit('planted')\n"
 Start = Callable[..., subprocess.Popen[str]]
 StartFork = Callable[..., Begun]
-KINDS = ["sqlite", *(pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql"))]
 isolated = pytest.mark.parametrize("isolation", ["thread", "process"])
 
 
@@ -276,10 +275,8 @@ def twice_recorded_and_planted(tmp_path: Path) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("isolation", "kind"),
     [
-        ("thread", "sqlite"),
-        ("process", "sqlite"),
         pytest.param("process", "postgres", marks=pytest.mark.postgres),
-        pytest.param("process", "mysql", marks=pytest.mark.mysql),
+        pytest.param("thread", "mysql", marks=pytest.mark.mysql),
     ],
 )
 def test_no_optional_import_of_a_worker_finds_what_lies_in_the_folder(
@@ -301,43 +298,37 @@ def test_no_optional_import_of_a_worker_finds_what_lies_in_the_folder(
     twice_recorded_and_planted(works)
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_no_optional_import_of_a_command_that_loads_handlers_finds_what_lies_in_the_folder(
-    begin: Start,
-    new_database: Callable[..., str],
-    twice_recorded_and_planted: Callable[..., None],
-    kind: str,
+    begin: Start, url: str, twice_recorded_and_planted: Callable[..., None]
 ) -> None:
-    url = new_database(kind, migrated=True)
+    """With the driver of SQLite; those of servers are loaded by the workers above."""
     write(url, job(1, queue="parents"), job(2, queue="refuses"))
     apply, rehearse = ("cron", "apply", "--handlers", "family:app"), ("spawn", "rehearse", "--handlers", "family:app")
 
     def commands(path: dict[str, str]) -> None:
-        anywhere = (
-            (0, *rehearse, identity(1)),
-            (4, *apply, "--debug", "--database-url", "sqlite:///nowhere.db"),
-            (0, *rehearse, "--queue", "parents", "--levels", "2", "--format", "json"),
-            (1, *rehearse, identity(2), "--format", "json"),
-            (2, *rehearse, "--queue", "nobody", "--debug"),
-        )
         for code, *words in (
             (0, *apply, "--prune", "--yes"),
-            *(anywhere if kind == "sqlite" else ()),  # a driver is loaded as well by the one before
+            (0, *rehearse, identity(1), "--levels", "2"),
+            (4, *apply, "--debug", "--database-url", "sqlite:///nowhere.db"),
+            (1, *rehearse, identity(2), "--format", "json"),
+            (2, *rehearse, "--queue", "nobody", "--debug"),
         ):
-            command = begin(*words, env={"HAMMERWORK_DATABASE_URL": url, **path})
+            command = begin(*words, env=path)
             _, stderr = command.communicate(timeout=60)
             assert command.returncode == code, (words, stderr)
 
     twice_recorded_and_planted(commands)
 
 
-def test_another_folder_may_have_the_handlers(begin: Start, url: str, tmp_path: Path) -> None:
+def test_another_folder_may_have_the_handlers(
+    begin: Start, hammerwork: Callable[..., Outcome], url: str, tmp_path: Path
+) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "elsewhere.py").write_text(HANDLERS)
     write(url, job(1))
     words = ("worker", "start", "--handlers", "elsewhere:app", "--drain", "-c", "1", "--isolation", "process")
-    assert begin(*words).wait(60) == 3
-    assert begin(*words, "--app-dir", "nowhere").wait(60) == 2
+    assert hammerwork(*words, url=url).exit_code == 3
+    assert hammerwork(*words, "--app-dir", "nowhere", url=url).exit_code == 2
     worker = begin(*words, "--app-dir", "app")
     assert worker.wait(60) == 0, worker.stderr
     assert statuses(url) == {1: "Completed"}

@@ -22,7 +22,7 @@ from hammerwork_cli import Handlers, Worker, WorkerReport
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.schema.views import SCHEMAS
 from hammerwork_cli.features.worker.queries import registry
-from tests.conftest import ROOT, all_databases, eventually
+from tests.conftest import ROOT, all_databases, each_row, eventually
 from tests.forks import Begun, begin
 from tests.jobs import execute, identity, job, rows, statuses, write
 from tests.rows import START, Rows
@@ -289,7 +289,7 @@ def test_a_database_that_does_not_answer_is_an_error_at_the_start(
     assert json.loads(done.stderr)["error"]["code"] == "database_unreachable"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "words",
     [
         ["--concurrency", "0"],
@@ -333,7 +333,6 @@ def test_a_first_signal_lets_what_runs_end(
     ("kind", "first", "second", "code"),
     [
         pytest.param("sqlite", signal.SIGTERM, signal.SIGTERM, 143),
-        pytest.param("sqlite", signal.SIGINT, signal.SIGINT, 130),
         pytest.param("sqlite", signal.SIGTERM, signal.SIGINT, 130),
     ],
 )
@@ -371,7 +370,6 @@ def _state(url: str) -> str:
 # Seeing and steering.
 
 
-@all_databases
 def test_a_worker_is_seen_and_stopped_from_another_process(
     migrated_url: str, folder: Path, start: Start, run: Callable[..., Any]
 ) -> None:

@@ -31,7 +31,6 @@ def jobs_of(run: Run, url: str, workflow: str) -> dict[str, Any]:
     return {job["queue"]: job for job in listed.json}
 
 
-@all_databases
 def test_a_file_becomes_a_workflow_once(run: Run, migrated_url: str, tmp_path: Path) -> None:
     dry = run("workflow", "create", "--file", NIGHTLY, "--dry-run", url=migrated_url)
     assert " load (etl) " in dry.stdout
@@ -184,7 +183,6 @@ def test_a_workflow_without_jobs_can_be_cancelled_and_opened_again(run: Run, lit
     assert run(*job, url=lite_url).exit_code == 0
 
 
-@all_databases
 def test_python_writes_workflows_whose_jobs_run_in_their_order(migrated_url: str) -> None:
     app, ran = Handlers(), []
     for key in ("extract", "load", "report"):
