@@ -13,6 +13,7 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.migration import queries as migrations
 from tests.commands.test_contract import ENVIRONMENT, LEAVES, NOW, fill
+from tests.conftest import each_row
 from tests.rows import Rows
 
 Run = Callable[..., Any]
@@ -107,18 +108,30 @@ def everything(*files: Path) -> Iterator[bytes]:
             yield file.read_bytes()
 
 
-@pytest.mark.parametrize(("path", "line"), [(path, line) for path, lines in ASKED.items() for line in lines])
-def test_nothing_has_changed_before_the_answer(
-    run: Run, filled: tuple[Path, dict[str, str]], tmp_path: Path, path: str, line: str
-) -> None:
-    source, names = filled
-    jobs, target = tmp_path / "jobs.db", tmp_path / "target.db"
-    url = f"sqlite:///{shutil.copy(source, jobs)}"
-    shutil.copy(source.with_name("empty.db"), target)
+@pytest.fixture
+def files(filled: tuple[Path, dict[str, str]], tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Copies of both databases, and the configuration."""
     (config := tmp_path / "home" / ".config" / "hammerwork" / "config.toml").parent.mkdir(parents=True)
     config.write_text('default_queue = "mail"\n')
+    source = filled[0]
+    jobs, target = (shutil.copy(source.with_name(f"{name}.db"), tmp_path) for name in ("jobs", "empty"))
+    return Path(jobs), Path(target), config
+
+
+@each_row(("path", "line"), [(path, line) for path, lines in ASKED.items() for line in lines])
+def test_nothing_has_changed_before_the_answer(
+    run: Run,
+    filled: tuple[Path, dict[str, str]],
+    files: tuple[Path, Path, Path],
+    tmp_path: Path,
+    path: str,
+    line: str,
+) -> None:
+    jobs, target, _ = files
+    url = f"sqlite:///{jobs}"
     (schedules := tmp_path / "schedules.toml").write_text('[one]\nevery = "1h"\n[two]\nevery = "1h"\n')
-    names = {**names, "target": f"sqlite:///{target}", "schedules": str(schedules), "backup": str(tmp_path / "b.jsonl")}
+    beside = {"target": f"sqlite:///{target}", "schedules": str(schedules), "backup": str(tmp_path / "b.jsonl")}
+    names = filled[1] | beside
     if path == "cron apply":
         assert run("cron", "apply", str(schedules), "--source", "files", url=url, env=ENVIRONMENT).exit_code == 0
         schedules.write_text('[one]\nevery = "2h"\n')
@@ -131,10 +144,10 @@ def test_nothing_has_changed_before_the_answer(
             rows = Rows(database)
             now = rows.adapted(database.now())
             rows.run("UPDATE hammerwork_workers SET heartbeat_at = ?, ended_at = NULL, state = 'running'", [now])
-    before = [*everything(jobs, target, config)]
+    before = [*everything(*files)]
     asked = run(*path.split(), *line.format(**names).split(), *([] if "-u" in line else ["-u", url]), env=ENVIRONMENT)
     assert (asked.exit_code, "Confirmation required" in asked.stderr) == (2, True), asked
-    assert [*everything(jobs, target, config)] == before
+    assert [*everything(*files)] == before
 
 
 @pytest.fixture(scope="module")

@@ -437,7 +437,6 @@ def test_a_database_that_is_stuck_half_way_is_read_and_cannot_be_paused(
         pytest.param(name, marks=getattr(pytest.mark, mark))
         for name, mark in (
             ("media.postgresql", "postgres"),
-            ("media.mariadb", "mysql"),
             ("damaged.mariadb", "mysql"),
         )
     ],

@@ -14,6 +14,7 @@ from hammerwork_cli.compat import REPLACED
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.migration import queries as migrations
 from tests.commands.test_contract import ENVIRONMENT, fill
+from tests.conftest import each_row
 
 Run = Callable[..., Any]
 
@@ -81,7 +82,7 @@ def rows(path: Path) -> list[list[Any]]:
         return [database.execute(f"{table} ORDER BY id").fetchall() for table in tables]
 
 
-@pytest.mark.parametrize("old", SAME)
+@each_row("old", SAME)
 def test_a_replaced_command_and_the_other_one_answer_and_do_the_same(
     run: Run, filled: tuple[Path, dict[str, str]], tmp_path: Path, old: str
 ) -> None:
