@@ -2,17 +2,35 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hammerwork_cli.app import main
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.database import DatabaseUrl
 
 
 @pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.sqlite)])
 def dialect(request: pytest.FixtureRequest) -> str:
     """``sqlite``."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def empty_file(makers: Any) -> Path:
+    """An SQLite file with empty tables, to be copied."""
+    return Path(str(DatabaseUrl.parse(makers["sqlite"].migrated()).path))
+
+
+@pytest.fixture(scope="session")
+def full_file(makers: Any) -> tuple[Path, dict[str, str]]:
+    """An SQLite file with all that the contract asks about, and the names of that: to be read or copied."""
+    from tests.commands.test_contract import fill
+
+    url = makers["sqlite"].migrated()
+    return Path(str(DatabaseUrl.parse(url).path)), fill(url)
 
 
 class Terminal(io.TextIOWrapper):

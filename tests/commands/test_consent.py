@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.features.migration import queries as migrations
-from tests.commands.test_contract import ENVIRONMENT, LEAVES, NOW, fill
+from tests.commands.test_contract import ENVIRONMENT, LEAVES, NOW
 from tests.conftest import each_row
 from tests.rows import Rows
 
@@ -72,14 +71,12 @@ ASKED = {
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    folder = tmp_path_factory.mktemp("consent")
-    path, empty = folder / "jobs.db", folder / "empty.db"
-    url = f"sqlite:///{path}?mode=rwc"
-    with contextlib.closing(connect(f"sqlite:///{empty}?mode=rwc")) as database:
-        migrations.run(database)
-    with contextlib.closing(connect(url)) as database:
-        migrations.run(database)
+def filled(
+    full_file: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, str]]:
+    path = tmp_path_factory.mktemp("consent") / "jobs.db"
+    shutil.copy(full_file[0], path)
+    with contextlib.closing(connect(f"sqlite:///{path}")) as database:
         rows = Rows(database)
         for workflow in (OTHER, EMPTIED):
             facts = {"id": workflow, "name": "late", "status": "cancelled", "failure_policy": "manual"}
@@ -90,7 +87,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, st
         sealed: dict[str, Any] = dict.fromkeys(("encryption_nonce", "encryption_tag", "encrypted_payload"), b"x")
         sealed["encryption_key_id"] = "main"
         rows.job(queue="mail", status="Completed", is_encrypted=True, **gone, **sealed)
-    return path, fill(url) | {"other": OTHER, "emptied": EMPTIED}
+    return path, full_file[1] | {"other": OTHER, "emptied": EMPTIED}
 
 
 def test_every_command_that_asks_is_asked() -> None:
@@ -109,13 +106,14 @@ def everything(*files: Path) -> Iterator[bytes]:
 
 
 @pytest.fixture
-def files(filled: tuple[Path, dict[str, str]], tmp_path: Path) -> tuple[Path, Path, Path]:
+def files(filled: tuple[Path, dict[str, str]], empty_file: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
     """Copies of both databases, and the configuration."""
     (config := tmp_path / "home" / ".config" / "hammerwork" / "config.toml").parent.mkdir(parents=True)
     config.write_text('default_queue = "mail"\n')
-    source = filled[0]
-    jobs, target = (shutil.copy(source.with_name(f"{name}.db"), tmp_path) for name in ("jobs", "empty"))
-    return Path(jobs), Path(target), config
+    jobs, target = tmp_path / "jobs.db", tmp_path / "target.db"
+    shutil.copy(filled[0], jobs)
+    shutil.copy(empty_file, target)
+    return jobs, target, config
 
 
 @each_row(("path", "line"), [(path, line) for path, lines in ASKED.items() for line in lines])
@@ -151,11 +149,11 @@ def test_nothing_has_changed_before_the_answer(
 
 
 @pytest.fixture(scope="module")
-def idle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def idle(empty_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Running job in a batch and a workflow, and jobs that others wait for."""
     path = tmp_path_factory.mktemp("idle") / "jobs.db"
-    with contextlib.closing(connect(f"sqlite:///{path}?mode=rwc")) as database:
-        migrations.run(database)
+    shutil.copy(empty_file, path)
+    with contextlib.closing(connect(f"sqlite:///{path}")) as database:
         rows = Rows(database)
         facts = {"id": OTHER, "created_at": NOW, "total_jobs": 1}
         rows.insert("hammerwork_workflows", {**facts, "name": "a", "status": "running", "failure_policy": "manual"})

@@ -16,10 +16,9 @@ from hammerwork_cli import EncryptionKeys, Job, Queue
 from hammerwork_cli.app import main
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import Database, connect
-from tests.commands.test_contract import ENVIRONMENT, fill
+from tests.commands.test_contract import ENVIRONMENT
 from tests.commands.test_given_twice import options
 from tests.commands.test_profiles import CHANGES, LASTING
-from tests.databases import migrate
 from tests.rows import Rows
 from tests.rust3.payloads import PLACEHOLDER, decrypted, encrypted
 
@@ -67,17 +66,18 @@ def told(database: Database, was_archived: str | None = None) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+def filled(
+    full_file: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, str]]:
     """A database, and the names of what is in it, of a tree and of a backup of it."""
     folder = tmp_path_factory.mktemp("encrypted")
     path = folder / "jobs.db"
-    url = f"sqlite:///{path}?mode=rwc"
-    migrate(url)
-    names = fill(url)
+    url = f"sqlite:///{path}"
+    shutil.copy(full_file[0], path)
     with contextlib.closing(connect(url)) as database:
         seal(database)
         assert list(told(database)) == []
-    names |= {name: str(folder / f"{name}.jsonl") for name in ("lines", "tree", "backup")}
+    names = full_file[1] | {name: str(folder / f"{name}.jsonl") for name in ("lines", "tree", "backup")}
     Path(names["lines"]).write_text('{"payload": 1}\n')
     for words in (
         ("job", "export", names["root"], "--tree", "-o", names["tree"]),
@@ -89,13 +89,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, st
 
 @pytest.mark.parametrize("path", sorted(CHANGES.keys() - LASTING - OTHERS))
 def test_a_command_leaves_encrypted_payloads_decryptable(
-    run: Run, filled: tuple[Path, dict[str, str]], tmp_path: Path, path: str
+    run: Run, filled: tuple[Path, dict[str, str]], empty_file: Path, tmp_path: Path, path: str
 ) -> None:
     source, names = filled
     here = there = f"sqlite:///{shutil.copy(source, tmp_path / 'copy.db')}"
     if path.startswith("backup"):
-        here = f"sqlite:///{tmp_path}/other.db?mode=rwc"
-        migrate(here)
+        here = f"sqlite:///{shutil.copy(empty_file, tmp_path / 'other.db')}"
     words = CHANGES[path].replace("@production", "{production}").format(**names, production=here).split()
     done = run(*path.split(), *words, "-u", there if path == "backup copy" else here, env=ENVIRONMENT)
     assert done.exit_code in REFUSED.get(path, {0, 1}), done

@@ -11,9 +11,10 @@ import sqlite3
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -25,7 +26,7 @@ from hammerwork_cli.database.guards import is_change
 from hammerwork_cli.database.places import same_database
 from hammerwork_cli.database.statements.__main__ import subjects
 from hammerwork_cli.errors import ConflictError, HammerworkError, UsageError
-from tests.commands.test_contract import CONTRACT, ENVIRONMENT, LEAVES, Asked, fill
+from tests.commands.test_contract import CONTRACT, ENVIRONMENT, LEAVES, Asked
 from tests.conftest import all_databases, each_row
 from tests.forks import begin
 from tests.jobs import execute
@@ -225,12 +226,10 @@ def test_a_setting_that_a_profile_has_not_is_refused(run: Run, file: Path, words
 
 
 @pytest.fixture(scope="module")
-def full(makers: Any) -> Iterator[Asked]:
-    """A full SQLite database."""
-    maker = makers["sqlite"]
-    url = maker.migrated()
-    yield Asked(url, fill(url))
-    maker.drop(url)
+def full(full_file: tuple[Path, dict[str, str]]) -> Asked:
+    """A full SQLite database, which nobody changes."""
+    path, names = full_file
+    return Asked(f"sqlite:///{quote(str(path))}", names)
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.compat import REPLACED
-from hammerwork_cli.database import connect
-from hammerwork_cli.features.migration import queries as migrations
-from tests.commands.test_contract import ENVIRONMENT, fill
+from tests.commands.test_contract import ENVIRONMENT
 from tests.conftest import each_row
 
 Run = Callable[..., Any]
@@ -61,12 +59,11 @@ OTHERWISE = {
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    path = tmp_path_factory.mktemp("replaced") / "jobs.db"
-    url = f"sqlite:///{path}?mode=rwc"
-    with contextlib.closing(connect(url)) as database:
-        migrations.run(database)
-    return path, fill(url)
+def filled(
+    full_file: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, str]]:
+    path, names = full_file
+    return Path(shutil.copy(path, tmp_path_factory.mktemp("replaced") / "jobs.db")), names
 
 
 def test_each_replaced_command_is_compared_with_the_other_one_or_says_why_not() -> None:

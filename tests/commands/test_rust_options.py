@@ -16,7 +16,6 @@ from hammerwork_cli.app import main
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.features.migration import queries as migrations
 from tests.conftest import ROOT
 from tests.jobs import identity, job, move_to_archive, write
 from tests.rows import Rows
@@ -53,13 +52,11 @@ def group_of(call: Call) -> str:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file with one row of each kind; beside it is ``empty.db``, without rows."""
+def filled(empty_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with one row of each kind."""
     path = tmp_path_factory.mktemp("rust") / "jobs.db"
-    url = f"sqlite:///{path}?mode=rwc"
-    with contextlib.closing(connect(url)) as database:
-        migrations.run(database)
-    shutil.copy(path, path.with_name("empty.db"))
+    url = f"sqlite:///{path}"
+    shutil.copy(empty_file, path)
     with contextlib.closing(connect(url)) as database:
         rows = Rows(database)
         rows.job(
@@ -96,14 +93,14 @@ BY_GROUP = {group: list(found) for group, found in groupby(sorted(tried(), key=g
 
 @pytest.mark.parametrize("group", BY_GROUP)
 def test_an_option_of_hammerwork_rust_is_accepted_or_refused_with_what_to_use_instead(
-    run: Run, filled: Path, tmp_path: Path, group: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, filled: Path, empty_file: Path, tmp_path: Path, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = []
     for number, call in enumerate(BY_GROUP[group]):
         (folder := tmp_path / str(number)).mkdir()
         monkeypatch.chdir(folder)
         shutil.copy(filled, folder / "jobs.db")
-        if problem := problem_of(answered(run, call, folder / "jobs.db", filled.with_name("empty.db")), call):
+        if problem := problem_of(answered(run, call, folder / "jobs.db", empty_file), call):
             wrong.append(f"{call.version}: {call.words}: {problem}")
     assert wrong == []
 

@@ -3,16 +3,17 @@
 import contextlib
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from hammerwork_cli.core.values import Migrated
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.view.commands import runnable
-from tests.commands.test_contract import CONTRACT, ENVIRONMENT, HERE, LEAVES, Asked, fill, formats
+from tests.commands.test_contract import CONTRACT, ENVIRONMENT, HERE, LEAVES, Asked, formats
 from tests.commands.test_profiles import CHANGES, ELSEWHERE
 from tests.jobs import execute
 
@@ -32,12 +33,10 @@ PRINTED = re.compile(rf"hammerwork (?:-u \S+ )?(?P<command>(?:{'|'.join(LEAVES)}
 
 
 @pytest.fixture(scope="module")
-def full(makers: Any) -> Iterator[Asked]:
-    """A full SQLite database."""
-    maker = makers["sqlite"]
-    url = maker.migrated()
-    yield Asked(url, fill(url))
-    maker.drop(url)
+def full(full_file: tuple[Path, dict[str, str]]) -> Asked:
+    """A full SQLite database, which nobody changes."""
+    path, names = full_file
+    return Asked(f"sqlite:///{quote(str(path))}", names)
 
 
 @pytest.fixture(params=STATES)

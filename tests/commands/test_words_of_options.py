@@ -13,9 +13,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.compat import REPLACED
 from hammerwork_cli.core.input.reading import WINDOW_HINT
 from hammerwork_cli.core.values import FAILURES
-from hammerwork_cli.database import connect
-from hammerwork_cli.features.migration import queries as migrations
-from tests.commands.test_contract import ENVIRONMENT, LEAVES, fill
+from tests.commands.test_contract import ENVIRONMENT, LEAVES
 from tests.conftest import ROOT
 
 Run = Callable[..., Any]
@@ -126,13 +124,11 @@ def test_each_thing_has_one_word_and_each_short_name_one_meaning() -> None:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    path = tmp_path_factory.mktemp("words") / "jobs.db"
-    url = f"sqlite:///{path}?mode=rwc"
-    database = connect(url)
-    migrations.run(database)
-    database.close()
-    return path, fill(url)
+def filled(
+    full_file: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, str]]:
+    path, names = full_file
+    return Path(shutil.copy(path, tmp_path_factory.mktemp("words") / "jobs.db")), names
 
 
 LOOKING_BACK = sorted(path for path in SHOWN if {"--since", "--until"} & {long_name(one) for one in options(path)})
