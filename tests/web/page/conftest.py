@@ -1,8 +1,8 @@
 """A browser, and servers for it to visit."""
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -34,14 +34,18 @@ class Visit:
     """A page of the browser at a site, with its requests and errors.
 
     Attributes:
-        is_plain: another test may visit the site with the same page.
+        is_fresh: nobody else visits a site with the page.
     """
 
     page: Any
     site: Site
-    is_plain: bool = False
+    is_fresh: bool
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> Any:
+        """Goes to a path of the site, and returns the answer."""
+        return self.page.goto(f"{self.site.url}{path}")
 
     def asked(self, part: str) -> list[str]:
         """The requested addresses that contain a part."""
@@ -57,8 +61,8 @@ class Visit:
     def note_error(self, error: Any) -> None:
         self.complaints.append(str(error))
 
-    def leave(self) -> Any:
-        """Empties the page and what it has stored, and returns it."""
+    def leave(self, refuge: str) -> Any:
+        """Empties the page and what it has stored, undoes all wishes, and returns it."""
         for event, note in (
             ("request", self.note_request),
             ("console", self.note_message),
@@ -68,51 +72,66 @@ class Visit:
         self.page.unroute_all()
         self.page.mouse.move(0, 0)
         self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
-        self.page.goto("/health")  # the same process draws it, and another one would draw what is of no site
+        self.page.goto(refuge)
+        self.page.context.clear_permissions()
+        wish(self.page)
         return self.page
 
 
+def wish(page: Any, *, width: int = 1280, color_scheme: str = "light", permissions: Sequence[str] = ()) -> None:
+    """What a visitor wants of a page."""
+    if page.viewport_size["width"] != width:
+        page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=color_scheme)
+    if permissions:
+        page.context.grant_permissions([*permissions])
+
+
 @pytest.fixture(scope="session")
-def kept() -> dict[str, Any]:
-    """URL of a site that lasts -> the page that tests visit it with, one after the other."""
-    return {}
+def kept() -> list[Any]:
+    """The page that tests visit sites with, one after the other."""
+    return []
 
 
 @pytest.fixture
-def visit(chromium: Any, kept: dict[str, Any], request: pytest.FixtureRequest) -> Iterator[Callable[..., Visit]]:
-    """``visit(site, path="/", **context)``: a page in a fresh profile.
+def visit(chromium: Any, kept: list[Any], demo: Site, request: pytest.FixtureRequest) -> Iterator[Callable[..., Visit]]:
+    """``visit(site, path="/", width=, color_scheme=, permissions=)``: a page that has stored nothing.
 
     After the test, no page may have sent a request to another server or logged an error; ``tolerated`` lists parts of
     errors that the test provokes. Without a path, the page stays empty.
 
-    Most of what a page costs is the process that draws it. So a page without wishes, of a site that lasts, is one that
-    a test before has left as if it were new.
+    Most of what a page costs is the process that draws it. So it is one that a test before has left as if it were new;
+    ``is_fresh`` asks for a new profile, for what cannot be undone: scripts that run first, other tabs.
     """
     visits: list[tuple[Visit, tuple[str, ...]]] = []
     failed = request.session.testsfailed
 
-    def open_page(site: Site, path: str | None = "/", *, tolerated: tuple[str, ...] = (), **context: Any) -> Visit:
-        page = None if path is None or context else kept.pop(site.url, None)
-        if page is None:
-            options = {"viewport": {"width": 1280, "height": 800}, "base_url": site.url} | context
-            made = chromium.new_context(**options)
+    def open_page(
+        site: Site, path: str | None = "/", *, tolerated: tuple[str, ...] = (), is_fresh: bool = False, **wishes: Any
+    ) -> Visit:
+        if kept and not is_fresh:
+            page = kept.pop()
+        else:
+            made = chromium.new_context(viewport={"width": 1280, "height": 800})
             made.set_default_timeout(PATIENCE_MS)
             page = made.new_page()
-        visited = Visit(page, site, is_plain=site.lasts and path is not None and not context)
+        wish(page, **wishes)
+        visited = Visit(page, site, is_fresh)
         page.on("request", visited.note_request)
         page.on("console", visited.note_message)
         page.on("pageerror", visited.note_error)
         visits.append((visited, tolerated))
         if path is not None:
-            page.goto(path)
+            visited.go(path)
         return visited
 
     yield open_page
     for visited, tolerated in visits:
-        if visited.is_plain and visited.site.url not in kept and request.session.testsfailed == failed:
-            kept[visited.site.url] = visited.leave()
-        else:
+        if visited.is_fresh or kept or request.session.testsfailed > failed:
             visited.page.context.close()
+        else:
+            # The same process draws it whatever the port, and another one would draw what is of no server.
+            kept.append(visited.leave(f"{demo.url}/health"))
         foreign = [url for url in visited.requests if not url.startswith((visited.site.url, "data:"))]
         assert foreign == []
         expected = (*tolerated, "ERR_CONNECTION_REFUSED")  # the server ends before the page
@@ -129,14 +148,14 @@ def night() -> Night:
 def demo(night: Night, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The demonstration, for tests that only read."""
     with serving(fill(tmp_path_factory.mktemp("demo") / "demo.db", night.jobs)) as site:
-        yield replace(site, lasts=True)
+        yield site
 
 
 @pytest.fixture(scope="session")
 def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The server of ``own_demo``."""
     with serving(fill(tmp_path_factory.mktemp("own") / "own.db", [])) as site:
-        yield replace(site, lasts=True)
+        yield site
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def take(into: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = fill(Path(folder) / "demo.db", night.jobs)
         root = night.running.depends_on[0]
-        plant_large_tree(database, root)
+        plant_large_tree(database, root, 20_000)
         with serving(database) as site, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program(), args=["--no-sandbox"])
             pictures: list[tuple[Literal["light", "dark"], str]] = [("light", "/"), ("dark", f"/#/jobs/{root}")]

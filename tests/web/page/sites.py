@@ -24,21 +24,14 @@ from tests.conftest import ROOT
 from tests.forks import Fork
 from tests.web.api.servers import started
 
-MANY = 20_000
-
 
 @dataclass(frozen=True)
 class Site:
-    """A running server and its database, an SQLite file.
-
-    Attributes:
-        lasts: it runs for more than a test.
-    """
+    """A running server and its database, an SQLite file."""
 
     url: str
     database: Path
     process: "Fork | subprocess.Popen[str]"
-    lasts: bool = False
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Reads or changes the database directly, as a worker does."""
@@ -129,8 +122,8 @@ class Night:
         return [job for job in self.jobs if parent.id in job.depends_on]
 
 
-def plant_large_tree(database: Path, root: str) -> None:
-    """100,000 children below one job: 12 dead, 3 running, 85 pending, the rest completed."""
+def plant_large_tree(database: Path, root: str, many: int) -> None:
+    """So many children below one job: 12 dead, 3 running, 85 pending, the rest completed."""
     before = "strftime('%Y-%m-%dT%H:%M:%f000Z', :at,"
     statement = f"""
         WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :many)
@@ -149,4 +142,4 @@ def plant_large_tree(database: Path, root: str) -> None:
     """
     at = rfc3339(datetime.now(UTC))
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute(statement, {"many": MANY, "at": at, "root": root})
+        connection.execute(statement, {"many": many, "at": at, "root": root})

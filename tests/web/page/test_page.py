@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -14,9 +15,12 @@ from hammerwork_cli.core.values import JobStatus, rfc3339
 from hammerwork_cli.features.job.models.new_job import NewJob
 from tests.conftest import unavailable
 from tests.web.page.conftest import PATIENCE_MS, Visit
-from tests.web.page.sites import MANY, Night, Site, fill, plant_large_tree, serving, working
+from tests.web.page.sites import Night, Site, fill, plant_large_tree, serving, working
 
 expect.set_options(timeout=PATIENCE_MS)
+
+MANY = 5_000
+"""Children of a large tree."""
 
 
 def operation(page: Any, job: NewJob) -> Any:
@@ -52,9 +56,28 @@ def scroll_down_to(page: Any, text: str) -> None:
 # Reading.
 
 
-def test_operations_show_their_progress_failures_first(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
-    page = visit(demo).page
+def test_each_panel_of_the_overview_is_drawn_when_its_answer_comes_failures_first(
+    visit: Callable[..., Visit], demo: Site, night: Night
+) -> None:
+    visited = visit(demo, None)
+    page = visited.page
+    held: list[Any] = []
 
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/api/spawn/stats*", hold)
+    visited.go("/")
+    figures = page.locator(".figures")
+    expect(figures).to_contain_text("Loading …")
+    expect(page.get_by_role("heading", name="Spawned by queue")).to_contain_text("Loading …")
+    expect(page.locator(".connection")).to_have_text("Live")
+
+    failures = page.locator("table.failures tr")
+    expect(failures).to_have_count(2)
+    expect(failures.first).to_contain_text("moov atom not found")
+    segment = page.locator('tr[data-queue="segment"]')
+    expect(segment.get_by_role("cell")).to_have_text(["", "2", "0", "1", "2", "91", re.compile("s|min"), "Pause"])
     # The failed and the running jobs are two levels below: all that these operations spawned themselves has completed.
     expect(page.locator(".operations h2")).to_have_text(["With failures 1", "Running 1", "Completed 1"])
     failing = page.locator(".operations.failed .operation")
@@ -68,8 +91,13 @@ def test_operations_show_their_progress_failures_first(visit: Callable[..., Visi
     whole = bar.bounding_box()["width"]
     assert [round(width / whole, 1) for width in widths] == [0.9, 0, 0]
 
+    held[0].continue_()
+    expect(figures).to_contain_text(re.compile(r"Operations\s*15"))
+    expect(figures).to_contain_text(re.compile(r"Children\s*120"))
+    expect(figures).to_contain_text(re.compile(r"Success\s*98\.3 %"))
 
-def test_operations_of_every_level_are_listed_when_you_ask(
+
+def test_operations_of_every_level_or_of_a_queue_are_listed_when_you_ask(
     visit: Callable[..., Visit], demo: Site, night: Night
 ) -> None:
     page = visit(demo).page
@@ -81,56 +109,30 @@ def test_operations_of_every_level_are_listed_when_you_ask(
     expect(operation(page, night.broken)).to_contain_text(re.compile(r"(?<!at least )2 failed of \d+ jobs"))
     expect(operation(page, night.broken).locator(".bar.uncounted")).to_have_count(0)
 
+    page.get_by_label("Queue", exact=True).select_option("video_ingest")
+    expect(page.locator(".operation")).to_have_count(3)
+    expect(page.locator(".figures")).to_contain_text(re.compile(r"Operations\s*3\s"))
+    page.get_by_label("Queue", exact=True).select_option("All queues")
+    expect(page.locator(".operation")).to_have_count(15)
+
     page.get_by_label("Every level").uncheck()
     expect(page.locator(".operation")).to_have_count(3)
 
 
-def test_the_root_of_a_tree_has_the_counts_of_the_tree(
-    visit: Callable[..., Visit], own_demo: Site, own_night: Night
-) -> None:
-    top = own_night.top_of(own_night.running)
-    page = visit(own_demo, f"/#/jobs/{top.id}").page
-    expect(row(page, top)).to_contain_text("40 jobs below, 3 unfinished")
-    expect(row(page, own_night.running)).to_contain_text("8 children, 3 unfinished")
-
-    own_demo.execute("UPDATE hammerwork_jobs SET status = 'Dead' WHERE status = 'Running'")
-    page.get_by_role("button", name="Copy as Mermaid").wait_for()
-    own_demo.execute(
-        "UPDATE hammerwork_jobs SET failed_at = ?, completed_at = NULL WHERE status = 'Dead'",
-        rfc3339(datetime.now(UTC)),
-    )
-    expect(row(page, top)).to_contain_text("1 failed of 40 jobs below, 2 unfinished")
-
-
-def test_the_overview_shows_statistics_the_latest_failures_and_the_queues(
-    visit: Callable[..., Visit], demo: Site
-) -> None:
-    page = visit(demo).page
-
-    figures = page.locator(".figures")
-    expect(figures).to_contain_text(re.compile(r"Operations\s*15"))
-    expect(figures).to_contain_text(re.compile(r"Children\s*120"))
-    expect(figures).to_contain_text(re.compile(r"Success\s*98\.3 %"))
-    failures = page.locator("table.failures tr")
-    expect(failures).to_have_count(2)
-    expect(failures.first).to_contain_text("moov atom not found")
-    segment = page.locator('tr[data-queue="segment"]')
-    expect(segment.get_by_role("cell")).to_have_text(["", "2", "0", "1", "2", "91", re.compile("s|min"), "Pause"])
-
-
-def test_retrying_and_cancelled_jobs_are_counted_apart(
+def test_the_counts_of_a_tree_tell_apart_what_failed_is_retrying_and_was_cancelled(
     visit: Callable[..., Visit], own_demo: Site, own_night: Night
 ) -> None:
     top = own_night.top_of(own_night.running)
     first, second = [job for job in own_night.children(own_night.running) if job.status == "Pending"]
     own_demo.execute("UPDATE hammerwork_jobs SET attempts = 1, error_message = 'torn' WHERE id = ?", first.id)
-    page = visit(own_demo).page
+    visited = visit(own_demo)
+    page = visited.page
 
     expect(operation(page, top)).to_contain_text("40 jobs · 1 retrying, 1 running, 1 pending")
     cells = page.locator('tr[data-queue="segment"]').get_by_role("cell")
     expect(cells).to_have_text(["", "2", "1", "1", "1", "91", re.compile("s|min"), "Pause"])
 
-    page.goto(f"/#/jobs/{own_night.running.id}")
+    visited.go(f"/#/jobs/{own_night.running.id}")
     expect(row(page, own_night.running)).to_contain_text("8 jobs below, 3 unfinished (1 retrying)")
     row(page, second).click()
     aside = page.get_by_role("complementary", name="Job")
@@ -140,25 +142,19 @@ def test_retrying_and_cancelled_jobs_are_counted_apart(
     expect(row(page, own_night.running)).to_contain_text("8 jobs below, 2 unfinished (1 retrying)")
     expect(row(page, own_night.running)).not_to_contain_text("failed")
 
-
-def test_names_of_queues_stay_whole_where_there_is_room(visit: Callable[..., Visit], demo: Site) -> None:
-    page = visit(demo, viewport={"width": 1280, "height": 800}).page
-    expect(page.locator("tr[data-queue]").first).to_be_visible()
-    names = page.locator("tr[data-queue] th .name")
-    lines = {name.inner_text(): name.evaluate("name => name.getClientRects().length") for name in names.all()}
-    assert set(lines.values()) == {1}, lines
-
-
-def test_choosing_a_queue_filters_the_page(visit: Callable[..., Visit], demo: Site) -> None:
-    page = visit(demo).page
-
-    page.get_by_label("Queue", exact=True).select_option("video_ingest")
-
-    expect(page.locator(".operation")).to_have_count(3)
-    expect(page.locator(".figures")).to_contain_text(re.compile(r"Operations\s*3\s"))
+    visited.go(f"/#/jobs/{top.id}")
+    expect(row(page, top)).to_contain_text("40 jobs below, 2 unfinished (1 retrying)")
+    expect(row(page, own_night.running)).to_contain_text("8 children, 2 unfinished")
+    own_demo.execute("UPDATE hammerwork_jobs SET status = 'Dead' WHERE status = 'Running'")
+    page.get_by_role("button", name="Copy as Mermaid").wait_for()
+    own_demo.execute(
+        "UPDATE hammerwork_jobs SET failed_at = ?, completed_at = NULL WHERE status = 'Dead'",
+        rfc3339(datetime.now(UTC)),
+    )
+    expect(row(page, top)).to_contain_text("1 failed of 40 jobs below, 1 unfinished")
 
 
-def test_the_tree_opens_level_by_level_with_failures_first(
+def test_the_tree_opens_level_by_level_with_failures_first_and_a_job_is_shown_beside_it(
     visit: Callable[..., Visit], demo: Site, night: Night
 ) -> None:
     visited = visit(demo)
@@ -179,14 +175,8 @@ def test_the_tree_opens_level_by_level_with_failures_first(
     expect(page.get_by_role("treeitem")).to_have_count(1 + 8 + 8 + 8)
     assert len(set(visited.asked("/child-groups"))) == 3
 
-
-def test_a_job_is_shown_beside_the_tree_with_its_error_payload_and_parent(
-    visit: Callable[..., Visit], demo: Site, night: Night
-) -> None:
-    page = visit(demo, f"/#/jobs/{night.broken.id}").page
     dead = night.dead[0]
     row(page, dead).click()
-
     aside = page.get_by_role("complementary", name="Job")
     expect(aside).to_contain_text(dead.id)
     expect(aside.locator("pre.error")).to_have_text(dead.error_message)
@@ -198,23 +188,9 @@ def test_a_job_is_shown_beside_the_tree_with_its_error_payload_and_parent(
     expect(page.get_by_role("navigation", name="Ancestors")).to_contain_text(f"video_ingest {night.broken.id[:8]}")
 
 
-def test_the_numbers_of_a_payload_are_those_of_the_database(
-    visit: Callable[..., Visit], own_demo: Site, own_night: Night
+def test_a_job_is_found_by_a_prefix_of_its_id_and_its_tree_leaves_the_focus_to_who_types(
+    visit: Callable[..., Visit], demo: Site, night: Night
 ) -> None:
-    job = own_night.dead[0].id
-    payload = '{"big": 9007199254740993, "one": 1.0, "list": [0.1, 12345678901234567890], "text": "9007199254740993.0"}'
-    own_demo.execute("UPDATE hammerwork_jobs SET payload = ?, result_data = '1.0' WHERE id = ?", payload, job)
-    page = visit(own_demo, f"/#/jobs/{job}").page
-
-    texts = page.get_by_role("complementary", name="Job").locator("pre:not(.error)")
-    expect(texts.first).to_contain_text('"big": 9007199254740993,')
-    expect(texts.first).to_contain_text('"one": 1.0,')
-    expect(texts.first).to_contain_text("12345678901234567890")
-    expect(texts.first).to_contain_text('"text": "9007199254740993.0"')
-    expect(texts.nth(1)).to_have_text("1.0")
-
-
-def test_a_job_is_found_by_a_prefix_of_its_id(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
     page = visit(demo, tolerated=("404", "409", "400")).page
     expect(page.locator(".operation").first).to_be_visible()
     search = page.get_by_role("searchbox")
@@ -226,36 +202,27 @@ def test_a_job_is_found_by_a_prefix_of_its_id(visit: Callable[..., Visit], demo:
     expect(page).to_have_url(re.compile(night.dead[0].id))
     expect(row(page, night.dead[0])).to_be_visible()
 
-    search.fill("0" * 32)
-    search.press("Enter")
-    expect(page.locator(".found")).to_contain_text("There is no job 00000000-0000-0000-0000-000000000000")
-    search.fill("no id")
-    search.press("Enter")
-    expect(page.locator(".found")).not_to_contain_text("No job has")
-    expect(page.locator(".found")).to_be_visible()
-
-
-def test_a_tree_that_loads_leaves_the_focus_to_who_types_elsewhere(
-    visit: Callable[..., Visit], demo: Site, night: Night
-) -> None:
-    page = visit(demo, tolerated=("404",)).page
-    expect(page.locator(".operation").first).to_be_visible()
+    other = night.children(night.running)[0]
     held: list[Any] = []
     page.route("**/parent?*", lambda route: held.append(route))
-    page.evaluate("address => { location.hash = address }", f"#/jobs/{night.dead[0].id}")
-    search = page.get_by_role("searchbox")
+    page.evaluate("address => { location.hash = address }", f"#/jobs/{other.id}")
     while not held:
         page.wait_for_timeout(10)
     search.fill("0" * 32)
     with page.expect_response("**/children?*"):
         held[0].continue_()
-    expect(row(page, night.dead[0])).to_be_visible()
+    expect(row(page, other)).to_be_visible()
     page.wait_for_timeout(300)  # longer than the page needs to draw the children and choose the focus
     page.keyboard.press("Enter")
     expect(page.locator(".found")).to_contain_text("There is no job 00000000-0000-0000-0000-000000000000")
+    search.fill("no id")
+    search.press("Enter")
+    expect(page.locator(".found")).not_to_contain_text("There is no job")
+    expect(page.locator(".found")).not_to_contain_text("No job has")
+    expect(page.locator(".found")).to_be_visible()
 
 
-def test_the_whole_tree_is_copied_as_mermaid(
+def test_the_whole_tree_is_copied_as_mermaid_or_shown_without_a_clipboard(
     visit: Callable[..., Visit], demo: Site, night: Night, parse_mermaid: Any
 ) -> None:
     page = visit(demo, f"/#/jobs/{night.broken.id}", permissions=["clipboard-read", "clipboard-write"]).page
@@ -269,14 +236,8 @@ def test_the_whole_tree_is_copied_as_mermaid(
     assert any("video_ingest" in label for label in diagram.labels.values())
     assert len(diagram.edges) >= 8
 
-
-def test_without_a_clipboard_a_dialog_shows_the_diagram(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
-    page = visit(demo, f"/#/jobs/{night.broken.id}").page
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')) }")
-    expect(row(page, night.broken)).to_be_visible()
-
     page.keyboard.press("m")
-
     expect(dialog(page).get_by_role("textbox")).to_have_value(re.compile("^graph TD"))
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
@@ -285,8 +246,30 @@ def test_without_a_clipboard_a_dialog_shows_the_diagram(visit: Callable[..., Vis
 # Keyboard and accessibility.
 
 
-def test_the_arrow_keys_move_in_the_tree(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
-    page = visit(demo, f"/#/jobs/{night.running.id}").page
+def test_the_keyboard_reaches_every_control_shows_its_shortcuts_and_moves_in_the_tree(
+    visit: Callable[..., Visit], demo: Site, night: Night
+) -> None:
+    visited = visit(demo)
+    page = visited.page
+    expect(page.locator(".operation")).to_have_count(3)
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen = page.evaluate(
+            "() => [document.activeElement.textContent.trim() || document.activeElement.getAttribute('aria-label')"
+            " || document.activeElement.labels[0].textContent.trim(),"
+            " getComputedStyle(document.activeElement).outlineStyle]"
+        )
+        reached.add(seen[0].split("\n")[0])
+        assert seen[1] != "none", seen
+    assert {"hammerwork", "Find a job by ID prefix", "◐", "?"} <= reached
+
+    page.keyboard.press("?")
+    expect(dialog(page)).to_contain_text("Copy the tree as Mermaid")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+
+    visited.go(f"/#/jobs/{night.running.id}")
     expect(page.get_by_role("treeitem")).to_have_count(9)
     tree = page.get_by_role("tree")
     tree.focus()
@@ -314,46 +297,38 @@ def test_the_arrow_keys_move_in_the_tree(visit: Callable[..., Visit], demo: Site
     assert active.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
 
 
-def test_a_question_mark_shows_the_keyboard_shortcuts_and_escape_hides_them(
-    visit: Callable[..., Visit], demo: Site
+def test_axe_finds_no_violation_in_any_theme_and_the_theme_is_that_of_the_system_until_you_choose_one(
+    visit: Callable[..., Visit], demo: Site, night: Night, axe: str
 ) -> None:
-    page = visit(demo).page
-    expect(page.locator(".operation").first).to_be_visible()
-
-    page.keyboard.press("?")
-    expect(dialog(page)).to_contain_text("Copy the tree as Mermaid")
-    page.keyboard.press("Escape")
-    expect(page.locator("dialog")).to_have_count(0)
-
-
-def test_tab_reaches_every_control_and_shows_the_focus(visit: Callable[..., Visit], demo: Site) -> None:
-    page = visit(demo).page
-    expect(page.locator(".operation")).to_have_count(3)
-    reached = set()
-    for _ in range(12):
-        page.keyboard.press("Tab")
-        seen = page.evaluate(
-            "() => [document.activeElement.textContent.trim() || document.activeElement.getAttribute('aria-label')"
-            " || document.activeElement.labels[0].textContent.trim(),"
-            " getComputedStyle(document.activeElement).outlineStyle]"
-        )
-        reached.add(seen[0].split("\n")[0])
-        assert seen[1] != "none", seen
-    assert {"hammerwork", "Find a job by ID prefix", "◐", "?"} <= reached
-
-
-def test_axe_finds_no_violation(visit: Callable[..., Visit], demo: Site, night: Night, axe: str) -> None:
-    page = visit(demo, None, color_scheme="light").page
+    visited = visit(demo)
+    page = visited.page
     for path in ("/", f"/#/jobs/{night.broken.id}"):
-        page.goto(path)
+        if path != "/":
+            visited.go(path)
         expect(page.locator("table.failures tr" if path == "/" else "[role=treeitem]").first).to_be_visible()
         page.evaluate(axe)
         # Only colours depend on the scheme.
         for scheme, rules in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
             page.emulate_media(color_scheme=scheme)
+            assert (ground(page) > 200) if scheme == "light" else (ground(page) < 60)
             found = page.evaluate("rules => axe.run(document, {resultTypes: ['violations'], ...rules})", rules)
             violations = [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found["violations"]]
             assert (scheme, violations) == (scheme, [])
+
+    page.emulate_media(color_scheme="light")
+    page.get_by_role("button", name="Switch between dark and light").click()
+    assert ground(page) < 60
+    page.reload()
+    assert ground(page) < 60
+    page.keyboard.press("t")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    assert ground(page) > 200
+
+
+def ground(page: Any) -> int:
+    """How bright the page is, 0 to 255."""
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, re.findall(r"\d+", colour)[:3])) // 3
 
 
 @pytest.fixture(scope="session")
@@ -365,39 +340,23 @@ def axe() -> str:
     return path.read_text(encoding="utf-8")
 
 
-# Dark and light.
+def test_names_errors_and_counts_stay_whole_on_a_screen_and_on_a_phone(
+    visit: Callable[..., Visit], demo: Site, night: Night
+) -> None:
+    visited = visit(demo)
+    page = visited.page
+    expect(page.locator("tr[data-queue]").first).to_be_visible()
+    names = page.locator("tr[data-queue] th .name")
+    lines = names.evaluate_all("names => names.map(name => [name.textContent, name.getClientRects().length])")
+    assert {number for _, number in lines} == {1}, lines
 
-
-def ground(page: Any) -> int:
-    """How bright the page is, 0 to 255."""
-    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    return sum(map(int, re.findall(r"\d+", colour)[:3])) // 3
-
-
-def test_the_page_follows_the_theme_of_the_system_until_you_choose_one(visit: Callable[..., Visit], demo: Site) -> None:
-    page = visit(demo, color_scheme="dark").page
-    assert ground(page) < 60
-    page.emulate_media(color_scheme="light")
-    assert ground(page) > 200
-
-    page.get_by_role("button", name="Switch between dark and light").click()
-    assert ground(page) < 60
-    page.reload()
-    assert ground(page) < 60
-    page.keyboard.press("t")
-    expect(page.locator("html")).to_have_attribute("data-theme", "light")
-    assert ground(page) > 200
-
-
-def test_a_phone_shows_names_errors_and_counts_whole(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
-    page = visit(demo, viewport={"width": 400, "height": 800}).page
+    page.set_viewport_size({"width": 400, "height": 800})
     name = page.locator("table.failures .name").first
     expect(name).to_be_visible()
-    expect(page.locator('tr[data-queue="segment"]')).to_be_visible()
     assert name.bounding_box()["height"] < 30
     assert page.evaluate("document.documentElement.scrollWidth") == 400
 
-    page.goto(f"/#/jobs/{night.broken.id}")
+    visited.go(f"/#/jobs/{night.broken.id}")
     expect(row(page, night.broken)).to_contain_text("2 failed of 40 jobs below")
     below = row(page, night.broken).locator(".below")
     assert below.evaluate("element => element.scrollWidth <= element.clientWidth")
@@ -409,11 +368,11 @@ def test_a_phone_shows_names_errors_and_counts_whole(visit: Callable[..., Visit]
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, NewJob]]:
-    """20,000 children below one job."""
+    """Many thousand children below one job."""
     night = Night.now()
     database = fill(tmp_path_factory.mktemp("large") / "large.db", night.jobs)
     root = night.jobs[0]
-    plant_large_tree(database, root.id)
+    plant_large_tree(database, root.id, MANY)
     with serving(database) as site:
         yield site, root
 
@@ -426,7 +385,7 @@ def test_many_thousand_children_are_grouped_and_the_document_has_only_the_rows_i
     page = visited.page
 
     root_row = page.get_by_role("treeitem").first
-    expect(root_row).to_contain_text(re.compile(r"failed of 20,\d{3} jobs below"))
+    expect(root_row).to_contain_text(re.compile(rf"failed of {MANY // 1000},\d{{3}} jobs below"))
     counted = re.search(r"[\d,]+ failed of [\d,]+ jobs", root_row.inner_text())
     assert counted is not None
     listed = page.locator(f'.operation[data-id="{root.id}"]')
@@ -451,12 +410,23 @@ def test_many_thousand_children_are_grouped_and_the_document_has_only_the_rows_i
 # Changes.
 
 
-def test_a_dead_job_is_retried_after_a_confirmation(
+def test_a_dead_job_is_retried_after_a_confirmation_and_a_refusal_shows_the_reason(
     visit: Callable[..., Visit], own_demo: Site, own_night: Night
 ) -> None:
-    dead = own_night.dead[0]
-    page = visit(own_demo, f"/#/jobs/{dead.id}").page
+    dead, other = own_night.dead
+    payload = '{"big": 9007199254740993, "one": 1.0, "list": [0.1, 12345678901234567890], "text": "9007199254740993.0"}'
+    own_demo.execute("UPDATE hammerwork_jobs SET payload = ?, result_data = '1.0' WHERE id = ?", payload, dead.id)
+    visited = visit(own_demo, f"/#/jobs/{dead.id}", tolerated=("409",))
+    page = visited.page
     aside = page.get_by_role("complementary", name="Job")
+
+    # The numbers are those of the database.
+    texts = aside.locator("pre:not(.error)")
+    expect(texts.first).to_contain_text('"big": 9007199254740993,')
+    expect(texts.first).to_contain_text('"one": 1.0,')
+    expect(texts.first).to_contain_text("12345678901234567890")
+    expect(texts.first).to_contain_text('"text": "9007199254740993.0"')
+    expect(texts.nth(1)).to_have_text("1.0")
 
     aside.get_by_role("button", name="Retry", exact=True).click()
     expect(dialog(page)).to_contain_text(f"Retry segment {dead.id[:8]}?")
@@ -476,25 +446,20 @@ def test_a_dead_job_is_retried_after_a_confirmation(
     expect(aside.locator("h2")).to_contain_text("Cancelled")
     assert own_demo.status(dead.id) == "Failed"
 
+    visited.go(f"/#/jobs/{other.id}")
+    expect(aside).to_contain_text(other.id)
+    aside.get_by_role("button", name="Retry", exact=True).click()
+    own_demo.execute("UPDATE hammerwork_jobs SET status = 'Running' WHERE id = ?", other.id)
+    dialog(page).get_by_role("button", name="Retry").click()
+    expect(page.locator(".toast.failed")).to_contain_text(other.id)
+    assert own_demo.status(other.id) == "Running"
 
-def test_failed_descendants_are_retried_after_the_plan_is_confirmed(
+
+def test_a_queue_is_paused_with_a_reason_and_a_tree_retried_after_its_plan_is_confirmed(
     visit: Callable[..., Visit], own_demo: Site, own_night: Night
 ) -> None:
-    page = visit(own_demo, f"/#/jobs/{own_night.broken.id}").page
-
-    page.get_by_role("button", name="Retry failed descendants").click()
-    expect(dialog(page)).to_contain_text("2 jobs: 2 Dead in segment.")
-    dialog(page).get_by_role("button", name="Retry them").click()
-
-    expect(page.locator(".operations.failed")).to_have_count(0)
-    expect(page.get_by_role("treeitem").filter(has_text="Dead")).to_have_count(0)
-    assert {own_demo.status(job.id) for job in own_night.dead} == {"Pending"}
-    page.get_by_role("button", name="Retry failed descendants").click()
-    expect(page.locator(".toast")).to_have_text("No descendant has failed.")
-
-
-def test_a_queue_is_paused_with_a_reason_and_resumed(visit: Callable[..., Visit], own_demo: Site) -> None:
-    page = visit(own_demo).page
+    visited = visit(own_demo)
+    page = visited.page
     segment = page.locator('tr[data-queue="segment"]')
 
     segment.get_by_role("button", name="Pause").click()
@@ -514,72 +479,68 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(visit: Callable[..., Visit]
     expect(segment).not_to_contain_text("paused")
     assert own_demo.execute("SELECT 1 FROM hammerwork_queue_pause") == []
 
-
-def test_enter_in_the_reason_pauses_the_queue(visit: Callable[..., Visit], own_demo: Site) -> None:
-    page = visit(own_demo).page
-    segment = page.locator('tr[data-queue="segment"]')
-
+    # Enter does it, too.
     segment.get_by_role("button", name="Pause").click()
     expect(dialog(page).get_by_label("Reason")).to_be_focused()
-    page.keyboard.type("disk is full")
+    page.keyboard.type("tapes are missing")
     page.keyboard.press("Enter")
+    expect(segment).to_contain_text("paused: tapes are missing")
 
-    expect(segment).to_contain_text("paused: disk is full")
+    visited.go(f"/#/jobs/{own_night.broken.id}")
+    page.get_by_role("button", name="Retry failed descendants").click()
+    expect(dialog(page)).to_contain_text("2 jobs: 2 Dead in segment.")
+    dialog(page).get_by_role("button", name="Retry them").click()
 
-
-def test_a_refused_change_shows_the_reason(visit: Callable[..., Visit], own_demo: Site, own_night: Night) -> None:
-    dead = own_night.dead[0]
-    page = visit(own_demo, f"/#/jobs/{dead.id}", tolerated=("409",)).page
-    page.get_by_role("button", name="Retry", exact=True).click()
-    page.route("**/api/events*", lambda route: route.abort())
-    own_demo.execute("UPDATE hammerwork_jobs SET status = 'Running' WHERE id = ?", dead.id)
-
-    dialog(page).get_by_role("button", name="Retry").click()
-
-    expect(page.locator(".toast.failed")).to_contain_text(dead.id)
-    assert own_demo.status(dead.id) == "Running"
-
-
-def test_the_page_of_a_read_only_server_has_no_buttons_for_changes(
-    visit: Callable[..., Visit], night: Night, demo: Site
-) -> None:
-    with serving(demo.database, "--read-only") as site:
-        page = visit(site).page
-        expect(page.locator("header")).to_contain_text("read-only")
-        expect(page.locator('tr[data-queue="segment"]')).to_be_visible()
-        assert page.get_by_role("button", name=re.compile("Pause|Resume")).count() == 0
-        page.goto(f"/#/jobs/{night.dead[0].id}")
-        aside = page.get_by_role("complementary", name="Job")
-        expect(aside).to_contain_text(night.dead[0].id)
-        assert aside.get_by_role("button", name=re.compile("Retry|Cancel")).count() == 0
+    expect(page.locator(".operations.failed")).to_have_count(0)
+    expect(page.get_by_role("treeitem").filter(has_text="Dead")).to_have_count(0)
+    assert {own_demo.status(job.id) for job in own_night.dead} == {"Pending"}
+    page.get_by_role("button", name="Retry failed descendants").click()
+    expect(page.locator(".toast")).to_have_text("No descendant has failed.")
 
 
 # Live updates.
 
 
-def test_bars_move_and_rows_change_while_jobs_complete(
+def test_the_page_follows_what_completes_and_begins_but_moves_no_row_that_is_pressed(
     visit: Callable[..., Visit], own_demo: Site, own_night: Night
 ) -> None:
-    parent = own_night.running
-    page = visit(own_demo, f"/#/jobs/{parent.id}").page
+    visited = visit(own_demo)
+    page = visited.page
     expect(page.locator(".connection")).to_have_text("Live")
+    loads = page.evaluate("performance.getEntriesByType('navigation').length")
+    finished = operation(page, own_night.top_of(own_night.dead[0]))
+    place = finished.bounding_box()
+    page.mouse.move(place["x"] + 20, place["y"] + place["height"] / 2)
+    page.mouse.down()
+
+    with page.expect_response("**/api/spawn/operations?*"):
+        complete(own_demo, *own_night.dead)
+    page.wait_for_timeout(1000)
+    assert finished.bounding_box() == place
+    page.mouse.up()
+
+    expect(page.get_by_role("treeitem").first).to_be_visible()
+    expect(page.locator(".operations.failed")).to_have_count(0)
+
+    parent = own_night.running
+    visited.go(f"/#/jobs/{parent.id}")
     bar = operation(page, own_night.top_of(parent)).get_by_role("progressbar")
     expect(bar).to_have_attribute("aria-valuenow", "37")
     before = bar.locator("i.completed").bounding_box()["width"]
-    loads = page.evaluate("performance.getEntriesByType('navigation').length")
-
     open_children = [job for job in own_night.children(parent) if job.status in {"Running", "Pending"}]
     for number, job in enumerate(open_children, start=1):
-        own_demo.execute(
-            "UPDATE hammerwork_jobs SET status = 'Completed', started_at = created_at, completed_at = ? WHERE id = ?",
-            rfc3339(datetime.now(UTC)),
-            job.id,
-        )
+        complete(own_demo, job)
         expect(bar).to_have_attribute("aria-valuenow", str(37 + number))
         expect(row(page, job)).to_contain_text("Completed")
-
     expect(page.locator(".operations.running")).to_have_count(0)
     assert bar.locator("i.completed").bounding_box()["width"] > before
+
+    now = datetime.now(UTC)
+    new = NewJob("reports", '{"_spawn_config": {}}', now, now, status=JobStatus.COMPLETED)
+    fill(own_demo.database, [new, NewJob("pages", "{}", now, now, depends_on=(new.id,))])
+    expect(operation(page, new)).to_contain_text("1 job · 1 pending")
+    visited.go("/#/")
+    expect(page.locator('tr[data-queue="reports"]')).to_be_visible()
     assert page.evaluate("performance.getEntriesByType('navigation').length") == loads
 
 
@@ -632,10 +593,10 @@ def _stops_at(bar: Any, done: int) -> bool:
     return bool(bar.get_attribute("aria-valuenow") == str(done))
 
 
-def wait_for_streams(page: Any, number: int) -> None:
+def wait_for_streams(site: Site, page: Any, number: int) -> None:
     """Waits until the server has so many open event streams."""
     for _ in range(PATIENCE_MS // 100):
-        [found] = re.findall(r"^hammerwork_web_watchers (\d+)", page.request.get("/metrics").text(), re.MULTILINE)
+        [found] = re.findall(r"^hammerwork_web_watchers (\d+)", httpx.get(f"{site.url}/metrics").text, re.MULTILINE)
         if int(found) == number:
             return
         page.wait_for_timeout(100)
@@ -645,7 +606,7 @@ def wait_for_streams(page: Any, number: int) -> None:
 def complete(site: Site, *jobs: NewJob) -> None:
     for job in jobs:
         site.execute(
-            "UPDATE hammerwork_jobs SET status = 'Completed', completed_at = ? WHERE id = ?",
+            "UPDATE hammerwork_jobs SET status = 'Completed', started_at = created_at, completed_at = ? WHERE id = ?",
             rfc3339(datetime.now(UTC)),
             job.id,
         )
@@ -660,101 +621,57 @@ def hide(page: Any, hidden: bool) -> None:
     )
 
 
-def test_all_tabs_share_one_event_stream_and_all_follow_it(
-    visit: Callable[..., Visit], night: Night, tmp_path: Path
-) -> None:
-    with serving(fill(tmp_path / "tabs.db", night.jobs)) as site:
-        first = visit(site, tolerated=("ERR_",)).page
-        pages = [first, *(first.context.new_page() for _ in range(2))]
-        for page in pages[1:]:
-            page.goto("/")
-        for page in pages:
-            expect(page.locator(".operation")).to_have_count(3)
-            expect(page.locator(".connection")).to_have_text("Live")
-        wait_for_streams(first, 1)
-
-        one, other = night.dead
-        complete(site, one)
-        for page in pages:
-            expect(page.locator(".operations.failed .operation")).to_contain_text("1 failed of 40 jobs")
-
-        # Another tab follows when the one with the stream closes.
-        first.close()
-        last = pages[-1]
-        wait_for_streams(last, 1)
-        complete(site, other)
-        for page in pages[1:]:
-            expect(page.locator(".operations.failed")).to_have_count(0)
-            expect(page.locator(".connection")).to_have_text("Live")
-
-
-def test_a_hidden_tab_has_no_event_stream_and_a_visible_one_is_up_to_date(
-    visit: Callable[..., Visit], night: Night, tmp_path: Path
-) -> None:
-    with serving(fill(tmp_path / "hidden.db", night.jobs)) as site:
-        visited = visit(site, tolerated=("ERR_",))
-        page = visited.page
-        expect(page.locator(".connection")).to_have_text("Live")
-        wait_for_streams(page, 1)
-
-        hide(page, hidden=True)
-        wait_for_streams(page, 0)
-        complete(site, *night.dead)
-
-        hide(page, hidden=False)
-        expect(page.locator(".operations.failed")).to_have_count(0)
-        expect(page.locator(".connection")).to_have_text("Live")
-        wait_for_streams(page, 1)
-
-
-def test_a_page_without_locks_has_a_stream_of_its_own(
-    visit: Callable[..., Visit], night: Night, tmp_path: Path
-) -> None:
-    with serving(fill(tmp_path / "plain.db", night.jobs)) as site:
-        page = visit(site, None, tolerated=("ERR_",)).page
-        page.add_init_script("Object.defineProperty(navigator, 'locks', {value: undefined})")
-        page.goto("/")
-        expect(page.locator(".connection")).to_have_text("Live")
-        wait_for_streams(page, 1)
-
-
-def test_a_row_that_is_pressed_stays_where_it_is_until_it_is_released(
+def test_all_tabs_share_one_event_stream_that_no_hidden_tab_has_and_all_follow_it(
     visit: Callable[..., Visit], own_demo: Site, own_night: Night
 ) -> None:
-    page, other = visit(own_demo).page, visit(own_demo).page
-    expect(page.locator(".connection")).to_have_text("Live")
-    finished = operation(page, own_night.top_of(own_night.dead[0]))
-    place = finished.bounding_box()
-    page.mouse.move(place["x"] + 20, place["y"] + place["height"] / 2)
-    page.mouse.down()
+    site = own_demo
+    first = visit(site, is_fresh=True, tolerated=("ERR_",)).page
+    pages = [first, *(first.context.new_page() for _ in range(2))]
+    for page in pages[1:]:
+        page.goto(site.url)
+    for page in pages:
+        expect(page.locator(".operation")).to_have_count(3)
+        expect(page.locator(".connection")).to_have_text("Live")
+    wait_for_streams(site, first, 1)
 
-    complete(own_demo, *own_night.dead)
-    expect(other.locator(".operations.failed")).to_have_count(0)
-    page.wait_for_timeout(1000)
-    assert finished.bounding_box() == place
-    page.mouse.up()
+    one, other = own_night.dead
+    complete(site, one)
+    for page in pages:
+        expect(page.locator(".operations.failed .operation")).to_contain_text("1 failed of 40 jobs")
 
-    expect(page.get_by_role("treeitem").first).to_be_visible()
-    expect(page.locator(".operations.failed")).to_have_count(0)
+    # Another tab follows when the one with the stream closes.
+    first.close()
+    last = pages[-1]
+    wait_for_streams(site, last, 1)
+    complete(site, other)
+    for page in pages[1:]:
+        expect(page.locator(".operations.failed")).to_have_count(0)
+        expect(page.locator(".connection")).to_have_text("Live")
 
+    pages[1].close()
+    wait_for_streams(site, last, 1)
+    hide(last, hidden=True)
+    wait_for_streams(site, last, 0)
+    complete(site, *own_night.children(own_night.running))
 
-def test_a_new_operation_appears_without_a_reload(visit: Callable[..., Visit], own_demo: Site) -> None:
-    page = visit(own_demo).page
-    expect(page.locator(".connection")).to_have_text("Live")
-    now = datetime.now(UTC)
-    parent = NewJob("reports", '{"_spawn_config": {}}', now, now, status=JobStatus.COMPLETED)
+    # It is up to date when it is seen again.
+    hide(last, hidden=False)
+    expect(last.locator(".operations.running")).to_have_count(0)
+    expect(last.locator(".connection")).to_have_text("Live")
+    wait_for_streams(site, last, 1)
 
-    fill(own_demo.database, [parent, NewJob("pages", "{}", now, now, depends_on=(parent.id,))])
-
-    expect(operation(page, parent)).to_contain_text("1 job · 1 pending")
-    expect(page.locator('tr[data-queue="reports"]')).to_be_visible()
+    # Without locks, each tab has a stream of its own.
+    last.add_init_script("Object.defineProperty(navigator, 'locks', {value: undefined})")
+    last.reload()
+    expect(last.locator(".connection")).to_have_text("Live")
+    wait_for_streams(site, last, 1)
 
 
 def test_without_an_event_stream_the_page_polls(visit: Callable[..., Visit], own_demo: Site, own_night: Night) -> None:
     visited = visit(own_demo, None, tolerated=("ERR_FAILED",))
     page = visited.page
     page.route("**/api/events*", lambda route: route.abort())
-    page.goto("/")
+    visited.go("/")
     expect(page.locator(".connection")).to_have_text("Disconnected")
 
     own_demo.execute("UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = ?", own_night.dead[0].id)
@@ -764,16 +681,13 @@ def test_without_an_event_stream_the_page_polls(visit: Callable[..., Visit], own
     expect(changed).to_have_count(1, timeout=40_000)
 
 
-def test_the_page_shows_a_lost_server_and_reconnects_when_it_returns(
-    visit: Callable[..., Visit], night: Night, tmp_path: Path
-) -> None:
-    database = fill(tmp_path / "lost.db", night.jobs)
-    with serving(database) as site:
+def test_the_page_shows_a_lost_server_and_reconnects_when_it_returns(visit: Callable[..., Visit], demo: Site) -> None:
+    with serving(demo.database) as site:
         page = visit(site, tolerated=("ERR_", "Failed to load")).page
         expect(page.locator(".connection")).to_have_text("Live")
     expect(page.locator(".connection")).to_have_text("Disconnected")
 
-    with serving(database, port=int(site.url.rpartition(":")[2])):
+    with serving(demo.database, port=int(site.url.rpartition(":")[2])):
         expect(page.locator(".connection")).to_have_text("Live")
         expect(page.locator(".alert")).to_have_count(0)
 
@@ -794,20 +708,26 @@ def pass_seconds(page: Any, seconds: int) -> None:
     page.clock.fast_forward(seconds * 1000)
 
 
+def beat(site: Site, ago: timedelta = timedelta()) -> None:
+    """Sets the time when the worker was heard of."""
+    site.execute("UPDATE hammerwork_workers SET heartbeat_at = ?", rfc3339(datetime.now(UTC) - ago))
+
+
 def test_workers_queues_and_trees_are_read_again_without_an_event(
     visit: Callable[..., Visit], own_demo: Site, own_night: Night
 ) -> None:
     now = rfc3339(datetime.now(UTC))
     own_demo.execute(WORKER, now, now)
-    page = visit(own_demo, None).page
+    visited = visit(own_demo, None, is_fresh=True)
+    page = visited.page
     page.clock.install()
-    page.goto("/")
+    visited.go("/")
     expect(page.locator(".connection")).to_have_text("Live")
     worker = page.locator("table.workers tbody tr")
     expect(worker).to_contain_text("running")
 
     # A killed worker and a deleted job tell nobody.
-    own_demo.execute("UPDATE hammerwork_workers SET heartbeat_at = ?", rfc3339(datetime.now(UTC) - timedelta(hours=1)))
+    beat(own_demo, timedelta(hours=1))
     own_demo.execute("DELETE FROM hammerwork_jobs WHERE queue_name = 'segment' AND status = 'Dead'")
     pass_seconds(page, 15)
 
@@ -815,7 +735,7 @@ def test_workers_queues_and_trees_are_read_again_without_an_event(
     expect(page.locator('tr[data-queue="segment"]').get_by_role("cell").nth(1)).to_have_text("0")
     expect(page.locator(".operations.failed")).to_have_count(0)
 
-    page.goto(f"/#/jobs/{own_night.running.id}")
+    visited.go(f"/#/jobs/{own_night.running.id}")
     expect(page.get_by_role("treeitem")).to_have_count(9)
     pending = next(job for job in own_night.children(own_night.running) if job.status == "Pending")
     own_demo.execute("DELETE FROM hammerwork_jobs WHERE id = ?", pending.id)
@@ -823,13 +743,36 @@ def test_workers_queues_and_trees_are_read_again_without_an_event(
     expect(page.get_by_role("treeitem")).to_have_count(8)
 
 
+def test_ages_grow_from_the_moment_when_they_came(visit: Callable[..., Visit], own_demo: Site) -> None:
+    now = rfc3339(datetime.now(UTC))
+    own_demo.execute(WORKER, now, now)
+    visited = visit(own_demo, None, is_fresh=True, tolerated=("ERR_FAILED",))
+    page = visited.page
+    page.clock.install()
+    visited.go("/")
+    worker = page.locator("table.workers tbody tr")
+    expect(worker).to_contain_text(re.compile(r"\d s ago"))
+    page.route("**/api/**", lambda route: route.abort())
+    pass_seconds(page, 60)
+    expect(page.locator(".connection")).to_have_text("Disconnected")  # no answer is on its way any longer
+    came = page.locator("header .as-of").inner_text()
+    pass_seconds(page, 600)
+
+    expect(worker).to_contain_text(re.compile(r"1\d min .*ago"))
+    expect(page.locator('tr[data-queue="segment"]')).to_contain_text(re.compile(r"1\d min"))
+    expect(page.locator(".connection")).to_have_text("Disconnected")
+    expect(page.locator("header .as-of")).to_have_text(came)
+    expect(page.get_by_role("heading", name="Queues")).to_contain_text(re.compile(r"Not read as of \d\d:\d\d:\d\d"))
+
+
 def test_the_page_and_its_title_say_that_something_is_wrong(visit: Callable[..., Visit], own_demo: Site) -> None:
     own_demo.execute("DELETE FROM hammerwork_jobs")
     now = rfc3339(datetime.now(UTC))
     own_demo.execute(WORKER, now, now)
-    page = visit(own_demo, None).page
+    visited = visit(own_demo, None, is_fresh=True)
+    page = visited.page
     page.clock.install()
-    page.goto("/")
+    visited.go("/")
     expect(page.locator(".health")).to_have_text(re.compile("Healthy"))
     expect(page.locator(".verdict")).to_have_count(0)
     expect(page).to_have_title("hammerwork")
@@ -839,10 +782,7 @@ def test_the_page_and_its_title_say_that_something_is_wrong(visit: Callable[...,
         "VALUES ('0b000000-0000-4000-8000-000000000000', 'elsewhere', '{}', 'Pending', ?, ?)",
         *[rfc3339(datetime.now(UTC) - timedelta(minutes=5))] * 2,
     )
-    # Long before the end of its lease.
-    own_demo.execute(
-        "UPDATE hammerwork_workers SET heartbeat_at = ?", rfc3339(datetime.now(UTC) - timedelta(seconds=9))
-    )
+    beat(own_demo, timedelta(seconds=9))  # long before the end of its lease
     page.wait_for_timeout(2100)  # the server keeps an answer for 2 s
     page.clock.fast_forward(5000)
 
@@ -854,26 +794,6 @@ def test_the_page_and_its_title_say_that_something_is_wrong(visit: Callable[...,
     page.locator(".verdict summary").click()
     expect(page.locator(".verdict li code").first).to_have_text("hammerwork worker list --since 7d --queue elsewhere")
     expect(page.locator(".verdict li").nth(1)).to_contain_text("night shift")
-
-
-def test_ages_grow_from_the_moment_when_they_came(visit: Callable[..., Visit], own_demo: Site) -> None:
-    now = rfc3339(datetime.now(UTC))
-    own_demo.execute(WORKER, now, now)
-    page = visit(own_demo, None, tolerated=("ERR_FAILED",)).page
-    page.clock.install()
-    page.goto("/")
-    expect(page.locator("table.workers")).to_contain_text(re.compile(r"\d s ago"))
-    page.route("**/api/**", lambda route: route.abort())
-    pass_seconds(page, 60)
-    expect(page.locator(".connection")).to_have_text("Disconnected")  # no answer is on its way any longer
-    came = page.locator("header .as-of").inner_text()
-    pass_seconds(page, 600)
-
-    expect(page.locator("table.workers")).to_contain_text(re.compile(r"1\d min .*ago"))
-    expect(page.locator('tr[data-queue="segment"]')).to_contain_text(re.compile(r"1\d min"))
-    expect(page.locator(".connection")).to_have_text("Disconnected")
-    expect(page.locator("header .as-of")).to_have_text(came)
-    expect(page.get_by_role("heading", name="Queues")).to_contain_text(re.compile(r"Not read as of \d\d:\d\d:\d\d"))
 
 
 def test_a_page_that_opens_while_the_database_is_down_says_so_and_recovers(
@@ -897,27 +817,6 @@ def test_a_page_that_opens_while_the_database_is_down_says_so_and_recovers(
         site.execute("ALTER TABLE hammerwork_jobs RENAME TO hammerwork_away")
         expect(connection).to_have_text("Database unreachable")
         expect(page.locator(".operation")).to_have_count(3)
-
-
-def test_each_panel_is_drawn_when_its_answer_comes(visit: Callable[..., Visit], demo: Site) -> None:
-    page = visit(demo, None).page
-    held: list[Any] = []
-
-    def hold(route: Any) -> None:
-        held.append(route)
-
-    page.route("**/api/spawn/stats*", hold)
-    page.goto("/")
-
-    expect(page.locator(".figures")).to_contain_text("Loading …")
-    expect(page.locator("table.failures tr")).to_have_count(2)
-    expect(page.locator('tr[data-queue="segment"]')).to_be_visible()
-    expect(page.locator(".operation")).to_have_count(3)
-    expect(page.get_by_role("heading", name="Spawned by queue")).to_contain_text("Loading …")
-    expect(page.locator(".connection")).to_have_text("Live")
-
-    held[0].continue_()
-    expect(page.locator(".figures")).to_contain_text(re.compile(r"Operations\s*15"))
 
 
 # Long lists.
@@ -953,33 +852,16 @@ def load_older(page: Page) -> None:
     expect(older).to_have_count(0)
 
 
-def test_the_latest_failures_are_those_that_failed_last(
-    visit: Callable[..., Visit], busy: tuple[Site, list[NewJob]]
-) -> None:
-    site, jobs = busy
-    page = visit(site).page
-    errors = page.locator("table.failures .error")
-    expect(errors).to_have_text([f"failure {number}" for number in (0, 1, 2, 3, 4, 5, 13, 14)])
-    expect(page.locator(".operations.failed .operation").first).to_have_attribute("data-id", jobs[0].id)
-
-
-def test_sections_count_all_that_there_are_or_say_that_there_are_more(
-    visit: Callable[..., Visit], busy: tuple[Site, list[NewJob]]
-) -> None:
-    site, _ = busy
-    page = visit(site).page
-    load_older(page)
-    page.get_by_role("button", name="Load more operations with failures").click()
-    expect(page.locator(".operations h2")).to_have_text(["With failures 60", "Completed 70"])
-    expect(page.locator(".operation")).to_have_count(130)
-
-
-def test_an_event_neither_cuts_a_list_that_was_loaded_nor_moves_it(
+def test_a_long_list_has_the_latest_failures_first_counts_all_and_is_neither_cut_nor_moved_by_an_event(
     visit: Callable[..., Visit], busy: tuple[Site, list[NewJob]]
 ) -> None:
     site, jobs = busy
     visited = visit(site)
     page = visited.page
+    errors = page.locator("table.failures .error")
+    expect(errors).to_have_text([f"failure {number}" for number in (0, 1, 2, 3, 4, 5, 13, 14)])
+    expect(page.locator(".operations.failed .operation").first).to_have_attribute("data-id", jobs[0].id)
+
     expect(page.locator(".connection")).to_have_text("Live")
     load_older(page)
     last = page.locator(".operations.completed .operation").last
@@ -999,15 +881,20 @@ def test_an_event_neither_cuts_a_list_that_was_loaded_nor_moves_it(
     assert page.locator(".operations.completed .operation").count() == loaded
     assert last.bounding_box() == before
 
+    page.get_by_role("button", name="Load more operations with failures").click()
+    expect(page.locator(".operations h2")).to_have_text(["With failures 60", "Completed 70"])
+    expect(page.locator(".operation")).to_have_count(130)
+
 
 # Tokens.
 
 
-def test_the_page_asks_for_a_token_and_keeps_it_until_the_tab_is_closed(
+def test_the_page_asks_for_a_token_keeps_it_until_the_tab_is_closed_and_has_no_buttons_where_it_may_only_read(
     visit: Callable[..., Visit], night: Night, demo: Site
 ) -> None:
-    with serving(demo.database, "--token", "correct-horse-battery-staple") as site:
-        page = visit(site, tolerated=("401",)).page
+    with serving(demo.database, "--token", "correct-horse-battery-staple", "--read-only") as site:
+        visited = visit(site, tolerated=("401",))
+        page = visited.page
         asked = dialog(page)
         expect(asked).to_contain_text("This server requires a token")
         expect(page.locator(".operation")).to_have_count(0)
@@ -1025,6 +912,14 @@ def test_the_page_asks_for_a_token_and_keeps_it_until_the_tab_is_closed(
         assert page.evaluate("JSON.stringify(localStorage)") == "{}"
         assert "correct-horse" not in page.content()
 
+        expect(page.locator("header")).to_contain_text("read-only")
+        expect(page.locator('tr[data-queue="segment"]')).to_be_visible()
+        assert page.get_by_role("button", name=re.compile("Pause|Resume")).count() == 0
+        visited.go(f"/#/jobs/{night.dead[0].id}")
+        aside = page.get_by_role("complementary", name="Job")
+        expect(aside).to_contain_text(night.dead[0].id)
+        assert aside.get_by_role("button", name=re.compile("Retry|Cancel")).count() == 0
+
 
 # Hostile data.
 
@@ -1032,10 +927,10 @@ HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
 QUOTED = "\"'><svg onload=window.pwned=1> ${window.pwned=1} {{7*7}}"
 
 
-def test_nothing_from_the_database_becomes_markup_or_script(
-    visit: Callable[..., Visit], night: Night, tmp_path: Path
+def test_nothing_from_the_database_becomes_markup_or_script_and_no_inline_script_is_allowed(
+    visit: Callable[..., Visit], own_demo: Site, own_night: Night
 ) -> None:
-    now = night.jobs[0].created_at
+    now = own_night.jobs[0].created_at
     config = {"operation_id": QUOTED, "handler": HOSTILE, "max_spawn_count": 5}
     payload = json.dumps({"title": HOSTILE, "_spawn_config": config})
     parent = NewJob(HOSTILE, payload, now, now, status=JobStatus.COMPLETED, workflow_name=QUOTED)
@@ -1043,53 +938,55 @@ def test_nothing_from_the_database_becomes_markup_or_script(
     child.failed_at = now
     child.error_message = f"{HOSTILE}\n{QUOTED}"
     strange = NewJob("\u202efdp.exe\x1b[2J", "{}", now, now, depends_on=(parent.id,), status=JobStatus.COMPLETED)
-    database = fill(tmp_path / "hostile.db", [parent, child, strange])
-    with serving(database) as site:
-        site.execute("UPDATE hammerwork_jobs SET status = ? WHERE id = ?", HOSTILE, strange.id)
-        site.execute(
-            "INSERT INTO hammerwork_queue_pause (queue_name, paused_by, reason) VALUES (?, ?, ?)", *[HOSTILE] * 3
-        )
-        visited = visit(site)
-        page = visited.page
-        page.on("dialog", lambda shown: visited.complaints.append(f"dialog: {shown.message}"))
-        expect(operation(page, parent)).to_contain_text(HOSTILE)
-        expect(page.locator("table.failures")).to_contain_text(HOSTILE)
-        expect(page.locator(".badge.paused")).to_contain_text(HOSTILE)
+    own_demo.execute("DELETE FROM hammerwork_jobs")
+    fill(own_demo.database, [parent, child, strange])
+    own_demo.execute("UPDATE hammerwork_jobs SET status = ? WHERE id = ?", HOSTILE, strange.id)
+    own_demo.execute(
+        "INSERT INTO hammerwork_queue_pause (queue_name, paused_by, reason) VALUES (?, ?, ?)", *[HOSTILE] * 3
+    )
+    own_demo.forget()
+    visited = visit(own_demo, None, tolerated=("Content Security Policy", "404"))
+    page = visited.page
 
-        operation(page, parent).click()
-        expect(row(page, child)).to_contain_text(QUOTED)
-        expect(row(page, strange)).to_contain_text(HOSTILE)
-        expect(row(page, strange)).to_contain_text(r"\u202efdp.exe\x1b[2J")
-        aside = page.get_by_role("complementary", name="Job")
-        expect(aside.locator("pre")).to_contain_text("window.pwned=1")
-        row(page, child).click()
-        expect(aside.locator("pre.error")).to_have_text(f"{HOSTILE}\n{QUOTED}")
-        aside.get_by_role("button", name="Retry", exact=True).click()
-        expect(dialog(page)).to_contain_text(QUOTED)
-        page.keyboard.press("Escape")
+    def note_dialog(shown: Any) -> None:
+        visited.complaints.append(f"dialog: {shown.message}")
+        shown.dismiss()
 
-        assert page.evaluate("window.pwned") is None
-        assert page.locator("#page img").count() == 1, "only the page's own sign"
-        assert page.locator("#page :is(script, svg, iframe)").count() == 0
-        assert all(
-            url.startswith("#/")
-            for url in page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href'))")
-        )
+    page.on("dialog", note_dialog)
+    assert "unsafe" not in visited.go("/").headers["content-security-policy"]
+    expect(operation(page, parent)).to_contain_text(HOSTILE)
+    expect(page.locator("table.failures")).to_contain_text(HOSTILE)
+    expect(page.locator(".badge.paused")).to_contain_text(HOSTILE)
 
+    operation(page, parent).click()
+    expect(row(page, child)).to_contain_text(QUOTED)
+    expect(row(page, strange)).to_contain_text(HOSTILE)
+    expect(row(page, strange)).to_contain_text(r"\u202efdp.exe\x1b[2J")
+    aside = page.get_by_role("complementary", name="Job")
+    expect(aside.locator("pre")).to_contain_text("window.pwned=1")
+    row(page, child).click()
+    expect(aside.locator("pre.error")).to_have_text(f"{HOSTILE}\n{QUOTED}")
+    aside.get_by_role("button", name="Retry", exact=True).click()
+    expect(dialog(page)).to_contain_text(QUOTED)
+    page.keyboard.press("Escape")
 
-def test_the_page_runs_under_a_policy_that_allows_no_inline_script(visit: Callable[..., Visit], demo: Site) -> None:
-    page = visit(demo, None, tolerated=("Content Security Policy", "404")).page
-    policy = page.goto("/").headers["content-security-policy"]
-    assert "unsafe" not in policy
-    expect(page.locator(".operation")).to_have_count(3)
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("#page img").count() == 1, "only the page's own sign"
+    assert page.locator("#page :is(script, svg, iframe)").count() == 0
+    assert all(
+        url.startswith("#/") for url in page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href'))")
+    )
+    page.remove_listener("dialog", note_dialog)
+    assert visited.complaints == []
 
     # Even injected markup does not run.
-    page.evaluate(
-        """() => {
-            const place = document.getElementById('page');
-            place.insertAdjacentHTML('beforeend', '<img src=x onerror="window.pwned=1">');
-            place.append(Object.assign(document.createElement('script'), {textContent: 'window.pwned=1'}));
-        }"""
-    )
+    with page.expect_console_message(lambda message: "Content Security Policy" in message.text):
+        page.evaluate(
+            """() => {
+                const place = document.getElementById('page');
+                place.insertAdjacentHTML('beforeend', '<img src=x onerror="window.pwned=1">');
+                place.append(Object.assign(document.createElement('script'), {textContent: 'window.pwned=1'}));
+            }"""
+        )
     page.wait_for_timeout(200)
     assert page.evaluate("window.pwned") is None
