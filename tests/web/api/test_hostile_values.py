@@ -82,7 +82,8 @@ def test_json_of_any_depth_and_size_is_printed(
             assert done.exit_code in {0, 1}, (command, done.stderr[-500:])
             json.loads(done.stdout)
     assert run("job", "list", "--format", "csv", url=url).exit_code == 0
-    for options in ((), ("--redact",)):
+    # No database has a part in what is redacted.
+    for options in ((), ("--redact",)) if dialect == "sqlite" else ((),):
         with serving(url, *options, home=tmp_path) as server:
             for path in PATHS:
                 for job in jobs if path == "/api/jobs/{job}" else jobs[1:3]:
@@ -133,7 +134,8 @@ def test_nul_in_a_parameter_is_refused_and_any_length_of_time_is_taken(
     serve: Callable[..., Server], new_database: Callable[..., str], dialect: str
 ) -> None:
     server = serve(new_database(dialect, migrated=True))
-    for endpoint in ENDPOINTS:
+    # It is refused before a database could. SQLite would take it.
+    for endpoint in ENDPOINTS if dialect == "sqlite" else ():
         for parameter in () if endpoint.changes else endpoint.parameters:
             path = endpoint.path.format(id="%00" if parameter.name == "id" else "0000", name="%00")
             query = {} if parameter.in_path else {parameter.name: "\0"}

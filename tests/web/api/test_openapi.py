@@ -1,5 +1,6 @@
 """The contract: the command line's own schemas, and nothing that a fuzzer finds against it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -21,9 +22,8 @@ from tests.web.api.conftest import event_readers
 from tests.web.api.servers import Server
 
 pytestmark = pytest.mark.sqlite
-EXAMPLES = 4
-PHASES = "coverage,fuzzing" if "SIEGE_SECONDS" in os.environ else "fuzzing"
-"""That of coverage tries each value that a parameter must not have. It takes four times as long: see ``make siege``."""
+EXAMPLES, PHASES = (4, "coverage,fuzzing") if "SIEGE_SECONDS" in os.environ else (1, "fuzzing")
+"""The phase of coverage tries each value that a parameter must not have: see ``make siege``."""
 
 ENDPOINTS = {
     "GET /api/spawn/operations",
@@ -188,9 +188,10 @@ def test_every_schema_in_it_is_one(document: Any) -> None:
                 look(member)
 
     look(document["paths"])
-    for schema in [*found, *document["components"]["schemas"].values()]:
-        Draft202012Validator.check_schema(schema)
     assert len(found) > 50
+    different = {json.dumps(schema): schema for schema in [*found, *document["components"]["schemas"].values()]}
+    for schema in different.values():
+        Draft202012Validator.check_schema(schema)
 
 
 @pytest.mark.long

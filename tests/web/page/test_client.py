@@ -76,9 +76,9 @@ def node_path() -> str:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def node() -> Iterator[Node]:
-    """A process that calls the client. It must exit without being killed."""
+    """A process that calls the client, for all tests. It must exit without being killed."""
     running = Node(node_path())
     yield running
     _, complaints = running.process.communicate(timeout=20)
@@ -274,6 +274,7 @@ def test_a_broken_stream_reconnects(node: Node, demo: Site) -> None:
         node.wait_for_stream()
     with serving(demo.database, port=int(site.url.rpartition(":")[2])):
         heard = node.answer()
+    node.wait_for_stream()
 
     assert heard[0] == "open"
     assert {"status": 0} in heard
@@ -307,21 +308,9 @@ def test_the_server_serves_the_client(demo: Site) -> None:
         assert response.read() == (STATIC / "client.js").read_bytes()
 
 
-def test_a_typescript_program_compiles_against_the_types() -> None:
-    done = compiled(HERE.parent / "client_types.ts")
-    assert done.stdout == ""
-    assert done.returncode == 0
-
-
-def compiled(program: Path) -> "subprocess.CompletedProcess[str]":
-    """The compiler's complaints about a program."""
-    compiler = tool("typescript").parent / ".bin" / "tsc"
-    options = ["--strict", "--noEmit", "--target", "es2023", "--lib", "es2023,dom,dom.iterable", "--module", "nodenext"]
-    command = [compiler, "--ignoreConfig", *options, program]
-    return subprocess.run(command, cwd=program.parent, capture_output=True, encoding="utf-8")
-
-
-def test_the_types_describe_the_answers(node: Node, demo: Site, night: Night, tmp_path: Path) -> None:
+def test_the_types_describe_the_answers_and_a_program_compiles_against_them(
+    node: Node, demo: Site, night: Night, tmp_path: Path
+) -> None:
     broken, dead = night.broken.id, night.dead[0].id
     answers = {
         "SpawnTree": ("getSpawnTree", broken),
@@ -347,8 +336,14 @@ def test_the_types_describe_the_answers(node: Node, demo: Site, night: Night, tm
         lines.append(f"export const {method}: {kind} = {json.dumps(answer, indent=1)};")
     (tmp_path / "answers.ts").write_text("\n".join(lines), encoding="utf-8")
 
-    done = compiled(tmp_path / "answers.ts")
-
+    compiler = tool("typescript").parent / ".bin" / "tsc"
+    options = ["--strict", "--noEmit", "--target", "es2023", "--lib", "es2023,dom,dom.iterable", "--module", "nodenext"]
+    done = subprocess.run(
+        [compiler, "--ignoreConfig", *options, tmp_path / "answers.ts", HERE.parent / "client_types.ts"],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+    )
     assert done.stdout == ""
     assert done.returncode == 0
 
