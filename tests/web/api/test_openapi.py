@@ -189,7 +189,9 @@ def test_every_schema_in_it_is_one(document: Any) -> None:
 
     look(document["paths"])
     assert len(found) > 50
-    different = {json.dumps(schema): schema for schema in [*found, *document["components"]["schemas"].values()]}
+    # Those of the commands have been checked in tests/commands/test_contract.py.
+    own = [document["components"]["schemas"][name] for name in ("problem", "event")]
+    different = {json.dumps(schema): schema for schema in [*found, *own]}
     for schema in different.values():
         Draft202012Validator.check_schema(schema)
 
