@@ -59,6 +59,12 @@ def params(*ways: str) -> list[Any]:
 
 current_only = pytest.mark.parametrize("readable", params("sqlite", "postgres", "mysql"), indirect=True)
 """The mark of a test of changes: only current databases are changed."""
+readable_on_sqlite = pytest.mark.parametrize("readable", params("sqlite", "sqlite-without-015"), indirect=True)
+"""For a test of what our code makes of rows, if others read them by the same statements on servers."""
+one_way_on_servers = pytest.mark.parametrize(
+    "readable", params("sqlite", "sqlite-without-015", "postgres", "mysql"), indirect=True
+)
+"""For a test whose statements others send to servers with other tables, too."""
 
 
 @pytest.fixture(params=params(*WAYS))

@@ -1,6 +1,7 @@
 """Retrying and Cancelled, which no worker writes: derived the same way wherever jobs are counted, chosen or shown."""
 
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.spawn.queries.why import diagnose
 from hammerwork_cli.features.tree.queries import children, tree
 from hammerwork_cli.features.tree.queries.relatives import Relatives
-from tests.conftest import each_row
+from tests.conftest import each_row, on_sqlite
 from tests.rows import START, Rows
 
 NOW = START + timedelta(hours=1)
@@ -46,6 +47,7 @@ def status_of(database: Database, job: str) -> str:
     return Relatives(database).job(job).status
 
 
+@on_sqlite
 def test_a_pending_job_with_an_error_of_an_earlier_attempt_is_retrying(database: Database, rows: Rows) -> None:
     assert status_of(database, retrying(rows)) == "Retrying"
     assert status_of(database, rows.job(status="Pending", attempts=1)) == "Pending"
@@ -54,12 +56,14 @@ def test_a_pending_job_with_an_error_of_an_earlier_attempt_is_retrying(database:
     assert status_of(database, rows.job(status='"pending"', attempts=2, error_message="x")) == "Pending"
 
 
+@on_sqlite
 @each_row("error", [CANCELLED, FOLLOWED, IN_RUST, CANCELLED.replace(": wrong file", "")])
 def test_a_failed_job_that_somebody_cancelled_is_cancelled(database: Database, rows: Rows, error: str) -> None:
     assert status_of(database, cancelled(rows, error=error)) == "Cancelled"
     assert status_of(database, rows.job(status="Dead", error_message=error)) == "Dead"
 
 
+@on_sqlite
 @each_row("error", ["cancelled by the customer", "ValueError: cancelled by ann through hammerwork", None])
 def test_other_errors_are_failures(database: Database, rows: Rows, error: str | None) -> None:
     assert status_of(database, rows.job(status="Failed", error_message=error)) == "Failed"
@@ -110,11 +114,7 @@ def test_filters_know_derived_statuses(database: Database, rows: Rows) -> None:
         assert {group.status.lower() for group in counted} == found, chosen
 
 
-@pytest.mark.parametrize("window", [None, timedelta(hours=1)])
-@pytest.mark.parametrize("queue", [None, "work"])
-def test_queues_count_derived_statuses_apart(
-    database: Database, rows: Rows, window: timedelta | None, queue: str | None
-) -> None:
+def test_queues_count_derived_statuses_apart(database: Database, rows: Rows) -> None:
     rows.job(status="Pending")
     retrying(rows)
     retrying(rows, scheduled_at=NOW + timedelta(minutes=5))
@@ -122,14 +122,15 @@ def test_queues_count_derived_statuses_apart(
     rows.job(status="Failed", error_message="x", failed_at=NOW)
     cancelled(rows)
     cancelled(rows)
-    stats = queues.stats(database, now=NOW, queue=queue, window=window)
-    counts = {status: jobs for status, jobs in stats.state.counts.by_status.items() if jobs}
-    other = 0 if queue else 1
-    assert counts == {"Pending": 1, "Retrying": 2 + other, "Failed": 1, "Cancelled": 2}
-    assert (stats.state.ready, stats.state.scheduled, stats.state.pending) == (2 + other, 1, 3 + other)
-    if window:
-        assert stats.state.failed == 1
-        assert {row.status: row.jobs for row in stats.by_priority if row.jobs} == counts
+    for window, queue in product((None, timedelta(hours=1)), (None, "work")):
+        stats = queues.stats(database, now=NOW, queue=queue, window=window)
+        counts = {status: jobs for status, jobs in stats.state.counts.by_status.items() if jobs}
+        other = 0 if queue else 1
+        assert counts == {"Pending": 1, "Retrying": 2 + other, "Failed": 1, "Cancelled": 2}
+        assert (stats.state.ready, stats.state.scheduled, stats.state.pending) == (2 + other, 1, 3 + other)
+        if window:
+            assert stats.state.failed == 1
+            assert {row.status: row.jobs for row in stats.by_priority if row.jobs} == counts
 
 
 def test_an_outage_is_unhealthy_before_the_attempts_run_out(database: Database, rows: Rows) -> None:
@@ -159,6 +160,7 @@ def test_trees_operations_and_figures_count_derived_statuses(database: Database,
     assert not failed_queries.operations(database, limit=5).operations
 
 
+@on_sqlite
 def test_the_cause_of_a_cancelled_job_is_whoever_cancelled_it(database: Database, rows: Rows) -> None:
     job = cancelled(rows)
     found = diagnose(database, job, limit=5, now=NOW)
@@ -166,6 +168,7 @@ def test_the_cause_of_a_cancelled_job_is_whoever_cancelled_it(database: Database
     assert found.failed
 
 
+@on_sqlite
 def test_a_job_that_waits_for_a_cancelled_one_is_stuck_behind_it(database: Database, rows: Rows) -> None:
     parent = cancelled(rows)
     child = rows.job(parent, status="Pending", dependency_status="waiting")
@@ -204,6 +207,7 @@ def test_a_cancelled_job_brings_the_jobs_back_that_were_cancelled_with_it(databa
     assert status_of(database, child) == "Pending"
 
 
+@on_sqlite
 def test_a_retrying_job_can_be_cancelled(database: Database, rows: Rows) -> None:
     job = retrying(rows)
     assert changes.run(database, ByIds([job]), CancelJobs(NOW, by="ann@desk")).changed == 1

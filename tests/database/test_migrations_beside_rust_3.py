@@ -151,25 +151,24 @@ def test_the_migrations_of_version_3_make_the_tables_of_the_dump(
     assert schema == expected_schema(theirs, "018")
 
 
-def test_a_run_with_rust_3_makes_the_same_tables_column_for_column(database: Database) -> None:
-    assert [migration.id for migration in migrations.run(database, rust=V3)][-4:] == THEIRS
-    schema = normal(without_ours(read_schema(database), database, ALL), database)
-    expected = normal(expected_schema(database, "018"), database)
+def test_a_run_with_rust_3_makes_the_same_tables_column_for_column(both: Database) -> None:
+    assert {*THEIRS} <= {*recorded(both)}
+    schema = normal(without_ours(read_schema(both), both, ALL), both)
+    expected = normal(expected_schema(both, "018"), both)
     assert schema.keys() == expected.keys()
     for table, parts in expected.items():
         for what, entries in parts.items():
             assert schema[table][what] == entries, f"{what} of {table}"
-    assert Migrator(database).run() == []
+    assert Migrator(both).run() == []
 
 
+# With 015 and 018 both programs make the same columns, our hw_032 and hw_033. What else one makes, the other does not
+# know: whether it is there already changes nothing.
 ORDERS = {
-    # With 015 and 018 both programs make the same columns, with 016 and 017 they make nothing that the other knows.
-    **{f"theirs until {last[:3]}, ours, theirs": [last, "ours", THEIRS[-1]] for last in (THEIRS[0], THEIRS[-1])},
-    **{f"theirs until {last[:3]}, ours with theirs": [last, "both"] for last in (THEIRS[0], THEIRS[-1])},
+    "theirs until 015, ours, theirs": [THEIRS[0], "ours", THEIRS[-1]],
+    "theirs until 015, ours with theirs": [THEIRS[0], "both"],
     "ours, theirs": ["ours", THEIRS[-1]],
-    "ours until 017, theirs, ours": ["until 017_workers", THEIRS[-1], "ours"],
     "ours until hw_031, theirs, ours": ["until hw_031_run_starts", THEIRS[-1], "ours"],
-    "ours until hw_031, theirs until 015, ours, theirs": ["until hw_031_run_starts", THEIRS[0], "ours", THEIRS[-1]],
     "ours until 017, ours with theirs": ["until 017_workers", "both"],
 }
 
@@ -383,7 +382,6 @@ def test_a_run_waits_for_ten_minutes_at_most_and_names_the_session_that_holds_th
             migrations.run(ours)
         assert str(session_of(database)) in str(told.value.hint)
         assert read_schema(ours) == {}
-    migrations.run(database)
 
 
 def test_a_run_of_version_3_waits_for_one_of_hammerwork_cli(theirs: Database, monkeypatch: pytest.MonkeyPatch) -> None:

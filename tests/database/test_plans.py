@@ -250,44 +250,6 @@ def test_a_level_of_many_parents_is_read_as_one_of_few(
     assert (list(many.nodes.items()), many.children) == (list(few.nodes.items()), few.children)
 
 
-def test_a_tree_costs_statements_by_its_levels_and_not_by_its_jobs(readable: Database, rows: Rows) -> None:
-    with rows.at_once():
-        root = rows.job(spawns=True)
-        for _ in range(30):
-            child = rows.job(root, spawns=True)
-            for _ in range(10):
-                rows.job(child)
-    tree_queries.tree(readable, root)
-    before = readable.executed
-    tree = tree_queries.tree(readable, root)
-    assert len(tree.nodes) == 331
-    levels = (1, 30, 300)
-    by_level = readable.dialect == "postgresql" and readable.is_current
-    chunks = len(levels) if by_level else sum(-(-width // 200) for width in levels)
-    assert readable.executed - before <= chunks + 5
-    assert json.dumps(tree.counts.by_status) == '{"Completed": 331}'
-
-
-def test_lists_cost_the_same_few_statements_whatever_they_find(readable: Database, rows: Rows) -> None:
-    def statements_of(ask: Any) -> int:
-        ask()
-        before = readable.executed
-        ask()
-        return readable.executed - before
-
-    asks = (
-        lambda: operations.operations(readable, limit=100),
-        lambda: operations.pending(readable, limit=100),
-        lambda: operations.stats(readable, since=START, recent=START),
-    )
-    for _ in range(2):
-        rows.job(rows.job(spawns=True), dependency_status="waiting", status="Pending")
-    few = [statements_of(ask) for ask in asks]
-    for _ in range(40):
-        rows.job(rows.job(spawns=True), dependency_status="waiting", status="Pending")
-    assert [statements_of(ask) for ask in asks] == few
-
-
 def test_the_newest_jobs_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     told = plan(database, "job.listing.list", limit=5, cursor_at=None, **listing.chosen(JobFilter()))

@@ -18,6 +18,7 @@ from hammerwork_cli.features.job.queries.changes import Delete
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.model import HealthLimits, QueueState
+from tests.conftest import on_sqlite
 from tests.rows import START, Rows
 
 NOW = START + timedelta(hours=10)
@@ -152,6 +153,7 @@ def test_details_count_by_priority_and_what_ended_in_the_window(database: Databa
     assert everything.state.failed == 6
 
 
+@on_sqlite
 def test_where_jobs_only_fail_the_end_of_a_backlog_follows_from_the_whole_window(
     database: Database, rows: Rows
 ) -> None:
@@ -160,6 +162,7 @@ def test_where_jobs_only_fail_the_end_of_a_backlog_follows_from_the_whole_window
     assert queues.stats(database, now=NOW, queue="work", window=timedelta(hours=1)).backlog == timedelta(hours=1)
 
 
+@on_sqlite
 def test_a_queue_that_does_not_exist_has_no_figures(database: Database, rows: Rows) -> None:
     rows.job(queue="work")
     with pytest.raises(NotFoundError, match="wrok"):
@@ -168,6 +171,7 @@ def test_a_queue_that_does_not_exist_has_no_figures(database: Database, rows: Ro
         queues.health(database, HealthLimits(), now=NOW, queue="wrok")
 
 
+@on_sqlite
 def test_figures_take_one_statement_a_window_two_more_workers_and_limits_one_each(
     database: Database, rows: Rows
 ) -> None:
@@ -199,53 +203,50 @@ LIMITS = HealthLimits(
 )
 
 
-def exceeded(database: Database) -> list[str]:
-    [health] = queues.health(database, LIMITS, now=NOW, queue="work")
+def exceeded(database: Database, queue: str = "work") -> list[str]:
+    [health] = queues.health(database, LIMITS, now=NOW, queue=queue)
     assert health.healthy == (not health.exceeded)
     return [check.name for check in health.exceeded]
 
 
-def test_a_quiet_queue_is_healthy(database: Database, rows: Rows) -> None:
-    rows.job(status="Pending", scheduled_at=ago(minutes=4))
-    rows.job(status="Running", started_at=ago(minutes=9))
-    run(rows, "Failed", end=ago(minutes=1))
-    for _ in range(3):
-        run(rows, "Completed", end=ago(minutes=1))
-    assert exceeded(database) == []
-
-
-@pytest.mark.parametrize("status", ["Running", "running", '"Running"'])
-def test_a_job_that_runs_for_too_long_is_found(database: Database, rows: Rows, status: str) -> None:
-    rows.job(status=status, started_at=ago(minutes=11))
-    rows.job(status="Running", started_at=ago(minutes=1))
-    assert exceeded(database) == ["running_age"]
-
-
-def test_a_running_job_that_never_started_is_found(database: Database, rows: Rows) -> None:
-    rows.job(status="Running", started_at=None, scheduled_at=ago(hours=2))
-    assert exceeded(database) == ["running_age"]
-
-
-def test_a_ready_job_that_nobody_takes_is_found(database: Database, rows: Rows) -> None:
-    rows.job(status="pending", scheduled_at=ago(minutes=6))
-    assert exceeded(database) == ["pending_age"]
-
-
-def test_jobs_whose_time_has_not_come_do_no_harm(database: Database, rows: Rows) -> None:
-    for _ in range(5):
-        rows.job(status="Pending", scheduled_at=NOW + timedelta(days=1))
-    assert exceeded(database) == []
-
-
-def test_too_many_ready_jobs_are_found(database: Database, rows: Rows) -> None:
-    for _ in range(3):
-        rows.job(status="Pending", scheduled_at=ago(seconds=1))
-    assert exceeded(database) == ["pending"]
-
-
-def test_a_job_that_waits_for_others_forever_is_found(database: Database, rows: Rows) -> None:
-    rows.job(status="Pending", dependency_status="waiting", created_at=ago(hours=2), scheduled_at=ago(hours=2))
-    assert exceeded(database) == ["waiting_age"]
+def test_every_limit_of_health_is_looked_at_in_each_queue(database: Database, rows: Rows) -> None:
+    ready = {"status": "Pending", "scheduled_at": ago(seconds=1)}
+    waiting = {"dependency_status": "waiting", "created_at": ago(hours=2), "scheduled_at": ago(hours=2)}
+    for queue, jobs in {
+        "quiet": [{**ready, "scheduled_at": ago(minutes=4)}, {"status": "Running", "started_at": ago(minutes=9)}],
+        "long": [{"status": "Running", "started_at": ago(minutes=minutes)} for minutes in (11, 1)],
+        "long, in another spelling": [{"status": "running", "started_at": ago(minutes=11)}],
+        "long, in quotes": [{"status": '"Running"', "started_at": ago(minutes=11)}],
+        "never started": [{"status": "Running", "started_at": None, "scheduled_at": ago(hours=2)}],
+        "nobody takes": [{"status": "pending", "scheduled_at": ago(minutes=6)}],
+        "later": [{"status": "Pending", "scheduled_at": NOW + timedelta(days=1)}] * 5,
+        "many": [ready] * 3,
+        "waiting": [{"status": "Pending", **waiting}],
+    }.items():
+        for job in jobs:
+            rows.job(queue=queue, **job)
+    for queue, status, times in (("quiet", "Failed", 1), ("quiet", "Completed", 3), ("failing", "Dead", 1)):
+        for _ in range(times):
+            run(rows, status, queue=queue, end=ago(minutes=1))
+    run(rows, "Completed", queue="failing", end=ago(minutes=1))
+    expected = {
+        "quiet": [],
+        "long": ["running_age"],
+        "long, in another spelling": ["running_age"],
+        "long, in quotes": ["running_age"],
+        "never started": ["running_age"],
+        "nobody takes": ["pending_age"],
+        "later": [],
+        "many": ["pending"],
+        "waiting": ["waiting_age"],
+        "failing": ["failure_rate"],
+    }
+    found = {health.state.name: health for health in queues.health(database, LIMITS, now=NOW)}
+    assert {queue: [check.name for check in health.exceeded] for queue, health in found.items()} == expected
+    assert [exceeded(database, queue) for queue in ("long", "quiet")] == [["running_age"], []]
+    for health in queues.health(database, HealthLimits(), now=NOW):
+        assert health.healthy
+        assert {check.status for check in health.checks} == {"off"}
 
 
 def test_failures_of_the_last_hour_are_found(database: Database, rows: Rows) -> None:
@@ -258,19 +259,6 @@ def test_failures_of_the_last_hour_are_found(database: Database, rows: Rows) -> 
     assert [(check.name, check.value) for check in health.exceeded] == [("failed", 3)]
     run(rows, "Completed", end=ago(hours=2))
     assert exceeded(database) == ["failed"]
-
-
-def test_the_share_of_failures_is_found(database: Database, rows: Rows) -> None:
-    run(rows, "Dead", end=ago(minutes=1))
-    run(rows, "Completed", end=ago(minutes=1))
-    assert exceeded(database) == ["failure_rate"]
-
-
-def test_a_check_without_a_limit_is_off(database: Database, rows: Rows) -> None:
-    rows.job(status="Running", started_at=ago(days=300))
-    [health] = queues.health(database, HealthLimits(), now=NOW)
-    assert health.healthy
-    assert {check.status for check in health.checks} == {"off"}
 
 
 # Pausing.
@@ -295,6 +283,7 @@ def test_many_operators_pause_one_queue_at_once(migrated_url: str) -> None:
         assert [pause.queue for pause in queues.all_paused(database)] == ["work"]
 
 
+@on_sqlite
 @pytest.mark.parametrize("name", ["", "x" * 256])
 def test_names_that_no_queue_can_have_are_refused(database: Database, name: str) -> None:
     with pytest.raises(RefusedValueError, match="255"):

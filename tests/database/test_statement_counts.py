@@ -20,6 +20,7 @@ from hammerwork_cli.features.tree.queries.relatives import GIN_LIST, GIN_LISTS
 from hammerwork_cli.features.worker.queries import ancestry, claim, finish, spawn
 from hammerwork_cli.features.worker.queries.ancestry import Spawner
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
+from tests.database.conftest import one_way_on_servers, readable_on_sqlite
 from tests.rows import START, Rows
 
 ASCENT = 3
@@ -55,9 +56,8 @@ def spawning_parents(rows: Rows, count: int, children: int) -> None:
                 rows.job(parent)
 
 
-@pytest.mark.parametrize("width", [1, 30])
-def test_a_tree_takes_a_statement_a_level_and_list_of_ids(readable: Database, rows: Rows, width: int) -> None:
-    levels = 4
+def test_a_tree_takes_a_statement_a_level_and_list_of_ids(readable: Database, rows: Rows) -> None:
+    levels, width = 4, 30
     with rows.at_once():
         root = rows.job(spawns=True)
         level = [root]
@@ -85,6 +85,7 @@ def test_lists_longer_than_a_statement_holds_are_sent_in_parts(
     assert len(tree.tree(readable, root).nodes) == 51
 
 
+@readable_on_sqlite
 def test_a_chain_takes_a_statement_a_level_upward(readable: Database, rows: Rows) -> None:
     job = rows.job(spawns=True)
     for _ in range(20):
@@ -93,6 +94,7 @@ def test_a_chain_takes_a_statement_a_level_upward(readable: Database, rows: Rows
     assert sent <= 20 + ASCENT + CONSTANT
 
 
+@one_way_on_servers
 def test_lists_and_figures_take_as_many_statements_for_many_operations_as_for_few(
     readable: Database, rows: Rows
 ) -> None:

@@ -18,6 +18,7 @@ from hammerwork_cli.features.job.queries import listing
 from hammerwork_cli.features.migration.queries import MIGRATIONS
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.worker.queries import registry
+from tests.conftest import one_case_on_servers
 from tests.database.introspection import read_schema
 from tests.rows import START, Rows
 
@@ -75,6 +76,7 @@ def test_a_database_that_is_not_current_is_read_and_says_so_where_our_tables_are
             read()
 
 
+@one_case_on_servers
 def test_no_statement_changes_a_database_that_is_not_current(database: Database, state: str) -> None:
     before, refused = everything(database), 0
     for name, variants in whole_statements().items():

@@ -101,6 +101,7 @@ def test_a_schedule_goes_on_after_a_tick_by_a_wrong_clock(
     assert len(set(due)) == len(due) == len(made) + len(again)
 
 
+@one_case_on_servers
 @pytest.mark.parametrize("verbs", [("disable", "enable"), ("update",)])
 def test_a_change_makes_a_schedule_due_again_that_a_wrong_clock_put_off(
     run: Callable[..., Outcome], migrated_url: str, database: Database, verbs: tuple[str, ...]

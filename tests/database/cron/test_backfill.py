@@ -12,7 +12,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.cron.model import Gap
 from hammerwork_cli.features.cron.queries import backfill, changes, schedules
-from tests.conftest import Outcome
+from tests.conftest import Outcome, on_sqlite
 from tests.database.cron.test_schedules import MINUTE, add, again, check_once, jobs, runs, tick
 from tests.database.test_queues import at_once
 from tests.rows import START, Rows
@@ -53,6 +53,7 @@ def test_each_due_time_without_a_job_gets_one_whatever_became_of_it(database: Da
     check_once(database, schedule)
 
 
+@on_sqlite
 def test_an_interval_was_not_due_when_it_was_created(database: Database) -> None:
     schedule = add(database, schedule=None, every="2m")
     assert [gap.due_at for gap in gaps(database, schedule)] == [START + 2 * MINUTE, START + 4 * MINUTE]
@@ -101,6 +102,7 @@ def test_gaps_that_nobody_can_fill_are_refused(database: Database) -> None:
     assert len(jobs(database)) == 1
 
 
+@on_sqlite
 def test_the_command_asks_shows_and_can_be_repeated(run: Callable[..., Outcome], migrated_url: str) -> None:
     made = run("cron", "create", "-n", "report", "-j", "{}", "--schedule", "0 * * * *", url=migrated_url)
     assert made.exit_code == 0, made

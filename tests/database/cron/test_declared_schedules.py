@@ -11,7 +11,7 @@ from hammerwork_cli.features.cron.model import DeclarationStep, Declared
 from hammerwork_cli.features.cron.options import read_schedule, read_schedules
 from hammerwork_cli.features.cron.queries import changes, declaring, manual, schedules
 from hammerwork_cli.features.cron.queries.changes import Author
-from tests.conftest import each_row
+from tests.conftest import each_row, on_sqlite
 from tests.database.cron.test_schedules import HOSTILE, MINUTE
 from tests.rows import START
 
@@ -73,6 +73,7 @@ def test_a_damaged_declaration_stops_nothing(database: Database) -> None:
     assert schedules.find(database, "one").text == "@every 240s"
 
 
+@on_sqlite
 def test_a_plan_refuses_what_carrying_it_out_would_refuse(database: Database) -> None:
     for source in ("file:a", "file:b"):
         with pytest.raises(UsageError, match=r"'one': .*never due"):
@@ -80,6 +81,7 @@ def test_a_plan_refuses_what_carrying_it_out_would_refuse(database: Database) ->
         apply(database, "file:a", {"one": {"every": "1m"}})
 
 
+@on_sqlite
 def test_a_schedule_that_is_over_holds_up_no_other_of_its_application(database: Database) -> None:
     over = {"every": "1m", "ends": "2020-01-01T00:00:00Z"}
     assert actions(apply(database, "code:app", {"old": over, "new": {"every": "1m"}})) == {"new": "create"}

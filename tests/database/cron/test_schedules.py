@@ -21,7 +21,7 @@ from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.queries import changes as job_changes
 from hammerwork_cli.features.job.queries import spawn_requests
 from hammerwork_cli.features.job.queries.selections import ByIds
-from tests.conftest import Outcome, one_case_on_servers
+from tests.conftest import Outcome, on_sqlite, one_case_on_servers
 from tests.jobs import execute
 from tests.rows import START, Rows
 
@@ -112,7 +112,8 @@ def test_of_several_workers_one_makes_the_job_of_a_due_time(database: Database, 
     assert again(database, schedule).name == HOSTILE
 
 
-@pytest.mark.parametrize("point", ["before advance", "after insert", "before commit", "after commit"])
+@one_case_on_servers
+@pytest.mark.parametrize("point", ["before commit", "before advance", "after insert", "after commit"])
 def test_a_worker_that_dies_in_a_tick_leaves_nothing_half_done_and_nothing_twice(
     database: Database, point: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +145,7 @@ def test_a_worker_that_dies_in_a_tick_leaves_nothing_half_done_and_nothing_twice
     check_once(database, schedule)
 
 
+@on_sqlite
 def test_due_times_without_a_worker_run_once_or_as_the_schedule_says(database: Database) -> None:
     last = add(database, name="last")
     every = add(database, name="all", catch_up="all", overlap="allow")
@@ -387,6 +389,7 @@ def test_gaps_between_known_runs_are_recorded_once_wherever_a_clock_goes(
     )
 
 
+@on_sqlite
 def test_a_change_starts_no_run_and_forgets_no_due_time(database: Database) -> None:
     schedule = add(database)
     seen = ticks.upcoming(database, START + MINUTE, 100)[0]
@@ -404,6 +407,7 @@ def test_a_change_starts_no_run_and_forgets_no_due_time(database: Database) -> N
         changes.change(database, schedule, lambda new: new, ME, START)
 
 
+@on_sqlite
 def test_a_change_of_a_disabled_schedule_keeps_the_reason_why_it_is_disabled(database: Database) -> None:
     schedule = changes.switch(database, add(database), Author("me", "the warehouse"), START, enabled=False)
     changes.change(database, schedule, lambda new: read_schedule({"description": "x"}, new), ME, START)
@@ -575,6 +579,7 @@ def test_an_overdue_time_is_listed_once_unless_all_are_caught_up(here: Database)
     assert schedules.coming(last, 2, START) == [first, first + MINUTE]
 
 
+@on_sqlite
 def test_a_recurring_job_has_no_last_run_before_its_first(run: Callable[..., Outcome], migrated_url: str) -> None:
     made = run("cron", "create", "--in-place", *CREATE, url=migrated_url)
     assert made.exit_code == 0
@@ -586,6 +591,7 @@ def test_a_recurring_job_has_no_last_run_before_its_first(run: Callable[..., Out
 CREATE = ("--queue", "report", "--payload", "{}", "--schedule", "0 30 2 * * *")
 
 
+@on_sqlite
 def test_recurring_jobs_of_one_queue_have_names_of_their_own(run: Callable[..., Outcome], migrated_url: str) -> None:
     alone = run("cron", "create", "--in-place", *CREATE, url=migrated_url).stdout.strip()
     listed = ("cron", "list", "--kind", "in_place", "--format", "json")
@@ -598,6 +604,7 @@ def test_recurring_jobs_of_one_queue_have_names_of_their_own(run: Callable[..., 
     assert "Several schedules" in run("cron", "show", "report", url=migrated_url).stderr
 
 
+@on_sqlite
 def test_an_overdue_schedule_says_that_no_worker_does_upkeep(run: Callable[..., Outcome], migrated_url: str) -> None:
     made = run("cron", "create", "--queue", "report", "--payload", "{}", "--every", "1m", url=migrated_url)
     assert made.exit_code == 0
@@ -610,6 +617,7 @@ def test_an_overdue_schedule_says_that_no_worker_does_upkeep(run: Callable[..., 
         assert says in run("cron", *words, url=migrated_url, env=later).stdout
 
 
+@on_sqlite
 def test_a_second_schedule_of_a_queue_without_a_name_says_its_name(
     run: Callable[..., Outcome], migrated_url: str
 ) -> None:
@@ -666,6 +674,7 @@ def test_a_trigger_waits_for_its_job_when_it_is_asked_to(run: Callable[..., Outc
     assert cron("trigger", row["id"], "--wait").exit_code == 2
 
 
+@on_sqlite
 def test_a_detailed_list_prints_every_schedule_as_show_does(run: Callable[..., Outcome], migrated_url: str) -> None:
     clock = {"HAMMERWORK_NOW": "2026-11-24T12:00:00Z"}
     for name in ("nightly", "report"):
@@ -677,6 +686,7 @@ def test_a_detailed_list_prints_every_schedule_as_show_does(run: Callable[..., O
     assert run("cron", "list", "--detailed", "--format", "json", url=migrated_url).exit_code == 2
 
 
+@on_sqlite
 def test_a_recurring_job_is_deleted_with_the_verb_of_rust_unless_it_runs(
     run: Callable[..., Outcome], migrated_url: str
 ) -> None:

@@ -19,6 +19,7 @@ from hammerwork_cli.features.job.queries.finished_trees import FinishedTrees, Pu
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.worker.queries import ancestry, requests, spawn
+from tests.conftest import on_sqlite
 from tests.rows import START, Rows
 
 ENDED = JobFilter(statuses=tuple(FINISHED), ended_before=START + timedelta(days=1))
@@ -193,6 +194,7 @@ def test_a_tree_whose_root_is_only_in_the_archive_is_counted_and_read_once(
     assert purged(database) == children
 
 
+@on_sqlite
 def test_only_so_many_jobs_are_read_before_the_first_go(
     database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:

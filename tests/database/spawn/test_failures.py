@@ -10,6 +10,7 @@ from hammerwork_cli.features.spawn.models.why import Failures
 from hammerwork_cli.features.spawn.queries import failures as failures_queries
 from hammerwork_cli.features.spawn.queries.failures import failures
 from hammerwork_cli.features.tree.ancestry import Ancestry
+from tests.database.conftest import one_way_on_servers, readable_on_sqlite
 from tests.database.tree.test_tree import archive
 from tests.rows import START, Rows
 
@@ -36,6 +37,7 @@ def test_errors_that_differ_in_numbers_ids_and_quoted_words_are_one(readable: Da
     assert found.counts.by_status["TimedOut"] == 1
 
 
+@readable_on_sqlite
 def test_equal_errors_are_shown_as_they_are_and_codes_tell_errors_apart(readable: Database, rows: Rows) -> None:
     errors = {
         "ValueError: amount of 'acme' is 17": 4,
@@ -55,6 +57,7 @@ def test_equal_errors_are_shown_as_they_are_and_codes_tell_errors_apart(readable
     assert ("ValueError: amount of '*' is *", 5) in [(group.text, group.total) for group in groups]
 
 
+@one_way_on_servers
 def test_a_group_knows_its_times_its_queues_and_the_path_to_its_newest_job(readable: Database, rows: Rows) -> None:
     root = rows.job(queue="ingest")
     middle = rows.job(root, queue="transcode")
@@ -71,6 +74,7 @@ def test_a_group_knows_its_times_its_queues_and_the_path_to_its_newest_job(reada
     assert group.trees == 1
 
 
+@readable_on_sqlite
 def test_parents_that_are_gone_are_looked_for_once(readable: Database, rows: Rows) -> None:
     gone = ["99999999-9999-4999-8999-99999999999" + digit for digit in "12"]
     failed(rows, gone[0], error="one")
@@ -107,6 +111,7 @@ def test_the_root_that_a_row_names_is_believed(database: Database) -> None:
     assert shapes(failures(database, limit=10)) == [("boom", 3, 1)]
 
 
+@readable_on_sqlite
 def test_trees_are_not_counted_where_there_are_too_many_jobs(
     readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +147,7 @@ def test_jobs_with_attempts_left_are_retrying_and_those_that_failed_with_others_
     assert failures(readable, limit=10, since=START + timedelta(seconds=30)).counts.by_status == {"Dead": 1}
 
 
+@readable_on_sqlite
 def test_the_largest_groups_come_first_and_the_rest_is_counted(readable: Database, rows: Rows) -> None:
     for error, times in (("once", 1), ("thrice", 3), ("twice", 2)):
         for _ in range(times):

@@ -10,7 +10,7 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.spawn.queries import monitor
 from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
-from tests.database.conftest import current_only
+from tests.database.conftest import current_only, readable_on_sqlite
 from tests.rows import Rows
 
 WINDOW = timedelta(seconds=60)
@@ -85,6 +85,7 @@ def test_the_next_look_is_about_the_time_since_the_one_before(
     assert flow.rate(flow.completed) == pytest.approx(1 / flow.seconds)
 
 
+@readable_on_sqlite
 def test_retrying_jobs_of_a_queue_are_found_before_any_number_of_later_jobs_of_other_queues(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +97,7 @@ def test_retrying_jobs_of_a_queue_are_found_before_any_number_of_later_jobs_of_o
     assert watching(queues=["mail"]).refresh().retrying == 1
 
 
+@readable_on_sqlite
 def test_a_job_that_ends_after_the_window_in_which_it_began_was_started_in_it(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +128,7 @@ def test_jobs_that_wait_for_another_attempt_are_counted_and_shown(
     assert watching(queues=["mail"]).refresh().retrying == 2
 
 
+@readable_on_sqlite
 def test_a_cancelled_job_is_no_failure(watching: Callable[..., MonitorWatch], rows: Rows, now: datetime) -> None:
     error = "cancelled by ann@desk through hammerwork"
     rows.job(status="Failed", failed_at=ago(now, seconds=5), error_message=error)
@@ -160,6 +163,7 @@ def test_the_newest_failures_come_first_and_a_retried_one_goes(
     assert seen.failures[0].error == "again"
 
 
+@readable_on_sqlite
 def test_no_more_failures_are_read_than_are_shown(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
@@ -169,6 +173,7 @@ def test_no_more_failures_are_read_than_are_shown(
         assert [node.id for node in watch.refresh().failures] == failed[: -monitor.MOST_FAILURES - 1 : -1]
 
 
+@readable_on_sqlite
 def test_only_what_fails_after_the_beginning_is_news(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
@@ -204,6 +209,7 @@ def test_running_operations_show_their_children_and_are_shown_once_more_when_the
     assert watch.refresh().operations == ()
 
 
+@readable_on_sqlite
 def test_an_operation_comes_back_when_a_child_is_retried(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
@@ -292,6 +298,7 @@ def test_workers_are_shown_and_of_one_that_fell_silent_it_is_said(
     assert [one.name for one in watching(queues=["b"]).refresh().workers or ()] == ["alive"]
 
 
+@readable_on_sqlite
 def test_a_look_takes_as_many_statements_for_much_as_for_little(
     watching: Callable[..., MonitorWatch],
     rows: Rows,
@@ -325,6 +332,7 @@ def test_a_look_takes_as_many_statements_for_much_as_for_little(
     assert first - few <= 4
 
 
+@readable_on_sqlite
 def test_with_upstreams_tables_alone_a_look_is_one_statement(
     rows: Rows, readable: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.spawn.queries import operations
+from tests.database.conftest import readable_on_sqlite
 from tests.rows import START, Rows
 
 EVER = START - timedelta(days=1)
@@ -17,7 +18,11 @@ def listed(database: Database, **filters: object) -> list[str]:
     return [operation.parent.id for operation in operations.operations(database, limit=100, **filters)]  # type: ignore[arg-type]
 
 
-def test_operations_count_their_children_by_status(readable: Database, rows: Rows) -> None:
+def test_operations_count_their_children_by_status_and_last_to_the_last_end(readable: Database, rows: Rows) -> None:
+    timed, first = rows.job(spawns=True), START + timedelta(minutes=1)
+    for seconds in (0, 5, 9):
+        begun = first + timedelta(seconds=seconds)
+        rows.job(timed, created_at=begun, completed_at=begun + timedelta(seconds=1))
     parent = rows.job(spawns=True)
     other = rows.job()
     for status in (
@@ -33,8 +38,9 @@ def test_operations_count_their_children_by_status(readable: Database, rows: Row
     ):
         rows.job(parent, status=status)
     rows.job(other, parent, status="Completed")
-    [operation] = operations.operations(readable, limit=20)
-    assert operation.parent.id == parent
+    operation, ended = operations.operations(readable, limit=20)
+    assert (operation.parent.id, ended.parent.id) == (parent, timed)
+    assert ended.wall_time == timedelta(seconds=10)
     assert operation.children.by_status == {
         "Completed": 4,
         "Dead": 1,
@@ -45,16 +51,6 @@ def test_operations_count_their_children_by_status(readable: Database, rows: Row
     }
     assert operation.success_rate == pytest.approx(4 / 7)
     assert operation.finished_at is None
-
-
-def test_an_operation_lasts_from_its_first_child_to_its_last_end(readable: Database, rows: Rows) -> None:
-    parent = rows.job(spawns=True)
-    first = START + timedelta(minutes=1)
-    for seconds in (0, 5, 9):
-        begun = first + timedelta(seconds=seconds)
-        rows.job(parent, created_at=begun, completed_at=begun + timedelta(seconds=1))
-    [operation] = operations.operations(readable, limit=20)
-    assert operation.wall_time == timedelta(seconds=10)
 
 
 def test_operations_are_listed_newest_first_and_filtered(readable: Database, rows: Rows) -> None:
@@ -71,7 +67,7 @@ def test_operations_are_listed_newest_first_and_filtered(readable: Database, row
     assert [operation.parent.id for operation in operations.operations(readable, limit=1)] == [new]
 
 
-def test_parents_that_ended_without_a_child_are_listed_and_those_yet_to_spawn_are_pending(
+def test_parents_that_ended_without_a_child_are_listed_and_jobs_to_come_say_what_for(
     readable: Database, rows: Rows
 ) -> None:
     rows.job()
@@ -83,25 +79,18 @@ def test_parents_that_ended_without_a_child_are_listed_and_those_yet_to_spawn_ar
     second_parent = rows.job(spawns=True, status="Running")
     rows.job(ended, second_parent)
     assert set(listed(readable)) == {ended, dead, recurring, second_parent}
-    assert {(pending.job.id, pending.reason) for pending in operations.pending(readable, limit=50)} == {
-        (ahead, "will_spawn")
-    }
-
-
-def test_completed_parents_that_never_spawned_are_pending(readable: Database, rows: Rows) -> None:
     never = rows.job(spawns=True, status='"Completed"')
-    [pending] = operations.pending(readable, limit=50)
-    assert (pending.job.id, pending.reason) == (never, "never_spawned")
-
-
-def test_jobs_that_wait_say_for_what_and_whether_it_can_end(readable: Database, rows: Rows) -> None:
     done, running = rows.job(), rows.job(status="Running")
     waiting = rows.job(done, running, status="Pending", dependency_status="waiting")
     stuck = rows.job(done, str(uuid4()), status="Pending", dependency_status="waiting")
     found = {pending.job.id: pending for pending in operations.pending(readable, limit=50)}
-    assert found[waiting].reason == "waiting"
+    assert {job: pending.reason for job, pending in found.items()} == {
+        ahead: "will_spawn",
+        never: "never_spawned",
+        waiting: "waiting",
+        stuck: "stuck",
+    }
     assert found[waiting].waits_for.by_status == {"Completed": 1, "Running": 1}
-    assert found[stuck].reason == "stuck"
     assert found[stuck].waits_for.by_status == {"Completed": 1, "missing": 1}
 
 
@@ -127,11 +116,7 @@ def test_figures_of_a_window(readable: Database, rows: Rows) -> None:
     assert (only.overall.operations, only.overall.completed, only.p50) == (1, 0, None)
 
 
-@pytest.mark.parametrize("random", [True, False])
-def test_run_times_of_very_many_children_are_those_of_a_sample_if_ids_are_random(
-    readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch, random: bool
-) -> None:
-    monkeypatch.setattr(operations, "MOST_TIMED", 64)
+def children_of_many_lengths(rows: Rows, *, random: bool) -> None:
     root = rows.job(spawns=True)
     with rows.at_once():
         for number in range(256):
@@ -143,13 +128,33 @@ def test_run_times_of_very_many_children_are_those_of_a_sample_if_ids_are_random
                 started_at=START,
                 completed_at=START + length,
             )
-    figures = operations.stats(readable, since=EVER, recent=START)
-    assert figures.overall.completed == 256
-    assert figures.timed == (64 if random else 256)
+
+
+def check_figures_of(database: Database, timed: int) -> None:
+    figures = operations.stats(database, since=EVER, recent=START)
+    assert (figures.overall.completed, figures.timed) == (256, timed)
     assert figures.p50 == pytest.approx(timedelta(seconds=128), abs=timedelta(seconds=8))
     assert figures.p95 == pytest.approx(timedelta(seconds=243), abs=timedelta(seconds=8))
 
 
+def test_run_times_of_very_many_children_are_those_of_a_sample(
+    readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "MOST_TIMED", 64)
+    children_of_many_lengths(rows, random=True)
+    check_figures_of(readable, 64)
+
+
+@readable_on_sqlite
+def test_run_times_of_children_whose_ids_are_not_random_are_those_of_all(
+    readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "MOST_TIMED", 64)
+    children_of_many_lengths(rows, random=False)
+    check_figures_of(readable, 256)
+
+
+@readable_on_sqlite
 def test_figures_count_children_of_several_parents_for_each(readable: Database, rows: Rows) -> None:
     parents = [rows.job(spawns=True), rows.job(spawns=True)]
     rows.job(*parents)
@@ -179,6 +184,7 @@ def test_figures_are_the_same_however_many_parents_need_rows_of_their_own(
     assert figures() == figures(detailed=True) == together
 
 
+@readable_on_sqlite
 def test_nothing_spawned_has_figures_of_nothing(readable: Database) -> None:
     figures = operations.stats(readable, since=EVER, recent=EVER, detailed=True)
     assert (figures.overall.operations, figures.overall.average, figures.overall.success_rate) == (0, None, None)

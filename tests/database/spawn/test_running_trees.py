@@ -9,6 +9,7 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.spawn.queries import monitor, running_trees
 from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
+from tests.conftest import on_sqlite
 from tests.database.spawn.test_monitor import ago, change
 from tests.rows import Rows
 
@@ -73,6 +74,7 @@ def test_jobs_that_wait_for_spawned_jobs_belong_to_their_tree(
     assert one.below.by_status == {"Completed": 4, "Pending": 1}
 
 
+@on_sqlite
 def test_an_operation_below_a_job_that_spawns_nothing_is_a_topmost_one(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
@@ -99,6 +101,7 @@ def test_a_tree_that_is_too_large_shows_its_children_and_the_others_are_counted(
     assert (seen[large].below, seen[large].running) == (None, 1)
 
 
+@on_sqlite
 @pytest.mark.parametrize("bound", ["LEVELS_UP", "LEVELS_DOWN"])
 def test_a_tree_that_is_too_deep_is_still_shown(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch, bound: str
@@ -126,6 +129,7 @@ def test_cycles_and_missing_parents_do_not_stop_a_look(
     assert len(seen) == 2
 
 
+@on_sqlite
 def test_many_trees_of_some_levels_take_as_many_statements_as_one(
     watching: Callable[..., MonitorWatch],
     rows: Rows,

@@ -16,6 +16,8 @@ from hammerwork_cli.features.job.queries import spawn_requests
 from hammerwork_cli.features.spawn.queries import wait
 from hammerwork_cli.features.spawn.queries.wait import TreeWatch, Waiter
 from hammerwork_cli.features.tree.wait import Blocker, BlockerReason, WaitOutcome, WaitResult
+from tests.conftest import on_sqlite
+from tests.database.conftest import readable_on_sqlite
 from tests.rows import START, Rows
 
 NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
@@ -126,6 +128,7 @@ def statements(database: Database, work: Callable[[], Any]) -> int:
     return database.executed - before
 
 
+@readable_on_sqlite
 def test_a_finished_tree_is_not_waited_for(readable: Database) -> None:
     rows = Rows(readable)
     root = rows.job(spawns=True, completed_at=START)
@@ -146,6 +149,7 @@ def test_failures_are_named(readable: Database) -> None:
     assert result.counts.by_status == {"Completed": 2, "Dead": 1}
 
 
+@on_sqlite
 def test_only_what_is_below_is_waited_for_when_asked(migrated_url: str, rows: Rows) -> None:
     root = rows.job(status="Running")
     job = rows.job(root)
@@ -170,6 +174,7 @@ def test_it_ends_when_the_last_job_has_finished(migrated_url: str, rows: Rows) -
     assert result.counts.by_status == {"Completed": 3, "TimedOut": 1}
 
 
+@on_sqlite
 def test_children_that_are_spawned_meanwhile_are_waited_for(migrated_url: str, rows: Rows) -> None:
     root = rows.job(status="Running", spawns=True)
     waiting_ = Waiting(migrated_url, root)
@@ -200,6 +205,7 @@ def test_rust_workers_insert_children_after_the_end_of_their_parent(database: Da
     assert watching.counts.by_status == {"Completed": 2}
 
 
+@on_sqlite
 def test_a_parent_that_ended_just_before_may_still_be_spawning(database: Database) -> None:
     root = Rows(database).job(spawns=True, completed_at=NOW - timedelta(seconds=1))
     watching = watch(database, root)
@@ -250,6 +256,7 @@ def test_a_job_that_is_deleted_is_no_longer_waited_for(database: Database) -> No
         watching.read()
 
 
+@readable_on_sqlite
 def test_a_look_asks_for_few_jobs_however_many_are_open(readable: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait, "CHECKED", 10)
     rows = Rows(readable)
@@ -304,6 +311,7 @@ def test_waiting_goes_on_for_stuck_jobs_and_says_so(migrated_url: str, rows: Row
     assert waiting_.told.words == ["reading", "stuck"]
 
 
+@on_sqlite
 def test_jobs_get_stuck_while_they_are_waited_for(migrated_url: str, rows: Rows) -> None:
     root = rows.job(status="Running")
     rows.job(root, status="Pending", dependency_status="waiting")
@@ -318,6 +326,7 @@ def test_jobs_get_stuck_while_they_are_waited_for(migrated_url: str, rows: Rows)
     )
 
 
+@on_sqlite
 def test_stuck_jobs_do_not_end_the_wait_while_others_run(migrated_url: str, rows: Rows) -> None:
     root = rows.job()
     rows.job(root, status="Pending", dependency_status="waiting")
@@ -329,6 +338,7 @@ def test_stuck_jobs_do_not_end_the_wait_while_others_run(migrated_url: str, rows
     assert waiting_.end().outcome == WaitOutcome.STUCK
 
 
+@on_sqlite
 def test_a_job_that_waits_for_another_tree_is_not_stuck(migrated_url: str, rows: Rows) -> None:
     root, other = rows.job(), rows.job(status="Running")
     child = rows.job(root, other, status="Pending", dependency_status="waiting")
@@ -342,6 +352,7 @@ def test_a_job_that_waits_for_another_tree_is_not_stuck(migrated_url: str, rows:
 # Time and servers.
 
 
+@on_sqlite
 def test_a_timeout_ends_the_wait_with_the_counts_of_that_moment(migrated_url: str, rows: Rows) -> None:
     root = rows.job()
     rows.job(root, status="Running")
@@ -374,6 +385,7 @@ def test_a_lost_connection_is_made_again(migrated_url: str, rows: Rows) -> None:
     assert len(waiting_.databases) == 2
 
 
+@on_sqlite
 def test_a_server_that_stays_away_is_given_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "OUTAGE", 0.3)
     root = Rows(database).job(status="Running")
@@ -397,6 +409,7 @@ def test_a_server_that_stays_away_is_given_up(database: Database, monkeypatch: p
     assert 1 <= len(tries) < 10
 
 
+@on_sqlite
 def test_a_timeout_while_the_server_is_away_is_a_timeout(database: Database) -> None:
     root = Rows(database).job(status="Running")
 

@@ -8,6 +8,7 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.spawn.queries import failed, whole_trees
 from hammerwork_cli.features.spawn.queries import operations as operations_queries
+from tests.database.conftest import readable_on_sqlite
 from tests.rows import START, Rows
 
 
@@ -37,6 +38,7 @@ def test_an_operation_below_another_is_not_a_top(readable: Database, rows: Rows)
     assert [one.parent.id for one in whole_trees.page(readable, limit=9, queues=["after"])[0]] == [third]
 
 
+@readable_on_sqlite
 def test_a_page_goes_on_after_many_parents_that_are_no_tops(
     readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,6 +65,7 @@ def test_failed_trees_are_listed_once_by_their_top_with_their_number(readable: D
     assert [one.parent.id for one in failed.operations(readable, limit=9, topmost=True).operations] == [new, old]
 
 
+@readable_on_sqlite
 def test_a_circle_of_damaged_rows_is_a_top_of_its_own(readable: Database, rows: Rows) -> None:
     one, other = str(uuid4()), str(uuid4())
     rows.job(other, id=one, spawns=True)
@@ -89,6 +92,7 @@ def test_operations_know_the_counts_of_their_whole_trees(database: Database, mon
     assert (large.tree.counts.by_status, large.tree.more) == ({"Completed": 2}, True)
 
 
+@readable_on_sqlite
 def test_without_our_indexes_only_children_are_counted_in_a_list(readable: Database, rows: Rows) -> None:
     tree(rows, "Completed")
     counted = whole_trees.with_counts(readable, operations_queries.operations(readable, limit=1))

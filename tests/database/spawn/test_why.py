@@ -16,7 +16,8 @@ from hammerwork_cli.features.spawn.views.delays import DelayLines, delay_command
 from hammerwork_cli.features.tree.wait import BlockerReason
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.webhook.model import Webhook
-from tests.conftest import each_row
+from tests.conftest import each_row, on_sqlite
+from tests.database.conftest import readable_on_sqlite
 from tests.rows import START, Rows
 
 LATER = START + timedelta(days=1)
@@ -52,6 +53,7 @@ def test_the_deepest_failures_are_grouped_by_error_with_the_way_to_each(readable
     assert found.counts.by_status == {"Completed": 3, "Dead": 4, "Failed": 1, "TimedOut": 1}
 
 
+@readable_on_sqlite
 def test_the_path_begins_at_the_topmost_ancestor(readable: Database, rows: Rows) -> None:
     root = rows.job()
     middle = rows.job(root)
@@ -63,6 +65,7 @@ def test_the_path_begins_at_the_topmost_ancestor(readable: Database, rows: Rows)
     assert beside not in {failed.job.id for group in found.groups for failed in group.jobs}
 
 
+@readable_on_sqlite
 def test_a_failure_above_a_deeper_one_is_no_cause(readable: Database, rows: Rows) -> None:
     root = rows.job(status="Failed", error_message="a child failed")
     middle = rows.job(root)
@@ -83,6 +86,7 @@ def test_jobs_that_failed_with_their_parent_are_consequences(readable: Database,
     assert found.above == ()
 
 
+@readable_on_sqlite
 def test_the_cause_is_looked_for_above_a_job_that_failed_with_another(readable: Database, rows: Rows) -> None:
     root = rows.job()
     cause = rows.job(root, status="Dead", error_message="boom")
@@ -94,6 +98,7 @@ def test_the_cause_is_looked_for_above_a_job_that_failed_with_another(readable: 
     assert [ids(failed.path) for failed in found.above] == [[root, cause]]
 
 
+@readable_on_sqlite
 def test_the_cause_may_be_in_another_tree(readable: Database, rows: Rows) -> None:
     root, elsewhere = rows.job(), rows.job(status="Dead", error_message="boom")
     rows.job(root, elsewhere, status="Failed", dependency_status="failed")
@@ -114,6 +119,7 @@ def test_a_waiting_job_names_what_holds_it_and_the_cause_above(readable: Databas
     assert found.failed
 
 
+@readable_on_sqlite
 def test_a_job_that_waits_for_one_that_runs_has_no_failure(readable: Database, rows: Rows) -> None:
     root = rows.job(status="Running", started_at=START)
     job = rows.job(root, rows.job(), **HELD)
@@ -128,6 +134,7 @@ def test_a_job_that_waits_for_one_that_runs_has_no_failure(readable: Database, r
     ] == [(BlockerReason.PARENT_MISSING, (gone,))]
 
 
+@readable_on_sqlite
 def test_circles_end(readable: Database, rows: Rows) -> None:
     one, two = rows.job(status="Dead"), rows.job(status="Failed", dependency_status="failed")
     held = rows.job(**HELD)
@@ -140,6 +147,7 @@ def test_circles_end(readable: Database, rows: Rows) -> None:
     ]
 
 
+@readable_on_sqlite
 def test_nothing_failed(readable: Database, rows: Rows) -> None:
     root = rows.job()
     rows.job(root, status="Running")
@@ -150,6 +158,7 @@ def test_nothing_failed(readable: Database, rows: Rows) -> None:
         diagnose(readable, "00000000-0000-4000-8000-000000000000", limit=5, now=START)
 
 
+@on_sqlite
 def test_a_traceback_is_known_by_its_last_line(database: Database) -> None:
     rows = Rows(database)
     root = rows.job()
@@ -251,6 +260,7 @@ def test_a_delivery_waits_until_its_webhook_is_enabled(database: Database) -> No
     assert lines == [f"  {DELIVERIES} {delivery[:8]}, the chat"]
 
 
+@on_sqlite
 def test_a_large_tree_takes_few_statements(database: Database) -> None:
     rows = Rows(database)
     root = rows.job()

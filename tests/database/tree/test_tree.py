@@ -18,6 +18,8 @@ from hammerwork_cli.features.spawn.queries.annotations import annotations
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.tree.model import Annotations
 from hammerwork_cli.features.tree.queries import tree as tree_queries
+from tests.conftest import one_case_on_servers
+from tests.database.conftest import current_only, readable_on_sqlite
 from tests.rows import START, Rows
 
 
@@ -35,6 +37,7 @@ def test_every_member_leads_to_the_same_whole_tree(readable: Database, rows: Row
         assert not tree.truncated
 
 
+@readable_on_sqlite
 def test_a_job_that_a_limit_left_out_has_the_depth_of_its_shortest_path(readable: Database, rows: Rows) -> None:
     root = rows.job(spawns=True)
     child = rows.job(root)
@@ -45,6 +48,7 @@ def test_a_job_that_a_limit_left_out_has_the_depth_of_its_shortest_path(readable
     assert tree.depths[grandchild] == tree.depths[target] == 2
 
 
+@readable_on_sqlite
 def test_only_the_part_below_a_job_when_asked(readable: Database, rows: Rows) -> None:
     root = rows.job(spawns=True)
     child, sibling = rows.job(root), rows.job(root)
@@ -68,6 +72,7 @@ def test_a_job_with_two_parents_comes_once_after_both(readable: Database, rows: 
     assert join in tree_queries.tree(readable, right).children[middle]
 
 
+@readable_on_sqlite
 def test_children_come_in_the_order_of_their_creation_whatever_else_they_depend_on(
     readable: Database, rows: Rows
 ) -> None:
@@ -91,6 +96,7 @@ def test_cycles_end(readable: Database, rows: Rows) -> None:
     assert set(tree_queries.tree(readable, itself).nodes) == {itself}
 
 
+@readable_on_sqlite
 def test_a_missing_parent_is_named_and_hides_nobody(readable: Database, rows: Rows) -> None:
     gone = str(uuid4())
     orphan = rows.job(gone)
@@ -103,15 +109,13 @@ def test_a_missing_parent_is_named_and_hides_nobody(readable: Database, rows: Ro
     assert tree.missing == {gone, other_gone}
 
 
-def test_damaged_statuses_read_as_what_they_mean(readable: Database, rows: Rows) -> None:
-    jobs = {stored: rows.job(status=stored) for stored in ('"Pending"', "pending", '"pending"', "PENDING")}
-    read = {stored: tree_queries.tree(readable, job).nodes[job].status for stored, job in jobs.items()}
-    assert read == dict.fromkeys(jobs, "Pending")
-
-
-def test_unknown_statuses_are_kept(readable: Database, rows: Rows) -> None:
-    job = rows.job(status="Paused by <b>hand</b>")
-    assert tree_queries.tree(readable, job).nodes[job].status == "Paused by <b>hand</b>"
+def test_damaged_statuses_read_as_what_they_mean_and_unknown_ones_are_kept(readable: Database, rows: Rows) -> None:
+    root = rows.job()
+    meant = dict.fromkeys(('"Pending"', "pending", '"pending"', "PENDING"), "Pending")
+    meant["Paused by <b>hand</b>"] = "Paused by <b>hand</b>"
+    jobs = {stored: rows.job(root, status=stored) for stored in meant}
+    nodes = tree_queries.tree(readable, root).nodes
+    assert {stored: nodes[job].status for stored, job in jobs.items()} == meant
 
 
 def test_rows_with_nothing_where_nothing_is_allowed_are_read(readable: Database, rows: Rows) -> None:
@@ -120,12 +124,6 @@ def test_rows_with_nothing_where_nothing_is_allowed_are_read(readable: Database,
     tree = tree_queries.tree(readable, child)
     assert tree.roots == (parent,)
     assert tree.nodes[parent].depends_on == ()
-
-
-def test_payloads_that_are_not_objects_carry_no_configuration(readable: Database, rows: Rows) -> None:
-    payloads: list[object] = [[1, 2], 7, "text", None, True, [{"_spawn_config": {}}]]
-    jobs = [(payload, rows.job(payload=payload)) for payload in payloads]
-    assert [payload for payload, job in jobs if tree_queries.tree(readable, job).nodes[job].has_spawn_config] == []
 
 
 CONFIGURATIONS: list[tuple[object, str | None]] = [
@@ -148,20 +146,8 @@ CONFIGURATIONS: list[tuple[object, str | None]] = [
 ]
 
 
-def test_every_form_of_configuration_is_seen(readable: Database, rows: Rows) -> None:
-    jobs = [(stored, operation, rows.job(spawns=stored)) for stored, operation in CONFIGURATIONS]
-    for stored, operation, job in jobs:
-        node = tree_queries.tree(readable, job).nodes[job]
-        assert (node.has_spawn_config, node.operation_id) == (True, operation), stored
-        assert node.spawn_config == (stored if isinstance(stored, dict) else None)
-
-
-def test_a_configuration_of_null_is_one(readable: Database, rows: Rows) -> None:
-    job = rows.job(payload={"_spawn_config": None})
-    assert tree_queries.tree(readable, job).nodes[job].has_spawn_config
-
-
-def test_encrypted_jobs_are_members_like_others(readable: Database, rows: Rows) -> None:
+def test_every_form_of_configuration_is_seen_and_payloads_without_one_have_none(readable: Database, rows: Rows) -> None:
+    payloads: list[object] = [[1, 2], 7, "text", None, True, [{"_spawn_config": {}}]]
     root = rows.job(
         payload={"encrypted": True},
         is_encrypted=True,
@@ -171,8 +157,17 @@ def test_encrypted_jobs_are_members_like_others(readable: Database, rows: Rows) 
         encryption_nonce=b"\x00",
         encryption_tag=b"\x01",
     )
-    child = rows.job(root)
-    assert set(tree_queries.tree(readable, child).nodes) == {root, child}
+    without = [root, *(rows.job(root, payload=payload) for payload in payloads)]
+    null = rows.job(root, payload={"_spawn_config": None})
+    jobs = [(stored, operation, rows.job(root, spawns=stored)) for stored, operation in CONFIGURATIONS]
+    nodes = tree_queries.tree(readable, null).nodes
+    assert len(nodes) == len(without) + 1 + len(jobs)
+    assert [job for job in without if nodes[job].has_spawn_config] == []
+    assert nodes[null].has_spawn_config
+    for stored, operation, job in jobs:
+        node = nodes[job]
+        assert (node.has_spawn_config, node.operation_id) == (True, operation), stored
+        assert node.spawn_config == (stored if isinstance(stored, dict) else None)
 
 
 def stored_ids(database: Database, *ids: str) -> str:
@@ -251,6 +246,7 @@ def test_a_parent_of_archived_children_has_spawned(readable: Database, rows: Row
     assert Damage.NEVER_SPAWNED not in {finding.kind for finding in Doctor(readable, now=START).examine()}
 
 
+@readable_on_sqlite
 def test_a_chain_of_a_thousand_is_read_from_either_end(readable: Database, rows: Rows) -> None:
     # A statement a level, the same on every one, which may read the whole table.
     levels = 1000 if readable.dialect == "sqlite" and readable.is_current else 100
@@ -263,6 +259,7 @@ def test_a_chain_of_a_thousand_is_read_from_either_end(readable: Database, rows:
     assert tree.depths[chain[-1]] == levels
 
 
+@readable_on_sqlite
 def test_a_depth_limit_counts_what_it_cuts(readable: Database, rows: Rows) -> None:
     root = rows.job()
     child = rows.job(root)
@@ -288,6 +285,7 @@ def test_a_limit_of_jobs_keeps_the_failures_and_counts_the_rest(readable: Databa
     assert tree.child_counts[root].failed == 3
 
 
+@readable_on_sqlite
 def test_lineage_goes_up_to_every_root_and_down(readable: Database, rows: Rows) -> None:
     grandparents = [rows.job(), rows.job()]
     parent = rows.job(*grandparents)
@@ -307,11 +305,13 @@ def test_lineage_goes_up_to_every_root_and_down(readable: Database, rows: Rows) 
     assert [node.id for _, node in short.ancestors or ()] == [parent]
 
 
+@readable_on_sqlite
 def test_an_unknown_job_is_not_found(readable: Database) -> None:
     with pytest.raises(NotFoundError):
         tree_queries.tree(readable, str(uuid4()))
 
 
+@current_only
 def test_a_tree_is_read_as_of_one_moment(readable: Database, rows: Rows) -> None:
     root = rows.job()
     child = rows.job(root)
@@ -352,6 +352,7 @@ LIMITS = [
 ]
 
 
+@one_case_on_servers
 @pytest.mark.parametrize("limits", LIMITS, ids=" ".join)
 def test_no_limit_hides_the_job_that_was_asked_for(
     database: Database, run: Callable[..., Any], limits: tuple[str, ...]
@@ -388,6 +389,7 @@ def test_the_reason_why_a_job_cannot_start_is_marked(readable: Database, rows: R
     assert found == Annotations(frozenset({stuck}), {late: START + timedelta(days=1)})
 
 
+@readable_on_sqlite
 def test_a_tree_in_which_very_much_waits_is_not_asked_about_again(
     readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
