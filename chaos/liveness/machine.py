@@ -29,7 +29,7 @@ MOST_WORKERS = 4
 MOST_JOBS = 40
 STEPS = 50
 """Steps of one history, each of which may take some seconds of simulated time."""
-HISTORIES = 20
+HISTORIES = 10
 """Drawn with one seed."""
 CRON = "*/20 * * * * *"
 FEW = 10

@@ -24,6 +24,7 @@ from hammerwork_cli.features.spawn.queries import operations
 from hammerwork_cli.features.tree.queries import records
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from tests.conftest import EACH_DIALECT, Makers
+from tests.database.conftest import one_way_on_servers
 from tests.rows import START, Rows
 from tests.rust3.outcomes import use
 
@@ -68,10 +69,8 @@ def spawned(request: pytest.FixtureRequest, makers: Makers) -> Iterator[tuple[Da
     makers[request.param].drop(url)
 
 
-@pytest.fixture
-def own_spawned(database: Database) -> tuple[Database, str]:
-    """The same for a test that changes it."""
-    return database, spawn(database)
+ONE_GROUP = "00000000-0000-4000-8000-000000000000"
+"""The batch and the workflow of one job; each of the others is in one of its own, too."""
 
 
 def spawn(database: Database) -> str:
@@ -79,18 +78,31 @@ def spawn(database: Database) -> str:
     rows = Rows(database)
     parents: list[str] = []
 
+    def job(*given: str, of: str | None = None, **columns: Any) -> str:
+        group = of or str(uuid4())
+        return rows.job(*given, batch_id=group, workflow_id=group, **columns)
+
     with rows.at_once():
         for _ in range(2960):
-            rows.job(payload={"text": "x" * 50})
+            job(payload={"text": "x" * 50})
         for number in range(20):
             lately = START + timedelta(days=1, seconds=number)
-            parents.append(rows.job(spawns=True, created_at=lately))
-            rows.job(parents[-1])
+            parents.append(job(spawns=True, created_at=lately, of=None if number else ONE_GROUP))
+            job(parents[-1])
             # Were all late jobs parents, the index of times would do as well, and MySQL 9.7 takes that.
             for _ in range(3):
-                rows.job(created_at=lately)
+                job(created_at=lately)
     analyze(database, "hammerwork_jobs")
     return parents[-1]
+
+
+def fill(database: Database, **columns: Any) -> None:
+    """3,000 jobs that are alike."""
+    rows = Rows(database)
+    with rows.at_once():
+        for _ in range(3000):
+            rows.job(payload={"text": "x" * 50}, **columns)
+    analyze(database, "hammerwork_jobs")
 
 
 def analyze(database: Database, table: str) -> None:
@@ -136,7 +148,7 @@ def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None
     assert "idx_hammerwork_jobs_first_parent" in told
 
 
-MANY = 8_000
+MANY = 4_000
 ONE_CHILD_EACH = """
 INSERT INTO {table} (id, queue_name, payload, status, created_at, scheduled_at, depends_on)
 SELECT md5('child' || n)::uuid, 'work', '{payload}', 'Completed', now(), now(), ARRAY[md5('parent' || n)::uuid]
@@ -232,6 +244,7 @@ def test_forgetting_what_was_recorded_of_jobs_locks_nothing_that_was_recorded_of
         assert re.search(looked_up, told), told
 
 
+@one_way_on_servers
 def test_a_level_of_many_parents_is_read_as_one_of_few(
     readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,10 +283,8 @@ def test_a_look_for_changes_is_read_from_indexes(spawned: tuple[Database, str]) 
         assert "SCAN j" not in told
 
 
-def test_names_that_are_compared_to_the_letter_are_looked_up_in_an_index(own_spawned: tuple[Database, str]) -> None:
-    database, _ = own_spawned
-    database.script("UPDATE hammerwork_jobs SET status = 'Pending', dependency_status = 'none'")
-    analyze(database, "hammerwork_jobs")
+def test_names_that_are_compared_to_the_letter_are_looked_up_in_an_index(database: Database) -> None:
+    fill(database, status="Pending", dependency_status="none")
     now = START + timedelta(days=3)
     asked = {"queue": "work", "now": now, "priority": None, "limit": 10, "large": 100, "spawning": True}
     told = plan(database, "worker.claim.ready", per=None, full=None, **asked)
@@ -340,14 +351,10 @@ def test_due_schedules_are_read_from_the_end_of_an_index(database: Database) -> 
     assert "idx_hammerwork_schedules_next_run" in told, told
 
 
-def test_the_jobs_of_batches_and_workflows_are_counted_from_an_index(own_spawned: tuple[Database, str]) -> None:
-    database, parent = own_spawned
-    database.script("UPDATE hammerwork_jobs SET batch_id = id, workflow_id = id")
-    of = "0" * 8 + "-0000-4000-8000-000000000000"
-    database.script(f"UPDATE hammerwork_jobs SET batch_id = '{of}', workflow_id = '{of}' WHERE id = '{parent}'")
-    analyze(database, "hammerwork_jobs")
+def test_the_jobs_of_batches_and_workflows_are_counted_from_an_index(spawned: tuple[Database, str]) -> None:
+    database, _ = spawned
     for statement, index in (("batch", "batch_id"), ("workflow", "workflow")):
-        told = plan(database, f"{statement}.listing.counts", ids=[of])
+        told = plan(database, f"{statement}.listing.counts", ids=[ONE_GROUP])
         assert re.search(f"idx_(?:hammerwork_jobs_)?{index}", told), told
         assert not WHOLE_TABLE.search(told), told
 
@@ -370,13 +377,9 @@ def test_encrypted_jobs_are_found_by_their_index_where_there_are_none(
     assert re.search("idx_hammerwork_jobs_(encrypted|retention_cleanup)", told), told
 
 
-def test_leases_ahead_are_found_by_the_index_of_version_3_whatever_was_analysed(
-    own_spawned: tuple[Database, str],
-) -> None:
-    database, _ = own_spawned
+def test_leases_ahead_are_found_by_the_index_of_version_3_whatever_was_analysed(database: Database) -> None:
     use(database)
-    database.script("UPDATE hammerwork_jobs SET status = 'Running'")
-    analyze(database, "hammerwork_jobs")
+    fill(database, status="Running")
     database.script("UPDATE hammerwork_jobs SET status = 'Completed'")
     told = plan(database, "worker.rescue.leases_ahead", latest=START, limit=5)
     if database.dialect != "sqlite":  # version 3 does not know it

@@ -45,7 +45,7 @@ MOMENTS = {
     "two parents": None,
 }
 """When the statistics were taken, and what all jobs looked like then. All jobs have one parent, or the same two; after
-"never", "one parent" is when all of them are known.
+"never", on MySQL after "empty", "one parent" is when all of them are known.
 """
 
 
@@ -279,12 +279,18 @@ def too_much(scene: Scene, moment: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "dialect", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
+    ("dialect", "moment"),
+    [
+        pytest.param(dialect, moment, marks=getattr(pytest.mark, dialect))
+        for dialect in ("postgres", "mysql")
+        for moment in MOMENTS
+        # MySQL takes statistics of a table that is made, too: those of an empty one.
+        if (dialect, moment) != ("mysql", "never")
+    ],
 )
-@pytest.mark.parametrize("moment", MOMENTS)
 def test_hot_statements_read_what_they_return_whatever_the_statistics_say(database: Database, moment: str) -> None:
     scene = Scene(database, moment)
     assert too_much(scene, moment) == {}
-    if moment == "never":
+    if moment == ("never" if scene.database.dialect == "postgresql" else "empty"):
         scene.know_them()
         assert too_much(scene, "one parent") == {}

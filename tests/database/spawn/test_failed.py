@@ -11,7 +11,7 @@ from hammerwork_cli.core.values import JobStatus, rfc3339
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.spawn.queries import failed as failed_queries
 from hammerwork_cli.features.spawn.queries import operations as operations_queries
-from tests.database.conftest import current_only, readable_on_sqlite
+from tests.database.conftest import current_only, one_way_on_servers, readable_on_sqlite
 from tests.database.spawn.test_monitor import change
 from tests.rows import CONFIG, START, Rows
 
@@ -59,6 +59,7 @@ def test_the_plain_list_knows_the_failures_below_the_children_of_what_it_lists(r
     assert failed_queries.with_failures(readable, []) == []
 
 
+@one_way_on_servers
 def test_an_operation_that_failed_itself_is_listed_and_every_spelling_of_failure_counts(
     readable: Database, rows: Rows
 ) -> None:

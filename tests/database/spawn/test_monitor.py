@@ -10,7 +10,7 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.spawn.queries import monitor
 from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
-from tests.database.conftest import current_only, readable_on_sqlite
+from tests.database.conftest import current_only, one_way_on_servers, readable_on_sqlite
 from tests.rows import Rows
 
 WINDOW = timedelta(seconds=60)
@@ -70,6 +70,7 @@ def test_a_look_counts_what_happened_in_its_window(
     assert (seen.more_pending, seen.more_running) == (False, False)
 
 
+@one_way_on_servers
 def test_the_next_look_is_about_the_time_since_the_one_before(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_job_that_ends_after_the_window_in_which_it_began_was_started_in_it(
     assert (flow.enqueued, flow.started, flow.completed, flow.failed) == (0, 0, 1, 2)
 
 
+@one_way_on_servers
 def test_jobs_that_wait_for_another_attempt_are_counted_and_shown(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
@@ -221,6 +223,7 @@ def test_an_operation_comes_back_when_a_child_is_retried(
     assert [one.parent.id for one in watch.refresh().operations] == [parent]
 
 
+@one_way_on_servers
 def test_an_operation_is_shown_to_who_looks_at_the_queue_of_its_children(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
@@ -298,7 +301,7 @@ def test_workers_are_shown_and_of_one_that_fell_silent_it_is_said(
     assert [one.name for one in watching(queues=["b"]).refresh().workers or ()] == ["alive"]
 
 
-@readable_on_sqlite
+@one_way_on_servers
 def test_a_look_takes_as_many_statements_for_much_as_for_little(
     watching: Callable[..., MonitorWatch],
     rows: Rows,
@@ -314,15 +317,18 @@ def test_a_look_takes_as_many_statements_for_much_as_for_little(
         return readable.executed - before
 
     def spawn(count: int) -> None:
-        for _ in range(count):
-            parent = rows.job(spawns=True, created_at=ago(now, minutes=3), completed_at=ago(now, minutes=2))
-            rows.job(parent, status="Running", started_at=now)
-            rows.job(parent, status="Dead", failed_at=now)
+        with rows.at_once():
+            times = {"created_at": ago(now, minutes=3), "completed_at": ago(now, minutes=2)}
+            parents = [rows.job(spawns=True, **times) for _ in range(count)]
+            for parent in parents:
+                rows.job(parent, status="Running", started_at=now)
+            for parent in parents:
+                rows.job(parent, status="Dead", failed_at=now)
 
     spawn(1)
     watch = watching()
     first, few = look(watch), look(watch)
-    readable.transaction(lambda: spawn(80))
+    spawn(80)
     watch = watching()
     assert [look(watch), look(watch)] == [first, few]
     # Figures, failures and busy parents; newest parents, their children, who of these has some; the workers, and

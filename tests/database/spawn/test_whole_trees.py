@@ -8,7 +8,7 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.spawn.queries import failed, whole_trees
 from hammerwork_cli.features.spawn.queries import operations as operations_queries
-from tests.database.conftest import readable_on_sqlite
+from tests.database.conftest import one_way_on_servers, readable_on_sqlite
 from tests.rows import START, Rows
 
 
@@ -54,6 +54,7 @@ def test_a_page_goes_on_after_many_parents_that_are_no_tops(
     assert pages > 1
 
 
+@one_way_on_servers
 def test_failed_trees_are_listed_once_by_their_top_with_their_number(readable: Database, rows: Rows) -> None:
     old, _ = tree(rows, "Dead")
     new, _ = tree(rows, "TimedOut", minutes=1)

@@ -17,7 +17,7 @@ from hammerwork_cli.features.tree.wait import BlockerReason
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.webhook.model import Webhook
 from tests.conftest import each_row, on_sqlite
-from tests.database.conftest import readable_on_sqlite
+from tests.database.conftest import one_way_on_servers, readable_on_sqlite
 from tests.rows import START, Rows
 
 LATER = START + timedelta(days=1)
@@ -106,6 +106,7 @@ def test_the_cause_may_be_in_another_tree(readable: Database, rows: Rows) -> Non
     assert [failed.job.id for failed in found.above] == [elsewhere]
 
 
+@one_way_on_servers
 def test_a_waiting_job_names_what_holds_it_and_the_cause_above(readable: Database, rows: Rows) -> None:
     cause = rows.job(status="Dead", error_message="boom")
     first = rows.job(cause, **HELD)
