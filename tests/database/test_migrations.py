@@ -386,7 +386,7 @@ def test_every_table_that_is_gone_is_named_and_made_again_as_it_was(database: Da
         sent = watched(database)
         assert migrations.run(database) != []
         assert sent == planned
-        assert read_schema(database) == schema
+    assert read_schema(database) == schema
     assert migrations.status(database) == record
 
 

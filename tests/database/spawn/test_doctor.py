@@ -559,9 +559,9 @@ def test_two_doctors_at_once_fix_each_job_once(migrated_url: str) -> None:
 
 
 def test_circles_are_found_in_a_long_chain() -> None:
-    chain = [(str(number), str(number + 1)) for number in range(50_000)]
+    chain = [(str(number), str(number + 1)) for number in range(20_000)]
     assert in_cycles(chain) == set()
-    assert in_cycles([*chain, ("49999", "49998")]) == {"49998", "49999"}
+    assert in_cycles([*chain, ("19999", "19998")]) == {"19998", "19999"}
     assert in_cycles([("a", "a"), ("b", "a"), ("a", "c")]) == {"a"}
 
 
