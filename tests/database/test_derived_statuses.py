@@ -47,7 +47,6 @@ def status_of(database: Database, job: str) -> str:
     return Relatives(database).job(job).status
 
 
-@on_sqlite
 def test_a_pending_job_with_an_error_of_an_earlier_attempt_is_retrying(database: Database, rows: Rows) -> None:
     assert status_of(database, retrying(rows)) == "Retrying"
     assert status_of(database, rows.job(status="Pending", attempts=1)) == "Pending"
@@ -56,14 +55,12 @@ def test_a_pending_job_with_an_error_of_an_earlier_attempt_is_retrying(database:
     assert status_of(database, rows.job(status='"pending"', attempts=2, error_message="x")) == "Pending"
 
 
-@on_sqlite
 @each_row("error", [CANCELLED, FOLLOWED, IN_RUST, CANCELLED.replace(": wrong file", "")])
 def test_a_failed_job_that_somebody_cancelled_is_cancelled(database: Database, rows: Rows, error: str) -> None:
     assert status_of(database, cancelled(rows, error=error)) == "Cancelled"
     assert status_of(database, rows.job(status="Dead", error_message=error)) == "Dead"
 
 
-@on_sqlite
 @each_row("error", ["cancelled by the customer", "ValueError: cancelled by ann through hammerwork", None])
 def test_other_errors_are_failures(database: Database, rows: Rows, error: str | None) -> None:
     assert status_of(database, rows.job(status="Failed", error_message=error)) == "Failed"

@@ -283,7 +283,6 @@ def test_many_operators_pause_one_queue_at_once(migrated_url: str) -> None:
         assert [pause.queue for pause in queues.all_paused(database)] == ["work"]
 
 
-@on_sqlite
 @pytest.mark.parametrize("name", ["", "x" * 256])
 def test_names_that_no_queue_can_have_are_refused(database: Database, name: str) -> None:
     with pytest.raises(RefusedValueError, match="255"):

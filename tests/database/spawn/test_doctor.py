@@ -171,7 +171,6 @@ def test_a_misspelt_status_becomes_the_proper_word(database: Database) -> None:
     }
 
 
-@on_sqlite
 def test_a_word_that_is_no_status_is_reported_and_left(database: Database) -> None:
     odd = Rows(database).job(status="Gone fishing")
     found = doctor(database).examine()
@@ -185,7 +184,6 @@ def test_a_word_that_is_no_status_is_reported_and_left(database: Database) -> No
 # Jobs whose worker is gone.
 
 
-@on_sqlite
 def test_running_jobs_are_left_alone_until_an_age_is_given(database: Database) -> None:
     rows = Rows(database)
     rows.job(status="Running", started_at=START, attempts=1)

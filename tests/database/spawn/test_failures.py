@@ -28,8 +28,11 @@ def shapes(found: Failures) -> list[tuple[str | None, int, int | None]]:
 def test_errors_that_differ_in_numbers_ids_and_quoted_words_are_one(readable: Database, rows: Rows) -> None:
     for number, title in enumerate(("Nordlichter", "1 b", "c d")):
         failed(rows, rows.job(), error=f'cannot open "{title}" on host {number}: 0x{number}f')
-    failed(rows, error="Traceback (most recent call last):\n  File x\nKeyError: 'a 1'\n")
-    failed(rows, error="Traceback (most recent call last):\n  File y, line 7\nKeyError: 'b 2'", status="Failed")
+    frames = "  File x\n" * 100
+    failed(rows, error=f"Traceback (most recent call last):\n{frames}KeyError: 'a 1'\n")
+    failed(
+        rows, error=f"Traceback (most recent call last):\n{frames}  File y, line 7\nKeyError: 'b 2'", status="Failed"
+    )
     failed(rows, error=None, status="TimedOut", failed_at=None, timed_out_at=START)
     rows.job(error_message="a Completed job is left out")
     found = failures(readable, limit=10)

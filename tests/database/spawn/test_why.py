@@ -159,7 +159,6 @@ def test_nothing_failed(readable: Database, rows: Rows) -> None:
         diagnose(readable, "00000000-0000-4000-8000-000000000000", limit=5, now=START)
 
 
-@on_sqlite
 def test_a_traceback_is_known_by_its_last_line(database: Database) -> None:
     rows = Rows(database)
     root = rows.job()
