@@ -16,8 +16,8 @@ from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.features.spawn.queries import doctor as doctors
 from hammerwork_cli.features.spawn.queries.doctor import Doctor, FixedJobs
 from hammerwork_cli.features.worker.queries import registry
-from tests.conftest import all_databases
-from tests.runtime.conftest import Stage
+from tests.conftest import all_databases, one_case_on_servers
+from tests.runtime.conftest import Stage, mariadb_too
 from tests.rust_worker import RustWorker
 
 Run = Callable[..., Any]
@@ -41,7 +41,7 @@ def _until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@all_databases
+@mariadb_too
 def test_a_worker_with_the_option_gives_back_what_a_rust_worker_left_running(stage: Stage) -> None:
     """An orderly stop of a Rust worker cancels its handlers, and leaves their jobs Running for good."""
     ran: list[str] = []
@@ -146,7 +146,8 @@ def _another(stage: Stage, app: Handlers, until: Callable[[], bool]) -> None:
 
 
 @all_databases
-@pytest.mark.parametrize("is_lost", [False, True], ids=["ends in order", "is lost"])
+@one_case_on_servers
+@pytest.mark.parametrize("is_lost", [True, False], ids=["is lost", "ends in order"])
 def test_a_worker_that_stops_leaves_rust_workers_the_jobs_that_it_attempted_before_them(
     stage: Stage, ours: _Ours, rust: RustWorker, app: Handlers, run: Run, is_lost: bool
 ) -> None:
@@ -174,7 +175,7 @@ def test_a_worker_that_stops_leaves_rust_workers_the_jobs_that_it_attempted_befo
     assert set(stage.status(*ours.jobs)) == {"Completed"}
 
 
-@all_databases
+@mariadb_too
 def test_a_job_of_a_rust_worker_has_no_worker_here_and_the_doctor_finds_it_once_that_worker_is_killed(
     stage: Stage, ours: _Ours, rust: RustWorker, run: Run
 ) -> None:
@@ -191,7 +192,7 @@ def test_a_job_of_a_rust_worker_has_no_worker_here_and_the_doctor_finds_it_once_
     assert "Running" not in stage.status(*ours.jobs)
 
 
-@all_databases
+@mariadb_too
 def test_jobs_go_through_both_kinds_of_workers_in_turn_and_what_rust_completes_is_swept_at_once(
     stage: Stage, rust: RustWorker, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,7 +212,6 @@ def test_jobs_go_through_both_kinds_of_workers_in_turn_and_what_rust_completes_i
     assert json.loads(stage.one(ours_first, "result_data")) == {"frames": 25}
 
 
-@all_databases
 def test_a_worker_that_drains_its_queues_waits_for_a_sweep_that_a_deadlock_broke_off(
     stage: Stage, rust: RustWorker, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from hammerwork_cli.features.monitor.queries import times
 from hammerwork_cli.features.worker.queries import finish, registry, rescue
 from hammerwork_cli.runtime.worker import heartbeat
 from tests.conftest import all_databases, one_case_on_servers
-from tests.runtime.conftest import PATIENCE, Crew, Stage, until
+from tests.runtime.conftest import PATIENCE, Crew, Stage, mariadb_too, until
 from tests.rust3.outcomes import use
 from tests.rust3.runs import LEASE, Run, Version3
 
@@ -239,7 +239,7 @@ def _claimed(version3: Version3, queue: str = "theirs") -> Run:
     return run
 
 
-@all_databases
+@mariadb_too
 def test_a_job_that_version_3_heartbeats_is_never_taken_however_old_and_one_that_it_abandoned_is(
     stage: Stage, crew: Crew, version3: Version3, command: Command
 ) -> None:
@@ -300,7 +300,7 @@ def test_a_job_that_version_3_abandoned_is_rescued_without_an_option_and_runs_he
     assert (crew.runs, stage.one(job, "attempts")) == ({job.id: 1}, 2)
 
 
-@all_databases
+@mariadb_too
 def test_a_lease_from_before_the_clock_was_set_back_by_hours_begins_anew_unless_it_is_renewed(
     stage: Stage, crew: Crew, version3: Version3, command: Command
 ) -> None:
@@ -349,7 +349,6 @@ def test_a_lease_that_outlasts_a_wrong_clock_begins_anew_once(stage: Stage, vers
     assert rescue.leases_ahead(stage.database, now) == []
 
 
-@all_databases
 def test_a_job_of_our_own_worker_goes_by_heartbeats_whatever_its_lease_says(
     stage: Stage, crew: Crew, command: Command
 ) -> None:
@@ -424,6 +423,7 @@ def test_a_worker_notices_at_its_next_heartbeat_that_version_3_has_its_job_and_t
 
 
 @all_databases
+@one_case_on_servers
 @pytest.mark.parametrize("spawning", [False, True], ids=["alone", "with children"])
 def test_a_run_that_version_3_took_over_ends_without_effect(
     stage: Stage, crew: Crew, version3: Version3, caplog: pytest.LogCaptureFixture, spawning: bool

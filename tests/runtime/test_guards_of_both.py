@@ -21,7 +21,7 @@ from hammerwork_cli.features.worker.queries import claim, finish, rescue
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.host.logs import named
 from tests.conftest import all_databases
-from tests.runtime.conftest import PATIENCE, Stage, until
+from tests.runtime.conftest import PATIENCE, Stage, mariadb_too, until
 from tests.rust3 import outcomes
 from tests.rust3.runs import LEASE, Run
 
@@ -66,7 +66,7 @@ def stored(stage: Stage) -> dict[str, tuple[Any, ...]]:
     return {str(row[0]): row for row in stage.rows(COLUMNS)}
 
 
-@all_databases
+@mariadb_too
 def test_an_attempt_that_version_3_took_over_ends_here_without_effect(
     stage: Stage, theirs: outcomes.Outcomes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -107,7 +107,6 @@ def test_an_attempt_that_version_3_took_over_ends_here_without_effect(
     assert all("theirs" in str(row[6]) for row in stored(stage).values())
 
 
-@all_databases
 def test_an_attempt_of_version_3_that_was_taken_over_here_ends_without_effect(
     stage: Stage, theirs: outcomes.Outcomes
 ) -> None:

@@ -18,8 +18,8 @@ from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.features.workflow.queries.endings import CancelWorkflow
 from hammerwork_cli.runtime.outcomes.failures import taken
-from tests.conftest import all_databases
-from tests.runtime.conftest import Crew, Stage, until
+from tests.conftest import all_databases, one_case_on_servers
+from tests.runtime.conftest import Crew, Stage, mariadb_too, until
 from tests.rust3 import outcomes
 
 SECOND = timedelta(seconds=1)
@@ -55,7 +55,7 @@ def test_a_run_that_timed_out_is_tried_again_only_where_version_3_would(
     assert told == [("timed_out",)] * (2 if is_used else 1)
 
 
-@all_databases
+@mariadb_too
 def test_a_worker_that_runs_while_the_database_is_migrated_goes_by_what_it_is_from_then_on(
     stage: Stage, crew: Crew
 ) -> None:
@@ -185,7 +185,7 @@ def test_missed_occurrences_become_one_run_where_version_3_would_make_it(
     assert stage.timestamp(job, "next_run_at") == stage.timestamp(job, "scheduled_at") > stage.database.now()
 
 
-@all_databases
+@mariadb_too
 def test_a_claim_knows_the_meanings_of_its_database(stage3: Stage) -> None:
     stage3.enqueue(Job("noop"))
     now = stage3.database.now() + SECOND
@@ -269,6 +269,7 @@ def test_a_recurring_job_that_version_3_disables_and_enables_again_runs_here_onl
 
 
 @all_databases
+@one_case_on_servers
 @pytest.mark.parametrize("jobs", [1, 50])
 def test_the_end_of_jobs_without_a_workflow_or_a_batch_takes_no_statement_more(stage: Stage, jobs: int) -> None:
     def statements() -> int:

@@ -94,7 +94,8 @@ def test_each_kind_is_around_each_kind_of_handler_in_threads_processes_and_tests
     queues = ("sync", "async", "hidden")
     for queue in queues:
         assert run(made(kinds), Job(queue)).result == wanted(kinds)
-    for isolation in ("thread", "process"):
+    # A process calls them as a thread does: the longest two are enough there.
+    for isolation in ("thread", *(["process"] if len(kinds) == 3 else [])):
         jobs = lite.enqueue(*(Job(queue) for queue in queues))
         report = Worker(Queue(lite.url), f"{module}:app", drain=True, concurrency=1, isolation=isolation).run()
         assert (report.completed, report.failed) == (3, 0)

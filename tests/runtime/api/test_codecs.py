@@ -30,8 +30,7 @@ from hammerwork_cli import (
     UsageError,
     Worker,
 )
-from tests.conftest import all_databases
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, mariadb_too
 
 Run = Callable[..., Any]
 
@@ -84,7 +83,7 @@ def sealing() -> Handlers:
     return app
 
 
-@all_databases
+@mariadb_too
 def test_payloads_and_results_are_encoded_where_they_are_stored_and_decoded_for_programs(
     stage: Stage, sealing: Handlers
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.features.job.queries import spawn_requests
 from tests.conftest import all_databases
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, mariadb_too
 
 LARGE: list[Any] = ["x" * 70_000, "Ж" * 11_000, [{"name": "half \\"}] * 5_000]
 """More than MySQL's TEXT holds."""
@@ -30,7 +30,7 @@ def configured(app: Handlers) -> Handlers:
     return app
 
 
-@all_databases
+@mariadb_too
 def test_metadata_of_any_size_costs_no_run(stage: Stage, configured: Handlers) -> None:
     spawning_ones = [Job("one").with_spawn_config(SpawnConfig(metadata=large)) for large in LARGE]
     spawning_ones.append(Job("one", {"_spawn_config": {"max_spawn_count": 1, "unknown": "x" * 70_000}}))
@@ -44,7 +44,7 @@ def test_metadata_of_any_size_costs_no_run(stage: Stage, configured: Handlers) -
     assert sorted(stage.operations("outcome, operation_id")) == [*[("failed", "kept")] * 3, *[("spawned", None)] * 4]
 
 
-@all_databases
+@mariadb_too
 def test_a_request_to_spawn_again_may_have_metadata_of_any_size(stage: Stage, configured: Handlers) -> None:
     config = SpawnConfig(metadata=LARGE[0])
     (parent,) = stage.enqueue(Job("one").with_spawn_config(config))

@@ -26,7 +26,7 @@ from hammerwork_cli.errors import NotFoundError, TimedOutError
 from hammerwork_cli.runtime.api import queue as queue_module
 from hammerwork_cli.runtime.connections import Connections
 from tests.conftest import all_databases
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, mariadb_too
 
 SECOND = timedelta(seconds=1)
 
@@ -110,7 +110,7 @@ def test_wait_gives_up_after_its_timeout(stage: Stage, tree: bool) -> None:
     assert time.monotonic() - began >= 0.5
 
 
-@all_databases
+@mariadb_too
 def test_a_job_that_can_never_run_is_not_waited_for(stage: Stage) -> None:
     parent = Job("noop")
     child = Job("noop").depends_on(parent)
@@ -166,7 +166,6 @@ def test_no_worker_starts_a_job_of_a_paused_queue_until_it_is_resumed(stage: Sta
     assert stage.status(job) == ["Completed"]
 
 
-@all_databases
 def test_a_program_makes_its_own_tables(url: str) -> None:
     with Queue(url) as queue:
         assert "001_initial_schema" in queue.migrate()

@@ -108,11 +108,12 @@ def slow(job):
 
 pytestmark = pytest.mark.usefixtures("forked_processes")
 DAY = timedelta(days=1)
+CASES = [("sqlite", "thread"), ("sqlite", "process")]
+in_threads_and_processes = pytest.mark.parametrize(("dialect", "isolation"), CASES)
 everywhere = pytest.mark.parametrize(
     ("dialect", "isolation"),
     [
-        ("sqlite", "thread"),
-        ("sqlite", "process"),
+        *CASES,
         pytest.param("postgres", "thread", marks=pytest.mark.postgres),
         pytest.param("mysql", "thread", marks=pytest.mark.mysql),
     ],
@@ -146,7 +147,7 @@ def outcomes(stage: Stage, job: Job) -> list[str]:
     return [past.outcome for past in attempts.of_jobs(stage.database, [job.id]).get(job.id, [])]
 
 
-@everywhere
+@in_threads_and_processes
 def test_a_snoozed_job_runs_again_and_its_attempts_do_not_count(
     stage: Stage, work: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -172,7 +173,7 @@ def test_a_snoozed_job_is_pending_until_it_is_due(stage: Stage, work: Callable[.
         assert timedelta(hours=3) <= timestamp(at) - before < timedelta(hours=3, minutes=2)
 
 
-@everywhere
+@in_threads_and_processes
 def test_a_retry_fails_the_attempt_and_chooses_when_the_next_one_starts(
     stage: Stage, work: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -193,7 +194,7 @@ def _due(stage: Stage, job: Job) -> datetime:
     return due
 
 
-@everywhere
+@in_threads_and_processes
 def test_a_discarded_job_is_dead_at_once_with_the_reason_of_its_handler(
     stage: Stage, work: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -223,7 +224,7 @@ def test_a_cancelled_job_and_those_that_wait_for_it_are_no_failures(
     assert (report.completed, report.failed) == (0, 0)
 
 
-@everywhere
+@in_threads_and_processes
 def test_a_handler_says_after_which_errors_there_is_another_attempt(
     stage: Stage, work: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -238,7 +239,7 @@ def test_a_handler_says_after_which_errors_there_is_another_attempt(
     assert "KeyError: 7" in stage.one(final[-1], "error_message")
 
 
-@everywhere
+@in_threads_and_processes
 def test_a_function_of_the_handler_chooses_the_pause_after_an_error(
     stage: Stage, work: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -251,7 +252,7 @@ def test_a_function_of_the_handler_chooses_the_pause_after_an_error(
         assert timedelta(0) <= _due(stage, job) - before - expected < timedelta(minutes=1)
 
 
-@pytest.mark.parametrize(("dialect", "isolation"), [("sqlite", "thread"), ("sqlite", "process")])
+@in_threads_and_processes
 def test_a_handler_knows_when_its_time_is_up(stage: Stage, work: Callable[..., Any]) -> None:
     jobs = [Job("limited"), Job("limited", timeout=timedelta(minutes=3)), Job("unlimited")]
     before = stage.database.now()
@@ -263,7 +264,7 @@ def test_a_handler_knows_when_its_time_is_up(stage: Stage, work: Callable[..., A
         assert timedelta(0) <= left - timedelta(minutes=minutes) < timedelta(seconds=30)
 
 
-@pytest.mark.parametrize(("dialect", "isolation"), [("sqlite", "thread"), ("sqlite", "process")])
+@in_threads_and_processes
 def test_a_handler_may_have_another_attempt_after_one_that_took_too_long(
     stage: Stage, work: Callable[..., Any]
 ) -> None:

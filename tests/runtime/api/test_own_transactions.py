@@ -300,7 +300,7 @@ def test_threads_with_connections_of_their_own_enqueue_at_the_same_time(kind: ty
 # PostgreSQL wakes workers.
 
 
-@each((callers.Psycopg, callers.SessionOnPsycopg, callers.DjangoOnPsycopg))
+@each((callers.Psycopg, callers.DjangoOnPsycopg))
 def test_a_waiting_worker_starts_the_job_at_the_commit_and_not_before(caller: Caller, queue: Queue) -> None:
     app, started = Handlers(), threading.Event()
     name = f"woken-{type(caller).__name__.lower()}"

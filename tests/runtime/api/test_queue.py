@@ -20,7 +20,7 @@ from hammerwork_cli.errors import ConflictError, MissingTablesError, Unreachable
 from hammerwork_cli.features.migration import queries as migrations
 from tests.conftest import all_databases
 from tests.rows import Rows
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, mariadb_too
 
 MOMENT = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 
@@ -138,7 +138,7 @@ def test_a_timeout_counts_for_a_job_that_only_spawns(stage: Stage, app: Handlers
     assert stage.children(parent) == []
 
 
-@all_databases
+@mariadb_too
 def test_enqueue_says_whether_it_wrote_the_job_and_what_has_become_of_it(stage: Stage, app: Handlers) -> None:
     job = Job("noop", {"a": 1}, id=uuid4())
     first = stage.queue.enqueue(job)
@@ -208,7 +208,7 @@ def test_a_queue_waits_as_long_as_its_options_say(tmp_path: Path) -> None:
             Queue(f"sqlite:///{tmp_path}/jobs.db", **wrong)  # type: ignore[arg-type]
 
 
-@all_databases
+@mariadb_too
 def test_a_queue_that_was_connected_before_a_migration_sees_it_when_a_job_needs_it(
     empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

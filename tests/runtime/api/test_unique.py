@@ -420,7 +420,6 @@ def test_the_child_of_one_parent_is_no_child_of_another_one_that_wants_its_key(s
     assert stage.database.query("SELECT COUNT(*) FROM hammerwork_spawned_children") == [(1,)]
 
 
-@all_databases
 def test_a_job_whose_child_has_its_own_key_is_followed_by_it(stage: Stage) -> None:
     app = Handlers()
     app.register_job("chain", lambda job: job.payload)

@@ -24,7 +24,7 @@ from hammerwork_cli.features.tree.queries.joins import counter_of
 from hammerwork_cli.features.workflow.queries import endings
 from hammerwork_cli.runtime.api.workflow import Workflow
 from tests import callers
-from tests.conftest import all_databases, on_servers
+from tests.conftest import all_databases, on_servers, one_case_on_servers
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.events.conftest import ENDS, Listening
 
@@ -66,7 +66,6 @@ def test_a_tree_that_completes_has_one_event_with_its_jobs(stage: Stage, app: Ha
     assert end["data"] == {"id": job.id, "queue": "root", **counts}
 
 
-@all_databases
 def test_a_tree_that_fails_has_an_event_and_another_once_a_retry_completes_it(
     stage: Stage, app: Handlers, ends: Listening
 ) -> None:
@@ -221,7 +220,6 @@ def test_a_worker_that_has_counted_a_tree_before_its_retry_does_not_tell_of_its_
     assert told(ends) == [("tree.failed", 1, 1)]
 
 
-@all_databases
 def test_a_worker_that_is_overtaken_by_a_retry_goes_on_counting_its_jobs(stage: Stage, app: Handlers) -> None:
     Listening(stage, (*JOBS, "tree.completed"))
     mend(app, {1})
@@ -283,7 +281,6 @@ def workflow_of_one(stage: Stage) -> str:
     return str(stage.one(jobs["first"], "workflow_id"))
 
 
-@all_databases
 def test_a_job_that_joins_a_workflow_whose_end_only_its_row_does_not_tell_lets_it_end_again(
     stage: Stage, app: Handlers, ends: Listening
 ) -> None:
@@ -320,6 +317,7 @@ def test_an_application_whose_snapshot_is_older_than_the_end_lets_a_workflow_end
 
 
 @all_databases
+@one_case_on_servers
 @pytest.mark.parametrize("waits", [True, False], ids=["joining", "joined"])
 def test_a_worker_that_has_counted_a_workflow_before_a_job_joins_does_not_tell_of_its_end(
     stage: Stage, app: Handlers, ends: Listening, *, waits: bool
@@ -402,10 +400,10 @@ def test_batches_and_workflows_have_an_event_when_they_end(stage: Stage, app: Ha
 
 @all_databases
 def test_of_two_workers_that_look_at_once_one_tells(stage: Stage, crew: Crew, ends: Listening) -> None:
-    crew.begin(3)
+    crew.begin(2)
     stage.enqueue(*(Job("counted") for _ in range(20)))
     until(lambda: len(told(ends)) == 20)
-    threading.Event().wait(0.5)
+    threading.Event().wait(0.3)
     assert told(ends) == [("tree.completed", 1, 0)] * 20
 
 
@@ -415,7 +413,7 @@ def test_of_several_workers_one_tells_of_each_end_of_trees_that_are_retried(
     mend(app, {0, 1})
     crew.begin(3, handlers=app)
     stage.enqueue(*(Job("root") for _ in range(5)))
-    for times in (1, 2, 3):
+    for times in (1, 2):
         until(partial(lambda number: len(told(ends)) >= number, 5 * times))
         threading.Event().wait(0.3)
         assert told(ends) == [("tree.failed", 4, 2)] * 5 * times

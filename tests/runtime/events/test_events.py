@@ -26,7 +26,7 @@ from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from tests.conftest import all_databases
 from tests.rows import START, Rows
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, mariadb_too
 from tests.runtime.events.conftest import ENDS, Listening
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -37,7 +37,6 @@ def change(stage: Stage, how: Change, *jobs: str) -> None:
     changes.run(stage.database, ByIds(list(jobs)), how)
 
 
-@all_databases
 def test_a_job_that_runs_is_enqueued_started_and_completed(stage: Stage, app: Handlers, listening: Listening) -> None:
     app.register_job("quick", lambda _: {"done": True})
     (job,) = stage.enqueue(Job("quick", {"secret": 1}, priority=3))
@@ -65,7 +64,6 @@ def test_a_failure_has_the_error_with_its_traceback_and_the_reason_in_a_line(
     assert streamed["data"]["reason"] == "ZeroDivisionError: division by zero"
 
 
-@all_databases
 def test_each_end_of_an_attempt_has_its_event(stage: Stage, app: Handlers, listening: Listening) -> None:
     def give_up(_: Job) -> None:
         raise Discard("no")
@@ -172,7 +170,7 @@ def test_a_change_that_is_rolled_back_has_no_event(stage: Stage, listening: List
     assert len(listening.deliveries()) == 1
 
 
-@all_databases
+@mariadb_too
 def test_an_event_is_written_once_although_the_answer_to_its_commit_was_lost(
     stage: Stage, listening: Listening
 ) -> None:

@@ -15,7 +15,7 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.worker.streams import StreamSenders, trim
 from tests.conftest import all_databases
 from tests.rows import START
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, mariadb_too
 from tests.runtime.events.conftest import Listening
 from tests.worker_context import worker_context
 
@@ -39,7 +39,7 @@ def ids(listening: Listening) -> list[str]:
     return [one["data"]["id"] for one in listening.records()]
 
 
-@all_databases
+@mariadb_too
 def test_jobs_of_one_change_share_a_row_and_each_has_its_event(
     stage: Stage, app: Handlers, listening: Listening
 ) -> None:
@@ -109,7 +109,7 @@ def test_a_backlog_is_full_in_the_middle_of_a_row(stage: Stage, listening: Liste
     assert stream.dropped == 6
 
 
-@all_databases
+@mariadb_too
 def test_a_replay_adds_no_completion_that_waits(stage: Stage, app: Handlers) -> None:
     database, listening = stage.database, Listening(stage, [event for event in EventType if event != "job.completed"])
     since = database.now() - timedelta(minutes=1)

@@ -17,7 +17,7 @@ from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.host import secrets
 from hammerwork_cli.runtime.host.logs import JsonLines, TextLines, named
 from hammerwork_cli.runtime.worker import loop
-from tests.conftest import all_databases, one_case_on_servers
+from tests.conftest import one_case_on_servers
 from tests.runtime.conftest import Stage
 
 LOST = "The job was taken from this worker: another claim has it now. Its outcome here is not written."
@@ -59,7 +59,6 @@ def test_a_failure_says_whether_it_is_final_or_when_the_next_attempt_comes(
     assert re.search(r"failed in attempt 1 of 1 and recurs at \d{4}-\d\d-\d\d 02:30:00: ValueError: no data", recurs)
 
 
-@all_databases
 @one_case_on_servers
 @pytest.mark.parametrize(
     ("later", "said"), [(0, None), (1, "1 job of these queues is"), (2, "at least 2 jobs of these queues are")]

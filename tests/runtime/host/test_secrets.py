@@ -55,7 +55,6 @@ class Spawner(SpawnHandler):
 
 app.register_handler("leaks", Spawner())
 """
-SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
 PLACES = ("handler", "validate_spawn", "spawner", "on_spawn_complete")
 
 
@@ -77,8 +76,13 @@ def the_log_of_a_worker() -> Iterator[None]:
     logging.captureWarnings(False)
 
 
-@pytest.mark.parametrize("dialect", SERVERS)
-@pytest.mark.parametrize("isolation", ["thread", "process"])
+@pytest.mark.parametrize(
+    ("dialect", "isolation"),
+    [
+        pytest.param("postgres", "thread", marks=pytest.mark.postgres),
+        pytest.param("mysql", "process", marks=pytest.mark.mysql),
+    ],
+)
 def test_errors_and_log_lines_of_handlers_are_written_without_the_password(
     stage: Stage, isolation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

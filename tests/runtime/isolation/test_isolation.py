@@ -262,6 +262,7 @@ def assert_gone(pids: str) -> None:
         time.sleep(0.01)
 
 
+@forked
 @on_sqlite
 def test_a_process_that_dies_fails_its_attempt_only(stage: Stage, work: Any) -> None:
     said = ["exit code 3", "killed by SIGSEGV", "killed by SIGKILL"]
@@ -306,6 +307,7 @@ def test_a_process_is_killed_only_for_the_run_that_it_serves(
         both.ready(4)
 
 
+@forked
 @on_sqlite
 def test_an_answer_that_nobody_asked_for_ends_the_process_and_half_an_answer_stops_nobody(
     stage: Stage, work: Any

@@ -9,11 +9,9 @@ import pytest
 
 from hammerwork_cli import Job, JobPriority, SpawnContext
 from hammerwork_cli.database import connect
-from tests.runtime.conftest import Crew, Stage, until
+from tests.conftest import on_servers
+from tests.runtime.conftest import Crew, Stage, on_mariadb, until
 
-pytestmark = pytest.mark.parametrize(
-    "dialect", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
-)
 Hang = Callable[..., contextlib.AbstractContextManager[None]]
 
 
@@ -42,6 +40,7 @@ def begin_with_a_locked_end(stage: Stage, crew: Crew) -> tuple[Job, Job]:
     return parent, child
 
 
+@on_servers
 def test_while_the_end_of_one_job_cannot_be_written_its_worker_ends_others_and_keeps_their_time(
     stage: Stage, crew: Crew, hanging: Hang, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -79,6 +78,7 @@ def test_while_the_end_of_one_job_cannot_be_written_its_worker_ends_others_and_k
     assert set(stage.rows("attempts, claim_losses")) == {(1, None)}
 
 
+@on_mariadb
 @pytest.mark.long
 def test_of_many_ends_that_are_written_together_only_those_wait_whose_rows_are_locked(
     stage: Stage, crew: Crew, hanging: Hang
@@ -97,6 +97,7 @@ def test_of_many_ends_that_are_written_together_only_those_wait_whose_rows_are_l
     assert set(crew.runs.values()) == {1}
 
 
+@on_servers
 def test_a_job_that_somebody_has_locked_delays_no_other_job_of_a_small_table(
     stage: Stage, crew: Crew, hanging: Hang
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_job_that_somebody_has_locked_delays_no_other_job_of_a_small_table(
         until(lambda: stage.status(*others) == ["Completed"] * 30)
 
 
+@on_mariadb
 def test_a_worker_that_is_to_end_says_what_it_waits_for_and_writes_it_first(
     stage: Stage, crew: Crew, hanging: Hang, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -124,6 +126,7 @@ def test_a_worker_that_is_to_end_says_what_it_waits_for_and_writes_it_first(
     assert stage.status(parent, child) == ["Completed", "Pending"]
 
 
+@on_mariadb
 def test_a_worker_that_is_to_end_at_once_does_not_wait_for_what_others_have_locked(
     stage: Stage, crew: Crew, hanging: Hang, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,6 +144,7 @@ def test_a_worker_that_is_to_end_at_once_does_not_wait_for_what_others_have_lock
     until(lambda: stage.status(parent, child) == ["Dead", "Failed"])
 
 
+@on_mariadb
 def test_a_spawn_that_waits_for_a_lock_leaves_its_connection_to_other_spawns(
     stage: Stage, crew: Crew, hanging: Hang
 ) -> None:
@@ -165,6 +169,7 @@ def test_a_spawn_that_waits_for_a_lock_leaves_its_connection_to_other_spawns(
     assert len(stage.children(waits)) == 1
 
 
+@on_mariadb
 def test_jobs_that_go_back_when_a_worker_ends_go_back_though_one_of_them_is_locked(
     stage: Stage, crew: Crew, hanging: Hang
 ) -> None:

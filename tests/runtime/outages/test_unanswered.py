@@ -21,8 +21,8 @@ from hammerwork_cli.features.worker.queries import claim, finish, registry, requ
 from hammerwork_cli.features.worker.queries.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.api import queue
 from hammerwork_cli.runtime.connections import Connections
-from tests.conftest import all_databases
-from tests.runtime.conftest import Stage
+from tests.conftest import all_databases, one_case_on_servers
+from tests.runtime.conftest import Stage, mariadb_too
 
 
 @contextmanager
@@ -44,7 +44,8 @@ def losing_the_answer(patch: pytest.MonkeyPatch, module: Any, name: str) -> Iter
 
 
 @all_databases
-@pytest.mark.parametrize("others", [0, 5])
+@one_case_on_servers
+@pytest.mark.parametrize("others", [5, 0])
 def test_jobs_of_a_claim_whose_answer_was_lost_are_run_by_the_same_worker(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, others: int
 ) -> None:
@@ -80,7 +81,7 @@ def test_jobs_whose_enqueueing_was_not_answered_were_created_by_it(
     assert len(stage.rows()) == 3
 
 
-@all_databases
+@mariadb_too
 def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +93,6 @@ def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
     assert stage.status(*jobs) == ["Completed"] * 5
 
 
-@all_databases
 def test_a_spawn_whose_commit_was_not_answered_calls_its_hook_once_and_fails_nothing(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,7 +20,7 @@ from hammerwork_cli.features.worker.queries import requests
 from hammerwork_cli.features.worker.queries import spawn as spawn_queries
 from tests.conftest import all_databases
 from tests.jobs import IGNORING
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, mariadb_too
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
 KEYS = ("a", "A", "é", "e", "x", "x ", "Straße", "strasse", "😀", "😁")
@@ -235,7 +235,7 @@ def test_a_handler_that_spawns_early_spawns_again_when_it_is_asked_to(stage: Sta
     assert sorted(row[0] for row in stage.children(parent, "status")) == ["Failed"] + ["Pending"] * 4
 
 
-@all_databases
+@mariadb_too
 def test_a_request_forgets_nothing_of_what_a_recurring_job_spawned_in_its_last_run(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,7 +261,6 @@ def test_a_request_forgets_nothing_of_what_a_recurring_job_spawned_in_its_last_r
     assert len(stage.children(parent)) == 2
 
 
-@all_databases
 def test_a_request_whose_commit_was_not_answered_is_done(stage: Stage, app: Handlers) -> None:
     (parent,) = stage.enqueue(Job("parent", {}))
     app.register_handler("parent", lambda context: [Job("child", {})])  # noqa: ARG005  always the same

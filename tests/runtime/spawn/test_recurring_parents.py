@@ -123,7 +123,6 @@ def test_the_records_of_a_recurring_parent_do_not_grow_without_end_and_those_of_
     assert records(stage, "hammerwork_spawned_children") == sorted(last)
 
 
-@all_databases
 def test_a_retry_finds_all_early_children_of_its_occurrence_whatever_a_recurring_job_spawned_meanwhile(
     stage: Stage, app: Handlers
 ) -> None:
@@ -143,7 +142,6 @@ def test_a_retry_finds_all_early_children_of_its_occurrence_whatever_a_recurring
     assert [len(stage.children(job)) for job in (once, nightly)] == [2, 2]
 
 
-@all_databases
 def test_an_error_counts_no_early_children_of_an_earlier_occurrence(stage: Stage, app: Handlers) -> None:
     fails = [False]
 

@@ -23,7 +23,7 @@ from hammerwork_cli.features.worker.queries.ancestry import Spawner
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.features.worker.queries.spawn import LostClaimError, Operation
 from tests.conftest import all_databases
-from tests.runtime.conftest import PATIENCE, Stage
+from tests.runtime.conftest import PATIENCE, Stage, mariadb_too
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
 WORKER = "11111111-1111-4111-8111-111111111111"
@@ -180,7 +180,6 @@ def test_with_on_error_complete_the_parent_completes_and_the_failure_is_recorded
     assert "nothing to split" in error
 
 
-@all_databases
 def test_a_hook_that_fails_after_the_commit_undoes_nothing_and_is_recorded(stage: Stage, app: Handlers) -> None:
     class Loud(SpawnHandler):
         def spawn_jobs(self, context: SpawnContext) -> list[Job]:
@@ -322,7 +321,7 @@ def test_a_child_that_depends_on_another_job_waits_for_it_and_is_refused_if_that
     assert stage.children(good, "status") == [("Completed",)]
 
 
-@all_databases
+@mariadb_too
 def test_the_children_of_a_generator_are_drained_before_the_transaction_and_all_written(
     stage: Stage, app: Handlers
 ) -> None:
@@ -442,7 +441,7 @@ def test_a_completed_parent_that_is_retried_does_not_spawn_again_unless_it_may(s
     assert len(asked) == 5
 
 
-@all_databases
+@mariadb_too
 def test_a_request_makes_a_completed_job_spawn_again_once(stage: Stage, app: Handlers) -> None:
     spawner(app)
     spawner(app, "another", children=2)

@@ -54,7 +54,6 @@ def test_the_roots_limits_bind_those_below_that_say_nothing_or_more(stage: Stage
     assert size(stage, root) == 6
 
 
-@all_databases
 def test_each_of_several_trees_that_grow_has_a_limit_of_its_own(stage: Stage, app: Handlers) -> None:
     grow(app)
     limits = (4, 8, 2)
@@ -73,7 +72,6 @@ LIMITS: list[tuple[dict[str, Any], dict[str, Any], int]] = [
 """Of the root, of the only job below it, and how many jobs the tree has then."""
 
 
-@all_databases
 def test_an_ancestor_in_the_middle_may_set_a_tighter_limit_than_the_root_and_no_wider_one(
     stage: Stage, app: Handlers
 ) -> None:
@@ -229,7 +227,6 @@ def test_a_run_of_a_recurring_root_has_no_room_that_an_earlier_one_left(stage: S
     assert size(stage, root) == 1 + 2
 
 
-@all_databases
 def test_a_run_of_a_recurring_root_is_not_counted_by_the_counter_of_the_next_one(stage: Stage, app: Handlers) -> None:
     limit = SpawnConfig(max_descendants=8)
     free, limited, next_one = Job("free"), Job("limited", max_attempts=1), Job("next")
@@ -310,7 +307,6 @@ def test_jobs_that_a_rust_worker_spawned_are_a_generation_below_their_parent(sta
     assert len(stage.children(child)) == 1
 
 
-@all_databases
 def test_jobs_that_are_spawned_again_count_in_the_tree_too(stage: Stage, app: Handlers) -> None:
     @app.spawn("parent")
     def split(context: SpawnContext) -> list[Job]:

@@ -30,6 +30,7 @@ from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.testing import DrainReport, Jobs, clear
 from tests.conftest import all_databases
+from tests.runtime.conftest import mariadb_too
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -378,7 +379,6 @@ def test_a_database_in_memory_needs_no_url(app: App) -> None:
     assert not path.parent.exists()
 
 
-@all_databases
 def test_a_database_without_tables_gets_them_and_is_empty_again(url: str, app: App) -> None:
     for _ in range(2):
         with Jobs(url) as jobs:
@@ -412,7 +412,7 @@ def test_a_database_that_workers_serve_is_refused_although_it_has_no_job(lite_ur
         assert [*duties.times(database)] == ["workflows"]
 
 
-@all_databases
+@mariadb_too
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_the_leftovers_of_a_killed_test_is_deleted_only_by_word(migrated_url: str) -> None:
     child = os.fork()

@@ -40,7 +40,6 @@ def soon(stage: Stage) -> datetime:
     return stage.database.now() + timedelta(seconds=1)
 
 
-@all_databases
 def test_an_attempt_that_fails_is_remembered_and_one_that_completes_is_not(stage: Stage, app: Handlers) -> None:
     @app.job("shaky", retry=SOON)
     def shaky(job: Job) -> None:
@@ -178,7 +177,6 @@ def test_a_job_keeps_its_newest_attempts_and_takes_none_from_others(
     assert told(stage, other) == [(2, "failed", "error 2"), (3, "failed", "error 3"), (4, "of_later", "error 4")]
 
 
-@all_databases
 def test_the_middle_is_cut_out_of_a_long_error(stage: Stage, app: Handlers) -> None:
     @app.job("bad")
     def bad(job: Job) -> None:

@@ -56,7 +56,7 @@ def test_an_outcome_that_the_server_cannot_commit_now_is_committed_later(stage: 
     crew.handlers.register_job("parent", crew.count)
     crew.handlers.register_handler("parent", lambda _: [Job("counted")])
     crew.begin(lease=1.0)
-    for number, code in enumerate(("54000", "54023", "22001", "53200", "40001"), start=1):
+    for number, code in enumerate(("54023", "22001", "40001"), start=1):  # what each code means: see below
         stage.execute(f"INSERT INTO faults VALUES ('{code}')")
         jobs = stage.enqueue(Job("counted", max_attempts=1), Job("parent", max_attempts=1))
         until(lambda jobs=jobs: all(crew.runs[job.id] for job in jobs))

@@ -237,7 +237,7 @@ def test_two_claims_never_count_at_the_same_time(stage: Stage) -> None:
         results.extend([claim.claim(database, "api", now=database.now(), **how) for _ in range(10)])  # type: ignore[arg-type]
         database.close()
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
+    threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

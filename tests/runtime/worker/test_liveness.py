@@ -23,15 +23,11 @@ from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker import assembly, claimer, heartbeat, keeper, loop, worker
 from hammerwork_cli.runtime.worker.listener import Listener
-from tests.conftest import all_databases
+from tests.conftest import on_servers
 from tests.forks import Fork
-from tests.runtime.conftest import Crew, Stage, until
+from tests.runtime.conftest import Crew, Stage, mariadb_too, on_mariadb, until
 
 LEASE = 2.0
-SERVERS = pytest.mark.parametrize(
-    "dialect", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
-)
-SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.sqlite)])
 
 
 def dead_worker(stage: Stage, queue: str, *jobs: Job, name: str = "dead") -> str:
@@ -45,7 +41,6 @@ def dead_worker(stage: Stage, queue: str, *jobs: Job, name: str = "dead") -> str
     return worker
 
 
-@all_databases
 def test_a_worker_that_has_just_started_judges_nobody_before_a_lease_is_over_whatever_their_last_heartbeat_says(
     stage: Stage, crew: Crew
 ) -> None:
@@ -63,7 +58,7 @@ def test_a_worker_that_has_just_started_judges_nobody_before_a_lease_is_over_wha
     until(lambda: {stage.one(job, "status, claim_losses") for job in jobs} == {("Completed", 1)})
 
 
-@all_databases
+@mariadb_too
 def test_forgotten_changes_come_back_within_a_lease_and_joins_are_released(stage: Stage, crew: Crew) -> None:
     """A fail-over lost a completion and the claim's answer is of a time that is no more."""
     done, claimed = stage.enqueue(Job("counted"), Job("elsewhere"))
@@ -111,7 +106,7 @@ class Heartbeats:
         return max(later - sooner for times in self.answered.values() for sooner, later in pairwise(times))
 
 
-@SERVERS
+@on_servers
 @pytest.mark.long
 def test_a_transaction_that_hangs_delays_no_heartbeat_and_holds_up_only_what_it_has_locked(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
@@ -142,7 +137,6 @@ def test_a_transaction_that_hangs_delays_no_heartbeat_and_holds_up_only_what_it_
     assert {len(heartbeats.users[line]) for line in heartbeats.alone} == {1}
 
 
-@SQLITE
 def test_while_a_spawn_writes_for_longer_than_the_lease_its_neighbours_do_not_look_lost(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +166,6 @@ def test_while_a_spawn_writes_for_longer_than_the_lease_its_neighbours_do_not_lo
     assert stage.status(*jobs) == ["Completed"] * 2
 
 
-@SQLITE
 def test_a_foreign_error_ends_no_thread_and_is_in_the_log_with_its_traceback(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -267,7 +260,7 @@ def killed_at_last(process: Fork) -> Iterator[None]:
         process.kill()
 
 
-@SERVERS
+@on_mariadb
 def test_a_worker_that_stood_still_for_longer_than_its_lease_begins_no_job_that_went_to_others(
     stage: Stage, crew: Crew, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from hammerwork_cli.runtime.execution import finisher
 from hammerwork_cli.runtime.host.logs import named
 from hammerwork_cli.runtime.worker import claimer
 from tests.conftest import all_databases, on_servers
-from tests.runtime.conftest import Crew, Stage, until
+from tests.runtime.conftest import Crew, Stage, mariadb_too, until
 from tests.rust_worker import RustWorker
 
 SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.sqlite)])
@@ -84,7 +84,7 @@ def test_by_weight_a_priority_that_nobody_knows_is_claimed_too(stage: Stage, app
     assert stage.work(app, weighted=True).completed == 2
 
 
-@all_databases
+@mariadb_too
 def test_no_occurrence_of_a_recurring_job_runs_twice_when_the_server_puts_its_clock_back(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,6 @@ def test_everything_that_shows_a_running_job_shows_how_far_it_is(
     until(lambda: not reported(crew.stage.database))
 
 
-@all_databases
 def test_a_retried_job_has_not_come_as_far_as_its_last_attempt(crew: Crew, look: Look) -> None:
     async def fails_first(job: Job, context: SpawnContext) -> None:
         if job.attempts == 1:

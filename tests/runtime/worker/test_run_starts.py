@@ -14,7 +14,7 @@ from hammerwork_cli.core.values import Timestamp, timestamp
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from tests.conftest import all_databases
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, mariadb_too
 
 JOBS, SECONDS, LONG = 80, 0.005, (20, 40, 60)
 WAIT, TOLERANCE = 0.3, 0.1
@@ -99,7 +99,7 @@ def quantile(exposition: str) -> float:
     return float(line.rpartition(" ")[2])
 
 
-@all_databases
+@mariadb_too
 def test_a_job_that_fails_keeps_the_start_of_its_handler(stage: Stage) -> None:
     app = Handlers()
 
@@ -113,7 +113,6 @@ def test_a_job_that_fails_keeps_the_start_of_its_handler(stage: Stage) -> None:
     assert TOLERANCE < between(stage.one(job, "run_started_at"), stage.one(job, "failed_at")) < 3 * TOLERANCE
 
 
-@all_databases
 def test_the_start_of_an_earlier_attempt_is_not_taken_for_that_of_the_last_one(
     stage: Stage, run: Callable[..., Any]
 ) -> None:

@@ -16,7 +16,7 @@ from hammerwork_cli.runtime.worker import claimer
 from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
 
-LENGTH = 300_000
+LENGTH = 90_000
 """Bytes: more than a name, an error message and a column of type ``text`` of MySQL can hold."""
 TEXTS = {"ascii": "x" * LENGTH, "other": "€" * (LENGTH // 3)}
 

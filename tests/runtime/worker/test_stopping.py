@@ -14,12 +14,11 @@ from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.worker.queries import claim, finish, registry
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from tests.conftest import all_databases, one_case_on_servers
-from tests.runtime.conftest import Crew, Stage, until
+from tests.runtime.conftest import Crew, Stage, mariadb_too, until
 
 ONCE = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
 
 
-@all_databases
 def test_a_running_job_goes_back_with_its_attempt_unless_it_must_not_run_twice(
     stage: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -95,7 +94,6 @@ def test_a_worker_of_ones_own_that_leaves_handlers_behind_says_so(
     go_on.set()
 
 
-@all_databases
 def test_a_worker_warns_of_one_that_runs_with_its_name(
     lite: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -112,7 +110,7 @@ def test_a_worker_warns_of_one_that_runs_with_its_name(
     assert caplog.text.count("has the same name") == 1
 
 
-@all_databases
+@mariadb_too
 @one_case_on_servers
 @pytest.mark.parametrize(
     "missing", ["worker.claim.ready", "worker.spawn.record", "worker.finish.complete", "worker.registry.heartbeat"]

@@ -15,8 +15,7 @@ from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Delete, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.host.logs import named
-from tests.conftest import all_databases
-from tests.runtime.conftest import PATIENCE, Stage, until
+from tests.runtime.conftest import PATIENCE, Stage, mariadb_too, until
 
 BEATS = 5
 """Heartbeats within which it must be noticed; each is a sixth of a lease."""
@@ -102,7 +101,7 @@ def test_a_coroutine_whose_job_is_taken_away_is_cancelled_and_its_slot_free(
     assert "another worker" not in caplog.text
 
 
-@all_databases
+@mariadb_too
 def test_a_job_that_is_retried_while_it_runs_runs_once_at_a_time(
     stage: Stage, app: Handlers, beginning: Callable[..., None]
 ) -> None:

@@ -32,7 +32,7 @@ from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
 from tests import surroundings
 from tests.conftest import ROOT, all_databases, unavailable
 from tests.forks import Fork
-from tests.runtime.conftest import PATIENCE, Crew, Stage, until
+from tests.runtime.conftest import PATIENCE, Crew, Stage, mariadb_too, until
 from tests.servers import ServerMissingError
 from tests.worker_context import worker_context
 
@@ -88,7 +88,7 @@ def keeper(url: str, clock: Clock) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-@all_databases
+@mariadb_too
 def test_workers_that_are_killed_again_and_again_make_one_job_for_each_due_time(stage: Stage) -> None:
     schedule = add(stage)
     with keepers(stage.url) as replace:

@@ -24,7 +24,7 @@ from hammerwork_cli.runtime.worker.claimer import priorities
 from tests.conftest import all_databases
 from tests.jobs import IGNORING
 from tests.rows import Rows
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, mariadb_too
 from tests.rust3.migrations import Migrator
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -50,7 +50,6 @@ def test_a_job_is_run_and_its_result_stored(stage: Stage, app: Handlers) -> None
     assert stage.timestamp(job, "result_expires_at") - stage.timestamp(job, "result_stored_at") == timedelta(hours=2)
 
 
-@all_databases
 def test_no_thread_of_a_worker_keeps_its_process_from_ending(stage: Stage, app: Handlers) -> None:
     threads: list[threading.Thread] = []
     app.register_job("look", lambda _: threads.extend(threading.enumerate()))
@@ -61,14 +60,12 @@ def test_no_thread_of_a_worker_keeps_its_process_from_ending(stage: Stage, app: 
     assert all(own.values()), own
 
 
-@all_databases
 def test_a_handler_that_returns_nothing_has_no_result(stage: Stage, app: Handlers) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     stage.work(app)
     assert stage.one(job, "status, result_data, result_stored_at") == ("Completed", None, None)
 
 
-@all_databases
 def test_a_failed_attempt_comes_back_and_the_last_one_is_dead_with_its_traceback(stage: Stage, app: Handlers) -> None:
     tries = []
 
@@ -118,7 +115,6 @@ def test_a_traceback_begins_in_the_code_of_its_author_wherever_that_runs(lite: S
         assert not any("hammerwork_cli" in line for line in lines), lines
 
 
-@all_databases
 def test_a_retried_job_waits_as_its_own_strategy_says(stage: Stage, app: Handlers) -> None:
     @app.job("bad", retry=SOON)
     def bad(job: Job) -> None:
@@ -131,7 +127,6 @@ def test_a_retried_job_waits_as_its_own_strategy_says(stage: Stage, app: Handler
     assert stage.one(job, "started_at") is None
 
 
-@all_databases
 def test_a_success_forgets_the_error_of_the_attempt_before(stage: Stage, app: Handlers) -> None:
     @app.job("second", retry=SOON)
     def second(job: Job) -> None:
@@ -143,7 +138,6 @@ def test_a_success_forgets_the_error_of_the_attempt_before(stage: Stage, app: Ha
     assert stage.one(job, "status, attempts, error_message") == ("Completed", 2, None)
 
 
-@all_databases
 def test_a_job_that_takes_too_long_is_timed_out_and_what_it_does_later_is_not_written(
     stage: Stage, app: Handlers
 ) -> None:
@@ -253,7 +247,6 @@ def test_a_value_that_the_database_refuses_fails_the_job_and_says_why(stage: Sta
     assert 50_000 < len(error.encode()) <= 60_000
 
 
-@all_databases
 def test_a_result_larger_than_its_job_allows_fails_the_attempt(stage: Stage, app: Handlers) -> None:
     @app.job("big")
     def big(job: Job) -> str:
@@ -265,7 +258,6 @@ def test_a_result_larger_than_its_job_allows_fails_the_attempt(stage: Stage, app
     assert "102 bytes" in stage.one(job, "error_message")
 
 
-@all_databases
 def test_a_recurring_job_comes_back_whether_it_succeeds_or_dies(stage: Stage, app: Handlers) -> None:
     ran = []
 
@@ -381,7 +373,7 @@ def test_many_workers_take_each_job_once(stage: Stage) -> None:
         app.register_job("count", count)
         Worker(stage.url, app, drain=True, poll_interval=0.05, concurrency=3).run()
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -491,7 +483,6 @@ def test_a_recurring_job_comes_back_though_its_last_attempt_was_lost_with_its_wo
     assert stage.one(daily, "status, error_message, claim_losses") == ("Pending", None, None)
 
 
-@all_databases
 def test_a_recurring_job_whose_next_run_cannot_be_stored_costs_its_neighbours_nothing_when_their_worker_is_lost(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -587,7 +578,6 @@ def test_a_last_attempt_is_claimed_only_for_a_free_slot(stage: Stage) -> None:
     assert len(claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=5, slots=2)) == 2
 
 
-@all_databases
 def test_jobs_that_other_programs_left_waiting_are_released(stage: Stage, app: Handlers) -> None:
     parent, child = Job("noop", {}), Job("noop", {})
     stage.enqueue(parent, child.depends_on(parent))
@@ -602,7 +592,6 @@ def test_jobs_that_other_programs_left_waiting_are_released(stage: Stage, app: H
     assert stage.one(child) == "Completed"
 
 
-@all_databases
 def test_a_join_is_released_by_the_last_of_its_parents_and_chains_run_in_order(stage: Stage, app: Handlers) -> None:
     order = []
 
@@ -619,7 +608,7 @@ def test_a_join_is_released_by_the_last_of_its_parents_and_chains_run_in_order(s
     assert order[2:] == [3, 4]
 
 
-@all_databases
+@mariadb_too
 def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
     pairs = [(Job("side", {}), Job("side", {})) for _ in range(20)]
     joins = [Job("join", {}).depends_on(*pair) for pair in pairs]
@@ -646,7 +635,7 @@ def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
     assert {row[0] for row in stage.rows("dependency_status", "queue_name = 'join'")} == {"satisfied"}
 
 
-@all_databases
+@mariadb_too
 def test_jobs_that_depend_on_a_failed_job_follow_the_policy_of_its_workflow(stage: Stage, app: Handlers) -> None:
     expected = {
         "fail_fast": "Failed",
@@ -676,7 +665,6 @@ def test_jobs_that_depend_on_a_failed_job_follow_the_policy_of_its_workflow(stag
     }
 
 
-@all_databases
 def test_without_a_workflow_what_depends_on_a_dead_job_fails_and_names_it(stage: Stage, app: Handlers) -> None:
     @app.job("bad", retry=SOON)
     def bad(job: Job) -> None:
@@ -708,7 +696,6 @@ def test_a_worker_stops_when_it_is_asked_in_the_database(stage: Stage, app: Hand
     assert registry.resolve(stage.database, "here").state == "stopped"
 
 
-@all_databases
 def test_a_worker_that_ends_at_once_gives_its_jobs_back(stage: Stage, app: Handlers) -> None:
     running, go = threading.Event(), threading.Event()
 
@@ -730,7 +717,6 @@ def test_a_worker_that_ends_at_once_gives_its_jobs_back(stage: Stage, app: Handl
     assert sum(row[0] for row in stage.rows("attempts")) == 0
 
 
-@all_databases
 def test_without_our_tables_a_worker_says_what_to_do(empty_database: Database, app: Handlers) -> None:
     with pytest.raises(MissingTablesError):
         Worker(empty_database.url, app).run()
@@ -750,7 +736,7 @@ def test_a_worker_warns_of_strategies_that_version_3_cannot_read_where_it_uses_t
         assert "cannot read its column retry_strategy, which is TEXT" in caplog.text
 
 
-@all_databases
+@mariadb_too
 def test_a_worker_names_a_table_that_is_gone_although_its_migration_is_recorded(
     database: Database, app: Handlers, caplog: pytest.LogCaptureFixture
 ) -> None:
