@@ -277,6 +277,7 @@ def test_a_process_that_dies_fails_its_attempt_only(stage: Stage, work: Any) -> 
     assert (report.completed, report.failed) == (1, 4)
 
 
+@forked
 @on_sqlite
 def test_a_process_is_killed_only_for_the_run_that_it_serves(
     work: Any, tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch

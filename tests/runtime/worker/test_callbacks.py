@@ -31,7 +31,7 @@ from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.worker.test_upkeep import keepers
 
 Run = Callable[..., Outcome]
-KILLS = 4
+KILLS = 3
 SEED = 14
 DEATHS = 4
 """A keeper dies the first times that it fires, and at random later."""

@@ -78,7 +78,6 @@ def test_only_queues_with_jobs_are_asked(stage: Stage) -> None:
     assert waiting(claimer) == ["q7"]
 
 
-@all_databases
 def test_while_a_queue_waits_for_a_slot_nothing_is_asked(stage: Stage) -> None:
     stage.enqueue(Job("q1"), Job("q1"), Job("q2"))
     claimer = claimer_of(stage, 1)
@@ -89,7 +88,6 @@ def test_while_a_queue_waits_for_a_slot_nothing_is_asked(stage: Stage) -> None:
     assert claimer.full
 
 
-@all_databases
 def test_a_queue_of_which_it_heard_is_asked_at_once_and_alone(stage: Stage) -> None:
     claimer = claimer_of(stage)
     claimer.fetch()
@@ -119,7 +117,6 @@ def test_a_queue_without_end_leaves_the_others_their_turns(stage: Stage) -> None
     assert taken.count("q0") >= 8
 
 
-@all_databases
 def test_a_claim_that_ran_out_of_time_goes_on_at_once_also_if_it_found_nothing_yet(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

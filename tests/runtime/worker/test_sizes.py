@@ -129,18 +129,19 @@ TAKEN = {
 
 
 @all_databases
-@pytest.mark.parametrize("column", TOO_LONG)
-def test_a_value_that_is_longer_than_its_column_is_refused_when_the_job_is_enqueued(stage: Stage, column: str) -> None:
-    long = TOO_LONG[column](Job("noop"))
-    taken = column in TAKEN[stage.database.dialect]
-    for enqueue in (stage.queue.enqueue, lambda job: stage.queue.enqueue_many([Job("noop"), job])):
-        if taken:
-            enqueue(long)
-            continue
-        with pytest.raises(RefusedValueError) as caught:
-            enqueue(long)
-        assert caught.value.message.endswith(".")
-    assert len(stage.rows()) == (2 if taken else 0)
+def test_a_value_that_is_longer_than_its_column_is_refused_when_the_job_is_enqueued(stage: Stage) -> None:
+    written = 0
+    for column, make in TOO_LONG.items():
+        long = make(Job("noop"))
+        for enqueue in (stage.queue.enqueue, lambda job: stage.queue.enqueue_many([Job("noop"), job])):
+            if column in TAKEN[stage.database.dialect]:
+                enqueue(long)
+                written += 1
+                continue
+            with pytest.raises(RefusedValueError) as caught:
+                enqueue(long)
+            assert caught.value.message.endswith("."), column
+        assert len(stage.rows()) == written, column
 
 
 @all_databases

@@ -202,6 +202,7 @@ def test_a_thread_that_has_timed_out_holds_its_slot_and_the_worker_says_so(
     assert returned.startswith(f"The handler of job {job.id} (slow) has returned, after ")
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.sqlite
 def test_a_process_whose_job_is_taken_away_is_killed_and_its_slot_free(
     lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -220,7 +221,7 @@ def test_a_process_whose_job_is_taken_away_is_killed_and_its_slot_free(
     (following,) = lite.enqueue(Job("noop"))
     until(lambda: lite.status(following) == ["Completed"])
     running.end()
-    assert not Path(f"/proc/{file.read_text()}").exists()
+    until(lambda: not Path(f"/proc/{file.read_text()}").exists())
     found = lite.queue.get(job)
     assert found is not None
     assert found.status == "Cancelled"
