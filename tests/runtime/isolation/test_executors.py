@@ -99,8 +99,12 @@ def dies(job):
 def reports(job, context):
     for number in range(1000):
         context.progress(number / 2000, f"part {number}")
+    waited = 0
     while not os.path.exists(job.payload):
         time.sleep(0.02)
+        waited += 1
+        if waited % 250 == 0:  # a report that cannot be written is lost
+            context.progress(number / 2000, f"part {number}")
 
 @app.job("hangs")
 def hangs(job):
