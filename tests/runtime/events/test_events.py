@@ -372,3 +372,29 @@ def test_the_end_of_a_tree_has_the_key_of_its_jobs() -> None:
     record = {"id": "e", "type": "tree.failed", "data": {"id": "root", "queue": "q"}}
     found = events.waiting(record, EventType.TREE_FAILED, START)
     assert [events.key_of(word, found) for word in ("root_id", "job_id", "queue_name")] == ["root", "root", "q"]
+
+
+def test_a_job_that_waits_again_for_a_job_that_is_retried_has_an_event_too(
+    stage: Stage, app: Handlers, listening: Listening
+) -> None:
+    @app.job("fails")
+    def fail(_: Job) -> None:
+        raise Cancel("not now")
+
+    @app.spawn("parent")
+    def spawn(context: SpawnContext) -> Job:
+        context.after_all(Job("after"))
+        return Job("fails")
+
+    stage.enqueue(Job("parent", {}))
+    stage.work(app)
+    jobs = dict(stage.rows("queue_name, id"))
+    assert stage.one(jobs["after"]) == "Failed"
+    listening.clear()
+    change(stage, RetryJobs(stage.database.now(), cancelled=True), jobs["fails"])
+    assert stage.one(jobs["after"]) == "Pending"
+    assert {queue: listening.types(job) for queue, job in jobs.items()} == {
+        "parent": [],
+        "fails": ["job.retried"],
+        "after": ["job.retried"],
+    }

@@ -304,6 +304,10 @@ def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(stage: St
     assert state(stage) == ("Failed", "failed")
     change(stage, children, RetryJobs(stage.database.now(), cancelled=True))
     assert state(stage) == ("Pending", "waiting")
+    report = ids(stage, "report")
+    change(stage, report, CancelJobs(stage.database.now(), by="me"))
+    change(stage, report, RetryJobs(stage.database.now(), cancelled=True))
+    assert state(stage) == ("Pending", "waiting")
     change(stage, children, Delete(stage.database.now()))
     assert state(stage) == ("Pending", "satisfied")
 
@@ -475,3 +479,15 @@ def test_a_test_without_a_database_sees_the_join_and_gives_it_results() -> None:
     assert len(outcome.children) == 2
     one = "11111111-1111-4111-8111-111111111111"
     assert rehearse(app, Job("report"), results={one: 5}).result == 1
+
+
+def test_a_comparison_takes_the_end_of_a_recurring_parent_from_what_is_noted(lite: Stage) -> None:
+    """Its row says no more than that it recurs."""
+    database, now = lite.database, lite.database.now()
+    recurring, join = lite.enqueue(Job("parent").with_cron("@daily"), Job("report"))
+    joins.add(database, join.id, recurring.id, "children", "fail", now)
+    joins.count(database, {join.id: 1})
+    for has_ended in (False, True):
+        database.transaction(lambda: joins.recount(database, join.id, recurring.id, now))
+        assert joins.counts(database, [join.id])[join.id] == (has_ended, 0, 0, "fail")
+        joins.parents_ended(database, [join.id])

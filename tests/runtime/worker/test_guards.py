@@ -110,8 +110,8 @@ def test_the_requests_of_a_lost_worker_and_no_others_wait_again(stage: Stage, ap
     registry.rescue(stage.database, heartbeat(stage, taken["lost"][0]), stage.database.now())
     states = {name: spawn_requests.requests(stage.database, job.id)[0].state for name, (_, job) in taken.items()}
     assert states == {"lost": "pending", "other": "running"}
-    tokens = stage.database.query("SELECT state, claim_token IS NULL FROM hammerwork_spawn_requests ORDER BY state")
-    assert tokens == [("pending", 1), ("running", 0)]
+    claims = "SELECT state, claim_token IS NULL, claimed_by FROM hammerwork_spawn_requests ORDER BY state"
+    assert stage.database.query(claims) == [("pending", 1, None), ("running", 0, taken["other"][0].id)]
 
 
 def test_of_workers_with_the_same_heartbeat_only_the_observed_one_is_declared_lost(stage: Stage) -> None:
@@ -1007,3 +1007,45 @@ def test_a_worker_that_ends_for_a_restart_keeps_the_request_and_another_one_was_
 def test_only_jobs_that_are_not_due_yet_are_due_later(stage: Stage) -> None:
     stage.enqueue(Job("noop"), *(Job("noop", delay=timedelta(hours=hours)) for hours in (1, 2)))
     assert claim.later(stage.database, ["noop"], stage.database.now(), 10) == 2
+
+
+def test_workers_are_notified_of_a_failed_child_that_another_parent_takes_on(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[str]] = []
+    at_once: list[list[str]] = []
+    monkeypatch.setattr(spawn.notifications, "notify", lambda _, queues: told.append(list(queues)))
+    child = new_id()
+
+    @app.job("parent")
+    def early(job: Job, context: SpawnContext) -> None:
+        told.clear()
+        context.spawn(Job("child", id=child), key="a")
+        at_once.extend(told)
+        if job.payload["fails"]:
+            raise ValueError("It fails.")
+
+    stage.enqueue(*(Job("parent", {"fails": fails}, max_attempts=1) for fails in (True, False)))
+    stage.work(app, queues=("parent",), concurrency=1, max_jobs=1)
+    assert stage.one(child) == "Failed"
+    stage.work(app, queues=("parent",), concurrency=1)
+    assert stage.one(child) == "Pending"
+    assert at_once == [["child"]] * 2
+
+
+def test_an_outcome_that_fails_for_long_is_tried_again_less_often_unless_there_are_many(stage: Stage) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise DatabaseError("The table is locked.")
+
+    def pause_with(outcomes: int) -> float | None:
+        verdicts: Any = None
+        finisher = Finisher(stage.connections, Slots(1, lambda: None), ServerClock(), Progress(30), verdicts)
+        for number in range(outcomes):
+            finisher._write(OutcomeBatch([EndedAttempt(claimed(str(number)), AttemptEnd.COMPLETED)]))
+        for _ in range(8):
+            finisher._again_at = 0.0
+            assert not finisher.write()
+        return finisher.pause
+
+    stage.connections.run = refuse  # type: ignore[method-assign]
+    assert [pause_with(outcomes) for outcomes in (1, 2, 20)] == pytest.approx([5.0, 2.5, 1.0], abs=0.2)

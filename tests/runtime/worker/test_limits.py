@@ -390,3 +390,31 @@ def test_a_limit_for_a_queue_that_is_almost_one_with_a_handler_is_mentioned(
     lite.work(app)
     said = [record.message for record in caplog.records if "has a limit" in record.message]
     assert said == ["No handler is registered for the queue 'nooop', which has a limit. Did you mean noop?"]
+
+
+def test_a_change_of_a_limit_that_keeps_its_rate_keeps_what_is_known_of_values_without_room(lite: Stage) -> None:
+    """Without it, a claim finds only so many of them before it gives up."""
+    full = "abcdefghijkl"
+    assert len(full) > limits.MOST_LOOKS
+    lite.queue.limit("api", rate="1/h", per="tenant")
+    lite.enqueue(*of_tenants(full * 2), Job("api", {"tenant": "z"}, priority="low"))
+    assert len(claimed(lite, slots=len(full))) == len(full)
+    lite.queue.limit("api", rate="1/h", per="tenant", concurrency=9)
+    assert tenants(claimed(lite, slots=1), lite) == {"z": 1}
+
+
+def test_a_claim_counts_for_the_limit_of_its_own_queue_alone(lite: Stage) -> None:
+    for queue in ("api", "mail"):
+        lite.queue.limit(queue, concurrency=5)
+    lite.enqueue(Job("api"), Job("mail"))
+    assert len(claimed(lite)) == 1
+    claims = dict(lite.database.query("SELECT queue_name, claims FROM hammerwork_queue_limits"))
+    assert claims == {"api": 1, "mail": 0}
+
+
+def test_of_jobs_without_room_those_that_were_asked_about_are_told(lite: Stage) -> None:
+    limit = QueueLimit.of("api", rate="1/h", per="tenant")
+    lite.queue.limit("api", rate="1/h", per="tenant")
+    _, one, *_ = (job.id for job in lite.enqueue(*of_tenants("aaa"), Job("mail", {"tenant": "a"})))
+    assert len(claimed(lite, slots=1)) == 1
+    assert limits.without_room(lite.database, limit, [one], lite.database.now()) == {one}

@@ -14,7 +14,7 @@ import pytest
 
 from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.database import DatabaseUrl
-from hammerwork_cli.errors import RetryableError, UnreachableError
+from hammerwork_cli.errors import BrokenInstallationError, RetryableError, UnreachableError
 from hammerwork_cli.features.job.queries.notifications import CHANNEL
 from hammerwork_cli.features.spawn.queries.doctor import FixedJobs
 from hammerwork_cli.features.worker.models.worker import heartbeat_interval
@@ -24,7 +24,7 @@ from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.outages import OutageLog, Outages
 from hammerwork_cli.runtime.worker import heartbeat as heartbeats
-from hammerwork_cli.runtime.worker import keeper
+from hammerwork_cli.runtime.worker import keeper, listener
 from hammerwork_cli.runtime.worker.assembly import assemble
 from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claimer
 from hammerwork_cli.runtime.worker.context import WorkerConnections
@@ -33,10 +33,12 @@ from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener
+from hammerwork_cli.runtime.worker.loop import STALE_SECONDS, MainLoop
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from hammerwork_cli.view.text import NAMED
+from tests.conftest import each_row
 from tests.unit.runtime.test_slots import PATIENCE, claimed
 from tests.worker_context import WORKER, worker_context
 
@@ -650,3 +652,86 @@ def test_a_thread_of_a_worker_that_stops_at_once_begins_no_duty_and_says_nothing
     thread = Two(line, stops, lambda: pytest.fail("a task after the end"))
     thread.run()
     assert (thread.turns, caplog.messages) == ([], [])
+
+
+def test_a_thread_for_outcomes_ends_with_an_installation_that_is_broken() -> None:
+    class Woken(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pytest.fail(f"It waits for {timeout} s.")
+
+    def write() -> bool:
+        raise BrokenInstallationError("A file is missing.")
+
+    finisher: Any = SimpleNamespace(write=write, pause=None)
+    FinisherThread(worker_context(Line(away)), finisher, Woken(), lambda: None).run()
+
+
+def test_a_listener_asks_twice_a_lease_whether_its_connection_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked = [0.0], list[float]()
+    monkeypatch.setattr(listener, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    database: Any = SimpleNamespace(listen=lambda _: True, notifications=lambda _: [], now=lambda: asked.append(now[0]))
+    listening = Listener(worker_context(Line(away), WORKER._replace(lease=30.0)), lambda: None)
+    for second in range(40):
+        now[0] = float(second)
+        listening._listen(database, 1)
+    assert asked == [16.0, 32.0]
+
+
+def test_the_size_of_recent_payloads_follows_those_that_a_worker_claims() -> None:
+    sizes = iter([(100,), (100, 500), (0,)])
+    line: Any = Line(lambda: claim.ClaimedBatch(claimed("a")._replace(payload="x" * size) for size in next(sizes, ())))
+    claimer = Claimer(worker_context(line, WORKER._replace(concurrency=9), poll_interval=60), Slots(9, lambda: None))
+    seen = []
+    for _ in range(3):
+        claimer.poll_now()
+        claimer.fetch()
+        seen.append(claimer._sizes["work"])
+    assert seen == [100, 200, 100]
+
+
+@each_row(
+    ("state", "waits"),
+    [
+        ({}, 60.0),
+        ({"look": 7.0}, 7.0),
+        ({"look": 7.0, "full": True}, 60.0),
+        ({"look": 7.0, "stops": True}, 60.0),
+        ({"due": 5.0}, 5.0),
+        ({"due": -5.0}, 0.0),
+        ({"due": 70.0}, 60.0),
+        ({"running": 1}, STALE_SECONDS),
+        ({"waiting": 1}, STALE_SECONDS),
+        ({"running": 1, "look": 0.5}, 0.5),
+        ({"write_in": 0.25}, 0.25),
+        ({"write_in": 99.0}, 60.0),
+        ({"write_in": 0.25, "finishing": object()}, 60.0),
+    ],
+)
+def test_the_main_thread_waits_until_the_first_of_what_is_to_be_done(state: dict[str, Any], waits: float) -> None:
+    seconds: list[float] = []
+    rounds: list[str] = []
+    due = state.get("due")
+    loop = SimpleNamespace(
+        _timed_out=None,
+        _stop=SimpleNamespace(
+            is_set=state.get("stops", False), woken=SimpleNamespace(wait=seconds.append, clear=lambda: None)
+        ),
+        _slots=SimpleNamespace(
+            expire=lambda _: None if due is None else time.monotonic() + due,
+            running=state.get("running", 0),
+            waiting=state.get("waiting", 0),
+            withdraw=lambda _: [],
+        ),
+        _options=SimpleNamespace(poll_interval=60.0),
+        _claimer=SimpleNamespace(
+            full=state.get("full", False), pause=state.get("look", 60.0), give_back=lambda _: None
+        ),
+        _finishing=state.get("finishing"),
+        _finisher=SimpleNamespace(pause=state.get("write_in")),
+        _parts=SimpleNamespace(
+            rounds=SimpleNamespace(begin=lambda: rounds.append("begin"), end=lambda: rounds.append("end"))
+        ),
+    )
+    MainLoop._wait(loop)  # type: ignore[arg-type]
+    assert seconds == [pytest.approx(waits, abs=0.1)]
+    assert rounds == ["end", "begin"]
