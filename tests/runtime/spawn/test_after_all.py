@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -484,10 +485,31 @@ def test_a_test_without_a_database_sees_the_join_and_gives_it_results() -> None:
 def test_a_comparison_takes_the_end_of_a_recurring_parent_from_what_is_noted(lite: Stage) -> None:
     """Its row says no more than that it recurs."""
     database, now = lite.database, lite.database.now()
-    recurring, join = lite.enqueue(Job("parent").with_cron("@daily"), Job("report"))
-    joins.add(database, join.id, recurring.id, "children", "fail", now)
+    recurring, join, ended = lite.enqueue(Job("parent").with_cron("@daily"), Job("report"), Job("report"))
+    for one in (ended, join):
+        joins.add(database, one.id, recurring.id, "children", "fail", now)
+    joins.parents_ended(database, [ended.id])
     joins.count(database, {join.id: 1})
     for has_ended in (False, True):
         database.transaction(lambda: joins.recount(database, join.id, recurring.id, now))
         assert joins.counts(database, [join.id])[join.id] == (has_ended, 0, 0, "fail")
         joins.parents_ended(database, [join.id])
+
+
+def test_each_join_and_each_counter_of_callbacks_is_asked_for_its_own_state(lite: Stage) -> None:
+    database, now = lite.database, lite.database.now()
+    first, second, third, top = (job.id for job in lite.enqueue(*(Job("report") for _ in range(4))))
+    for join in (first, second, third):
+        joins.add(database, join, top, "children", "run", now)
+    joins.parents_ended(database, [first])
+    assert joins.ready(database, [first, second]).joins == {first: "satisfied"}
+    for one in (first, second):
+        joins.add_counter(database, one, 1, now)
+    failed, sound = map(joins.counter_of, (first, second))
+    joins.count(database, {failed: -1, third: 0}, {failed: 1, third: 1})
+    assert joins.failing(database, [failed, sound, third]) == [first]
+    assert joins.failing(database, [sound]) == []
+    for join, columns in ((second, "dependency_status = 'satisfied'"), (third, "status = 'Failed'")):
+        lite.execute(f"UPDATE hammerwork_jobs SET dependency_status = 'waiting' WHERE id IN ('{first}', '{third}')")
+        lite.execute(f"UPDATE hammerwork_jobs SET {columns} WHERE id = '{join}'")
+    assert joins.stale(database, now + timedelta(seconds=1), 9) == [first]

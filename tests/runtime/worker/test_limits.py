@@ -418,3 +418,41 @@ def test_of_jobs_without_room_those_that_were_asked_about_are_told(lite: Stage) 
     _, one, *_ = (job.id for job in lite.enqueue(*of_tenants("aaa"), Job("mail", {"tenant": "a"})))
     assert len(claimed(lite, slots=1)) == 1
     assert limits.without_room(lite.database, limit, [one], lite.database.now()) == {one}
+
+
+@pytest.mark.parametrize("by", [None, "tenant"])
+def test_the_limits_of_two_queues_know_nothing_of_each_other(lite: Stage, by: str | None) -> None:
+    lite.queue.limit("api", concurrency=1, rate="1/h", per=by)
+    lite.queue.limit("mail", concurrency=2, rate="2/h", per=by)
+    lite.enqueue(*(Job(queue, {"tenant": "a"}) for queue in ("api", "mail") for _ in range(4)))
+    assert [len(claimed(lite, queue)) for queue in ("api", "mail", "api", "mail")] == [1, 2, 0, 0]
+    lite.execute("UPDATE hammerwork_jobs SET status = 'Completed' WHERE status = 'Running'")
+    assert [len(claimed(lite, queue)) for queue in ("api", "mail")] == [0, 0]
+    lite.queue.limit("mail", rate="3/h", per=by)
+    full = "SELECT full_until IS NOT NULL FROM hammerwork_limit_starts WHERE queue_name = 'api'"
+    assert lite.database.query(full) == [(1,)]
+    lite.queue.remove_limit("mail")
+    assert [len(claimed(lite, queue)) for queue in ("api", "mail")] == [0, 2]
+
+
+def test_each_value_keeps_its_starts_when_others_start(lite: Stage) -> None:
+    lite.queue.limit("api", rate="1/h", per="tenant")
+    lite.enqueue(*of_tenants("aabb"))
+    assert [tenants(claimed(lite, slots=1), lite) for _ in range(3)] == [{"a": 1}, {"b": 1}, {}]
+
+
+def test_a_value_that_has_room_again_lets_nobody_wait(lite: Stage) -> None:
+    for queue in ("mail", "api"):
+        lite.queue.limit(queue, rate="1/h", per="tenant")
+    for change in (
+        lambda: None,
+        lambda: lite.queue.limit("api", rate="2/h", per="tenant"),
+        lambda: lite.execute("UPDATE hammerwork_limit_starts SET starts = '[]', full_until = '2020-01-01 00:00:00'"),
+        lambda: lite.execute("UPDATE hammerwork_limit_starts SET starts = '[]', full_until = '2999-01-01 00:00:00'"),
+    ):
+        change()
+        for queue in ("mail", "api"):
+            lite.enqueue(Job(queue, {"tenant": "a"}))
+        claimed(lite, "mail")
+        batch = claimed(lite)
+        assert (len(batch), batch.no_room) == (1, None)
