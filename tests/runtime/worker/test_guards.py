@@ -1009,8 +1009,9 @@ def test_only_jobs_that_are_not_due_yet_are_due_later(stage: Stage) -> None:
     assert claim.later(stage.database, ["noop"], stage.database.now(), 10) == 2
 
 
-def test_workers_are_notified_of_a_failed_child_that_another_parent_takes_on(
-    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fails", [True, False])
+def test_workers_are_notified_of_a_child_that_another_parent_takes_on_if_it_had_failed(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, *, fails: bool
 ) -> None:
     told: list[list[str]] = []
     at_once: list[list[str]] = []
@@ -1025,12 +1026,12 @@ def test_workers_are_notified_of_a_failed_child_that_another_parent_takes_on(
         if job.payload["fails"]:
             raise ValueError("It fails.")
 
-    stage.enqueue(*(Job("parent", {"fails": fails}, max_attempts=1) for fails in (True, False)))
+    stage.enqueue(*(Job("parent", {"fails": first}, max_attempts=1) for first in (fails, False)))
     stage.work(app, queues=("parent",), concurrency=1, max_jobs=1)
-    assert stage.one(child) == "Failed"
+    assert stage.one(child) == ("Failed" if fails else "Pending")
     stage.work(app, queues=("parent",), concurrency=1)
-    assert stage.one(child) == "Pending"
-    assert at_once == [["child"]] * 2
+    assert stage.one(child, "status, error_message, failed_at") == ("Pending", None, None)
+    assert at_once == [["child"]] * (2 if fails else 1)
 
 
 def test_an_outcome_that_fails_for_long_is_tried_again_less_often_unless_there_are_many(stage: Stage) -> None:

@@ -412,7 +412,7 @@ def test_a_claim_counts_for_the_limit_of_its_own_queue_alone(lite: Stage) -> Non
     assert claims == {"api": 1, "mail": 0}
 
 
-def test_of_jobs_without_room_those_that_were_asked_about_are_told(lite: Stage) -> None:
+def test_whoever_asks_about_some_jobs_hears_of_no_others_without_room(lite: Stage) -> None:
     limit = QueueLimit.of("api", rate="1/h", per="tenant")
     lite.queue.limit("api", rate="1/h", per="tenant")
     _, one, *_ = (job.id for job in lite.enqueue(*of_tenants("aaa"), Job("mail", {"tenant": "a"})))
