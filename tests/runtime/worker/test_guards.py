@@ -23,6 +23,7 @@ from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.queries import joins, release
 from hammerwork_cli.features.worker.queries import claim, finish, registry, requests, rescue, spawn
 from hammerwork_cli.features.worker.queries.ancestry import LimitError
+from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, Owned
 from hammerwork_cli.features.worker.queries.registry import Heartbeat, HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
@@ -1050,3 +1051,72 @@ def test_an_outcome_that_fails_for_long_is_tried_again_less_often_unless_there_a
 
     stage.connections.run = refuse  # type: ignore[method-assign]
     assert [pause_with(outcomes) for outcomes in (1, 2, 20)] == pytest.approx([5.0, 2.5, 1.0], abs=0.2)
+
+
+def test_a_job_that_comes_back_is_nobodys_and_alone_whatever_brings_it_back(stage: Stage) -> None:
+    """A worker claims several jobs with one token."""
+    worker, database = new_id(), stage.database
+    now = database.now() + timedelta(seconds=1)
+
+    def end(how: AttemptEnd) -> Callable[[Claimed], object]:
+        return lambda job: finish.finish(database, [EndedAttempt(job, how, error="It failed.", at=now)], now)
+
+    columns = "status, attempts, started_at, claimed_by, claimed_at, claim_token IS NULL"
+    nobodys = (None, None, None)
+    ways: dict[Callable[[Claimed], object], tuple[int, bool]] = {
+        lambda job: finish.give_back(database, [job]): (0, True),
+        lambda _: finish.compare(database, worker, [Owned(kept.id, kept.claim.token)]): (0, True),
+        end(AttemptEnd.STOPPED): (0, False),
+        end(AttemptEnd.SNOOZED): (0, False),
+        end(AttemptEnd.RETRY): (1, False),
+    }
+    for bring_back, (counted, is_unclaimed) in ways.items():
+        stage.enqueue(Job("noop"), Job("noop"))
+        job, kept = claim.claim(database, "noop", worker=worker, now=now, limit=2, slots=2)
+        bring_back(job)
+        assert stage.one(job.id, columns) == ("Pending", counted, *nobodys, is_unclaimed)
+        assert stage.one(kept.id, "status, attempts, claimed_by") == ("Running", 1, worker)
+        stage.execute("DELETE FROM hammerwork_jobs")
+
+
+def test_a_worker_claims_one_request_and_leaves_the_others_to_those_with_room(stage: Stage, app: Handlers) -> None:
+    worker = registered(stage, "worker")
+    stage.enqueue(Job("noop"), Job("noop"))
+    stage.work(app)
+    now = stage.database.now()
+    wanted, other = (
+        spawn_requests.request(stage.database, job, handler=None, config=None, by="x", now=now)
+        for job, _ in stage.rows()
+    )
+    job = requests.claim_request(stage.database, wanted, worker.id, now)
+    assert job is not None
+    rows = "SELECT id, state, claim_token, claimed_by FROM hammerwork_spawn_requests"
+    assert {str(one): columns for one, *columns in stage.database.query(rows)} == {
+        wanted.id: ["running", job.claim.token, worker.id],
+        other.id: ["pending", None, None],
+    }
+    stale = job._replace(claim=job.claim._replace(token=new_id()))
+    requests.refuse(stage.database, wanted, stale, "It failed elsewhere.", now)
+    found = spawn_requests.requests(stage.database, job.id)[0]
+    assert (found.state, found.error) == ("running", None)
+    requests.refuse(stage.database, wanted, job, "It failed.", now)
+    found = spawn_requests.requests(stage.database, job.id)[0]
+    assert (found.state, found.error, timestamp(found.ended_at)) == ("failed", "It failed.", now)
+
+
+def test_each_job_of_a_lost_worker_tells_why_it_comes_back_recurs_or_is_dead(stage: Stage) -> None:
+    worker = registered(stage, "lost")
+    job, recurring, last = stage.enqueue(
+        Job("noop"), Job("noop", max_attempts=1).with_cron("@daily"), Job("noop", max_attempts=1)
+    )
+    stage.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at, next_run_at = created_at")
+    now = stage.database.now() + timedelta(seconds=1)
+    assert len(claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=3, slots=3)) == 3
+    assert registry.rescue(stage.database, heartbeat(stage, worker), now) == (2, 1)
+    columns = "status, attempts, claim_losses, error_message, started_at, claimed_by, claimed_at, claim_token"
+    error, nobodys = f"The worker lost {rescue.WAS_LOST}", [None] * 4
+    assert stage.one(job, columns) == ("Pending", 1, 1, error, *nobodys)
+    assert stage.one(recurring, columns) == ("Pending", 0, 1, error, *nobodys)
+    assert stage.timestamp(recurring, "scheduled_at") == stage.timestamp(recurring, "next_run_at") > now
+    assert stage.one(last, "status, attempts, claim_losses, error_message, claim_token") == ("Dead", 1, 1, error, None)
+    assert stage.timestamp(last, "failed_at") == now
