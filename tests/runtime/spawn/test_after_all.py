@@ -513,3 +513,37 @@ def test_each_join_and_each_counter_of_callbacks_is_asked_for_its_own_state(lite
         lite.execute(f"UPDATE hammerwork_jobs SET dependency_status = 'waiting' WHERE id IN ('{first}', '{third}')")
         lite.execute(f"UPDATE hammerwork_jobs SET {columns} WHERE id = '{join}'")
     assert joins.stale(database, now + timedelta(seconds=1), 9) == [first]
+
+
+def test_a_join_that_waits_for_one_below_goes_on_when_that_fails(lite: Stage, app: Handlers) -> None:
+    @app.spawn("top")
+    def top(context: SpawnContext) -> Job:
+        context.after_all(Job("noop"), scope="tree", on_failure="run")
+        return Job("middle", {})
+
+    @app.spawn("middle")
+    def middle(context: SpawnContext) -> Job:
+        context.after_all(Job("report"))
+        return Job("child")
+
+    @app.job("child")
+    def fail(_: Job) -> None:
+        raise Cancel("not now")
+
+    lite.enqueue(Job("top", {}))
+    lite.work(app)
+    assert {queue: words for queue, words in statuses(lite).items() if queue in {"child", "report", "noop"}} == {
+        "child": ["Failed"],
+        "report": ["Failed"],
+        "noop": ["Completed"],
+    }
+
+
+def test_a_comparison_counts_a_child_once_that_depends_on_a_sibling_too(lite: Stage, app: Handlers) -> None:
+    Reports(app, 2)
+    top, *_ = lite.enqueue(parent())
+    lite.work(app, queues=["parent"])
+    first, second = ids(lite, "child")
+    both = f'["{top.id}", "{first}"]'
+    lite.execute(f"UPDATE hammerwork_jobs SET depends_on = '{both}' WHERE id = '{second}'")
+    assert failures(lite) == [(2, 0)] * 2

@@ -715,9 +715,9 @@ def test_a_claim_that_is_tried_twice_may_have_taken_jobs_so_the_worker_compares(
 def test_a_recurring_job_is_nobodys_until_it_is_claimed_again(stage: Stage, app: Handlers) -> None:
     (job,) = stage.enqueue(Job("noop").with_cron("@daily"))
     due = stage.database.json_timestamp(stage.database.now() - timedelta(minutes=1))
-    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '{due}', next_run_at = '{due}'")
+    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '{due}', next_run_at = '{due}', claim_losses = 1")
     stage.work(app, max_jobs=1)
-    assert stage.one(job, "status, claimed_by, claimed_at") == ("Pending", None, None)
+    assert stage.one(job, "status, claimed_by, claimed_at, claim_losses") == ("Pending", None, None, None)
 
 
 def test_a_claim_forgets_how_an_earlier_run_ended(stage: Stage) -> None:
@@ -869,6 +869,9 @@ def test_a_job_that_is_to_be_tried_again_tells_why_its_last_attempt_failed(stage
             stage.database, [EndedAttempt(taken, AttemptEnd.RETRY, error=f"It failed {number}.", at=now)], now
         )
         assert stage.one(job, "status, attempts, error_message") == ("Pending", number + 1, f"It failed {number}.")
+    (taken,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
+    finish.finish(stage.database, [EndedAttempt(taken, AttemptEnd.COMPLETED)], now)
+    assert stage.one(job, "status, error_message") == ("Completed", None)
 
 
 def test_outcomes_are_written_by_one_thread_which_ends_with_the_process() -> None:
@@ -1095,6 +1098,11 @@ def test_a_worker_claims_one_request_and_leaves_the_others_to_those_with_room(st
         wanted.id: ["running", job.claim.token, worker.id],
         other.id: ["pending", None, None],
     }
+    assert stage.database.row("worker.requests.lock", id=wanted.id, token=job.claim.token) is not None
+    assert stage.database.row("worker.requests.lock", id=wanted.id, token=new_id()) is None
+    stage.database.run("worker.requests.count", id=wanted.id, children=7)
+    counted = "SELECT id, children FROM hammerwork_spawn_requests WHERE children > 0"
+    assert stage.database.query(counted) == [(wanted.id, 7)]
     stale = job._replace(claim=job.claim._replace(token=new_id()))
     requests.refuse(stage.database, wanted, stale, "It failed elsewhere.", now)
     found = spawn_requests.requests(stage.database, job.id)[0]
@@ -1104,10 +1112,17 @@ def test_a_worker_claims_one_request_and_leaves_the_others_to_those_with_room(st
     assert (found.state, found.error, timestamp(found.ended_at)) == ("failed", "It failed.", now)
 
 
-def test_each_job_of_a_lost_worker_tells_why_it_comes_back_recurs_or_is_dead(stage: Stage) -> None:
+@pytest.mark.parametrize("order", [1, -1])
+def test_each_job_of_a_lost_worker_tells_why_it_comes_back_recurs_or_is_dead(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, order: int
+) -> None:
+    monkeypatch.setattr(rescue, "BATCH", 1)
     worker = registered(stage, "lost")
+    first, second, third = sorted(new_id() for _ in range(3))[::order]
     job, recurring, last = stage.enqueue(
-        Job("noop"), Job("noop", max_attempts=1).with_cron("@daily"), Job("noop", max_attempts=1)
+        Job("noop", id=first),
+        Job("noop", id=second, max_attempts=1).with_cron("@daily"),
+        Job("noop", id=third, max_attempts=1),
     )
     stage.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at, next_run_at = created_at")
     now = stage.database.now() + timedelta(seconds=1)
@@ -1120,3 +1135,25 @@ def test_each_job_of_a_lost_worker_tells_why_it_comes_back_recurs_or_is_dead(sta
     assert stage.timestamp(recurring, "scheduled_at") == stage.timestamp(recurring, "next_run_at") > now
     assert stage.one(last, "status, attempts, claim_losses, error_message, claim_token") == ("Dead", 1, 1, error, None)
     assert stage.timestamp(last, "failed_at") == now
+
+
+def test_a_worker_is_listed_alone_by_its_id_and_by_its_name(stage: Stage) -> None:
+    one, two = registered(stage, "one"), registered(stage, "two")
+    assert [worker.id for worker in registry.listed(stage.database, worker=one.id)] == [one.id]
+    assert [worker.id for worker in registry.listed(stage.database, name="two")] == [two.id]
+
+
+def test_a_recorded_spawn_is_changed_and_forgotten_for_its_parent_alone(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawn, "MOST_SPAWNS", 0)
+    app.register_handler("parent", lambda _: [Job("noop")])
+    limited = SpawnConfig(max_descendants=5)
+    stage.enqueue(*(Job("parent", {}).with_spawn_config(limited) for _ in range(2)))
+    stage.work(app)
+    (_, earlier), (operation, later) = stage.operations("id, parent_id")
+    spawn.hook_failed(stage.database, operation, "It failed.")
+    assert stage.operations("parent_id, hook_error") == [(earlier, None), (later, "It failed.")]
+    spawn._forget_earlier(stage.database, SimpleNamespace(id=later))  # type: ignore[arg-type]
+    assert stage.operations("parent_id") == [(earlier,)]
+    assert stage.database.query("SELECT root_id FROM hammerwork_spawn_trees") == [(earlier,)]

@@ -133,7 +133,9 @@ def test_jobs_that_end_together_end_at_one_time_and_have_a_start_each(stage: Sta
     taken = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=2, slots=2)
     ended = [EndedAttempt(job, AttemptEnd.COMPLETED, took=took) for job, took in zip(taken, (0.5, 5.0), strict=True)]
     end = now + timedelta(seconds=10)
+    stage.execute("UPDATE hammerwork_jobs SET error_message = 'It failed before.'")
     assert finish.set_completed(stage.database, taken[0].claim, ended, end) == 2
     for one in ended:
         assert stage.timestamp(one.job.id, "completed_at") == end
+        assert stage.one(one.job.id, "error_message") is None
         assert between(stage.one(one.job.id, "run_started_at"), end) == one.took
