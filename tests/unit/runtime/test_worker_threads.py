@@ -735,3 +735,29 @@ def test_the_main_thread_waits_until_the_first_of_what_is_to_be_done(state: dict
     MainLoop._wait(loop)  # type: ignore[arg-type]
     assert seconds == [pytest.approx(waits, abs=0.1)]
     assert rounds == ["end", "begin"]
+
+
+def test_a_thread_for_outcomes_that_was_woken_waits_again_and_stands_nowhere_meanwhile() -> None:
+    waits: list[tuple[bool, float | None]] = []
+
+    class Woken(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            del timeout
+            waits.append((self.is_set(), finishing.rounds.stalled(0.0)))
+            self.set()
+            finishing._stopped = len(waits) == 2
+            return True
+
+    finisher: Any = SimpleNamespace(write=lambda: False, pause=None)
+    finishing = FinisherThread(worker_context(Line(away)), finisher, Woken(), lambda: None)
+    finishing.run()
+    assert waits == [(False, None)] * 2
+
+
+def test_a_worker_looks_again_when_the_limit_of_a_queue_leaves_room_however_rarely_it_polls() -> None:
+    line: Any = Line(claim.ClaimedBatch)
+    claimer = Claimer(worker_context(line, poll_interval=60), Slots(1, lambda: None))
+    now = time.monotonic()
+    claimer._poll_at = now + 60
+    claimer._hold("work", 5.0, 0)
+    assert claimer._next_look() == pytest.approx(now + 5, abs=1)
