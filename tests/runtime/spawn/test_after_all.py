@@ -494,6 +494,9 @@ def test_a_comparison_takes_the_end_of_a_recurring_parent_from_what_is_noted(lit
         database.transaction(lambda: joins.recount(database, join.id, recurring.id, now))
         assert joins.counts(database, [join.id])[join.id] == (has_ended, 0, 0, "fail")
         joins.parents_ended(database, [join.id])
+    (again,) = lite.enqueue(Job("parent"))
+    database.transaction(lambda: joins.recount(database, ended.id, again.id, now))
+    assert not joins.counts(database, [ended.id])[ended.id].parent_ended, "its row says that it has yet to end"
 
 
 def test_each_join_and_each_counter_of_callbacks_is_asked_for_its_own_state(lite: Stage) -> None:
