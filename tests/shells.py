@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -41,13 +42,18 @@ mv {answer}.new {answer}
 class Shell:
     """An interactive shell in which ``hammerwork`` tells what it was called with.
 
+    Args:
+        folder: for the files of this shell.
+        program: a command that answers what the shell asks for.
+
     Attributes:
-        shown: what the terminal was sent so far.
+        shown: what the terminal was sent since ``move``.
+        is_lost: whether it did not do what was waited for, so that nobody knows what it would do next.
     """
 
     def __init__(self, name: str, folder: Path, program: str, environ: dict[str, str]) -> None:
-        self.folder = folder
         self.shown = ""
+        self.is_lost = False
         self._answer = folder / "answer"
         self._asked = folder / "asked"
         stand_in = folder / "bin" / "hammerwork"
@@ -72,6 +78,13 @@ class Shell:
         self.send(start)
         self.wait(lambda: "ready>" in self.shown)
 
+    def move(self, folder: Path, **variables: str) -> None:
+        """Goes on in another folder with other variables: to start another shell takes longer than most tests."""
+        exported = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+        assert self.calls(f"cd {shlex.quote(str(folder))} && export {exported} && hammerwork moved") == ["moved"]
+        self._asked.unlink(missing_ok=True)
+        self.shown = ""
+
     def calls(self, typed: str) -> list[str]:
         """Types a line and the return key: the arguments that ``hammerwork`` is called with."""
         self._answer.unlink(missing_ok=True)
@@ -93,6 +106,7 @@ class Shell:
         deadline = time.monotonic() + PATIENCE
         while not done():
             if time.monotonic() > deadline:
+                self.is_lost = True
                 raise TimeoutError(f"the shell showed: {self.shown[-2000:]!r}")
             if select.select([self._master], [], [], 0.02)[0]:
                 self._read()
@@ -101,6 +115,7 @@ class Shell:
         try:
             part = os.read(self._master, 65536).decode("utf-8", "replace")
         except OSError as error:
+            self.is_lost = True
             raise EOFError(f"the shell ended; it showed: {self.shown[-2000:]!r}") from error
         self.shown += part
         # Fish asks what kind of terminal this is, and waits for the answer.

@@ -24,7 +24,7 @@ from hammerwork_cli.features.completion.commands import Shell as Shells
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from tests.conftest import ROOT, Outcome, unavailable
-from tests.forks import fork_command
+from tests.forks import Fork, fork_command
 from tests.rows import START, Rows
 from tests.shells import SHELLS, Shell, missing
 from tests.surroundings import uncovered
@@ -77,21 +77,36 @@ def job(queue: str, number: int = 0, status: JobStatus = JobStatus.PENDING) -> N
     )
 
 
+@pytest.fixture(scope="module")
+def shells() -> Iterator[dict[str, Shell]]:
+    """Those that earlier tests have started, by name."""
+    started: dict[str, Shell] = {}
+    yield started
+    for one in started.values():
+        one.close()
+
+
 @pytest.fixture
-def shell(tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Callable[..., Shell]]:
-    """``shell(name, url=None)``: an interactive one. What it asks for values is a fork (``tests/forks.py``)."""
-    program = fork_command(Path(sys.executable).with_name("hammerwork"))
-    with contextlib.ExitStack() as closing:
+def shell(
+    shells: dict[str, Shell],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    clean_environment: dict[str, str],
+) -> Callable[..., Shell]:
+    """``shell(name, url="")``: an interactive one in the test's folder. What it asks for values is a fork."""
 
-        def start(name: str, url: str | None = None) -> Shell:
-            if missing(name):
-                unavailable(f"{name} is not installed: run 'make test', or install it")
-            variables = {"HAMMERWORK_DATABASE_URL": url} if url else {}
-            started = Shell(name, tmp_path, program, {**clean_environment, **variables})
-            closing.callback(started.close)
-            return started
+    def start(name: str, url: str = "") -> Shell:
+        if missing(name):
+            unavailable(f"{name} is not installed: run 'make test', or install it")
+        if name in shells and shells[name].is_lost:
+            shells.pop(name).close()
+        if name not in shells:
+            program = fork_command(Path(sys.executable).with_name("hammerwork"))
+            shells[name] = Shell(name, tmp_path_factory.mktemp(name), program, clean_environment)
+        shells[name].move(tmp_path, HOME=clean_environment["HOME"], HAMMERWORK_DATABASE_URL=url)
+        return shells[name]
 
-        yield start
+    return start
 
 
 @pytest.fixture
@@ -334,16 +349,10 @@ def test_a_word_in_quotes_is_completed_or_left_alone(
 def values(*words: str, env: dict[str, str]) -> tuple[str, float]:
     """What ``--complete-values`` prints, and how many seconds it took; it never says anything else."""
     begun = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "hammerwork_cli", "--complete-values", *words],
-        env={"PYTHONPATH": str(ROOT), **env},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=30,
-        check=False,
-    )
-    assert done.stderr == ""
-    return done.stdout, time.perf_counter() - begun
+    with Fork(["--complete-values", *words], env, Path(env["HOME"])) as fork:
+        found, said = fork.communicate(30)
+    assert said == ""
+    return found, time.perf_counter() - begun
 
 
 def test_values_are_the_same_on_every_database(migrated_url: str, clean_environment: dict[str, str]) -> None:
