@@ -8,7 +8,7 @@ from hammerwork_cli.core.values import JobStatus
 from tests.conftest import Outcome
 from tests.jobs import identity, job, rows, write
 
-JOBS = 4000
+JOBS = 1600
 Hammerwork = Callable[..., Outcome]
 
 
@@ -42,11 +42,11 @@ def test_two_who_retry_the_same_jobs_retry_each_once(hammerwork: Hammerwork, mig
 def test_two_who_retry_what_many_depend_on_rearm_each_once(hammerwork: Hammerwork, migrated_url: str) -> None:
     failed = {"depends_on": (identity(1), identity(2)), "dependency_status": "failed"}
     write(migrated_url, job(1, JobStatus.DEAD), job(2, JobStatus.DEAD))
-    write(migrated_url, *(job(number, JobStatus.FAILED, **failed) for number in range(3, 2503)))
+    write(migrated_url, *(job(number, JobStatus.FAILED, **failed) for number in range(3, 1203)))
     outcomes = at_once(hammerwork, migrated_url, ("retry", "--all"), ("retry", "--queue", "mail", "--failed"))
-    assert sum(outcome.json["changed"] + outcome.json["followed"] for outcome in outcomes) == 2502, outcomes
+    assert sum(outcome.json["changed"] + outcome.json["followed"] for outcome in outcomes) == 1202, outcomes
     assert Counter(rows(migrated_url, "status, dependency_status")) == {
-        ("Pending", "waiting"): 2500,
+        ("Pending", "waiting"): 1200,
         ("Pending", "none"): 2,
     }
 
