@@ -10,7 +10,7 @@ import pytest
 
 from hammerwork_cli.database import connect
 from tests import surroundings
-from tests.conftest import ROOT
+from tests.conftest import ROOT, one_case_on_servers
 from tests.rows import Rows
 
 HEAVY = {
@@ -53,7 +53,8 @@ def test_a_list_on_sqlite_loads_no_other_driver_and_nothing_for_people(
 DRIVERS = {"sqlite": "sqlite3", "postgres": "psycopg", "mysql": "mysql.connector"}
 
 
-@pytest.mark.parametrize("form", ["table", "json"])
+@one_case_on_servers
+@pytest.mark.parametrize("form", ["json", "table"])
 def test_a_piped_answer_loads_one_driver_and_no_rich(
     form: str, dialect: str, new_database: Callable[..., str], clean_environment: dict[str, str]
 ) -> None:
