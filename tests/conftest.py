@@ -332,13 +332,16 @@ def database(migrated_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def restored(makers: Makers) -> Iterator[Callable[[str], str]]:
-    """``restored(name)``: the URL of a fresh copy of a database under ``data/dumps``, a test's own to change."""
+def restored(makers: Makers) -> Iterator[Callable[..., str]]:
+    """``restored(name, is_migrated=False)``: the URL of a fresh copy of a database under ``data/dumps``.
+
+    It is a test's own to change, and has had all migrations if it should.
+    """
     with contextlib.ExitStack() as dropping:
 
-        def restore(name: str) -> str:
+        def restore(name: str, *, is_migrated: bool = False) -> str:
             maker = makers[_dialect_of(name)]
-            url: str = maker.restored(name)
+            url: str = maker.restored(name, is_migrated=is_migrated)
             dropping.callback(maker.drop, url)
             return url
 

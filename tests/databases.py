@@ -231,7 +231,13 @@ class PostgresDatabases(ServerDatabases):
     def copy(self, url: str) -> str:
         return self._create(database_of(url))
 
-    def restored(self, dump: str) -> str:
+    def restored(self, dump: str, *, is_migrated: bool = False) -> str:
+        if is_migrated:
+            name = f"{dump}, migrated"
+            if name not in self._templates:
+                self._templates[name] = self.restored(dump)
+                migrate(self._templates[name])
+            return self.copy(self._templates[name])
         if dump not in self._templates:
             self._templates[dump] = self.empty()
             url = urlsplit(self._templates[dump])
@@ -337,7 +343,7 @@ class MysqlDatabases(ServerDatabases):
                 self._rows(f"INSERT INTO {database_of(copied)}.{table} SELECT * FROM {template}.{table}")
         return copied
 
-    def restored(self, dump: str) -> str:
+    def restored(self, dump: str, *, is_migrated: bool = False) -> str:
         url = self.empty()
         parts = urlsplit(url)
         client = shutil.which("mariadb") or "mysql"
@@ -356,6 +362,8 @@ class MysqlDatabases(ServerDatabases):
             text=sql,
             MYSQL_PWD=unquote(parts.password or ""),
         )
+        if is_migrated:
+            migrate(url)
         return url
 
     @contextlib.contextmanager

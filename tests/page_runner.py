@@ -60,7 +60,7 @@ class PageRunner:
 
     Args:
         folder: where its blocks run.
-        new_database: makes the URL of a database of this kind (``Page.databases``).
+        new_database: makes the URL of a database of this kind, which is that of a :class:`tests.pages.Database`.
         environment: what its commands see of this machine.
         forked: start ``hammerwork`` as a fork, which is quicker.
         rewrite: write what is printed into the page where it shows something else.
@@ -70,7 +70,7 @@ class PageRunner:
         self,
         page: Page,
         folder: Path,
-        new_database: Callable[[str], str],
+        new_database: Callable[..., str],
         environment: dict[str, str],
         *,
         forked: bool = False,
@@ -101,10 +101,10 @@ class PageRunner:
             if kind is None:
                 self._run_tests()
 
-    def use(self, kind: str) -> None:
+    def use(self, kind: str, *, is_migrated: bool = False) -> None:
         """Makes a database, which the commands that follow have for theirs."""
         self._run_tests()
-        url = self._new_database(kind)
+        url = self._new_database(kind, is_migrated=is_migrated)
         with self._state.open("a", encoding="utf-8") as state:
             state.write(f"export HAMMERWORK_DATABASE_URL={shlex.quote(url)}\n")
 

@@ -64,9 +64,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """From here on commands have a new database of this kind."""
+    """From here on commands have a new database of this kind; a dump may have had all migrations."""
 
     kind: str
+    is_migrated: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ class Page:
                 steps.append(_block(line, "sh", found["value"], said))
                 said = {}
             elif found["word"] == "database":
-                steps.append(Database(found["value"].strip()))
+                kind, _, state = found["value"].strip().partition(", ")
+                steps.append(Database(kind, state == "migrated"))
             else:
                 said[found["word"]] = found["value"].strip()
         return steps

@@ -54,7 +54,7 @@ def test_the_commands_of_a_page_print_what_it_shows(
     tmp_path: Path,
     makers: Makers,
     new_database: Callable[..., str],
-    restored: Callable[[str], str],
+    restored: Callable[..., str],
     clean_environment: dict[str, str],
     request: pytest.FixtureRequest,
 ) -> None:
@@ -64,21 +64,21 @@ def test_the_commands_of_a_page_print_what_it_shows(
     folder = tmp_path / "page"
     folder.mkdir()
 
-    def make(kind: str) -> str:
+    def make(kind: str, *, is_migrated: bool = False) -> str:
         if kind in ("sqlite", "empty"):
             file = folder / "jobs.db"
             file.unlink(missing_ok=True)
             if kind == "sqlite":
                 shutil.copyfile(unquote(new_database("sqlite", migrated=True).removeprefix("sqlite:///")), file)
             return f"sqlite:///{file}"
-        return restored(kind) if "." in kind else new_database(kind, migrated=True)
+        return restored(kind, is_migrated=is_migrated) if "." in kind else new_database(kind, migrated=True)
 
     forked = not page.name.startswith(AS_INSTALLED)
     with PageRunner(page, folder, make, clean_environment, forked=forked, rewrite=rewrite) as runner:
         runner.use("sqlite")
         for step in page.steps:
             if isinstance(step, Database):
-                runner.use(step.kind)
+                runner.use(step.kind, is_migrated=step.is_migrated)
             elif not step.reason:
                 runner.run(step)
 
@@ -162,7 +162,7 @@ def runner(tmp_path: Path, clean_environment: dict[str, str]) -> Callable[[str],
         page = written(tmp_path, text)
         folder = tmp_path / "page"
         folder.mkdir()
-        with PageRunner(page, folder, lambda kind: f"sqlite:///{kind}.db", clean_environment) as made:
+        with PageRunner(page, folder, lambda *_, **__: "sqlite:///jobs.db", clean_environment) as made:
             made.use("sqlite")
             for block in page.blocks:
                 made.run(block)
