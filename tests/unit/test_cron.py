@@ -14,7 +14,7 @@ from hammerwork_cli.core.cron.words import notes_on, words_of
 from hammerwork_cli.errors import UsageError
 
 ZONES = ("UTC", "Europe/Oslo", "America/New_York", "Australia/Sydney", "America/St_Johns")
-EXPRESSIONS, DATES = 500, 4
+EXPRESSIONS, DATES = 200, 4
 """For each zone."""
 CHANGES = (
     *(datetime(2026, 3, 7, 12), datetime(2026, 3, 28, 12), datetime(2026, 4, 4, 2), datetime(2026, 9, 5, 12)),

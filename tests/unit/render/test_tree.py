@@ -123,8 +123,8 @@ def test_more_failures_than_lines_are_counted_and_each_error_is_shown_once_first
     expected("tree_many_failures.txt", "".join(text.splitlines(keepends=True)[:4]))
 
 
-def test_all_110_101_jobs_are_accounted_for_in_a_page_or_two(expected: Expected) -> None:
-    text = draw(trees.large())
+def test_all_27_526_jobs_are_accounted_for_in_a_page_or_two(expected: Expected) -> None:
+    text = draw(trees.large(files=25))
     assert len(text.splitlines()) < 120
     expected("tree_large.txt", text)
 

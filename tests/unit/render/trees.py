@@ -142,8 +142,8 @@ def diamond(status: str = "Pending") -> SpawnTree:
     return growing.tree()
 
 
-def large(files: int = 100) -> SpawnTree:
-    """110,101 jobs in four levels, every 997th chunk dead; a tenth of that with a tenth of the files."""
+def large(files: int) -> SpawnTree:
+    """1,101 jobs for each file, in four levels; every 997th a dead chunk."""
     growing = Growing()
     root = growing.job("import", stored_config=CONFIG)
     for _ in range(files):

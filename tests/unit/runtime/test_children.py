@@ -290,7 +290,7 @@ def test_many_children_go_to_a_file_and_come_back_the_same(monkeypatch):
 
 
 def test_memory_stays_flat_however_many_there_are(monkeypatch):
-    monkeypatch.setattr(module, "MOST_IN_MEMORY", 300_000)
+    monkeypatch.setattr(module, "MOST_IN_MEMORY", 100_000)
 
     def most(count: int) -> int:
         tracemalloc.start()
@@ -301,7 +301,7 @@ def test_memory_stays_flat_however_many_there_are(monkeypatch):
         finally:
             tracemalloc.stop()
 
-    assert most(12_000) < 1.5 * most(3_000)
+    assert most(4_000) < 1.5 * most(1_000)
 
 
 def test_the_file_is_gone_when_the_children_are_closed_or_the_handler_failed(monkeypatch):

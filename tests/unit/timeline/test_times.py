@@ -274,7 +274,7 @@ def any_tree(draw: st.DrawFn) -> tuple[SpawnTree, dict[str, int]]:
     return replace(growing.tree(roots=(jobs[0],)), dates=dates), firsts
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(any_tree(), st.integers(0, 60))
 def test_whatever_the_times_the_path_goes_forward_and_adds_up(
     drawn: tuple[SpawnTree, dict[str, int]], now: int
