@@ -5,6 +5,7 @@ processes that start as a user's do.
 """
 
 import contextlib
+import ctypes
 import gc
 import io
 import marshal
@@ -43,6 +44,8 @@ IMPORTED = (
     *(f"hammerwork_cli.database.drivers.{name}" for name in ("sqlite", "postgres", "mysql")),
 )
 LONGEST_ORDER = 1 << 17
+MADV_COLLAPSE = 25
+"""Of Linux 6.1 and later: moves memory into pages of 2 MiB."""
 PROGRAM = (sys.executable, "-P", "-m", "hammerwork_cli")
 """What starts the program in the place of a fork, where that would not do."""
 NO_STREAMS: Mapping[int, int] = MappingProxyType({})
@@ -382,9 +385,23 @@ def _warm_up() -> None:
             raise AssertionError(f"{words} did more than what every fork may share")
 
 
+def _use_large_pages() -> None:
+    """Moves what every fork shares into large pages: half of what a fork costs is its table of pages.
+
+    Where the system does not do that, nothing changes.
+    """
+    madvise = ctypes.CDLL(None).madvise
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        addresses, access, _, _, file, *name = line.split(maxsplit=5)
+        if access == "rw-p" and file == "0" and name in ([], ["[heap]"]):
+            begin, end = (int(address, 16) for address in addresses.split("-"))
+            madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), MADV_COLLAPSE)
+
+
 if __name__ == "__main__":
     for module in IMPORTED:
         import_module(module)
     _warm_up()
     gc.freeze()
+    _use_large_pages()
     _Origin(*(socket.socket(fileno=int(descriptor)) for descriptor in sys.argv[1:])).serve()
