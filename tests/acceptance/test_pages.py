@@ -21,7 +21,7 @@ MOST_NOT_RUN = 25
 """Blocks that nothing tests. Another one needs as good a reason as those that are there."""
 
 
-AS_INSTALLED = ("README.md", "docs/start/install.md", "docs/operate/stop-workers.md")
+AS_INSTALLED = ("README.md", "docs/operate/stop-workers.md")
 """Pages whose commands start as a user's do, and restart as a user's worker does. Those of the others are forks."""
 
 
