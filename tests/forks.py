@@ -10,10 +10,8 @@ import gc
 import io
 import marshal
 import os
-import platform
 import select
 import shlex
-import shutil
 import signal
 import socket
 import struct
@@ -27,7 +25,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import IO, AnyStr
+from typing import IO
 
 ROOT = Path(__file__).parent.parent
 IMPORTED = (
@@ -51,8 +49,6 @@ PROGRAM = (sys.executable, "-P", "-m", "hammerwork_cli")
 NO_STREAMS: Mapping[int, int] = MappingProxyType({})
 OWN_TERMINAL = "import fcntl, os, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
 """Statements before the program is one for which Ctrl-C and new sizes of its terminal are signals."""
-SENDMSG = {"x86_64": 46, "aarch64": 211}
-"""Machine -> the number of the system call by which Perl, which has no function for it, passes descriptors."""
 _ordering = threading.Lock()
 """Held from an order to its answer, and while the first one starts the process: threads of a test order, too."""
 
@@ -236,9 +232,6 @@ def as_fork(folder: Path, program: Path) -> None:
 def fork_command(program: Path) -> str:
     """What a shell runs in the place of the installed program."""
     _, address, _ = _origin()
-    perl, sendmsg = shutil.which("perl"), SENDMSG.get(platform.machine())
-    if perl and sendmsg:
-        return shlex.join([perl, str(ROOT / "tests" / "fork_client.pl"), str(sendmsg), address, str(program)])
     return shlex.join([sys.executable, "-IS", str(ROOT / "tests" / "fork_client.py"), address, str(program)])
 
 
@@ -344,9 +337,7 @@ def _user_of(client: socket.socket) -> int:
     return int(credentials.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size))[1])
 
 
-def _become(
-    streams: Sequence[int], words: list[AnyStr], env: dict[AnyStr, AnyStr], cwd: AnyStr, before: str = ""
-) -> None:
+def _become(streams: Sequence[int], words: list[str], env: dict[str, str], cwd: str, before: str = "") -> None:
     """Is the program, as if it had been started so."""
     try:
         signal.set_wakeup_fd(-1)
@@ -360,8 +351,8 @@ def _become(
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.chdir(cwd)
         os.environ.clear()
-        os.environ.update({os.fsdecode(name): os.fsdecode(value) for name, value in env.items()})
-        sys.argv[1:] = map(os.fsdecode, words)
+        os.environ.update(env)
+        sys.argv[1:] = words
         exec(before)  # noqa: S102  our own order
         from hammerwork_cli.__main__ import main
 
