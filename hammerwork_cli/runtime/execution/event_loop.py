@@ -130,7 +130,8 @@ class _Run:
         deadline: by the monotonic clock, with the grace; infinite without one.
         task: the loop's thread writes it.
         owner: by whom it is found.
-        late: it was cancelled at its deadline: whatever comes of it counts no more. The thread of deadlines writes it.
+        late: it was cancelled at its deadline or after it: whatever comes of it counts no more. Written before its task
+            is cancelled.
         is_begun: the loop has taken it up, and will end it. The loop's thread writes it, under the lock.
     """
 
@@ -335,8 +336,11 @@ class _Loop(threading.Thread):
 
     def cancel(self, seconds: float) -> None:
         """Cancels all coroutines, and waits until they have ended, or for so many seconds."""
+        now = time.monotonic()
         with self._changed:
             runs = set(self._runs)
+        for run in runs:  # the worker may end within the grace of one that has timed out
+            run.late |= run.deadline - GRACE_SECONDS <= now
         with suppress(RuntimeError):  # it is closed
             for run in runs:
                 self._loop.call_soon_threadsafe(_cancel, run)

@@ -142,6 +142,17 @@ def test_each_coroutine_ends_at_its_own_deadline_whatever_came_before() -> None:
     loop.close()
 
 
+def test_a_coroutine_that_has_timed_out_says_so_although_its_worker_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_loop, "GRACE_SECONDS", 3600)
+    errors: list[BaseException | None] = []
+    loop = EventLoop()
+    for since in (-1, 60):
+        loop.start(asyncio.sleep(3600), time.monotonic() + since, lambda _, error: errors.append(error))
+    loop.cancel(60)
+    assert [type(error).__name__ for error in errors] == ["OutOfTimeError", "CancelledError"]
+    loop.close()
+
+
 def test_cancelling_waits_for_coroutines_as_long_as_they_run_or_as_it_may() -> None:
     ended: list[object] = []
     loop, begun, go_on = EventLoop(), threading.Event(), threading.Event()
