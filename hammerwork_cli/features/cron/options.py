@@ -179,7 +179,7 @@ SCHEDULE_OPTIONS: tuple[ScheduleOption | str, ...] = (
 _OF_JOBS = [option for option in SCHEDULE_OPTIONS if isinstance(option, str)]
 OWN_OPTIONS = [NAME, *(option for option in SCHEDULE_OPTIONS if not isinstance(option, str)), ENABLED]
 _READ = [(option.name, option.field or option.name, option.read) for option in OWN_OPTIONS if option.read]
-STORED = {name: field for name in _OF_JOBS if (field := OPTION[name].field or name) in NewSchedule.__dataclass_fields__}
+STORED = {name: OPTION[name].field or name for name in _OF_JOBS if name not in SPAWNING}
 """Options of its jobs that a schedule keeps -> the field of `NewSchedule`; the others are in the payload."""
 OPTIONS = dict.fromkeys((*_OF_JOBS, *(option.name for option in OWN_OPTIONS)))
 """Names of all options."""

@@ -84,7 +84,7 @@ def add(database: Database, stream: Stream, *, by: str, now: datetime) -> None:
 
 
 def update(database: Database, stream: Stream, *, by: str, now: datetime) -> None:
-    """Writes what somebody says of a stream that exists. If it wants others, earlier events are none of its business.
+    """Changes a stream that exists. If it then wants other events, it gets none from before the change.
 
     Raises:
         ConflictError: another one has its name, or somebody has changed it since it was read.
@@ -245,7 +245,7 @@ def drop(database: Database, stream: Stream, refused: Sequence[UnsentEvent], err
 
 
 def remove_orphans(database: Database) -> int:
-    """Removes events of streams that are no more; returns their number."""
+    """Removes events of deleted streams; returns their number."""
     return database.transaction(lambda: database.run("streaming.remove_orphans"))
 
 

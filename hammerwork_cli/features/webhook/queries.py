@@ -57,7 +57,7 @@ def add(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None
 
 
 def update(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None:
-    """Writes what somebody says of a webhook that exists. If it wants others, earlier events are none of its business.
+    """Changes a webhook that exists. If it then wants other events, it gets none from before the change.
 
     Raises:
         ConflictError: another one has its name, or somebody has changed it since it was read.

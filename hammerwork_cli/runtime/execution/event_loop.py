@@ -130,8 +130,8 @@ class _Run:
         deadline: by the monotonic clock, with the grace; infinite without one.
         task: the loop's thread writes it.
         owner: by whom it is found.
-        late: it was cancelled at its deadline or after it: whatever comes of it counts no more. Written before its task
-            is cancelled.
+        late: it was cancelled at its deadline or later, and its result or error does not count. Written before its
+            task is cancelled.
         is_begun: the loop has taken it up, and will end it. The loop's thread writes it, under the lock.
     """
 

@@ -1,4 +1,4 @@
-"""Encrypted jobs that their program keeps no longer: they are deleted once they have ended, and in the archive."""
+"""Deletes encrypted jobs whose retention has passed: those that have ended, and those in the archive."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
