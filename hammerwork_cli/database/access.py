@@ -359,8 +359,8 @@ class Database:
 
     @cached
     def _applied(self) -> frozenset[str]:
-        """The migrations that are recorded as applied."""
-        if not self._rows("shared.has_migrations", frozenset({self.dialect}), {}):
+        """The migrations that are recorded as applied; none without the jobs that they are about."""
+        if not self._rows("shared.has_tables", frozenset({self.dialect}), {}):
             return frozenset()
         rows = self._rows("shared.applied_migrations", frozenset({self.dialect}), {})
         return frozenset(name if isinstance(name, str) else _text(name) for (name,) in rows)

@@ -17,15 +17,18 @@ SELECT t.name, c.name, c.type
 FROM sqlite_schema t JOIN pragma_table_xinfo(t.name) c
 WHERE t.type = 'table' AND t.name LIKE 'hammerwork\_%' ESCAPE '\'
 
--- name: has_migrations [postgresql]
--- Tells whether there is a list of applied migrations.
-SELECT 1 WHERE to_regclass('hammerwork_migrations') IS NOT NULL
+-- name: has_tables [postgresql]
+-- Tells whether an unqualified name reaches both the table of jobs and the list of applied migrations.
+SELECT 1 WHERE (SELECT COUNT(*) FROM pg_class c WHERE c.relname IN ('hammerwork_jobs', 'hammerwork_migrations')
+AND c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid)) = 2
 
--- name: has_migrations [mysql]
-SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'hammerwork_migrations'
+-- name: has_tables [mysql]
+SELECT 1 FROM DUAL WHERE (SELECT COUNT(*) FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_name IN ('hammerwork_jobs', 'hammerwork_migrations')) = 2
 
--- name: has_migrations [sqlite]
-SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'hammerwork_migrations'
+-- name: has_tables [sqlite]
+SELECT 1 WHERE (SELECT COUNT(*) FROM sqlite_schema
+WHERE type = 'table' AND name IN ('hammerwork_jobs', 'hammerwork_migrations')) = 2
 
 -- name: applied_migrations
 -- Lists the applied migrations, which say what the tables do not.

@@ -1,5 +1,6 @@
 """A database is current, or has only the tables of hammerwork (Rust), which are read and never changed."""
 
+import contextlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, Queue, Worker
-from hammerwork_cli.database import Database, statements
+from hammerwork_cli.database import Database, connect, statements
 from hammerwork_cli.database.access import OURS
 from hammerwork_cli.database.guards import is_change
 from hammerwork_cli.database.statements.__main__ import fragments, subjects
@@ -51,6 +52,20 @@ def whole_statements() -> dict[str, list[tuple[frozenset[str], str]]]:
 
 def test_our_migrations_are_those_that_make_a_database_current() -> None:
     assert {one.id for one in MIGRATIONS if one.owner == "ours"} == OURS
+
+
+def test_a_database_without_jobs_has_no_tables_whatever_is_recorded(
+    dialect: str, new_database: Callable[..., str]
+) -> None:
+    new_database(dialect, migrated=True)  # beside the others, on the same server
+    damaged = new_database(dialect, migrated=True)
+    with contextlib.closing(connect(damaged)) as database:
+        database.script("ALTER TABLE hammerwork_jobs RENAME TO hammerwork_away")
+    for url in (damaged, new_database(dialect)):
+        with contextlib.closing(connect(url)) as database:
+            for ask in (lambda: database.tags, database.check_current):
+                with pytest.raises(MissingTablesError, match="has no hammerwork tables yet"):
+                    ask()
 
 
 def test_a_database_that_is_not_current_is_read_and_says_so_where_our_tables_are_left_out(

@@ -300,6 +300,7 @@ def test_ready_jobs_of_a_paused_queue_are_a_warning_and_nothing_more(run: Run, r
     assert checks(run, rows)["paused_queues"]["about"] == ["mail"]
 
 
+@all_databases
 def test_long_runs_and_long_waits_are_warnings(run: Run, rows: Rows) -> None:
     worker(rows)
     parent = rows.job(queue="mail", status="Running", created_at=ago(hours=3), started_at=ago(hours=2))
@@ -349,6 +350,7 @@ def test_running_jobs_that_no_worker_of_hammerwork_cli_has_claimed_are_named_onc
     assert found["hint"] == "hammerwork spawn doctor --older-than 2h --queue video"
 
 
+@all_databases
 def test_a_recurring_job_that_is_late_is_critical(run: Run, rows: Rows) -> None:
     worker(rows)
     at = ago(minutes=15)

@@ -149,7 +149,7 @@ def test_a_coroutine_that_has_timed_out_says_so_although_its_worker_ends_first(m
     for since in (-1, 60):
         loop.start(asyncio.sleep(3600), time.monotonic() + since, lambda _, error: errors.append(error))
     loop.cancel(60)
-    assert [type(error).__name__ for error in errors] == ["OutOfTimeError", "CancelledError"]
+    assert {type(error).__name__ for error in errors} == {"OutOfTimeError", "CancelledError"}
     loop.close()
 
 
