@@ -16,7 +16,7 @@ from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.testing import run as rehearse
-from tests.conftest import Outcome, all_databases
+from tests.conftest import Outcome, all_databases, each_row
 from tests.runtime.conftest import Stage, mariadb_too
 
 
@@ -550,3 +550,18 @@ def test_a_comparison_counts_a_child_once_that_depends_on_a_sibling_too(lite: St
     both = f'["{top.id}", "{first}"]'
     lite.execute(f"UPDATE hammerwork_jobs SET depends_on = '{both}' WHERE id = '{second}'")
     assert failures(lite) == [(2, 0)] * 2
+
+
+@each_row(
+    ("counted", "state"),
+    [
+        ((False, 0, 0), "waiting"),
+        ((True, 1, 0), "waiting"),
+        ((True, 1, 1), "waiting"),
+        ((True, 0, 0), "satisfied"),
+        ((True, 0, 1), "failed"),
+        ((True, 0, 1, "run"), "satisfied"),
+    ],
+)
+def test_the_state_of_a_join_follows_from_what_it_counts(counted: tuple[Any, ...], state: str) -> None:
+    assert joins.JoinCounts(*counted).state == state
