@@ -121,7 +121,14 @@ class MysqlConnectorInPython(MysqlConnector):
 
 
 class MysqlConnectorFromPool(MysqlConnector):
-    options: ClassVar = {"pool_name": "callers", "pool_size": 1, "raise_on_warnings": True}
+    options: ClassVar = {"pool_size": 1, "raise_on_warnings": True}
+
+    def connect(self) -> None:
+        # A pool leads to the database of its first connection for as long as the process lives.
+        pool = f"callers_{self.server['database']}"
+        self._connection = mysql.connector.connect(
+            **self.server, password=self.url.password or "", **self.options, pool_name=pool
+        )
 
 
 class PyMySQL(Caller):

@@ -45,15 +45,14 @@ def fix(database: Database, **options: Any) -> dict[str, int]:
 
 
 def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
-    """Every value of every table."""
+    """Every value of every table, in one order, whatever changes: MySQL names columns in another one each time."""
     database.forget_schema()
-    return {
-        table: [
-            dict(zip(columns, row, strict=True))
-            for row in sorted(database.query(f"SELECT {', '.join(columns)} FROM {table}"), key=repr)
-        ]
-        for table, columns in database.schema.items()
-    }
+    found = {}
+    for table, kinds in database.schema.items():
+        columns = sorted(kinds)
+        rows = database.query(f"SELECT {', '.join(columns)} FROM {table}")
+        found[table] = [dict(zip(columns, row, strict=True)) for row in rows]
+    return {table: sorted(rows, key=lambda row: (str(row.get("id")), repr(row))) for table, rows in found.items()}
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, tuple[Any, Any]]]:
