@@ -97,11 +97,13 @@ class Sqlite3(Caller):
 
 class MysqlConnector(Caller):
     dialect = "mysql"
-    options: ClassVar[dict[str, Any]] = {}
 
     def connect(self) -> None:
         password = self.url.password or ""
-        self._connection = mysql.connector.connect(**self.server, password=password, **self.options)
+        self._connection = mysql.connector.connect(**self.server, password=password, **self.options())
+
+    def options(self) -> dict[str, Any]:
+        return {}
 
     @property
     def connection(self) -> Any:
@@ -117,18 +119,15 @@ class MysqlConnector(Caller):
 
 
 class MysqlConnectorInPython(MysqlConnector):
-    options: ClassVar = {"use_pure": True}
+    def options(self) -> dict[str, Any]:
+        return {"use_pure": True}
 
 
 class MysqlConnectorFromPool(MysqlConnector):
-    options: ClassVar = {"pool_size": 1, "raise_on_warnings": True}
-
-    def connect(self) -> None:
+    def options(self) -> dict[str, Any]:
         # A pool leads to the database of its first connection for as long as the process lives.
-        pool = f"callers_{self.server['database']}"
-        self._connection = mysql.connector.connect(
-            **self.server, password=self.url.password or "", **self.options, pool_name=pool
-        )
+        name = f"callers_{self.server['database']}"
+        return {"pool_name": name, "pool_size": 1, "raise_on_warnings": True}
 
 
 class PyMySQL(Caller):

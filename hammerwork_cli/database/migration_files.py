@@ -167,4 +167,4 @@ def _made(table: str, sql: str) -> str:
         found = pattern.match(sql)
         if found:
             return name.format(table, found[1])
-    raise LookupError(f"a migration must not contain this, and each clause of an ALTER TABLE has its line: {sql[:60]}")
+    raise LookupError(f"a migration must not contain this (a clause of an ALTER TABLE needs its own line): {sql[:60]}")

@@ -86,9 +86,9 @@ class ChangeWatch:
 def _changed(database: Database, since: datetime, now: datetime) -> dict[str, tuple[TreeNode, Hashable]]:
     """Id -> the job and its state."""
     rows = database.rows("spawn.revisions.jobs", since=since, until=now + OVERLAP, most=MOST_CHANGES)
-    jobs = ((due, TreeNode._make(node)) for due, *node in rows)
-    return {node.id: (node, (due, *_state(node))) for due, node in jobs}
-
-
-def _state(node: TreeNode) -> tuple[Hashable, ...]:
-    return node.stored_status, node.attempts, node.started_at, node.completed_at, node.failed_at, node.archived_at
+    found: dict[str, tuple[TreeNode, Hashable]] = {}
+    for due, *columns in rows:
+        node = TreeNode._make(columns)
+        times = node.started_at, node.completed_at, node.failed_at, node.archived_at
+        found[node.id] = node, (due, node.stored_status, node.attempts, *times)
+    return found
