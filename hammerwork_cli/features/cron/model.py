@@ -1,16 +1,16 @@
 """Schedules: each of their runs is a separate job. Some are declared by a file or an application."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from hammerwork_cli.core.cron import counting, rust
 from hammerwork_cli.core.cron.expressions import INTERVAL, RUST, Expression
-from hammerwork_cli.core.values import Counts, JobPriority, Timestamp, timestamp
+from hammerwork_cli.core.values import Counts, JobPriority, Timestamp, length_of, timestamp
 from hammerwork_cli.errors import UsageError
 
 GRACE_SECONDS = 60
@@ -80,6 +80,42 @@ class NewSchedule:
     # Who keeps it: `cli`, `file:NAME` or `code:MODULE:ATTRIBUTE`; `job:ID` of a recurring job that became a schedule.
     source: str = "cli"
 
+    @classmethod
+    def of(cls, schedule: "Schedule") -> Self:
+        """What is said of a schedule, to change a part of it.
+
+        Raises:
+            UsageError: this version cannot read it.
+        """
+        try:
+            options = {name: _READ.get(name, _same)(getattr(schedule, name)) for name in _SHARED}
+            return cls(name=schedule.name, expression=schedule.expression, **options)
+        except ValueError as error:
+            raise UsageError(f"This version cannot read the schedule {schedule.name!r:.80}: {error}.") from error
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """All but the name, by attribute of :class:`Schedule`, in the order of ``cron.schedules.options``."""
+        options = {name: getattr(self, name) for name in _SHARED}
+        plain = {name: value.value if isinstance(value, Enum) else value for name, value in options.items()}
+        return {"text": self.expression.text, "timezone": self.expression.timezone, **plain}
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_SHARED = [field.name for field in fields(NewSchedule) if field.name not in {"name", "expression"}]
+"""The fields that :class:`Schedule` has, too."""
+_READ: dict[str, Callable[[Any], Any]] = {
+    "priority": JobPriority,
+    "starts_at": timestamp,
+    "ends_at": timestamp,
+    "overlap": Overlap,
+    "catch_up": CatchUp,
+}
+"""How fields are read that a row has as plain values, perhaps of another version."""
+
 
 class Gap(NamedTuple):
     """A due time that had no job."""
@@ -98,30 +134,31 @@ class Schedule:
 
     id: str
     name: str
+    text: str
+    timezone: str
     queue: str
     payload: str
     priority: int
     max_attempts: int
     timeout_seconds: int | None
-    text: str
-    timezone: str
-    starts_at: Timestamp
-    ends_at: Timestamp
-    overlap: str
-    catch_up: str
-    grace_seconds: int
-    jitter_seconds: int
-    enabled: bool
-    changed_by: str | None
-    reason: str | None
-    next_run_at: Timestamp
-    last_error: str | None
-    source: str
-    revision: int
-    description: str | None
-    created_at: Timestamp
-    updated_at: Timestamp
-    kind: str = "schedule"
+    # Recurring jobs have none of these.
+    starts_at: Timestamp = None
+    ends_at: Timestamp = None
+    overlap: str = Overlap.SKIP.value
+    catch_up: str = CatchUp.LAST.value
+    grace_seconds: int = 0
+    jitter_seconds: int = 0
+    enabled: bool = True
+    description: str | None = None
+    source: str = "job"
+    changed_by: str | None = None
+    reason: str | None = None
+    next_run_at: Timestamp = None
+    last_error: str | None = None
+    revision: int = 0
+    created_at: Timestamp = None
+    updated_at: Timestamp = None
+    kind: str = ScheduleKind.SCHEDULE.value
     state: str | None = None  # the status of a recurring job
 
     @property
@@ -301,6 +338,15 @@ class DeclarationStep(NamedTuple):
         if self.before is None or self.after is None or self.before.source == self.after.source:
             return None
         return self.before.source
+
+
+def job_options(schedule: NewSchedule | Schedule) -> dict[str, Any]:
+    """The options of its jobs, beside the queue and the payload, as :meth:`NewJob.of` takes them."""
+    return {
+        "priority": JobPriority(schedule.priority),
+        "max_attempts": schedule.max_attempts,
+        "timeout": length_of(schedule.timeout_seconds),
+    }
 
 
 def options_of(new: NewSchedule) -> dict[str, Any]:

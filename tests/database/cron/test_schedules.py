@@ -5,17 +5,19 @@ import json
 import random
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from hammerwork_cli.core.values import rfc3339, timestamp
+from hammerwork_cli.core.cron.expressions import Expression
+from hammerwork_cli.core.values import JobPriority, rfc3339, timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError, UsageError
-from hammerwork_cli.features.cron.model import Schedule, ScheduleRun
-from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.model import OPTIONS, CatchUp, NewSchedule, Overlap, Schedule, ScheduleRun
+from hammerwork_cli.features.cron.options import OWN_OPTIONS, read_schedule
 from hammerwork_cli.features.cron.queries import ahead, backfill, changes, manual, recurring, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.queries import changes as job_changes
@@ -41,8 +43,11 @@ class Dead(BaseException):
     """The process of a worker dies here."""
 
 
+GIVEN = {"queue": "report", "payload": {"a": 1}, "schedule": "* * * * *"}
+
+
 def add(database: Database, now: datetime = START, **given: Any) -> Schedule:
-    options = {"queue": "report", "payload": {"a": 1}, "schedule": "* * * * *", **given}
+    options = {**GIVEN, **given}
     options = {name: value for name, value in options.items() if value is not None}
     return changes.add(database, read_schedule(options), ME, now)
 
@@ -493,7 +498,7 @@ def test_a_schedule_that_cannot_be_read_can_be_disabled_and_one_that_ended_too(d
     with pytest.raises(UsageError):
         manual.switch(database, off, ME, START, enabled=True)
     with pytest.raises(UsageError):
-        schedules.wanted(off)
+        NewSchedule.of(off)
 
 
 def test_the_newest_run_with_a_job_is_never_forgotten(here: Database) -> None:
@@ -577,6 +582,55 @@ def test_an_overdue_time_is_listed_once_unless_all_are_caught_up(here: Database)
     assert schedules.coming(last, 3, late) == [first, START + 11 * MINUTE, START + 12 * MINUTE]
     assert schedules.coming(every, 3, late) == [first, first + MINUTE, first + 2 * MINUTE]
     assert schedules.coming(last, 2, START) == [first, first + MINUTE]
+
+
+OTHERS: dict[str, Any] = {
+    "queue": "other",
+    "payload": '{"b": 2}',
+    "expression": Expression.of("30 2 * * *", "Europe/Oslo"),
+    "priority": JobPriority.HIGH,
+    "max_attempts": 7,
+    "timeout_seconds": 60,
+    "starts_at": START + MINUTE,
+    "ends_at": START + timedelta(days=300),
+    "overlap": Overlap.ALLOW,
+    "catch_up": CatchUp.NONE,
+    "grace_seconds": 61,
+    "jitter_seconds": 9,
+    "enabled": False,
+    "description": "Ours",
+}
+"""A value of each option of a schedule that is not its default."""
+
+
+def test_every_option_of_a_schedule_is_stored_and_changed(here: Database) -> None:
+    assert [*OTHERS] == [*OPTIONS]
+    whole = replace(read_schedule(GIVEN), **OTHERS)
+    assert NewSchedule.of(again(here, changes.add(here, replace(whole, name="whole"), ME, START))) == replace(
+        whole, name="whole"
+    )
+    schedule, wanted = add(here), read_schedule(GIVEN)
+    for name, value in OTHERS.items():
+        assert getattr(wanted, name) != value
+        wanted = replace(wanted, **{name: value})
+        schedule = changes.change(here, schedule, lambda old, one={name: value}: replace(old, **one), ME, START)
+        assert NewSchedule.of(schedule) == NewSchedule.of(again(here, schedule)) == wanted
+
+
+def test_a_recurring_job_is_refused_with_an_option_that_it_cannot_have(here: Database) -> None:
+    """It would be dropped silently."""
+    kept = {"queue", "payload", "expression", "priority", "max_attempts", "timeout_seconds"}
+    fields = {option.field or option.name: option.name for option in OWN_OPTIONS}
+    assert OTHERS.keys() - kept == fields.keys() & OTHERS.keys()
+    for name in OTHERS.keys() - kept:
+        with pytest.raises(UsageError, match=f"another value of {fields[name]} than"):
+            recurring.create(here, replace(read_schedule(GIVEN), **{name: OTHERS[name]}), START)
+    assert recurring.recurring_jobs(here) == []
+    given = {name: OTHERS[name] for name in kept}
+    found = NewSchedule.of(recurring.create(here, replace(read_schedule(GIVEN), **given), START))
+    assert {name: getattr(found, name) for name in kept - {"expression"}} == {
+        name: given[name] for name in kept - {"expression"}
+    }
 
 
 @on_sqlite

@@ -14,7 +14,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
 from hammerwork_cli.features.cron.model import CatchUp, NewSchedule, Overlap, RunKind, RunOutcome, Schedule
 from hammerwork_cli.features.cron.queries import ahead, recurring, ticks
-from hammerwork_cli.features.cron.queries.schedules import all_schedules, known_runs, wanted
+from hammerwork_cli.features.cron.queries.schedules import all_schedules, known_runs
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import limits
 from hammerwork_cli.features.job.queries.encryption import refuse_plaintext
@@ -61,44 +61,11 @@ def check(
 
 def preview(new: NewSchedule, now: datetime) -> Schedule:
     """The schedule as it would be stored now, with the first due time after ``now``."""
-    values = _values(new)
-    schedule = Schedule(
-        id=new_id(),
-        **{("text" if name == "expression" else name): value for name, value in values.items()},
-        name=new.name,
-        changed_by=None,
-        reason=None,
-        next_run_at=None,
-        last_error=None,
-        revision=1,
-        created_at=now,
-        updated_at=now,
-    )
+    schedule = Schedule(id=new_id(), name=new.name, **new.stored, revision=1, created_at=now, updated_at=now)
     schedule.next_run_at = schedule.next_after(now)
     if schedule.next_run_at is None:
         raise UsageError(f"The cron expression {new.expression.text!r:.120} is never due.")
     return schedule
-
-
-def _values(new: NewSchedule) -> dict[str, Any]:
-    return {
-        "queue": new.queue,
-        "payload": new.payload,
-        "priority": int(new.priority),
-        "max_attempts": new.max_attempts,
-        "timeout_seconds": new.timeout_seconds,
-        "expression": new.expression.text,
-        "timezone": new.expression.timezone,
-        "starts_at": new.starts_at,
-        "ends_at": new.ends_at,
-        "overlap": str(new.overlap),
-        "catch_up": str(new.catch_up),
-        "grace_seconds": new.grace_seconds,
-        "jitter_seconds": new.jitter_seconds,
-        "enabled": new.enabled,
-        "source": new.source,
-        "description": new.description,
-    }
 
 
 def add(
@@ -120,9 +87,9 @@ def add(
             )
         database.run(
             "cron.schedules.add",
-            **_values(new),
             id=schedule.id,
             name=new.name,
+            options=[*new.stored.values()],
             by=author.by[:LONGEST_NAME],
             next=schedule.next_run_at,
             now=now,
@@ -176,17 +143,16 @@ def change(
     Raises:
         ConflictError: somebody else has changed it meanwhile.
     """
-    old = wanted(schedule)
+    old = NewSchedule.of(schedule)
     new = alter(old)
     if not new.enabled:  # why it is disabled stays
         author = author._replace(reason=author.reason or schedule.reason)
     if schedule.is_in_place:
         return recurring.change(database, schedule, new, old, now, dry_run=dry_run)
     check(database, new, now, old)
-    values = _values(new)
     changed = replace(
         schedule,
-        **{("text" if name == "expression" else name): value for name, value in values.items()},
+        **new.stored,
         changed_by=author.by,
         reason=author.reason,
         last_error=None,
@@ -203,7 +169,7 @@ def change(
             ahead.forget(database, schedule, now)
         done = database.run(
             "cron.schedules.change",
-            **values,
+            **new.stored,
             **_change(schedule, author, now),
             moves=moves,
             next=changed.next_run_at if moves else None,

@@ -24,7 +24,7 @@ from hammerwork_cli.features.cron.model import (
 )
 from hammerwork_cli.features.cron.queries import changes
 from hammerwork_cli.features.cron.queries.changes import Author
-from hammerwork_cli.features.cron.queries.schedules import all_schedules, wanted
+from hammerwork_cli.features.cron.queries.schedules import all_schedules
 
 
 def plan(
@@ -103,7 +103,7 @@ def _step(new: NewSchedule, before: Schedule | None, last: dict[str, object]) ->
     text = json.dumps(says, ensure_ascii=False)
     if before is None:
         return DeclarationStep(DeclarationAction.CREATE, new.name, None, new, text)
-    old = wanted(before)
+    old = NewSchedule.of(before)
     newly = [name for name in OPTIONS if name not in last or last[name] != says[name]]
     after = replace(old, source=new.source, **{name: getattr(new, name) for name in newly})
     has, will = options_of(old), options_of(after)

@@ -7,7 +7,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
-from hammerwork_cli.features.cron.model import GRACE_SECONDS, RunKind, RunOutcome, Schedule, Switched
+from hammerwork_cli.features.cron.model import GRACE_SECONDS, NewSchedule, RunKind, RunOutcome, Schedule, Switched
 from hammerwork_cli.features.cron.queries import changes, recurring, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.queries import encryption, limits
@@ -74,7 +74,7 @@ def convert(database: Database, job: Schedule, name: str, author: Author, now: d
     if not job.is_in_place:
         raise UsageError(f"{job.name!r:.80} is already a schedule.")
     source = f"job:{job.id}"
-    new = replace(schedules.wanted(job), name=name, grace_seconds=GRACE_SECONDS, source=source, enabled=job.enabled)
+    new = replace(NewSchedule.of(job), name=name, grace_seconds=GRACE_SECONDS, source=source, enabled=job.enabled)
 
     def work() -> Schedule:
         for known in schedules.all_schedules(database, source=source):

@@ -14,17 +14,11 @@ from typing import Any
 
 from hammerwork_cli.core.cron.rust import next_run
 from hammerwork_cli.core.cron.translation import to_rust
-from hammerwork_cli.core.values import JobStatus, length_of, status_of, timestamp
+from hammerwork_cli.core.values import JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
-from hammerwork_cli.features.cron.model import (
-    GRACE_SECONDS,
-    CatchUp,
-    NewSchedule,
-    Overlap,
-    Schedule,
-    ScheduleKind,
-)
+from hammerwork_cli.features.cron.model import NewSchedule, Schedule, ScheduleKind, job_options
+from hammerwork_cli.features.cron.options import OWN_OPTIONS
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 
@@ -47,32 +41,21 @@ def find(database: Database, job: str) -> Schedule | None:
 
 
 def _schedule(row: Sequence[Any]) -> Schedule:
-    job, queue, payload, priority, attempts, timeout, text, zone, recurring, status, due, error, created = row
+    job, text, zone, queue, payload, priority, attempts, timeout, recurring, status, due, error, created = row
     enabled = bool(recurring) and timestamp(due) != PARKED
     return Schedule(
-        id=str(job),
-        name=queue,
-        queue=queue,
-        payload=payload if isinstance(payload, str) else _text(payload),
-        priority=priority,
-        max_attempts=attempts,
-        timeout_seconds=timeout,
-        text=text,
-        timezone=zone or "UTC",
-        starts_at=None,
-        ends_at=None,
-        overlap=str(Overlap.SKIP),
-        catch_up=str(CatchUp.LAST),
-        grace_seconds=0,
-        jitter_seconds=0,
+        str(job),
+        queue,
+        text,
+        zone or "UTC",
+        queue,
+        payload if isinstance(payload, str) else _text(payload),
+        priority,
+        attempts,
+        timeout,
         enabled=enabled,
-        changed_by=None,
-        reason=None,
         next_run_at=due if enabled else None,
         last_error=error,
-        source="job",
-        revision=0,
-        description=None,
         created_at=created,
         updated_at=created,
         kind=str(ScheduleKind.IN_PLACE),
@@ -88,22 +71,21 @@ def _text(payload: Any) -> str:
 
 def create(database: Database, new: NewSchedule, now: datetime) -> Schedule:
     """Enqueues a recurring job."""
-    policies = (new.overlap, new.catch_up, new.grace_seconds, new.jitter_seconds)
-    if policies != (Overlap.SKIP, CatchUp.LAST, GRACE_SECONDS, 0):
+    plain = NewSchedule(new.name, new.queue, new.payload, new.expression)
+    plain = replace(plain, priority=new.priority, max_attempts=new.max_attempts, timeout_seconds=new.timeout_seconds)
+    fields = {option.name: option.field or option.name for option in OWN_OPTIONS if option.read}
+    refused = [name for name, field in fields.items() if getattr(new, field) != getattr(plain, field)]
+    if refused:
         raise UsageError(
-            "A recurring job never overlaps and runs once after an outage.",
-            hint="Leave out --overlap, --catch-up, --grace and --jitter.",
+            f"A recurring job cannot have another value of {', '.join(refused)} than the default.",
+            hint="It starts enabled, never overlaps, runs once after an outage, and has no end.",
         )
-    if new.starts_at or new.ends_at or new.description or not new.enabled:
-        raise UsageError("A recurring job takes no start, end or description, and cannot be created disabled.")
     text = to_rust(new.expression)
     job = NewJob.of(
         new.queue,
         new.payload,
         now,
-        priority=new.priority,
-        max_attempts=new.max_attempts,
-        timeout=length_of(new.timeout_seconds),
+        **job_options(new),
         cron_schedule=text,
         timezone=new.expression.timezone,
     )

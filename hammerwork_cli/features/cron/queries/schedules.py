@@ -8,19 +8,13 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.core.clock import latest
 from hammerwork_cli.core.input.reading import ids_from
-from hammerwork_cli.core.values import Counts, JobPriority, timestamp
+from hammerwork_cli.core.values import Counts, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
-from hammerwork_cli.errors import (
-    AmbiguousIdError,
-    NotFoundError,
-    UsageError,
-)
+from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.features.cron.model import (
     CatchUp,
     ListedSchedule,
-    NewSchedule,
-    Overlap,
     RunKind,
     RunOutcome,
     RunTotals,
@@ -172,35 +166,6 @@ def read(row: Row) -> Schedule:
     """The schedule in a row of ``cron.schedules.columns``."""
     schedule = Schedule(*row)
     return replace(schedule, id=str(schedule.id), enabled=bool(schedule.enabled))
-
-
-def wanted(schedule: Schedule) -> NewSchedule:
-    """What is said of a schedule, to change a part of it."""
-    try:
-        return _wanted(schedule)
-    except ValueError as error:
-        raise UsageError(f"This version cannot read the schedule {schedule.name!r:.80}: {error}.") from error
-
-
-def _wanted(schedule: Schedule) -> NewSchedule:
-    return NewSchedule(
-        name=schedule.name,
-        queue=schedule.queue,
-        payload=schedule.payload,
-        expression=schedule.expression,
-        priority=JobPriority(schedule.priority),
-        max_attempts=schedule.max_attempts,
-        timeout_seconds=schedule.timeout_seconds,
-        starts_at=timestamp(schedule.starts_at),
-        ends_at=timestamp(schedule.ends_at),
-        overlap=Overlap(schedule.overlap),
-        catch_up=CatchUp(schedule.catch_up),
-        grace_seconds=schedule.grace_seconds,
-        jitter_seconds=schedule.jitter_seconds,
-        enabled=schedule.enabled,
-        description=schedule.description,
-        source=schedule.source,
-    )
 
 
 def coming(schedule: Schedule, count: int, now: datetime, until: datetime | None = None) -> list[datetime]:

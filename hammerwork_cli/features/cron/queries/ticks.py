@@ -16,15 +16,13 @@ from hammerwork_cli.core.values import (
     FINISHED,
     RUNNING_SPELLINGS,
     WAITING_SPELLINGS,
-    JobPriority,
-    length_of,
     rfc3339,
     status_of,
     timestamp,
 )
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.texts import cut
-from hammerwork_cli.features.cron.model import CatchUp, Overlap, RunKind, RunOutcome, Schedule
+from hammerwork_cli.features.cron.model import CatchUp, Overlap, RunKind, RunOutcome, Schedule, job_options
 from hammerwork_cli.features.cron.queries import schedules
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
@@ -218,9 +216,7 @@ def job_of(
         schedule.queue,
         text,
         now,
-        priority=JobPriority(schedule.priority),
-        max_attempts=schedule.max_attempts,
-        timeout=length_of(schedule.timeout_seconds),
+        **job_options(schedule),
         scheduled_at=start or (due + schedule.delay if kind is RunKind.SCHEDULED else due),
     )
     job.plaintext_meant = payload is None or payload == schedule.payload

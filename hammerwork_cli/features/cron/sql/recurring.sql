@@ -2,7 +2,7 @@
 
 -- name: columns
 -- The columns of cron.queries.recurring, in order.
-j.id, j.queue_name, j.payload, j.priority, j.max_attempts, j.timeout_seconds, j.cron_schedule, j.timezone, j.recurring,
+j.id, j.cron_schedule, j.timezone, j.queue_name, j.payload, j.priority, j.max_attempts, j.timeout_seconds, j.recurring,
 j.status, j.scheduled_at, substr(j.error_message, 1, 500), j.created_at
 
 -- name: list

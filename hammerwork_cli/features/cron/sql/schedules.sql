@@ -9,9 +9,12 @@ CONVERT(s.name USING utf8mb4)
 
 -- name: columns
 -- The columns of cron.model.Schedule, in order.
-s.id, {name}, s.queue_name, s.payload, s.priority, s.max_attempts, s.timeout_seconds, s.expression, s.timezone,
-s.starts_at, s.ends_at, s.overlap, s.catch_up, s.grace_seconds, s.jitter_seconds, s.enabled, s.changed_by, s.reason,
-s.next_run_at, s.last_error, s.source, s.revision, s.description, s.created_at, s.updated_at
+s.id, {name}, {options}, s.changed_by, s.reason, s.next_run_at, s.last_error, s.revision, s.created_at, s.updated_at
+
+-- name: options
+-- The columns of what cron.model.NewSchedule says of a schedule, in the order of its attribute `stored`.
+expression, timezone, queue_name, payload, priority, max_attempts, timeout_seconds, starts_at, ends_at, overlap,
+catch_up, grace_seconds, jitter_seconds, enabled, description, source
 
 -- name: run
 -- The columns of cron.model.ScheduleRun, in order, of run r and its job j.
@@ -63,17 +66,13 @@ WHERE r.schedule_id = :id GROUP BY r.outcome, {status j}
 
 -- name: add
 -- Adds a schedule.
-INSERT INTO hammerwork_schedules (id, name, queue_name, payload, priority, max_attempts, timeout_seconds, expression,
-timezone, starts_at, ends_at, overlap, catch_up, grace_seconds, jitter_seconds, enabled, changed_by, next_run_at,
-source, revision, description, created_at, updated_at)
-VALUES (:id, :name, :queue, :payload, :priority, :max_attempts, :timeout_seconds, :expression, :timezone, :starts_at,
-:ends_at, :overlap, :catch_up, :grace_seconds, :jitter_seconds, :enabled, :by, :next, :source, 1, :description, :now,
-:now)
+INSERT INTO hammerwork_schedules (id, name, {options}, changed_by, next_run_at, revision, created_at, updated_at)
+VALUES (:id, :name, :options, :by, :next, 1, :now, :now)
 
 -- name: change
 -- Updates a schedule unless somebody else has updated it.
 UPDATE hammerwork_schedules SET queue_name = :queue, payload = :payload, priority = :priority,
-max_attempts = :max_attempts, timeout_seconds = :timeout_seconds, expression = :expression, timezone = :timezone,
+max_attempts = :max_attempts, timeout_seconds = :timeout_seconds, expression = :text, timezone = :timezone,
 starts_at = :starts_at, ends_at = :ends_at, overlap = :overlap, catch_up = :catch_up, grace_seconds = :grace_seconds,
 jitter_seconds = :jitter_seconds, enabled = :enabled, changed_by = :by, reason = :reason,
 last_error = NULL, source = :source, revision = :revision + 1, description = :description, updated_at = :now
