@@ -282,6 +282,14 @@ class Database:
             tables.setdefault(table, {})[column] = kind
         return tables
 
+    def has_table(self, name: str) -> bool:
+        """Whether a table of hammerwork (Rust) may be read: an old database lacks some.
+
+        A current one has them all. If one was dropped, the statement raises MissingTablesError: what was in it must not
+        pass for nothing.
+        """
+        return self.is_current or name in self.schema
+
     @cached
     def tags(self) -> frozenset[str]:
         """The tags that choose between the variants of a statement.
@@ -347,12 +355,21 @@ class Database:
 
     @property
     def _is_between(self) -> bool:
-        return not self._applied.isdisjoint(OURS) and not self._applied >= OURS
+        if self._applied >= OURS:
+            return False
+        return not self._applied.isdisjoint(OURS) or self._is_unrecorded
+
+    @property
+    def _is_unrecorded(self) -> bool:
+        """Whether there are tables of hammerwork-cli, and the table that lists its migrations is gone."""
+        return "hammerwork_workers" in self.schema and "hammerwork_migrations" not in self.schema
 
     @property
     def _lacking(self) -> str:
         if not self._is_between:
             return "Only the tables of hammerwork (Rust) exist, which hammerwork-cli reads but never changes."
+        if self._is_unrecorded:
+            return "The table hammerwork_migrations, which lists the applied migrations, is missing."
         missing = sorted(OURS - self._applied)
         others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"The tables are of an older hammerwork-cli, and lack {missing[0]}{others}."
@@ -368,6 +385,8 @@ class Database:
     def jobs_columns(self) -> dict[str, str]:
         """Returns column -> type of ``hammerwork_jobs``."""
         jobs = self.schema.get("hammerwork_jobs")
+        if jobs is None and self.schema:
+            raise MissingTablesError("The table hammerwork_jobs is missing.", hint=MIGRATE)
         if jobs is None:
             raise MissingTablesError("This database has no hammerwork tables yet.", hint=MIGRATE)
         if "depends_on" not in jobs:

@@ -61,10 +61,10 @@ def test_a_database_without_jobs_has_no_tables_whatever_is_recorded(
     damaged = new_database(dialect, migrated=True)
     with contextlib.closing(connect(damaged)) as database:
         database.script("ALTER TABLE hammerwork_jobs RENAME TO hammerwork_away")
-    for url in (damaged, new_database(dialect)):
+    for url, said in ((damaged, "hammerwork_jobs is missing"), (new_database(dialect), "has no hammerwork tables yet")):
         with contextlib.closing(connect(url)) as database:
             for ask in (lambda: database.tags, database.check_current):
-                with pytest.raises(MissingTablesError, match="has no hammerwork tables yet"):
+                with pytest.raises(MissingTablesError, match=said):
                     ask()
 
 

@@ -55,7 +55,7 @@ class RowReader(NamedTuple, Generic[Of]):
             cursor: ``CREATED_AT/ID`` of the last one of the page before, or its id.
             accepts: whether to take one, by its counts; without it, all are taken.
         """
-        if self.table not in database.schema:
+        if not database.has_table(self.table):
             return
         at, after = cursors.split(cursor) if cursor else (None, None)
         if after is not None and at is None:
@@ -77,7 +77,7 @@ class RowReader(NamedTuple, Generic[Of]):
 
     def with_metadata(self, database: Database, full_id: str) -> tuple[Of, str | None]:
         """The one with this full id, and the JSON text of its metadata."""
-        row = database.row(self.row, id=full_id) if self.table in database.schema else None
+        row = database.row(self.row, id=full_id) if database.has_table(self.table) else None
         if row is None:
             raise NotFoundError(f"The {self.noun} {full_id} does not exist.", hint=self._hint)
         *columns, metadata = row
@@ -89,7 +89,7 @@ class RowReader(NamedTuple, Generic[Of]):
         Raises UsageError if the text is not 4 to 32 hex digits. Raises NotFoundError if none has such an id. Raises
         AmbiguousIdError if several have; the details list them.
         """
-        statements = [self.prefix] if self.table in database.schema else []
+        statements = [self.prefix] if database.has_table(self.table) else []
         return by_prefix(database, text, statements, noun=self.noun, hint=self._hint)
 
     @property

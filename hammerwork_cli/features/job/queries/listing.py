@@ -54,7 +54,7 @@ def _elsewhere(database: Database, low: str, high: str) -> str | None:
     """A hint for an id of another kind: the job, workflow or batch that has it."""
     tables = {"job": "hammerwork_jobs", "workflow": "hammerwork_workflows", "batch": "hammerwork_batches"}
     for noun, table in tables.items():
-        if table in database.schema:
+        if database.has_table(table):
             rows = database.rows(f"{noun}.listing.by_prefix", low=low, high=high, limit=1)
             if rows:
                 return f"There is a {noun} with that id: hammerwork {noun} show {rows[0][0]}"

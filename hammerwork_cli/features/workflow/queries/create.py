@@ -72,7 +72,7 @@ def exists(
 
     Raises ConflictError if another workflow has the id.
     """
-    rows = database.rows("workflow.create.stored", id=workflow.id) if "hammerwork_workflows" in database.schema else []
+    rows = database.rows("workflow.create.stored", id=workflow.id) if database.has_table("hammerwork_workflows") else []
     if not rows:
         return False
     hint = f"See: hammerwork workflow show {workflow.id}"
