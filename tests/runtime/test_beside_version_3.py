@@ -293,10 +293,14 @@ def test_a_job_that_version_3_abandoned_is_rescued_without_an_option_and_runs_he
     crew.wait_for_heartbeats(2)
     assert stage.status(job) == ["Running"]
     _passed(stage, run.job)
+    assert rescue.some_abandoned(stage.database, stage.database.now())
     crew.begin(lease=1.0)  # it looks at once, and again after a minute
     stage.execute("DELETE FROM hammerwork_duties WHERE name = 'leases'")
     crew.begin()
     until(lambda: stage.status(job) == ["Completed"])
+    _passed(stage, run.job)  # some program has left it on the row
+    stage.execute("UPDATE hammerwork_jobs SET claimed_by = NULL, last_heartbeat_at = started_at")
+    assert not rescue.some_abandoned(stage.database, stage.database.now())
     assert (crew.runs, stage.one(job, "attempts")) == ({job.id: 1}, 2)
 
 
@@ -343,8 +347,11 @@ def test_a_lease_that_outlasts_a_wrong_clock_begins_anew_once(stage: Stage, vers
     assert list(times.in_the_future(stage.database, now)) == []
     for job in leases:
         _passed(stage, job, "lease_expires_at", -9)
+    ours, _ = leases
     stage.execute(f"UPDATE hammerwork_jobs SET last_heartbeat_at = '{ahead}'")
     assert len(rescue.leases_ahead(stage.database, now)) == 2
+    stage.execute(f"UPDATE hammerwork_jobs SET claimed_by = id, claimed_at = started_at WHERE id = '{ours}'")
+    assert len(rescue.leases_ahead(stage.database, now)) == 1
     stage.execute("UPDATE hammerwork_jobs SET status = 'Completed'")
     assert rescue.leases_ahead(stage.database, now) == []
 

@@ -14,7 +14,7 @@ from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries import changes, selections
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
-from hammerwork_cli.features.worker.queries import claim, finish
+from hammerwork_cli.features.worker.queries import claim, finish, rescue
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.features.workflow.queries.endings import CancelWorkflow
 from hammerwork_cli.runtime.outcomes.failures import taken
@@ -191,6 +191,14 @@ def test_a_claim_knows_the_meanings_of_its_database(stage3: Stage) -> None:
     now = stage3.database.now() + SECOND
     (found,) = claim.claim(stage3.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
     assert found.claim.rust_3
+
+
+def test_a_lost_last_attempt_of_a_recurring_job_is_made_up_for_where_version_3_would(stage: Stage) -> None:
+    now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    lost = rescue.Lost(new_id(), 1, 1, True, "0 0 3 * * *", None, now - timedelta(days=3))
+    assert rescue.next_runs(stage.database, [lost], now) == {now + 15 * HOUR: [lost.id]}
+    outcomes.use(stage.database)
+    assert rescue.next_runs(stage.database, [lost], now) == {now: [lost.id]}
 
 
 @pytest.mark.parametrize("is_used", [False, True], ids=["version 1", "version 3"])

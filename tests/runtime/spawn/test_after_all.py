@@ -376,6 +376,18 @@ def test_a_child_that_failed_counts_in_the_archive_and_not_when_it_is_deleted(
     assert failures(stage) == [(1, 1)] * 2
 
 
+def test_a_comparison_counts_an_archived_child_once_however_deep_the_tree_is(
+    lite: Stage, app: Handlers, run: Callable[..., Outcome]
+) -> None:
+    _, upper, lower = waiting_report(lite, app, scope="tree")
+    above = f'["{upper}"]'
+    lite.execute(f"UPDATE hammerwork_jobs SET depends_on = '{above}' WHERE id = '{lower}'")
+    change(lite, ids(lite, "child")[:1], CancelJobs(lite.database.now(), by="me"))
+    assert run("archive", "run", "--older-than", "0s", "--no-tree", "--yes", url=lite.url).exit_code == 0
+    assert len(ids(lite, "child")) == 2
+    assert failures(lite) == [(2, 1)] * 2
+
+
 @mariadb_too
 def test_a_comparison_finds_children_that_depend_on_other_jobs_first(stage: Stage, app: Handlers) -> None:
     (other,) = stage.enqueue(Job("other"))

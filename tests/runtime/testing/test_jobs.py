@@ -27,6 +27,9 @@ from hammerwork_cli import (
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.batch.queries import callbacks
+from hammerwork_cli.features.event.model import EventType
+from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.testing import DrainReport, Jobs, clear
 from tests.conftest import all_databases
@@ -152,6 +155,17 @@ def test_a_snoozed_job_stays_until_the_time_moves(lite_jobs: Jobs, app: App) -> 
     ready.append(1)
     lite_jobs.advance(HOUR)
     assert lite_jobs.drain(app).completed == 1
+
+
+def test_a_drain_warns_of_no_events_that_nobody_sends(
+    lite_jobs: Jobs, app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = Stream(new_id(), "lake", Backend.COMMAND, {"command": ["cat"]}, events=(EventType.JOB_COMPLETED,))
+    with closing(connect(lite_jobs.queue.url)) as database:
+        streams.add(database, stream, by="ada", now=database.now())
+    lite_jobs.queue.enqueue(Job("mail"))
+    assert lite_jobs.drain(app).completed == 1
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
 def test_a_drain_serves_only_the_queues_that_it_is_given(lite_jobs: Jobs, app: App) -> None:

@@ -78,6 +78,27 @@ def test_a_coroutine_that_an_abandoned_attempt_starts_after_the_end_of_the_worke
     until(lambda: loops() == before)
 
 
+def test_a_coroutine_does_not_wait_for_a_loop_that_is_ending() -> None:
+    before, loop = loops(), EventLoop()
+    ending, ends = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        ending.set()
+        ends.wait(60)
+
+    async def last() -> None:
+        asyncio.get_running_loop().call_soon(hold)
+
+    seen: list[str] = []
+    loop.close()
+    loop.result(last(), None)
+    assert ending.wait(60)
+    loop.start(asyncio.sleep(0, "done"), None, lambda value, _: seen.append(value))
+    until(lambda: seen == ["done"])
+    ends.set()
+    until(lambda: loops() == before)
+
+
 def test_a_coroutine_that_another_one_cancels_before_its_first_step_has_an_end() -> None:
     ended: list[BaseException | None] = []
     loop = EventLoop()

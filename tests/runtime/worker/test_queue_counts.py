@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.features.monitor.queries.metrics import figures
 from hammerwork_cli.features.monitor.views.metrics import exposition, families
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.worker.models.counts import MOST_QUEUES, QueueCounts, read_counts, written_counts
+from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.faults import Progress
 from tests.conftest import all_databases
+from tests.rows import Rows
 from tests.runtime.conftest import Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -54,6 +57,7 @@ def test_ends_and_run_times_of_each_queue_are_counted_and_outlive_the_jobs(stage
     stats = queues.stats(stage.database, now=stage.database.now(), queue="slow", window=timedelta(hours=1))
     assert stats.mean is not None
     assert timedelta(seconds=0.05) <= stats.mean < timedelta(seconds=0.1)
+    assert stage.database.query("SELECT completed, failed FROM hammerwork_workers") == [(7, 3)]
     stage.execute("DELETE FROM hammerwork_jobs")
     found = counters(stage)
     assert found["hammerwork_attempts_total queue=slow outcome=completed"] == 6
@@ -64,6 +68,26 @@ def test_ends_and_run_times_of_each_queue_are_counted_and_outlive_the_jobs(stage
     assert found["hammerwork_timed_attempts_total queue=slow"] == 6
     # The true run times: a job that is claimed ahead waits in the worker for the others, which is not in them.
     assert 0.3 <= found["hammerwork_attempt_seconds_total queue=slow"] < 0.3 + 6 * 0.05
+
+
+def test_counts_are_read_of_workers_that_were_heard_of_or_ended_lately(lite: Stage) -> None:
+    now = lite.database.now()
+    long_ago, lately = (now - timedelta(minutes=minutes) for minutes in (20, 5))
+    rows = Rows(lite.database)
+    for name, heard, ended in [
+        ("silent", long_ago, None),
+        ("running", lately, None),
+        ("ended long ago", lately, long_ago),
+        ("ended", long_ago, lately),
+    ]:
+        row = {
+            **{"id": new_id(), "name": name, "host": "h", "pid": 1, "version": "1", "queues": "[]", "handlers": "[]"},
+            **{"concurrency": 1, "lease_seconds": 30.0, "state": "running", "started_at": long_ago},
+            **{"heartbeat_at": heard, "ended_at": ended, "queue_counts": written_counts({"mail": QueueCounts(1)})},
+        }
+        rows.insert("hammerwork_workers", row)
+    found = registry.queue_counts(lite.database, since=now - timedelta(minutes=10))
+    assert {one.name for one in found} == {"running", "ended"}
 
 
 def test_counts_of_many_queues_stay_small() -> None:

@@ -164,6 +164,23 @@ def test_a_retry_opens_it_again_and_is_not_failed_by_earlier_failures(stage: Sta
     assert run("workflow", "wait", workflow, url=stage.url).exit_code == 0
 
 
+def test_a_retry_takes_the_failures_in_the_archive_for_dealt_with_and_no_other_job_there(lite: Stage, run: Run) -> None:
+    jobs = create(lite, more=2)
+    retried, waiting = jobs["more 0"], jobs["more 1"]
+    end(lite, jobs["other"])
+    end(lite, jobs["bad"], "Dead")
+    end_workflows(lite)
+    assert lite.status(retried, waiting) == ["Failed"] * 2
+    archived = ("archive", "run", "--queue", "bad,other", "--older-than", "0s", "--no-tree", "--yes")
+    assert run(*archived, url=lite.url).exit_code == 0
+    assert run("job", "retry", retried.id, waiting.id, "--yes", url=lite.url).exit_code == 0
+    end_workflows(lite)
+    assert lite.status(retried, waiting) == ["Pending"] * 2
+    end(lite, retried, "Dead")
+    end_workflows(lite)
+    assert lite.one(waiting) == "Failed"
+
+
 @all_databases
 def test_a_failure_fails_once_all_that_waited_then_and_nothing_that_was_opened_since(stage: Stage, run: Run) -> None:
     jobs = create(stage, more=2)

@@ -123,7 +123,7 @@ def test_between_heartbeats_is_an_interval_and_after_one_that_failed_a_part_of_i
 ) -> None:
     beating = heartbeat(answer, Lease(60.0, 0.0))
     stopped: Any = Waits(40)
-    beating.stopped = stopped
+    beating.stopped, beating.on_nodes = stopped, True
     beating.run()
     assert all(least <= seconds <= 3 for seconds in stopped.seconds), stopped.seconds
     line: Any = beating.connections
@@ -640,14 +640,15 @@ def test_a_thread_goes_on_with_its_other_duties_whatever_one_of_them_meets(caplo
     assert over.startswith("The database answers again")
 
 
+@pytest.mark.parametrize("last", [away, lambda: None], ids=["fails", "succeeds"])
 def test_a_thread_of_a_worker_that_stops_at_once_begins_no_duty_and_says_nothing(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, last: Callable[[], None]
 ) -> None:
     line: Any = Line(away)
 
     def stops() -> None:
         line.given_up.set()
-        away()
+        last()
 
     thread = Two(line, stops, lambda: pytest.fail("a task after the end"))
     thread.run()
