@@ -18,8 +18,8 @@ from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.faults import Progress
 from tests.conftest import all_databases
-from tests.rows import Rows
 from tests.runtime.conftest import Stage
+from tests.worker_context import WORKER
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
 
@@ -73,19 +73,20 @@ def test_ends_and_run_times_of_each_queue_are_counted_and_outlive_the_jobs(stage
 def test_counts_are_read_of_workers_that_were_heard_of_or_ended_lately(lite: Stage) -> None:
     now = lite.database.now()
     long_ago, lately = (now - timedelta(minutes=minutes) for minutes in (20, 5))
-    rows = Rows(lite.database)
+    stored = written_counts({"mail": QueueCounts(1)})
     for name, heard, ended in [
         ("silent", long_ago, None),
         ("running", lately, None),
         ("ended long ago", lately, long_ago),
         ("ended", long_ago, lately),
     ]:
-        row = {
-            **{"id": new_id(), "name": name, "host": "h", "pid": 1, "version": "1", "queues": "[]", "handlers": "[]"},
-            **{"concurrency": 1, "lease_seconds": 30.0, "state": "running", "started_at": long_ago},
-            **{"heartbeat_at": heard, "ended_at": ended, "queue_counts": written_counts({"mail": QueueCounts(1)})},
-        }
-        rows.insert("hammerwork_workers", row)
+        worker = WORKER._replace(id=new_id(), name=name)
+        registry.register(lite.database, worker)
+        values = [lite.database.json_timestamp(time) if time else None for time in (heard, ended)]
+        lite.database._execute(
+            "UPDATE hammerwork_workers SET queue_counts = ?, heartbeat_at = ?, ended_at = ? WHERE id = ?",
+            [stored, *values, worker.id],
+        )
     found = registry.queue_counts(lite.database, since=now - timedelta(minutes=10))
     assert {one.name for one in found} == {"running", "ended"}
 

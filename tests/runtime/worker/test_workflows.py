@@ -174,6 +174,7 @@ def test_a_retry_takes_the_failures_in_the_archive_for_dealt_with_and_no_other_j
     archived = ("archive", "run", "--queue", "bad,other", "--older-than", "0s", "--no-tree", "--yes")
     assert run(*archived, url=lite.url).exit_code == 0
     assert run("job", "retry", retried.id, waiting.id, "--yes", url=lite.url).exit_code == 0
+    assert row(lite, str(lite.one(waiting, "workflow_id")))[3] == 2  # that one, and the one that depends on it
     end_workflows(lite)
     assert lite.status(retried, waiting) == ["Pending"] * 2
     end(lite, retried, "Dead")
