@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.database import connect
 from hammerwork_cli.features.event.model import DELIVERIES, EventType
 from hammerwork_cli.features.event.samples import sample
 from hammerwork_cli.features.webhook.commands.changes import DEFAULT_EVENTS
@@ -134,14 +135,42 @@ def test_each_option_is_stored(run: Run, lite_url: str, tmp_path: Path) -> None:
         assert run("webhook", "update", "talk", *words, url=lite_url).exit_code == 2
 
 
-@pytest.mark.parametrize("option", ["--secret", "--auth-token", "--basic-auth", "--api-key"])
-def test_a_secret_that_stands_on_the_command_line_is_taken_with_a_note(run: Run, lite_url: str, option: str) -> None:
-    done = run("webhook", "add", "--name", "plain", "--url", "https://h.example", option, "me:s3cret", url=lite_url)
-    assert done.exit_code == 0
-    assert f"Others can read {option} on your command line. Write env:NAME, @FILE, or - for stdin." in done.stderr
-    words = ["webhook", "add", "--name", "named", "--url", "https://h.example", option, "env:HOOK_SECRET"]
-    done = run(*words, url=lite_url)
+PLAIN = "Others can read {} on your command line. Write env:NAME, @FILE, or - for stdin."
+
+
+@each_row(
+    ("words", "noted"),
+    [
+        ("--secret {}", "--secret"),
+        ("--auth-token {}", "--auth-token"),
+        ("--basic-auth {}", "--basic-auth"),
+        ("--api-key {}", "--api-key"),
+        ("--header Authorization={}", "--header Authorization"),
+        ("--headers X-Team={},x-api-key={}", "--header x-api-key"),
+        ("--secret {} --auth-token {} --header Cookie={}", "--secret and --auth-token and --header Cookie"),
+        ("--header X-Team={}", None),
+    ],
+)
+def test_secrets_that_stand_on_the_command_line_are_taken_with_one_note(
+    run: Run, lite_url: str, words: str, noted: str | None
+) -> None:
+    add = ["webhook", "add", "--name", "page", "--url", "https://h.example"]
+    for value, notes in (("me:s3cret", [PLAIN.format(noted)] if noted else []), ("env:HOOK_SECRET", [])):
+        done = run(*add, *words.format(*[value] * 3).split(), url=lite_url)
+        assert done.exit_code == 0
+        assert [line for line in done.stderr.splitlines() if "Others can read" in line] == notes
+        assert run("webhook", "remove", "page", "--yes", url=lite_url).exit_code == 0
+
+
+def test_the_secret_of_a_header_is_read_from_a_file_or_stdin(hammerwork: Run, lite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("Bearer s3cret\n", encoding="utf-8")
+    words = ["--header", f"X-One=@{tmp_path / 'token'}", "--header", "Authorization=-"]
+    add = ["webhook", "add", "--name", "page", "--url", "https://h.example", *words]
+    done = hammerwork(*add, url=lite_url, input="Bearer other\n")
     assert (done.exit_code, "Others can read" in done.stderr) == (0, False)
+    with closing(connect(lite_url)) as database:
+        ((stored,),) = database.query("SELECT headers FROM hammerwork_webhooks")
+    assert json.loads(stored) == {"X-One": "Bearer s3cret", "Authorization": "Bearer other"}
 
 
 @each_row(

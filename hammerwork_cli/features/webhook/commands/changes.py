@@ -34,11 +34,12 @@ from hammerwork_cli.features.event.commands import IncludePayloadOption, QueuesO
 from hammerwork_cli.features.event.model import DELIVERIES, EventType, event_types
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.webhook import queries, views
-from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, required
+from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, note_plain, required
 from hammerwork_cli.features.webhook.model import METHODS, Webhook, WebhookBody
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.runtime.delivery.webhooks import secrets, templates
+from hammerwork_cli.runtime.delivery.webhooks.headers import names_secret
 from hammerwork_cli.runtime.delivery.webhooks.sending import validate
 from hammerwork_cli.runtime.delivery.webhooks.taking_over import taken_over
 from hammerwork_cli.view.json import Record
@@ -85,7 +86,9 @@ class WebhookSettings:
     header: Annotated[
         list[str] | None,
         typer.Option(
-            "--header", metavar="NAME=VALUE", help="Send this header too (repeatable); a value may be env:NAME."
+            "--header",
+            metavar="NAME=VALUE",
+            help="Send this header too (repeatable); its value: env:NAME, @FILE, or -.",
         ),
     ] = None
     headers: Annotated[list[str] | None, typer.Option("--headers", metavar="NAME=VALUE", hidden=True)] = None
@@ -159,19 +162,23 @@ class WebhookSettings:
         return {name: value for name, value in given.items() if value is not None}
 
     def _headers(self) -> dict[str, str] | None:
-        lines = [*(self.header or ()), *names.split(self.headers or ())]
-        found: dict[str, str] = {}
-        for line in lines:
+        lines = self._header_lines()
+        return {name: secrets.given(value, f"The header {name}") for name, value in lines} if lines else None
+
+    def _header_lines(self) -> list[tuple[str, str]]:
+        found = []
+        for line in (*(self.header or ()), *names.split(self.headers or ())):
             name, equals, value = line.partition("=")
             if not equals:
                 raise UsageError(f"The header {name[:40]!r} has no value.", hint="Write NAME=VALUE.")
-            found[name.strip()] = secrets.given(value.strip(), "--header") if value.startswith("@") else value.strip()
-        return found if lines else None
+            found.append((name.strip(), value.strip()))
+        return found
 
     @property
     def secrets(self) -> dict[str, str | None]:
         """The options that hold a secret, with their values."""
-        return {"--auth-token": self.auth_token, "--basic-auth": self.basic_auth, "--api-key": self.api_key}
+        headers = {f"--header {name}": value for name, value in self._header_lines() if names_secret(name)}
+        return {"--auth-token": self.auth_token, "--basic-auth": self.basic_auth, "--api-key": self.api_key, **headers}
 
     def _auth(self) -> dict[str, str] | None:
         ways = [way for way in (self.auth_token, self.basic_auth, self.api_key) if way is not None]
@@ -235,17 +242,12 @@ def add(
     }
     webhook = Webhook(new_id(), names.of_receiver(name, "webhook"), url, **fields)
     validate(webhook)
-    _note_plain(context, {"--secret": secret} | settings.secrets)
+    note_plain(context, {"--secret": secret} | settings.secrets)
     database = context.database(changes=True)
     _add(context, database, webhook)
     context.answer(_record(database, webhook, new_secret), form, lambda: [webhook.id])
     if new_secret and form is Format.TABLE:
         context.print_wrapped(f"Secret (not shown again): {new_secret}")
-
-
-def _note_plain(context: Context, options: Mapping[str, str | None]) -> None:
-    if said := secrets.warning(options):
-        context.note(said)
 
 
 def _record(database: Database, webhook: Webhook, new_secret: str | None) -> Record:
@@ -309,7 +311,7 @@ def update(
     old = queries.named(database, wanted)
     webhook = old._replace(**given)
     validate(webhook)
-    _note_plain(context, settings.secrets)
+    note_plain(context, settings.secrets)
     context.confirm_profile()
     now = context.now(database)
     queries.update(database, webhook, by=context.operator, now=now)
@@ -348,7 +350,7 @@ def rotate_secret(
     old, now = queries.named(database, required(name, named)), context.now(database)
     webhook = old._replace(secret=given, old_secret=old.secret, old_until=now + kept)
     validate(webhook)
-    _note_plain(context, {"--secret": secret})
+    note_plain(context, {"--secret": secret})
     if keep_old is not None and kept and webhook.body is WebhookBody.ORIGINAL:
         raise UsageError(f"The old secret cannot sign too: {ONE_SIGNATURE}.", hint="Leave --keep-old out.")
     if keep_old is not None and kept and old.secret is None:

@@ -17,7 +17,7 @@ from hammerwork_cli.features.event.model import event_types
 from hammerwork_cli.features.event.samples import sample
 from hammerwork_cli.features.job.queries.listing import resolve
 from hammerwork_cli.features.webhook import queries, views
-from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, required
+from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, note_plain, required
 from hammerwork_cli.features.webhook.views import Exchange
 from hammerwork_cli.runtime.delivery.webhooks import secrets, signature
 from hammerwork_cli.runtime.delivery.webhooks.sending import send
@@ -91,8 +91,7 @@ def verify(
     context: Context = ctx.obj
     oldest: timedelta = duration_of(tolerance)
     given = secrets.given(secret, "--secret")
-    if said := secrets.warning({"--secret": secret}):
-        context.note(said)
+    note_plain(context, {"--secret": secret})
     head, content = disk.text(headers), _bytes(body)
     key = secrets.resolved(given)
     signature.verify(signature.headers_of(head), content, key, context.now(), oldest)

@@ -16,6 +16,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 _LINE_BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PUBLIC = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 """Headers whose values are shown: those of all others may be keys."""
+_SECRET = re.compile("auth|cookie|key|passw|secret|session|signature|token", re.IGNORECASE)
 _OURS = frozenset(
     {
         "connection",
@@ -33,6 +34,11 @@ _OURS = frozenset(
 )
 """Headers that make the request what it is."""
 _AUTH = ({"bearer"}, {"basic"}, {"header", "key"})
+
+
+def names_secret(header: str) -> bool:
+    """Whether the value of a header is a secret, by its name."""
+    return bool(_SECRET.search(header))
 
 
 class AddedHeaders(NamedTuple):
