@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from hammerwork_cli.core.values import priority_word
+from hammerwork_cli.core.values import ENDS, priority_word
+from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.lists import ArchivedJob, ArchivedSum
 from hammerwork_cli.features.archive.models.policies import By, Policy, PolicyAction
 from hammerwork_cli.features.queue.model import EVERY_QUEUE
@@ -19,10 +20,7 @@ POLICY = Shape[Policy](
     {
         "queue": key.text("Queue of the root; * stands for queues without a policy"),
         "action": key.text("archive or delete; a later version may write more"),
-        "completed_seconds": _AGE.of("ages.completed"),
-        "failed_seconds": _AGE.of("ages.failed"),
-        "dead_seconds": _AGE.of("ages.dead"),
-        "timed_out_seconds": _AGE.of("ages.timed_out"),
+        **{f"{status}_seconds": _AGE.of(f"ages.{status}") for status in Ages._fields},
         "purge_seconds": _AGE.of("purge_after").about("Seconds in the archive; null: never"),
         "by": key.text("", *By).of(lambda policy: (By.TREE if policy.by_tree else By.JOB).value),
         "compression_level": key.null_or(key.count("Null: payloads are not compressed")).of("level"),
@@ -49,15 +47,9 @@ POLICY_COLUMNS: Sequence[Column[Policy]] = (
 
 def policy_text(policy: Policy) -> Iterator[str]:
     """Yields what a policy does, and what became of it last."""
-    what = "deleted" if policy.action == PolicyAction.DELETE else "archived"
-    yield f"{'Trees' if policy.by_tree else 'Jobs'} of {words(policy.queue)} are {what}:"
-    for word, age in (
-        ("Completed", policy.ages.completed),
-        ("Failed", policy.ages.failed),
-        ("Dead", policy.ages.dead),
-        ("TimedOut", policy.ages.timed_out),
-    ):
-        yield f"  {word:<11}{'never' if age is None else f'{short_duration(age)} after the end'}"
+    yield f"{'Trees' if policy.by_tree else 'Jobs'} of {words(policy.queue)} are {_done(policy)}:"
+    for status, age in zip(ENDS, policy.ages, strict=True):
+        yield f"  {status:<11}{'never' if age is None else f'{short_duration(age)} after the end'}"
     if policy.action == PolicyAction.ARCHIVE or policy.purge_after is not None:
         after = "never" if policy.purge_after is None else f"{short_duration(policy.purge_after)} after that"
         yield f"  {'purged':<11}{after}"
@@ -77,8 +69,11 @@ def _note(policy: Policy) -> str:
         return f"failed: {first_line(policy.last_error).rstrip('.')}"
     if policy.last_run_at is None:
         return "not run yet"
-    did = "deleted" if policy.action == PolicyAction.DELETE else "archived"
-    return f"{plural(policy.last_jobs or 0, 'job')} {did} at {instant(policy.last_run_at)} UTC"
+    return f"{plural(policy.last_jobs or 0, 'job')} {_done(policy)} at {instant(policy.last_run_at)} UTC"
+
+
+def _done(policy: Policy) -> str:
+    return "deleted" if policy.action == PolicyAction.DELETE else "archived"
 
 
 def _after(age: timedelta | None) -> str:

@@ -121,7 +121,7 @@ def test_a_tree_below_roots_of_two_queues_goes_by_no_policy_of_one_of_them(
 def test_a_new_policy_waits_for_second_thoughts_and_a_run_ends_when_its_time_is_over(
     migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE", 2)
+    monkeypatch.setattr(policies, "PAGE", 2)
     rows = Rows(database)
     trees = []
     for _ in range(5):

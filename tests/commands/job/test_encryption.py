@@ -14,7 +14,7 @@ import pytest
 
 from hammerwork_cli import EncryptionKeys, Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.features.archive.queries import expiry
+from hammerwork_cli.features.archive.queries import expiry, policies
 from hammerwork_cli.runtime.worker import retention
 from tests.conftest import Outcome, all_databases
 from tests.rows import Rows
@@ -281,7 +281,7 @@ def test_a_worker_obeys_it_without_a_policy_and_in_batches(
     database: Database, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expiry, "BATCH", 2)
-    monkeypatch.setattr(expiry, "PAGE", 3)
+    monkeypatch.setattr(policies, "PAGE", 3)
     monkeypatch.setattr(retention, "CHECK_SECONDS", 0.1)
     monkeypatch.setattr("hammerwork_cli.runtime.clock.PROVEN_SECONDS", 0.2)
     past = database.now() - timedelta(days=1)

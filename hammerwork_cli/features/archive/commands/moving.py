@@ -1,8 +1,7 @@
 """``hammerwork archive run``, ``restore`` and ``purge``."""
 
 from datetime import timedelta
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,6 +19,7 @@ from hammerwork_cli.cli.options import (
 from hammerwork_cli.core.input.reading import before
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.features.archive.commands.policies import (
+    AgesInDays,
     BatchOption,
     HiddenByOption,
     OlderThanOption,
@@ -30,7 +30,7 @@ from hammerwork_cli.features.archive.commands.policies import (
 )
 from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.lists import ArchiveFilter
-from hammerwork_cli.features.archive.models.policies import By
+from hammerwork_cli.features.archive.models.policies import COMPRESSION_LEVEL, By
 from hammerwork_cli.features.archive.models.rows import Archival, ArchivalReason
 from hammerwork_cli.features.archive.queries import moving
 from hammerwork_cli.features.archive.queries.listing import Archived, ArchivedTree, NamedArchived
@@ -38,16 +38,9 @@ from hammerwork_cli.features.job.commands.execute import Confirmation, execute
 from hammerwork_cli.features.job.queries import listing
 from hammerwork_cli.features.job.queries.selections import BATCH
 
-
-class ArchiveReason(StrEnum):
-    AUTOMATIC = "automatic"
-    MANUAL = "manual"
-    COMPLIANCE = "compliance"
-    MAINTENANCE = "maintenance"
-
-
-def _days() -> Any:
-    return typer.Option(min=0, max=MOST_DAYS, hidden=True)
+_MONTH = timedelta(days=30)
+USUAL = Ages(timedelta(days=7), _MONTH, _MONTH, _MONTH)
+"""The ages of ``archive run``, unless others are given."""
 
 
 @expand_option_groups
@@ -56,10 +49,6 @@ def run(
     queue: QueueOption = None,
     status: StatusOption = None,
     older_than: OlderThanOption = None,
-    completed_after_days: Annotated[float | None, _days()] = None,
-    failed_after_days: Annotated[float | None, _days()] = None,
-    dead_after_days: Annotated[float | None, _days()] = None,
-    timed_out_after_days: Annotated[float | None, _days()] = None,
     tree: Annotated[
         bool, typer.Option("--tree/--no-tree", help="Take whole trees (QUEUE is the root's), or single jobs.")
     ] = True,
@@ -67,16 +56,17 @@ def run(
     compress: Annotated[bool, typer.Option("--compress/--no-compress", help="Compress payloads with gzip.")] = True,
     compression_level: Annotated[
         int, typer.Option("--compression-level", metavar="LEVEL", min=1, max=9, help="Compression level.")
-    ] = 6,
+    ] = COMPRESSION_LEVEL,
     batch_size: BatchOption = BATCH,
     reason: Annotated[
-        ArchiveReason, typer.Option("--reason", case_sensitive=False, help="Reason to record.")
-    ] = ArchiveReason.MANUAL,
+        ArchivalReason, typer.Option("--reason", case_sensitive=False, help="Reason to record.")
+    ] = ArchivalReason.MANUAL,
     archived_by: Annotated[
         str | None,
         typer.Option("--archived-by", metavar="NAME", help="Name to record (default: yours)."),
     ] = None,
     *,
+    in_days: AgesInDays,
     confirmation: Confirmation,
 ) -> None:
     """
@@ -93,21 +83,14 @@ def run(
       hammerwork archive run --status completed --no-tree --yes
     """
     context: Context = ctx.obj
-    asked = {status: age(length) / timedelta(days=1) for status, length in ages_by_status(older_than).items()}
-    ages = Ages(
-        completed=days(completed_after_days, asked.get("completed"), 7),
-        failed=days(failed_after_days, asked.get("failed"), 30),
-        dead=days(dead_after_days, asked.get("dead"), 30),
-        timed_out=days(timed_out_after_days, asked.get("timed_out"), 30),
-    )
+    asked = {status: age(length) for status, length in ages_by_status(older_than).items()}
+    ages = USUAL._replace(**(asked | in_days.given()))
     if by is not None:
         tree = by is By.TREE
     wanted = statuses(status)
     database = context.database(changes=True)
     now = context.now(database)
-    how = Archival(
-        now, ArchivalReason[reason.name], archived_by or context.operator, compression_level if compress else None
-    )
+    how = Archival(now, reason, archived_by or context.operator, compression_level if compress else None)
     chosen = selection(database, now, ages, queues=queue or (), wanted=wanted, whole=tree, batch=batch_size)
     change = moving.Archive(how, whole=tree)
     execute(context, database, chosen, change, confirmation, always_ask=True)

@@ -1,6 +1,7 @@
 """``hammerwork archive set-policy``, ``get-policy``, ``policies`` and ``remove-policy``."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -23,12 +24,12 @@ from hammerwork_cli.cli.options import (
 )
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import before
-from hammerwork_cli.core.values import UNSUCCESSFUL, JobStatus
+from hammerwork_cli.core.values import ENDS, UNSUCCESSFUL, JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.archive import views as shown
 from hammerwork_cli.features.archive.models.ages import Ages
-from hammerwork_cli.features.archive.models.policies import By, Policy, PolicyAction
+from hammerwork_cli.features.archive.models.policies import COMPRESSION_LEVEL, By, Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies, retention
 from hammerwork_cli.features.job.commands.execute import Confirmation
 from hammerwork_cli.features.job.models.job import JobFilter
@@ -57,13 +58,7 @@ OlderThanOption = Annotated[
         help="Age since the job ended, for all or by status: 30d, failed=90d.",
     ),
 ]
-_AGE_OF = {
-    JobStatus.COMPLETED: "completed",
-    JobStatus.FAILED: "failed",
-    JobStatus.CANCELLED: "failed",
-    JobStatus.DEAD: "dead",
-    JobStatus.TIMED_OUT: "timed_out",
-}
+_AGE_OF = dict(zip(ENDS, Ages._fields, strict=True)) | {JobStatus.CANCELLED: "failed"}
 """Status -> the field of :class:`Ages`."""
 
 
@@ -84,6 +79,25 @@ def ages_by_status(given: list[str] | None) -> dict[str, str]:
             raise UsageError("--older-than is given twice, with different values.", hint="Give one for each status.")
     usual = found.pop("", None)
     return ({} if usual is None else dict.fromkeys(_AGE_OF.values(), usual)) | found
+
+
+def _days() -> Any:
+    return typer.Option(min=0, max=MOST_DAYS, hidden=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AgesInDays:
+    """The ages as hammerwork (Rust) takes them."""
+
+    completed_after_days: Annotated[float | None, _days()] = None
+    failed_after_days: Annotated[float | None, _days()] = None
+    dead_after_days: Annotated[float | None, _days()] = None
+    timed_out_after_days: Annotated[float | None, _days()] = None
+
+    def given(self) -> dict[str, timedelta]:
+        """Field of :class:`Ages` -> age."""
+        numbers = ((status, getattr(self, f"{status}_after_days")) for status in Ages._fields)
+        return {status: timedelta(days=number) for status, number in numbers if number is not None}
 
 
 BatchOption = Annotated[
@@ -149,10 +163,6 @@ def _hidden() -> Any:
     return typer.Option(metavar="DURATION", hidden=True)
 
 
-def _days() -> Any:
-    return typer.Option(min=0, max=MOST_DAYS, hidden=True)
-
-
 @expand_option_groups
 def set_policy(
     ctx: typer.Context,
@@ -163,10 +173,6 @@ def set_policy(
     failed_after: Annotated[str | None, _hidden()] = None,
     dead_after: Annotated[str | None, _hidden()] = None,
     timed_out_after: Annotated[str | None, _hidden()] = None,
-    completed_after_days: Annotated[float | None, _days()] = None,
-    failed_after_days: Annotated[float | None, _days()] = None,
-    dead_after_days: Annotated[float | None, _days()] = None,
-    timed_out_after_days: Annotated[float | None, _days()] = None,
     action: Annotated[
         PolicyAction | None, typer.Option("--action", help="Archive or delete. [default: archive]")
     ] = None,
@@ -189,6 +195,7 @@ def set_policy(
         Enabled | None, typer.Option("--enabled", help="Whether workers apply it. [default: true]")
     ] = None,
     *,
+    in_days: AgesInDays,
     confirmation: Confirmation,
 ) -> None:
     """
@@ -205,27 +212,21 @@ def set_policy(
     """
     context: Context = ctx.obj
     name = _queue(queue, all_=all_)
-    asked = ages_by_status(older_than)
-    given = {
-        "completed": _age(completed_after, completed_after_days, asked.get("completed")),
-        "failed": _age(failed_after, failed_after_days, asked.get("failed")),
-        "dead": _age(dead_after, dead_after_days, asked.get("dead")),
-        "timed_out": _age(timed_out_after, timed_out_after_days, asked.get("timed_out")),
-    }
+    each = zip(Ages._fields, (completed_after, failed_after, dead_after, timed_out_after), strict=True)
+    ages = {status: _length(text) for status, text in ages_by_status(older_than).items()} | in_days.given()
+    ages |= {status: _length(text) for status, text in each if text is not None}
     whole = tree if by is None else by is By.TREE
-    ages = {status: text for status, text in given.items() if text is not None}
-    purge = _age(purge_after)
     database = context.database(changes=True)
     now = context.now(database)
     if name != EVERY_QUEUE:
         note_new_queue(context, database, name)
     old = next(iter(policies.all_policies(database, [name])), Policy(name, PolicyAction.ARCHIVE, Ages()))
     wanted = old._replace(
-        ages=old.ages._replace(**{status: _length(text) for status, text in ages.items()}),
+        ages=old.ages._replace(**ages),
         action=action or old.action,
-        purge_after=old.purge_after if purge is None else _length(purge),
+        purge_after=old.purge_after if purge_after is None else _length(purge_after),
         by_tree=old.by_tree if whole is None else whole,
-        level=old.level if compress is None else (6 if compress else None),
+        level=old.level if compress is None else (COMPRESSION_LEVEL if compress else None),
         enabled=old.enabled if enabled is None else enabled is Enabled.TRUE,
     )
     if not wanted.ages.by_status and wanted.purge_after is None:
@@ -323,13 +324,6 @@ def _queue(queue: str | None, *, all_: bool) -> str:
     if queue == EVERY_QUEUE:
         raise UsageError("* is not the name of a queue.", hint="For all other queues: --all.")
     return queue or EVERY_QUEUE
-
-
-def _age(text: str | None, number: float | None = None, otherwise: str | None = None) -> str | None:
-    """The first of these that was given, as text."""
-    if text is not None:
-        return text
-    return otherwise if number is None else f"{days(number) / timedelta(seconds=1):.0f}s"
 
 
 def _length(text: str) -> timedelta | None:

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.core.values import ENDS, JobStatus
 
 
 class Ages(NamedTuple):
-    """The time since its end after which a job goes, by its status; ``None``: never."""
+    """The time since its end after which a job goes, by its status, in the order of :data:`ENDS`; ``None``: never."""
 
     completed: timedelta | None = None
     failed: timedelta | None = None  # of Cancelled jobs, too, which rows hold as Failed
@@ -17,10 +17,4 @@ class Ages(NamedTuple):
     @property
     def by_status(self) -> dict[JobStatus, timedelta]:
         """Status -> age, for the statuses that have one."""
-        ages = {
-            JobStatus.COMPLETED: self.completed,
-            JobStatus.FAILED: self.failed,
-            JobStatus.DEAD: self.dead,
-            JobStatus.TIMED_OUT: self.timed_out,
-        }
-        return {status: age for status, age in ages.items() if age is not None}
+        return {status: age for status, age in zip(ENDS, self, strict=True) if age is not None}

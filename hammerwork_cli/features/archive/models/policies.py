@@ -10,6 +10,9 @@ from hammerwork_cli.features.archive.models.ages import Ages
 FIRST_RUN_DELAY = timedelta(minutes=10)
 """Time between setting a policy and the first job that goes, for second thoughts."""
 
+COMPRESSION_LEVEL = 6
+"""Of gzip, unless somebody chooses another."""
+
 
 class By(StrEnum):
     """What goes together."""
@@ -32,7 +35,7 @@ class Policy(NamedTuple):
     # Time in the archive, after which archived jobs of the queue are deleted; `None`: never.
     purge_after: timedelta | None = None
     by_tree: bool = True  # whether whole trees go; otherwise each job by itself
-    level: int | None = 6  # of gzip in the archive; `None`: payloads are not packed
+    level: int | None = COMPRESSION_LEVEL  # of gzip in the archive; `None`: payloads are not packed
     enabled: bool = True  # whether workers carry it out
     updated_at: datetime | None = None  # when it was set
     updated_by: str | None = None  # who set it

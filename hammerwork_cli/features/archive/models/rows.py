@@ -12,6 +12,7 @@ from hammerwork_cli.core.input import strategies
 from hammerwork_cli.core.input.limits import LONGEST_ARCHIVER
 from hammerwork_cli.core.values import JobPriority, JobStatus, priority_word
 from hammerwork_cli.errors import RefusedValueError
+from hammerwork_cli.features.archive.models.policies import COMPRESSION_LEVEL
 from hammerwork_cli.features.backup.models.tables import CLAIM, DEFAULTS, TABLES, OtherColumns, Record, exactly
 
 WEIGHTS = {
@@ -45,23 +46,23 @@ _OF_RUNS = (
     "releases",
 )
 """Columns that a job gets while it runs."""
-_OF_THE_ARCHIVE = ("archived_at", "archival_reason", "archival_policy_applied")
+OF_THE_ARCHIVE = ("archived_at", "archival_reason", "archival_policy_applied")
 
 
 class ArchivalReason(StrEnum):
-    """Why jobs were archived, in the words of hammerwork (Rust)."""
+    """Why jobs were archived."""
 
-    AUTOMATIC = "Automatic"
-    MANUAL = "Manual"
-    COMPLIANCE = "Compliance"
-    MAINTENANCE = "Maintenance"
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+    COMPLIANCE = "compliance"
+    MAINTENANCE = "maintenance"
 
 
 class Archival(NamedTuple):
     at: datetime  # the server's time
     reason: ArchivalReason
     by: str  # who archives them
-    level: int | None = 6  # of gzip, 1 to 9; `None` stores payloads as they are
+    level: int | None = COMPRESSION_LEVEL  # of gzip, 1 to 9; `None` stores payloads as they are
 
     def archived(self, job: Record, others: Record, longest_strategy: int | None) -> Record:
         """The values of the archive's row for a job that :func:`tables.values` has read.
@@ -81,23 +82,27 @@ class Archival(NamedTuple):
         marked = job["archived_at"] is not None
         found = dict.fromkeys(TABLES["archive"].columns) | {name: job[name] for name in _SHARED - _OWN}
         found |= {name: value for name, value in job.items() if name not in TABLES["jobs"].columns}
-        return found | {
-            "payload": packed if smaller else text,
-            "payload_compressed": smaller,
-            "original_payload_size": len(text),
-            "priority": priority_word(job["priority"]),
-            "priority_weight": WEIGHTS.get(job["priority"], WEIGHTS[JobPriority.NORMAL]),
-            "retry_strategy": _shared_strategy(job["retry_strategy"], longest_strategy),
-            "own_retry_strategy": job["retry_strategy"],
-            "other_columns": json.dumps(others, ensure_ascii=False) if others else None,
-            "result": job["result_data"],
-            "result_ttl": job["result_expires_at"],
-            "result_config": _result_config(job),
-            "archived_at": job["archived_at"] if marked else self.at,
-            "archival_reason": (marked and job["archival_reason"]) or self.reason.value,
-            "archived_by": ((marked and job["archival_policy_applied"]) or self.by)[:LONGEST_ARCHIVER],
-            "original_table": TABLES["jobs"].name,
-        }
+        return (
+            found
+            | {
+                "payload": packed if smaller else text,
+                "payload_compressed": smaller,
+                "original_payload_size": len(text),
+                "priority": priority_word(job["priority"]),
+                "priority_weight": WEIGHTS.get(job["priority"], WEIGHTS[JobPriority.NORMAL]),
+                "retry_strategy": _shared_strategy(job["retry_strategy"], longest_strategy),
+                "own_retry_strategy": job["retry_strategy"],
+                "other_columns": json.dumps(others, ensure_ascii=False) if others else None,
+                "result": job["result_data"],
+                "result_ttl": job["result_expires_at"],
+                "result_config": _result_config(job),
+                "archived_at": job["archived_at"] if marked else self.at,
+                "archival_reason": (marked and job["archival_reason"])
+                or self.reason.capitalize(),  # as hammerwork (Rust) does
+                "archived_by": ((marked and job["archival_policy_applied"]) or self.by)[:LONGEST_ARCHIVER],
+                "original_table": TABLES["jobs"].name,
+            }
+        )
 
 
 def _result_config(job: Record) -> str | None:
@@ -150,7 +155,7 @@ def restored(row: Record, others: OtherColumns, without: Collection[str] = ()) -
         "dependents": (),
         "dependency_status": row["dependency_status"] if row["dependency_status"] in _STATES else "none",
         **_result_settings(row["result_config"]),
-        **dict.fromkeys(_OF_THE_ARCHIVE),
+        **dict.fromkeys(OF_THE_ARCHIVE),
         **_others_of(row, others, without),
     }
 
@@ -207,7 +212,7 @@ def to_run_again(job: Record, now: datetime, state: str) -> Record:
     """The job as if it had just been enqueued, due now, with a ``dependency_status``."""
     return (
         job
-        | dict.fromkeys((*_OF_RUNS, *_OF_THE_ARCHIVE, *CLAIM))
+        | dict.fromkeys((*_OF_RUNS, *OF_THE_ARCHIVE, *CLAIM))
         | {
             "status": JobStatus.PENDING.value,
             "attempts": 0,

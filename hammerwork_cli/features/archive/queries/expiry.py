@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from hammerwork_cli.core.values import UNSUCCESSFUL, JobStatus, Timestamp, spellings
+from hammerwork_cli.core.values import UNSUCCESSFUL, JobStatus, spellings
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.archive.models.lists import ArchiveFilter
+from hammerwork_cli.features.archive.queries import policies
 from hammerwork_cli.features.archive.queries.listing import Archived
 from hammerwork_cli.features.archive.queries.moving import PurgeArchive
 from hammerwork_cli.features.job.models.job import JobFilter
@@ -17,7 +18,7 @@ from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
 from hammerwork_cli.features.job.queries.selections import BATCH, ByFilter, ChangeBatch, Selection
 
 ENDED = tuple(sorted(UNSUCCESSFUL | {JobStatus.COMPLETED}))
-PAGE = 10_000
+_LIVE, _ARCHIVED = "archive.policies.expired", "archive.policies.expired_in_archive"
 
 
 class Expired(NamedTuple):
@@ -30,7 +31,7 @@ class Expired(NamedTuple):
 def exist(database: Database, now: datetime) -> bool:
     """Whether there are any."""
     return any(
-        database.rows(statement, **values, at=None, after=None, limit=1) for statement, values in _statements(now)
+        database.rows(statement, **_values(now), at=None, after=None, limit=1) for statement in (_LIVE, _ARCHIVED)
     )
 
 
@@ -54,9 +55,8 @@ def purge(database: Database, now: datetime, is_over: Callable[[], bool] = lambd
     return Expired(*(changes.run(database, *one) for one in _changes(now, is_over)))
 
 
-def _statements(now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield "archive.policies.expired", {"now": now, "statuses": spellings(ENDED)}
-    yield "archive.policies.expired_in_archive", {"now": now}
+def _values(now: datetime) -> dict[str, Any]:
+    return {"now": now, "statuses": spellings(ENDED)}
 
 
 def _changes(now: datetime, is_over: Callable[[], bool]) -> Iterator[tuple[Selection, PurgeJobs | PurgeArchive]]:
@@ -64,20 +64,12 @@ def _changes(now: datetime, is_over: Callable[[], bool]) -> Iterator[tuple[Selec
     yield _InArchive(now, is_over), PurgeArchive(now, now + timedelta(days=1))
 
 
-def _batches(
-    database: Database, statement: str, is_over: Callable[[], bool], values: dict[str, Any]
-) -> Iterator[ChangeBatch]:
-    at: Timestamp = None
-    after: str | None = None
-    while True:
-        rows = database.rows(statement, **values, at=at, after=after, limit=PAGE)
-        for part in chunks([str(job) for job, _ in rows], BATCH):
+def _batches(database: Database, statement: str, now: datetime, is_over: Callable[[], bool]) -> Iterator[ChangeBatch]:
+    for page in policies.pages(database, statement, **_values(now)):
+        for part in chunks(page, BATCH):
             if is_over():
                 return
             yield ChangeBatch(part)
-        if len(rows) < PAGE:
-            return
-        after, at = rows[-1]
 
 
 class _LiveExpired(ByFilter):
@@ -87,8 +79,7 @@ class _LiveExpired(ByFilter):
 
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
-        values = {"now": self._now, "statuses": spellings(ENDED)}
-        return _batches(database, "archive.policies.expired", self._is_over, values)
+        return _batches(database, _LIVE, self._now, self._is_over)
 
 
 class _InArchive(Archived):
@@ -98,4 +89,4 @@ class _InArchive(Archived):
 
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
-        return _batches(database, "archive.policies.expired_in_archive", self._is_over, {"now": self._now})
+        return _batches(database, _ARCHIVED, self._now, self._is_over)

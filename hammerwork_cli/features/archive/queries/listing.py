@@ -19,16 +19,7 @@ PAGE = 1000
 
 def chosen(wanted: ArchiveFilter) -> dict[str, Any]:
     """The values of the fragment ``{filtered}``."""
-    return {
-        "queues": wanted.queues,
-        "statuses": spellings(wanted.statuses),
-        "meant": derived_words(wanted.statuses),
-        "since": wanted.since,
-        "before": wanted.before,
-        "kept_until": wanted.kept_until,
-        "but_queues": wanted.but_queues,
-        "expired": wanted.expired,
-    }
+    return wanted._asdict() | {"statuses": spellings(wanted.statuses), "meant": derived_words(wanted.statuses)}
 
 
 def find(

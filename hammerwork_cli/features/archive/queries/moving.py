@@ -7,7 +7,7 @@ from hammerwork_cli.core.values import WAITING_SPELLINGS, JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.archive.models.rows import Archival, restored, to_run_again
+from hammerwork_cli.features.archive.models.rows import OF_THE_ARCHIVE, Archival, restored, to_run_again
 from hammerwork_cli.features.archive.queries.listing import NamedArchived
 from hammerwork_cli.features.backup.models.tables import TABLES, Record
 from hammerwork_cli.features.backup.queries.rows import Rows
@@ -162,9 +162,7 @@ class RestoreArchived(Change):
             else:
                 found[job] = back
         for record in jobs.of("id", marked):
-            found[record["id"]] = jobs.values(record) | dict.fromkeys(
-                ("archived_at", "archival_reason", "archival_policy_applied")
-            )
+            found[record["id"]] = jobs.values(record) | dict.fromkeys(OF_THE_ARCHIVE)
         _skip(step, Reason.GONE, len(ids) - len(rows))
         _skip(step, Reason.EXISTS, len(live) - len(marked))
         ended = [(job["id"], job["ancestry"], job["status"]) for job in found.values()]

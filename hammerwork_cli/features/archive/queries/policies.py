@@ -1,15 +1,18 @@
 """Reads and writes retention policies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from hammerwork_cli.core.input.limits import LONGEST_NAME
-from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.core.values import Timestamp, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy
+
+PAGE = 10_000
+"""Candidates in a statement: MySQL reads all that are old enough for each."""
 
 
 def all_policies(database: Database, queues: Sequence[str] = ()) -> list[Policy]:
@@ -30,14 +33,10 @@ def policy(database: Database, queue: str) -> Policy:
 
 def put(database: Database, wanted: Policy, *, by: str, now: datetime) -> None:
     """Writes a policy in the place of the one that the queue had."""
-    ages = wanted.ages
     values = {
         "queue": wanted.queue,
         "action": wanted.action,
-        "completed": _seconds(ages.completed),
-        "failed": _seconds(ages.failed),
-        "dead": _seconds(ages.dead),
-        "timed_out": _seconds(ages.timed_out),
+        **{status: _seconds(age) for status, age in wanted.ages._asdict().items()},
         "archive": _seconds(wanted.purge_after),
         "by_tree": wanted.by_tree,
         "level": wanted.level,
@@ -61,6 +60,18 @@ def remove(database: Database, queue: str) -> bool:
 def note(database: Database, queue: str, *, now: datetime, jobs: int, error: str | None) -> None:
     error = database.message(error and error[:4000])
     database.transaction(lambda: database.run("archive.policies.note", queue=queue, now=now, jobs=jobs, error=error))
+
+
+def pages(database: Database, statement: str, **values: Any) -> Iterator[list[str]]:
+    """Yields the jobs that a statement lists with the times by which they go, the earliest first, many at a time."""
+    at: Timestamp = None
+    after: str | None = None
+    while True:
+        rows = database.rows(statement, **values, at=at, after=after, limit=PAGE)
+        yield [str(job) for job, _ in rows]
+        if len(rows) < PAGE:
+            return
+        after, at = rows[-1]
 
 
 def _seconds(age: timedelta | None) -> int | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.core.values import JobStatus, Timestamp
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.retrying import is_away
@@ -25,8 +25,6 @@ from hammerwork_cli.features.job.queries.selections import BATCH, ByFilter, Chan
 from hammerwork_cli.features.queue.model import EVERY_QUEUE
 
 DUTY = "retention"
-PAGE = 10_000
-"""Candidates in a statement: MySQL reads all that are old enough for each."""
 BY = "retention"
 """Who archives jobs, by a policy."""
 _ENDED = {
@@ -143,28 +141,21 @@ def _oldest(
 ) -> Iterator[list[str]]:
     """Yields jobs that are old enough, ``size`` at a time, the oldest first, by the indexes of ended jobs."""
     for status, before in wanted.ended:
-        at: Timestamp = None
-        after: str | None = None
-        while True:
-            rows = database.rows(
-                "archive.policies.old",
-                status=status.value,
-                ended=Names((_ENDED[status],)),
-                before=before,
-                at=at,
-                after=after,
-                queues=wanted.queues,
-                but_queues=wanted.but_queues,
-                rooted=rooted,
-                limit=PAGE,
-            )
-            for part in chunks([str(job) for job, _ in rows], size):
+        jobs = policies.pages(
+            database,
+            "archive.policies.old",
+            status=status.value,
+            ended=Names((_ENDED[status],)),
+            before=before,
+            queues=wanted.queues,
+            but_queues=wanted.but_queues,
+            rooted=rooted,
+        )
+        for page in jobs:
+            for part in chunks(page, size):
                 if is_over():
                     return
                 yield list(part)
-            if len(rows) < PAGE:
-                break
-            after, at = rows[-1]
 
 
 def _until(batches: Iterator[ChangeBatch], is_over: Callable[[], bool]) -> Iterator[ChangeBatch]:
