@@ -1,7 +1,9 @@
 """Reads durations, times and ids from text: the one way for the command line, the web, Python and cursors."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import TypeVar
 
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER, LONGEST_NAME
 from hammerwork_cli.core.values import timestamp
@@ -19,6 +21,7 @@ WINDOW_HINT = (
 
 NO_LIMIT = frozenset({"off", "none", "never"})
 """Words instead of a limit."""
+Value = TypeVar("Value")
 
 _BEGINNING = "[0-9a-f]{4,32}"
 _DATE = "[0-9]{4}-"
@@ -79,6 +82,11 @@ def keys_of(text: str) -> list[str]:
     if len(text) > LONGEST_NAME or not all(keys) or any(character in text for character in '"\\\0'):
         raise UsageError(f"{text[:60]!r} is not the key of a value.", hint="Write tenant, or customer.id.")
     return keys
+
+
+def limit_of(text: str, read: Callable[[str], Value]) -> Value | None:
+    """A limit as it was given; ``None`` if it is off."""
+    return None if text.strip().lower() in NO_LIMIT else read(text)
 
 
 def number_of(text: str) -> int:

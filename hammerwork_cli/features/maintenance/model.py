@@ -1,5 +1,6 @@
-"""The tables and indexes of a database: how large they are, and the work done on them."""
+"""The tables and indexes of a database: how large they are, what they may be, and the work done on them."""
 
+from datetime import timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import Timestamp
@@ -27,6 +28,14 @@ class Stored(NamedTuple):
         if self.dead_rows is None or self.rows is None:
             return None
         return self.dead_rows / max(self.dead_rows + self.rows, 1)
+
+
+class AllowedTables(NamedTuple):
+    """Limits of the checks of tables; ``None`` switches a check off."""
+
+    rows: int | None  # most rows of the table of jobs
+    dead: float | None  # largest share of dead rows of a table
+    transaction: timedelta | None  # longest time that a transaction may be open
 
 
 class Done(NamedTuple):

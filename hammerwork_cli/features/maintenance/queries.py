@@ -11,8 +11,7 @@ from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import AccessDeniedError
-from hammerwork_cli.features.maintenance.limits import AllowedTables
-from hammerwork_cli.features.maintenance.model import Done, Stored
+from hammerwork_cli.features.maintenance.model import AllowedTables, Done, Stored
 from hammerwork_cli.features.migration.queries import TABLES, count_rows
 from hammerwork_cli.features.monitor.models.health import Check, HealthReport, Level
 from hammerwork_cli.features.queue.model import Measure

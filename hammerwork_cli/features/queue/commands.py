@@ -29,8 +29,8 @@ from hammerwork_cli.features.job.commands.execute import Confirmation, execute
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries.changes import Delete
 from hammerwork_cli.features.job.queries.selections import ByFilter
+from hammerwork_cli.features.monitor.commands.limits import LimitOptions
 from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.queue.limits import LimitOptions
 from hammerwork_cli.features.queue.model import EVERY_QUEUE, PauseChange, QueueState
 from hammerwork_cli.features.queue.views import changes as changes_views
 from hammerwork_cli.features.queue.views import health as health_views

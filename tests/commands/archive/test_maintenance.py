@@ -10,8 +10,7 @@ import pytest
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.maintenance import queries as maintenance
-from hammerwork_cli.features.maintenance.limits import AllowedTables
-from hammerwork_cli.features.maintenance.model import Stored
+from hammerwork_cli.features.maintenance.model import AllowedTables, Stored
 from hammerwork_cli.features.migration.queries import TABLES
 from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, rows, write

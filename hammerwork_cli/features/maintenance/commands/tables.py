@@ -14,8 +14,8 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, ShownAnswerError, UsageError
 from hammerwork_cli.features.maintenance import queries as maintenance
 from hammerwork_cli.features.maintenance import views as shown
-from hammerwork_cli.features.maintenance.limits import TableLimits
 from hammerwork_cli.features.maintenance.model import Done
+from hammerwork_cli.features.monitor.commands.limits import TableLimits
 from hammerwork_cli.features.monitor.models.health import Level
 from hammerwork_cli.features.monitor.views import health as views
 from hammerwork_cli.features.worker.queries import registry

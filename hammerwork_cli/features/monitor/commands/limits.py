@@ -1,15 +1,13 @@
-"""The limits of ``queue health`` and ``monitor health``, as options."""
+"""The limits of ``monitor health``, ``queue health`` and ``maintenance health``, as options."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from hammerwork_cli.core.input.reading import NO_LIMIT, duration_of, number_of, rate_of
+from hammerwork_cli.core.input.reading import duration_of, limit_of, number_of, rate_of
+from hammerwork_cli.features.maintenance.model import AllowedTables
 from hammerwork_cli.features.queue.model import HealthLimits
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,23 @@ class LimitOptions:
         )
 
 
-def limit_of(text: str, read: Callable[[str], Value]) -> Value | None:
-    """A limit as it was given; ``None`` if it is off."""
-    return None if text.strip().lower() in NO_LIMIT else read(text)
+@dataclass(frozen=True, slots=True)
+class TableLimits:
+    """Limits that healthy tables stay within; ``off`` disables a check."""
+
+    max_rows: Annotated[
+        str, typer.Option("--max-rows", metavar="N", help="Maximum number of rows in the jobs table.")
+    ] = "1000000"
+    max_dead_rows: Annotated[
+        str, typer.Option("--max-dead-rows", metavar="RATE", help="Maximum share of dead rows in a table.")
+    ] = "20%"
+    max_transaction: Annotated[
+        str, typer.Option("--max-transaction", metavar="DURATION", help="Maximum age of an open transaction.")
+    ] = "10m"
+
+    def limits(self) -> AllowedTables:
+        return AllowedTables(
+            limit_of(self.max_rows, number_of),
+            limit_of(self.max_dead_rows, rate_of),
+            limit_of(self.max_transaction, duration_of),
+        )
