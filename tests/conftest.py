@@ -15,7 +15,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,7 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from tests import surroundings
 from tests.databases import DUMPS, Change, Databases, MysqlDatabases, PostgresDatabases, SqliteDatabases
-from tests.forks import Fork, is_read_by_interpreter
+from tests.forks import begin
 from tests.mermaid_parser import FOLDER, MermaidParser
 from tests.servers import KINDS, ServerMissingError, server_url
 
@@ -408,31 +407,17 @@ def hammerwork(clean_environment: dict[str, str], tmp_path: Path) -> Callable[..
 
     It is a fork of one that has imported the program, unless the interpreter has to read variables when it starts.
     """
-    installed = Path(sys.executable).with_name("hammerwork")
-    # A Python that only has the dependencies runs the source tree.
-    command = [str(installed)] if installed.exists() else [sys.executable, "-P", "-m", "hammerwork_cli"]
-    path = {} if installed.exists() else {"PYTHONPATH": str(ROOT)}
-
     def run(
         *args: str, url: str | None = None, input: str = "", env: dict[str, str] | None = None, timeout: float = 60
     ) -> Outcome:
         variables = {"HAMMERWORK_DATABASE_URL": url} if url else {}
-        environment = {**clean_environment, **variables, **(env or {})}
-        if not is_read_by_interpreter(environment):
-            with Fork(args, environment, tmp_path, input) as fork:
-                stdout, stderr = fork.communicate(timeout)
-            return Outcome(fork.wait(), stdout, stderr)
-        done = subprocess.run(
-            [*command, *args],
-            input=input,
-            env={**path, **environment},
-            cwd=tmp_path,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=timeout,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        with begin(args, {**clean_environment, **variables, **(env or {})}, tmp_path, input) as program:
+            try:
+                stdout, stderr = program.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                program.kill()
+                raise
+        return Outcome(program.wait(), stdout, stderr)
 
     return run
 
