@@ -407,6 +407,7 @@ def hammerwork(clean_environment: dict[str, str], tmp_path: Path) -> Callable[..
 
     It is a fork of one that has imported the program, unless the interpreter has to read variables when it starts.
     """
+
     def run(
         *args: str, url: str | None = None, input: str = "", env: dict[str, str] | None = None, timeout: float = 60
     ) -> Outcome:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.limits import LimitOptions
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, note_lost_jobs, show_list
 from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
@@ -29,7 +30,6 @@ from hammerwork_cli.features.job.commands.execute import Confirmation, execute
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries.changes import Delete
 from hammerwork_cli.features.job.queries.selections import ByFilter
-from hammerwork_cli.features.monitor.commands.limits import LimitOptions
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.model import EVERY_QUEUE, PauseChange, QueueState
 from hammerwork_cli.features.queue.views import changes as changes_views

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.limits import TableLimits
 from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import MOST_DAYS, FieldsOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
@@ -15,7 +16,6 @@ from hammerwork_cli.errors import ConflictError, ShownAnswerError, UsageError
 from hammerwork_cli.features.maintenance import queries as maintenance
 from hammerwork_cli.features.maintenance import views as shown
 from hammerwork_cli.features.maintenance.model import Done
-from hammerwork_cli.features.monitor.commands.limits import TableLimits
 from hammerwork_cli.features.monitor.models.health import Level
 from hammerwork_cli.features.monitor.views import health as views
 from hammerwork_cli.features.worker.queries import registry

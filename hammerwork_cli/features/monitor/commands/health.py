@@ -8,12 +8,12 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.given import is_given
+from hammerwork_cli.cli.limits import LimitOptions, TableLimits
 from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import Format, FormatOption, QueueOption
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of, limit_of
 from hammerwork_cli.errors import ShownAnswerError, UsageError
-from hammerwork_cli.features.monitor.commands.limits import LimitOptions, TableLimits
 from hammerwork_cli.features.monitor.models.health import CheckName, HealthReport, Level, MonitorLimits
 from hammerwork_cli.features.monitor.queries import health as checks
 from hammerwork_cli.features.monitor.views import health as views
