@@ -13,6 +13,7 @@ from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.features.spawn.queries import revisions
 from hammerwork_cli.features.spawn.queries.revisions import ChangeWatch, RevisionChanges
 from tests.callers import Caller, Psycopg, PyMySQL, Sqlite3, calling
+from tests.conftest import on_sqlite
 from tests.rows import Rows
 
 CALLERS: dict[str, type[Caller]] = {"sqlite": Sqlite3, "postgres": Psycopg, "mysql": PyMySQL}
@@ -151,6 +152,31 @@ def test_a_job_is_found_when_its_due_time_changes_but_not_again_when_it_comes(wa
     assert watched.found(60) == [(due, "Pending")]
     watched.change(due, scheduled_at=watched.now)
     assert watched.found() == [(due, "Pending")]
+
+
+@on_sqlite
+def test_the_watch_remembers_the_jobs_that_it_saw_last_and_finds_others_when_they_are_due(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revisions, "MOST_KNOWN", 10)
+    due = watched.now + timedelta(hours=1)
+
+    def found_now() -> list[tuple[str, str]]:
+        """What is found until a look back reaches it no more."""
+        found = watched.found(5)
+        watched.ahead += revisions.LOOK_BACK
+        return found
+
+    remembered = watched.job(scheduled_at=due)
+    assert found_now() == [(remembered, "Pending")]
+    forgotten = watched.job(scheduled_at=due)
+    assert found_now() == [(forgotten, "Pending")]
+    watched.change(remembered, created_at=watched.now)  # seen again, in the same state
+    assert found_now() == []
+    others = [watched.job() for _ in range(9)]
+    assert sorted(found_now()) == sorted((job, "Pending") for job in others)
+    watched.ahead += due - watched.now - timedelta(seconds=10)
+    assert watched.found() == [(forgotten, "Pending")]
 
 
 def test_a_clock_that_was_ahead_for_a_moment_does_not_keep_the_watch_from_looking_back(watched: Watched) -> None:
