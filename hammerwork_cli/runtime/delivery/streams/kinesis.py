@@ -102,12 +102,12 @@ class KinesisBackend:
 
     def send(self, messages: Sequence[Message]) -> None:
         refuse_large(messages, MOST_OF_A_RECORD, "Kinesis")
-        deadline = time.monotonic() + self._timeout
+        client, deadline = self._opened(), time.monotonic() + self._timeout
         acknowledged: set[int] = set()
         try:
             for positions in rounds(messages):
                 for part in _calls(messages, positions):
-                    self._put(messages, part, acknowledged, deadline)
+                    self._put(client, messages, part, acknowledged, deadline)
         except ClientError as error:
             self._fail(error, acknowledged)
         except _LateError as error:
@@ -130,9 +130,14 @@ class KinesisBackend:
         return str(summary["StreamDescriptionSummary"]["StreamStatus"])
 
     def _put(
-        self, messages: Sequence[Message], positions: Sequence[int], acknowledged: set[int], deadline: float
+        self,
+        client: Any,
+        messages: Sequence[Message],
+        positions: Sequence[int],
+        acknowledged: set[int],
+        deadline: float,
     ) -> None:
-        client, left, tries, reason = self._opened(), list(positions), 0, ""
+        left, tries, reason = list(positions), 0, ""
         while left:
             records = [{"Data": messages[place].body, "PartitionKey": _key(messages[place])} for place in left]
             put = partial(client.put_records, StreamName=self._stream, Records=records)

@@ -9,6 +9,9 @@ from hammerwork_cli.runtime.delivery.streams.backends import OpenBackend
 from hammerwork_cli.runtime.delivery.streams.failures import StreamError
 from hammerwork_cli.runtime.delivery.streams.messages import Message, encode
 
+IN_TIME = 40
+"""Seconds. Shorter than what the libraries wait without our timeout, and long enough for a busy machine."""
+
 
 def stream(backend: Backend, target: dict[str, Any], format: StreamFormat = StreamFormat.JSON) -> Stream:
     return Stream("1", "lake", backend, target, format=format)

@@ -11,7 +11,7 @@ from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError,
 from hammerwork_cli.runtime.delivery.streams.messages import encode
 from tests.kafka_cluster import Cluster
 from tests.runtime.delivery.streams import kafka_broker
-from tests.runtime.delivery.streams.batches import assert_in_order, batch, numbers, record, send_all, stream
+from tests.runtime.delivery.streams.batches import IN_TIME, assert_in_order, batch, numbers, record, send_all, stream
 from tests.runtime.delivery.webhooks.receivers import Authority
 
 INVALID_RECORD, NOT_LEADER, TIMED_OUT, TOO_LARGE, TOO_FEW_REPLICAS = 87, 6, 7, 10, 19
@@ -128,7 +128,7 @@ def test_a_broker_that_is_away_is_an_error_in_time_and_takes_the_events_when_it_
         began = time.monotonic()
         with pytest.raises(StreamError, match=r"acknowledged 0 of 500 events within 1 seconds .*refused") as caught:
             backend.send(messages)
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < IN_TIME
         assert caught.value.retryable
         assert cluster.brokers in caught.value.hint
         with pytest.raises(StreamError, match="No broker of Kafka answered within 1 seconds"):
@@ -144,7 +144,7 @@ def test_a_cluster_that_stands_still_is_an_error_in_time_and_keeps_the_order_aft
         began = time.monotonic()
         with pytest.raises(StreamError, match=r"acknowledged 0 of 100 events within 1 seconds\."):
             backend.send(batch(kafka, range(100, 200)))
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < IN_TIME
     send_all(backend, batch(kafka, range(100, 300)))
     assert_in_order([message.event for message in cluster.read(kafka.target["topic"], 300)], range(300))
 
@@ -193,7 +193,7 @@ def test_a_wrong_password_is_an_error_that_lasts_at_once_and_is_not_printed(open
             began = time.monotonic()
             with pytest.raises(LastingStreamError, match="Invalid username or password") as caught:
                 call(opened(of))
-            assert time.monotonic() - began < 6
+            assert time.monotonic() - began < IN_TIME
             assert caught.value.hint.startswith("Correct security.protocol, sasl.mechanism, sasl.username")
             assert "s3cr3t" not in f"{caught.value!r} {caught.value.hint}"
 
