@@ -174,6 +174,60 @@ def test_a_spawn_request_lets_the_tree_end_again(stage: Stage, app: Handlers, en
     assert told(ends) == [("tree.completed", 4, 0), ("tree.completed", 7, 0)]
 
 
+def test_a_spawn_request_without_children_writes_no_second_end(stage: Stage, app: Handlers, ends: Listening) -> None:
+    """Neither one that is refused nor one that spawns nothing: no job has run since the first end."""
+    runs = iter(range(9))
+
+    @app.spawn("root")
+    def root(_: SpawnContext) -> list[Job]:
+        run = next(runs)
+        if run == 1:
+            raise Discard("broken")
+        return [Job("leaf", {"n": 0})] if run == 0 else []
+
+    app.register_job("leaf", lambda _: None)
+    workflow = Workflow("nightly")
+    workflow.add("first", Job("root"))
+    stage.queue.enqueue_workflow(workflow)
+    ((job,),) = stage.rows("id")
+    stage.work(app)
+    once = [("tree.completed", 2, 0), ("workflow.ended", 2, 0)]
+    assert told(ends) == once
+    for state in ("failed", "done"):
+        now = stage.database.now()
+        request = spawn_requests.request(stage.database, str(job), handler=None, config=None, by="ada", now=now)
+        stage.work(app)
+        stage.work(app)
+        states = {one.id: one.state for one in spawn_requests.requests(stage.database, str(job))}
+        assert states[request.id] == state
+        callbacks.fire_ended(stage.database, stage.database.now())
+        assert told(ends) == once
+
+
+def test_a_spawn_request_that_is_refused_after_it_wrote_a_child_ends_the_tree_again(
+    stage: Stage, app: Handlers, ends: Listening
+) -> None:
+    is_broken = False
+
+    @app.spawn("root")
+    def root(context: SpawnContext) -> None:
+        context.spawn(Job("later"), key="one")
+        if is_broken:
+            raise Discard("broken")
+
+    app.register_job("later", lambda _: None)
+    (job,) = stage.enqueue(Job("root"))
+    stage.work(app)
+    assert told(ends) == [("tree.completed", 2, 0)]
+    is_broken = True
+    now = stage.database.now()
+    spawn_requests.request(stage.database, job.id, handler=None, config=None, by="ada", now=now)
+    stage.work(app)
+    stage.work(app)
+    # The child fails with the request, unless it has started.
+    assert [jobs for _, jobs, _ in told(ends)] == [2, 3]
+
+
 def test_a_spawn_request_for_a_job_of_a_batch_writes_no_second_end_of_the_batch(
     stage: Stage, app: Handlers, ends: Listening
 ) -> None:

@@ -24,8 +24,8 @@ def to_come_again(
 ) -> Iterator[None]:
     """Forgets that trees, batches and workflows have ended, since these jobs of them run again. Needs a transaction.
 
-    Count the jobs for joins inside: as whoever ends a job does, this locks counters before callbacks. Schedules with
-    ``--overlap skip-tree``, which remember of which of their runs the trees have ended, look again, too.
+    Count the jobs for joins inside: as whoever ends a job does, this locks counters before callbacks. Schedules look
+    again, too: see :func:`let_schedules_look`.
 
     Args:
         counted: the joins that are counted inside.
@@ -34,16 +34,30 @@ def to_come_again(
     if not jobs:
         yield
         return
-    skips_trees = database.row("job.ends.any_skipping_trees") is not None
+    skips_trees = _any_skipping_trees(database)
     of_trees, of_groups = events.wanted(database, OF_TREES), events.wanted(database, OF_GROUPS)
     lineage = _lineage(database, jobs) if skips_trees or of_trees else set()
     subjects = (lineage if of_trees else set()) | (_groups(database, jobs, only_below) if of_groups else set())
     announcing = callbacks.announcing(database, sorted(subjects))
     joins.add_counters(database, sorted(announcing), counted, now)
     yield
-    for part in chunks(sorted(lineage), database.key_chunk) if skips_trees else ():
-        database.run("job.ends.look_again", ids=database.ids(part))
+    _look_again(database, lineage if skips_trees else ())
     _announce_again(database, [one for some in announcing.values() for one in some], now)
+
+
+def let_schedules_look(database: Database, job: str) -> None:
+    """Lets schedules with ``--overlap skip-tree`` forget that the trees with a job have ended. Needs a transaction."""
+    if _any_skipping_trees(database):
+        _look_again(database, _lineage(database, [job]))
+
+
+def _any_skipping_trees(database: Database) -> bool:
+    return database.row("job.ends.any_skipping_trees") is not None
+
+
+def _look_again(database: Database, lineage: Collection[str]) -> None:
+    for part in chunks(sorted(lineage), database.key_chunk):
+        database.run("job.ends.look_again", ids=database.ids(part))
 
 
 def of_workflows_to_come_again(database: Database, workflows: Sequence[str], *, done: bool = False) -> None:

@@ -57,8 +57,8 @@ def request(
         database.run(
             "job.spawn_requests.add", id=made, job=job, queue=queue, handler=handler, config=stored, now=now, by=by
         )
-        with ends.to_come_again(database, [job], now, only_below=True):
-            pass  # its children are counted when they are inserted
+        # What ended ends again once it gets children: the request may be refused, or spawn nothing.
+        ends.let_schedules_look(database, job)
         return made
 
     made = database.transaction(work)

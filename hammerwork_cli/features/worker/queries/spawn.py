@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
@@ -167,13 +168,23 @@ def write_children(
         for job in batch:
             if job.dependency_status != "waiting":
                 report.released[job.queue] = report.released.get(job.queue, 0) + 1
-    tree_joins.count(database, awaited)
+    with _to_end_again(database, spawner if operation.children else None, awaited, now):
+        tree_joins.count(database, awaited)
     finish.update_dependents(database, [spawner.job.id], [], now, report, marks=marks)
     earlier, *counters = _record(database, operation, now)
     if operation.children:
         if earlier and spawner.request is None:
             raise SpawnedBeforeError(f"Job {spawner.job.id} has spawned already.")
         ancestry.count(database, spawner, operation.children, late=operation.children, counted=counters)
+
+
+def _to_end_again(
+    database: Database, spawner: Spawner | None, counted: Iterable[str], now: datetime
+) -> AbstractContextManager[None]:
+    """Lets what had ended before a spawn request end again with its children: see :func:`ends.to_come_again`."""
+    if spawner is None or spawner.request is None:
+        return nullcontext()
+    return ends.to_come_again(database, [spawner.job.id], now, counted, only_below=True)
 
 
 def _after_joins(spawner: Spawner, batches: Batches) -> set[str]:
@@ -312,7 +323,7 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
                 unique.replace(database, [child], held)
                 notifications.notify(database, [child.queue])
                 return held[child.id], False  # no child of this parent: the next attempt asks again
-        is_new = _insert(database, child, parent, now)
+        is_new = _insert(database, child, spawner, now)
         if is_new or _join(database, child, parent, now):
             notifications.notify(database, [child.queue])
         if spawner.job.recurring and not spawner.request:
@@ -327,16 +338,17 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
     return database.transaction(work)
 
 
-def _insert(database: Database, child: NewJob, parent: str, now: datetime) -> bool:
+def _insert(database: Database, child: NewJob, spawner: Spawner, now: datetime) -> bool:
     """Inserts an early child unless its id exists; returns whether it did."""
     if child.join is not None:
         child.dependency_status = "waiting"
     marks = tree_joins.marks(child.ancestry)  # before its own callbacks add theirs
     is_new = enqueue.insert_new(database, child)
     if is_new and child.join is not None:
-        tree_joins.add(database, child.id, parent, *child.join, now)
+        tree_joins.add(database, child.id, spawner.job.id, *child.join, now)
     if is_new:
-        tree_joins.count(database, Counter(marks))
+        with _to_end_again(database, spawner, marks, now):
+            tree_joins.count(database, Counter(marks))
     return is_new
 
 
