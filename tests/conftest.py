@@ -32,7 +32,7 @@ from tests import surroundings
 from tests.databases import DUMPS, Change, Databases, MysqlDatabases, PostgresDatabases, SqliteDatabases
 from tests.forks import begin
 from tests.mermaid_parser import FOLDER, MermaidParser
-from tests.servers import KINDS, ServerMissingError, server_url
+from tests.servers import KINDS, PrivateServer, ServerMissingError, server_url
 
 # In the background, and under nohup, these are ignored, by every program that a test starts too.
 for number, handler in (
@@ -97,6 +97,27 @@ def unavailable(message: str) -> NoReturn:
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(message, pytrace=False)
     pytest.skip(message, allow_module_level=True)
+
+
+@contextlib.contextmanager
+def needed() -> Iterator[None]:
+    """Says :func:`unavailable` where a server is missing."""
+    try:
+        yield
+    except ServerMissingError as error:
+        unavailable(str(error))
+
+
+@contextlib.contextmanager
+def own_server(kind: str, **options: Any) -> Iterator[PrivateServer]:
+    """A server of one test alone, which it may stop."""
+    server = KINDS[kind](**options)
+    try:
+        with needed():
+            server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(autouse=True)

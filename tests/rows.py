@@ -23,6 +23,10 @@ class Rows:
         self.written = 0
         self._kept: list[tuple[str, dict[str, Any]]] | None = None
 
+    @property
+    def url(self) -> str:
+        return self.database.url.raw
+
     @contextmanager
     def at_once(self) -> Iterator[None]:
         """Writes what is inserted in the block when it ends, many rows a statement."""

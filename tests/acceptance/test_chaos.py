@@ -26,8 +26,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.runtime.worker import keeper
 from hammerwork_cli.runtime.worker.upkeep import thread
-from tests.conftest import ROOT, unavailable
-from tests.servers import ServerMissingError
+from tests.conftest import ROOT, needed, unavailable
 
 KILLS = 8
 
@@ -247,10 +246,8 @@ def test_the_watch_sees_a_worker_that_is_well_and_loses_its_jobs_or_its_voice(
 
 
 def test_a_clock_steps_while_a_process_runs(tmp_path: Path) -> None:
-    try:
+    with needed():
         clock = Clock(tmp_path / "clock")
-    except ServerMissingError as error:
-        unavailable(str(error))
     clock.put(-3600)
     script = "import time; print(time.time(), flush=True); input(); time.sleep(2.2); print(time.time())"
     with clock.inherited():

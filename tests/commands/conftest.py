@@ -1,7 +1,8 @@
 """Commands run on SQLite, unless a test says that the database matters, with ``@all_databases``."""
 
+import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from hammerwork_cli.app import main
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.database import DatabaseUrl, connect
+from tests.rows import Rows
 
 
 @pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.sqlite)])
@@ -31,6 +33,20 @@ def full_file(makers: Any) -> tuple[Path, dict[str, str]]:
 
     url = makers["sqlite"].migrated()
     return Path(str(DatabaseUrl.parse(url).path)), fill(url)
+
+
+@pytest.fixture
+def rows(migrated_url: str) -> Iterator[Rows]:
+    """Writes into the database that is looked at, on each dialect."""
+    with contextlib.closing(connect(migrated_url)) as database:
+        yield Rows(database)
+
+
+@pytest.fixture
+def sqlite_rows(lite_url: str) -> Iterator[Rows]:
+    """The same, on SQLite."""
+    with contextlib.closing(connect(lite_url)) as database:
+        yield Rows(database)
 
 
 class Terminal(io.TextIOWrapper):

@@ -1,9 +1,8 @@
 """What lists share: ``--watch``, ``--sort``, ``--fields``, and ages on a terminal."""
 
-import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from uuid import uuid4
 
 import pytest
 
-from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.job.queries import listing
 from hammerwork_cli.view.text import age, brief_age
 from tests.conftest import all_databases
@@ -21,22 +19,6 @@ from tests.terminal import PATIENCE, Terminal
 
 QUICK = ("--watch", "--interval", "0.2")
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def rows(migrated_url: str) -> Iterator[Rows]:
-    with contextlib.closing(connect(migrated_url)) as database:
-        yield Rows(database)
-
-
-@pytest.fixture
-def lite(new_database: Callable[..., str]) -> Iterator[Rows]:
-    with contextlib.closing(connect(new_database("sqlite", migrated=True))) as database:
-        yield Rows(database)
-
-
-def url_of(database: Database) -> str:
-    return database.url.raw
 
 
 def worker(rows: Rows, name: str, **columns: Any) -> None:
@@ -83,7 +65,7 @@ def test_jobs_are_sorted_by_the_database_and_those_without_a_value_come_last(run
     ids = {job: letter for letter, job in jobs(rows).items()}
 
     def listed(*words: str) -> str:
-        found = run("job", "list", *words, "--format", "json", url=url_of(rows.database)).json
+        found = run("job", "list", *words, "--format", "json", url=rows.url).json
         return "".join(ids[job["id"]] for job in found)
 
     assert [(order, listed("--sort", order)) for order, _ in SORTED] == SORTED
@@ -98,11 +80,11 @@ def test_every_order_that_the_help_names_is_there() -> None:
         assert name in (list_.__doc__ or "")
 
 
-def test_queues_and_workers_are_sorted_by_any_of_their_fields(run: Run, lite: Rows) -> None:
-    url = url_of(lite.database)
+def test_queues_and_workers_are_sorted_by_any_of_their_fields(run: Run, sqlite_rows: Rows) -> None:
+    url = sqlite_rows.url
     for queue, number in (("few", 1), ("Many", 3), ("some", 2)):
         for _ in range(number):
-            lite.job(queue=queue, status="Pending")
+            sqlite_rows.job(queue=queue, status="Pending")
     for order, first in (
         ("-ready", "Many some few"),
         ("queue", "few Many some"),
@@ -110,9 +92,9 @@ def test_queues_and_workers_are_sorted_by_any_of_their_fields(run: Run, lite: Ro
     ):
         found = run("queue", "list", "--sort", order, "--format", "json", url=url).json
         assert [row["queue"] for row in found] == first.split()
-    worker(lite, "w1", running=2)
-    worker(lite, "w2", running=4, memory_bytes=7)
-    worker(lite, "w3", running=1)
+    worker(sqlite_rows, "w1", running=2)
+    worker(sqlite_rows, "w2", running=4, memory_bytes=7)
+    worker(sqlite_rows, "w3", running=1)
     for order, first in (("-running", "w2 w1 w3"), ("memory_bytes", "w2"), ("-name", "w3 w2 w1")):
         found = run("worker", "list", "--sort", order, "--limit", "3", "--format", "json", url=url).json
         assert " ".join(row["name"] for row in found).startswith(first)
@@ -133,16 +115,16 @@ def test_queues_and_workers_are_sorted_by_any_of_their_fields(run: Run, lite: Ro
     ],
     ids=" ".join,
 )
-def test_options_that_make_no_sense_are_refused(run: Run, lite: Rows, words: tuple[str, ...]) -> None:
-    done = run(*words, url=url_of(lite.database))
+def test_options_that_make_no_sense_are_refused(run: Run, sqlite_rows: Rows, words: tuple[str, ...]) -> None:
+    done = run(*words, url=sqlite_rows.url)
     assert done.exit_code == 2
     assert done.stdout == ""
 
 
-def test_queues_and_workers_show_chosen_fields(run: Run, lite: Rows) -> None:
-    url = url_of(lite.database)
-    lite.job(queue="mail", status="Pending")
-    worker(lite, "w1")
+def test_queues_and_workers_show_chosen_fields(run: Run, sqlite_rows: Rows) -> None:
+    url = sqlite_rows.url
+    sqlite_rows.job(queue="mail", status="Pending")
+    worker(sqlite_rows, "w1")
     assert run("queue", "list", "--fields", "queue,ready", "--format", "csv", url=url).stdout == "queue,ready\nmail,1\n"
     assert run("worker", "list", "--fields", "name,queues", "--format", "json", url=url).json == [
         {"name": "w1", "queues": ["mail"]}
@@ -159,44 +141,46 @@ def env(clean_environment: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("words", [("queue", "list"), ("job", "list"), ("worker", "list")], ids=" ".join)
 def test_a_terminal_redraws_a_list_in_place_until_a_key_is_pressed(
-    lite: Rows, env: dict[str, str], words: tuple[str, ...]
+    sqlite_rows: Rows, env: dict[str, str], words: tuple[str, ...]
 ) -> None:
-    lite.job(queue="mail", status="Pending")
-    worker(lite, "mail-1")
-    command = [*PROGRAM, *words, *QUICK, "-u", url_of(lite.database)]
+    sqlite_rows.job(queue="mail", status="Pending")
+    worker(sqlite_rows, "mail-1")
+    command = [*PROGRAM, *words, *QUICK, "-u", sqlite_rows.url]
     with Terminal(command, env) as terminal:
         picture = terminal.shows(f"hammerwork · {' '.join(words)}")
         assert picture[0].endswith("q quits")
         assert any("mail" in line for line in picture)
-        lite.job(queue="report", status="Pending")
-        worker(lite, "report-1")
+        sqlite_rows.job(queue="report", status="Pending")
+        worker(sqlite_rows, "report-1")
         terminal.shows("report")
         terminal.press("q")
         assert terminal.end() == 0
         assert "report" in terminal.left_behind
 
 
-def test_a_long_list_keeps_to_the_lines_of_a_terminal_and_counts_the_rest(lite: Rows, env: dict[str, str]) -> None:
+def test_a_long_list_keeps_to_the_lines_of_a_terminal_and_counts_the_rest(
+    sqlite_rows: Rows, env: dict[str, str]
+) -> None:
     for number in range(30):
-        lite.job(queue=f"q{number}", status="Pending")
-    with Terminal([*PROGRAM, "queue", "list", *QUICK, "-u", url_of(lite.database)], env, lines=12) as terminal:
+        sqlite_rows.job(queue=f"q{number}", status="Pending")
+    with Terminal([*PROGRAM, "queue", "list", *QUICK, "-u", sqlite_rows.url], env, lines=12) as terminal:
         picture = terminal.shows("more")
         assert len([line for line in picture if line.strip()]) <= 12
         assert any("22 more" in line for line in picture)
 
 
-def watched(lite: Rows, env: dict[str, str], *words: str) -> Begun:
-    return begin([*words, *QUICK, "-u", url_of(lite.database)], env, Path.cwd())
+def watched(sqlite_rows: Rows, env: dict[str, str], *words: str) -> Begun:
+    return begin([*words, *QUICK, "-u", sqlite_rows.url], env, Path.cwd())
 
 
-def test_a_pipe_gets_the_queues_that_changed(lite: Rows, env: dict[str, str]) -> None:
-    lite.job(queue="mail", status="Pending")
-    lite.job(queue="still", status="Pending")
-    with watched(lite, env, "queue", "list", "--format", "jsonl") as program:
+def test_a_pipe_gets_the_queues_that_changed(sqlite_rows: Rows, env: dict[str, str]) -> None:
+    sqlite_rows.job(queue="mail", status="Pending")
+    sqlite_rows.job(queue="still", status="Pending")
+    with watched(sqlite_rows, env, "queue", "list", "--format", "jsonl") as program:
         assert program.stdout is not None
         try:
             assert {json.loads(program.stdout.readline())["queue"] for _ in range(2)} == {"mail", "still"}
-            lite.job(queue="mail", status="Pending")
+            sqlite_rows.job(queue="mail", status="Pending")
             changed = json.loads(program.stdout.readline())
             assert (changed["queue"], changed["ready"]) == ("mail", 2)
         finally:
@@ -205,7 +189,7 @@ def test_a_pipe_gets_the_queues_that_changed(lite: Rows, env: dict[str, str]) ->
 
 
 def test_a_list_that_does_not_change_is_written_once(run: Run, rows: Rows) -> None:
-    url = url_of(rows.database)
+    url = rows.url
     rows.job(queue="mail", status="Pending")
     for form in ("table", "json"):
         done = run("queue", "list", *QUICK, "--count", "3", "--format", form, url=url)
@@ -218,10 +202,10 @@ def test_a_list_that_does_not_change_is_written_once(run: Run, rows: Rows) -> No
 # Ages.
 
 
-def test_a_terminal_shows_ages_and_everything_else_times(run: Run, lite: Rows, env: dict[str, str]) -> None:
-    url = url_of(lite.database)
+def test_a_terminal_shows_ages_and_everything_else_times(run: Run, sqlite_rows: Rows, env: dict[str, str]) -> None:
+    url = sqlite_rows.url
     created = datetime.now(UTC) - timedelta(minutes=3)
-    lite.job(queue="mail", status="Pending", created_at=created, scheduled_at=created + timedelta(hours=2))
+    sqlite_rows.job(queue="mail", status="Pending", created_at=created, scheduled_at=created + timedelta(hours=2))
     with Terminal([*PROGRAM, "job", "list", "-u", url], env, columns=120) as terminal:
         assert terminal.end() == 0
         assert re.search(r"3m \d\ds ago +due in 1h 5", terminal.left_behind)

@@ -13,9 +13,9 @@ import pytest
 
 from chaos.servers import CrashingServer, crashing_server
 from hammerwork_cli.database import Database, connect
-from tests.conftest import unavailable
+from tests.conftest import needed, unavailable
 from tests.rows import Rows
-from tests.servers import PrivatePostgres, ServerMissingError, owner
+from tests.servers import PrivatePostgres, owner
 
 TLS_FILES = {"ca": "ca.pem", "cert": "server.pem", "key": "server.key"}
 BEFORE_012 = """
@@ -134,10 +134,8 @@ def own_server(certificates: Path) -> Iterator[Callable[[str], CrashingServer]]:
 
         def server(kind: str) -> CrashingServer:
             if kind not in made:
-                try:
+                with needed():
                     made[kind] = closing.enter_context(crashing_server(kind, settings[kind]))
-                except ServerMissingError as error:
-                    unavailable(str(error))
             return made[kind]
 
         yield server

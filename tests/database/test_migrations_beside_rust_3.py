@@ -18,7 +18,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, DatabaseError, UsageError
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.migration.model import RustVersion, TableRewrite
-from tests.conftest import unavailable
+from tests.conftest import needed
 from tests.database.introspection import (
     Schema,
     dump,
@@ -32,7 +32,7 @@ from tests.rows import Rows
 from tests.rust3 import migrations as rust3
 from tests.rust3.migrations import Migrator
 from tests.rust3.runs import Version3
-from tests.servers import VARIABLES, ServerMissingError, server_url
+from tests.servers import VARIABLES, server_url
 
 V3 = RustVersion.V3
 THEIRS = [migration.id for migration in migrations.RUST_3]
@@ -418,11 +418,8 @@ def reached(request: pytest.FixtureRequest, postgres_url: str, monkeypatch: pyte
         yield postgres_url
         return
     monkeypatch.setenv(VARIABLES["postgres"], postgres_url)
-    try:
-        with server_url("pgbouncer") as pooler:
-            yield with_database(pooler, database_of(postgres_url))
-    except ServerMissingError as error:
-        unavailable(str(error))
+    with needed(), server_url("pgbouncer") as pooler:
+        yield with_database(pooler, database_of(postgres_url))
 
 
 @pytest.mark.postgres

@@ -1,25 +1,15 @@
 """Every job that waits says why: in ``job show``, in ``spawn why``, and over REST by the same record."""
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
-from hammerwork_cli.database import connect
 from tests.conftest import all_databases
 from tests.rows import Rows
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def rows(migrated_url: str) -> Iterator[Rows]:
-    with contextlib.closing(connect(migrated_url)) as database:
-        yield Rows(database)
 
 
 def ago(**length: float) -> datetime:

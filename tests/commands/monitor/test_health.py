@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.core.ids import new_id
-from hammerwork_cli.database import Database, connect
+from hammerwork_cli.database import connect
 from hammerwork_cli.database.drivers import sqlite
 from hammerwork_cli.features.event.model import DELIVERIES, EventType
 from hammerwork_cli.features.monitor.models.health import USUAL_LIMITS, CheckName
@@ -25,22 +25,12 @@ from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.webhook.model import Webhook
-from tests.conftest import all_databases, eventually, unavailable
+from tests.conftest import all_databases, eventually, own_server
 from tests.forks import Begun, begin
 from tests.rows import Rows
-from tests.servers import KINDS, PASSWORD, PrivateServer, ServerMissingError
+from tests.servers import PASSWORD, PrivateServer
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def rows(migrated_url: str) -> Iterator[Rows]:
-    with contextlib.closing(connect(migrated_url)) as database:
-        yield Rows(database)
-
-
-def url_of(database: Database) -> str:
-    return database.url.raw
 
 
 def ago(**length: float) -> datetime:
@@ -74,7 +64,7 @@ def worker(rows: Rows, name: str = "render-1", queues: tuple[str, ...] = ("mail"
 
 
 def checks(run: Run, rows: Rows, *words: str) -> dict[str, dict[str, Any]]:
-    done = run("monitor", "health", "--format", "json", *words, url=url_of(rows.database))
+    done = run("monitor", "health", "--format", "json", *words, url=rows.url)
     assert done.stdout, done.stderr
     return {check["check"]: check for check in done.json["checks"]}
 
@@ -89,7 +79,7 @@ def states(run: Run, rows: Rows, *words: str) -> dict[str, str]:
 
 def test_an_idle_database_with_a_worker_is_healthy(run: Run, rows: Rows) -> None:
     worker(rows)
-    done = run("monitor", "health", url=url_of(rows.database))
+    done = run("monitor", "health", url=rows.url)
     assert done.exit_code == 0, done.stdout
     assert done.stdout.startswith(f"healthy: {len(CheckName)} checks\n")
     assert "  workers" in done.stdout
@@ -144,7 +134,7 @@ def test_a_worker_that_misses_heartbeats_is_named_long_before_its_lease_is_over(
     worker(rows, "render-2", heartbeat_at=ago(seconds=12))
     found = checks(run, rows)["lost_workers"]
     assert (found["status"], found["about"]) == ("warning", ["render-2"])
-    listed = run("worker", "list", "--format", "json", url=url_of(rows.database)).json
+    listed = run("worker", "list", "--format", "json", url=rows.url).json
     assert {one["name"]: one["state"] for one in listed} == {"render-1": "running", "render-2": "silent"}
     assert "unserved_queues" not in states(run, rows)
 
@@ -157,9 +147,9 @@ def test_a_worker_that_stands_still_or_stops_serves_no_queue(run: Run, rows: Row
     assert found["unserved_queues"]["status"] == "critical"
     worker(rows, "leaving", state="stopping")
     assert checks(run, rows)["unserved_queues"]["status"] == "critical"
-    [queue] = run("queue", "list", "--format", "json", url=url_of(rows.database)).json
+    [queue] = run("queue", "list", "--format", "json", url=rows.url).json
     assert queue["workers"] == 0
-    shown = " ".join(run("queue", "list", url=url_of(rows.database)).stdout.split())
+    shown = " ".join(run("queue", "list", url=rows.url).stdout.split())
     assert re.search("0, (1 stalled, 1 stopping|1 stopping, 1 stalled)", shown)
 
 
@@ -202,7 +192,7 @@ def test_outcomes_that_cannot_be_written_are_counted_with_the_last_error(run: Ru
     found = checks(run, rows)["unwritten_outcomes"]
     assert (found["status"], found["value"], found["about"]) == ("critical", 5, ["render-2", "render-1"])
     assert found["hint"] == "hammerwork worker status render-2"
-    url = url_of(rows.database)
+    url = rows.url
     probes = {name: run("monitor", "health", "--worker", name, url=url) for name in ("fine", "render-1", "render-2")}
     assert [probe.exit_code for probe in probes.values()] == [0, 0, 1]
     said = "3 outcomes cannot be written, for 10m 00s: no \\x1b[2Jspace"
@@ -295,7 +285,7 @@ def test_jobs_that_are_released_count_as_ready_and_the_first_of_all_has_the_age(
 def test_ready_jobs_of_a_paused_queue_are_a_warning_and_nothing_more(run: Run, rows: Rows) -> None:
     worker(rows, queues=("other",))
     ready(rows, "mail", hours=3)
-    assert run("queue", "pause", "mail", url=url_of(rows.database)).exit_code == 0
+    assert run("queue", "pause", "mail", url=rows.url).exit_code == 0
     assert states(run, rows) == {"paused_queues": "warning"}
     assert checks(run, rows)["paused_queues"]["about"] == ["mail"]
 
@@ -360,7 +350,7 @@ def test_a_recurring_job_that_is_late_is_critical(run: Run, rows: Rows) -> None:
     rows.job(queue="mail", status="Pending", scheduled_at=ago(minutes=-1), created_at=at, attempts=1, **cron)
     found = checks(run, rows)["overdue_jobs"]
     assert (found["status"], found["about"], found["hint"]) == ("critical", [late], f"hammerwork job show {late}")
-    told = run("monitor", "health", url=url_of(rows.database)).stdout
+    told = run("monitor", "health", url=rows.url).stdout
     assert f"  hammerwork job show {late[:8]}\n" in told
     assert late not in told
     assert states(run, rows, "--max-overdue", "20m") == states(run, rows, "--max-overdue", "off") == {}
@@ -415,7 +405,7 @@ def test_failures_are_a_warning_and_many_of_what_ended_are_critical(run: Run, ro
 
 def test_every_view_has_the_failures_of_a_queue_beside_thousands_of_jobs_of_another(run: Run, rows: Rows) -> None:
     """The rate of a queue is that of its own hour, however many jobs of others ended since."""
-    url = url_of(rows.database)
+    url = rows.url
     worker(rows)
     with rows.at_once():
         for number in range(40):
@@ -524,7 +514,7 @@ def test_a_server_that_takes_no_writes_is_critical(run: Run, rows: Rows, monkeyp
         return
     if database.dialect == "mysql":
         return  # read_only is a setting of the whole server: see the next test
-    name = url_of(database).rpartition("/")[2].partition("?")[0]
+    name = database.url.raw.rpartition("/")[2].partition("?")[0]
     healthy = checks(run, rows)["writes"]
     assert (healthy["status"], healthy["message"]) == ("healthy", "the database is not read-only")
     rows.run(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
@@ -535,14 +525,8 @@ def test_a_server_that_takes_no_writes_is_critical(run: Run, rows: Rows, monkeyp
 @pytest.fixture
 def server() -> Iterator[PrivateServer]:
     """A MariaDB or MySQL of this test alone."""
-    private = KINDS["mysql"]()
-    try:
-        private.start()
-        yield private
-    except ServerMissingError as error:
-        unavailable(str(error))
-    finally:
-        private.stop()
+    with own_server("mysql") as server:
+        yield server
 
 
 @pytest.mark.mysql
@@ -566,7 +550,7 @@ def test_a_replica_of_mysql_is_critical_and_so_is_a_server_that_has_gone(run: Ru
 
 
 def test_strict_fails_for_a_warning_and_the_error_says_which(run: Run, rows: Rows) -> None:
-    url = url_of(rows.database)
+    url = rows.url
     assert run("monitor", "health", url=url).exit_code == 0
     done = run("monitor", "health", "--strict", "--format", "json", url=url)
     assert done.exit_code == 1
@@ -576,7 +560,7 @@ def test_strict_fails_for_a_warning_and_the_error_says_which(run: Run, rows: Row
 def test_only_and_skip_choose_checks_and_unknown_names_are_refused(run: Run, rows: Rows) -> None:
     assert [*checks(run, rows, "--only", "workers,pending-age")] == ["workers", "pending_age"]
     assert "workers" not in checks(run, rows, "--skip", "workers")
-    url = url_of(rows.database)
+    url = rows.url
     for words in (("--only", "worker"), ("--skip", ""), ("--only", "writes", "--skip", "writes")):
         done = run("monitor", "health", *words, url=url)
         assert done.exit_code == 2
@@ -587,7 +571,7 @@ def test_a_hostile_name_is_shown_escaped_and_never_in_a_command(run: Run, rows: 
     worker(rows, queues=("mail",))
     ready(rows, "evil\x1b[2J", hours=2)
     ready(rows, "; rm -rf ~", hours=2)
-    done = run("monitor", "health", url=url_of(rows.database))
+    done = run("monitor", "health", url=rows.url)
     assert "\x1b" not in done.stdout
     hints = {check["hint"] for check in checks(run, rows).values() if check["hint"]}
     assert not any("\x1b" in hint for hint in hints)
@@ -652,7 +636,7 @@ def test_a_webhook_that_fails_for_an_hour_is_a_warning_with_the_last_answer(run:
     )
     assert found["message"].endswith("503 try\\x1b[2J later")
     assert found["hint"] == "hammerwork webhook show shop"
-    assert run("monitor", "health", "--only", "webhooks", "--strict", url=url_of(rows.database)).exit_code == 1
+    assert run("monitor", "health", "--only", "webhooks", "--strict", url=rows.url).exit_code == 1
 
 
 def test_a_webhook_that_hammerwork_disabled_is_critical_until_a_person_does_something(run: Run, rows: Rows) -> None:
@@ -660,10 +644,10 @@ def test_a_webhook_that_hammerwork_disabled_is_critical_until_a_person_does_some
     add_webhook(rows, "by hand", enabled=False, disabled_reason="the chat moves")
     assert states(run, rows) == {}
     gone = add_webhook(rows, "gone", failing_since=ago(days=6))
-    with contextlib.closing(connect(url_of(rows.database))) as other:
+    with contextlib.closing(connect(rows.url)) as other:
         webhooks.note_failure(other, webhooks.named(other, "gone"), "404 not here", ago(), given_up=True)
         webhooks.disable_failing(other, ago())
-    done = run("monitor", "health", url=url_of(rows.database))
+    done = run("monitor", "health", url=rows.url)
     assert done.exit_code == 1
     assert "gone: disabled: No delivery has succeeded for 5 days" in " ".join(done.stdout.split())
     assert "hammerwork webhook show gone" in done.stdout
@@ -699,7 +683,7 @@ def test_a_stream_that_sends_nothing_is_a_warning_and_critical_before_it_drops_e
     )
     assert found["hint"] == "hammerwork streaming show lake"
     add_stream(rows, "full", events=8, max_backlog=10, failing_since=ago(days=2), last_error="Away.", dropped=7)
-    done = run("monitor", "health", "--only", "streams", url=url_of(rows.database))
+    done = run("monitor", "health", "--only", "streams", url=rows.url)
     assert done.exit_code == 1
     assert "full: 8 events wait, of at most 10. 7 were dropped. Away; lake: " in " ".join(done.stdout.split())
 
@@ -746,14 +730,14 @@ def test_one_worker_is_checked_by_its_name(run: Run, rows: Rows, columns: dict[s
         for name, value in columns.items()
     }
     worker(rows, **past)
-    done = run("monitor", "health", "--worker", "render-1", "--format", "json", url=url_of(rows.database))
+    done = run("monitor", "health", "--worker", "render-1", "--format", "json", url=rows.url)
     assert done.exit_code == exit_code, done.stdout
     [check] = done.json["checks"]
     assert (check["check"], check["limit"]) == ("worker", 30)
 
 
 def test_of_several_workers_with_a_name_the_worst_counts(run: Run, rows: Rows) -> None:
-    url = url_of(rows.database)
+    url = rows.url
     worker(rows, host="a", heartbeat_at=ago(minutes=2), started_at=ago(minutes=9))
     newest = worker(rows, host="a", started_at=ago(minutes=1))
     assert run("monitor", "health", "--worker", "render-1", url=url).exit_code == 0, "a container that came back"
@@ -766,7 +750,7 @@ def test_of_several_workers_with_a_name_the_worst_counts(run: Run, rows: Rows) -
 
 
 def test_a_worker_that_does_not_exist_exits_5(run: Run, rows: Rows) -> None:
-    url = url_of(rows.database)
+    url = rows.url
     assert run("monitor", "health", "--worker", "nobody", url=url).exit_code == 5
     assert run("monitor", "health", "--worker", "nobody", "--only", "writes", url=url).exit_code == 2
 

@@ -1,8 +1,7 @@
 """``hammerwork monitor logs``: what happened to jobs."""
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from uuid import uuid4
 import pytest
 from jsonschema import Draft202012Validator
 
-from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.monitor.queries.logs import Log
 from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.conftest import all_databases
@@ -22,22 +20,12 @@ from tests.terminal import PATIENCE
 Run = Callable[..., Any]
 
 
-@pytest.fixture
-def rows(migrated_url: str) -> Iterator[Rows]:
-    with contextlib.closing(connect(migrated_url)) as database:
-        yield Rows(database)
-
-
-def url_of(database: Database) -> str:
-    return database.url.raw
-
-
 def at(minute: float) -> datetime:
     return START + timedelta(minutes=minute)
 
 
 def events(run: Run, rows: Rows, *words: str) -> list[dict[str, Any]]:
-    done = run("monitor", "logs", "--format", "jsonl", *words, url=url_of(rows.database))
+    done = run("monitor", "logs", "--format", "jsonl", *words, url=rows.url)
     assert done.exit_code == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
     for event in found:
@@ -135,7 +123,7 @@ def test_events_since_a_time_are_all_of_them_up_to_a_number_of_lines(
     later = [event for event in every if event["at"] >= at(5).strftime("%Y-%m-%dT%H:%M")]
     assert 0 < len(later) < len(every)
     assert events(run, rows, "--since", start) == later
-    done = run("monitor", "logs", "--since", start, "--lines", "2", url=url_of(rows.database))
+    done = run("monitor", "logs", "--since", start, "--lines", "2", url=rows.url)
     assert (len(done.stdout.splitlines()), "newest 2; there may be more" in done.stderr) == (2, True)
     log = Log(rows.database, lines=10_000, since=at(5))
     assert len(log.refresh()) == len(later)
@@ -180,9 +168,9 @@ def test_attempts_that_another_one_followed_have_events_of_their_own(
         "render-1",
         60,
     )
-    shown = run("monitor", "logs", url=url_of(rows.database)).stdout.splitlines()
+    shown = run("monitor", "logs", url=rows.url).stdout.splitlines()
     assert shown[-1].endswith(f"mail {retrying[:8]}  attempt 1 lost, in 1m 00s, on render-1: first")
-    assert run("job", "retry", night["dead"], url=url_of(rows.database)).exit_code == 0
+    assert run("job", "retry", night["dead"], url=rows.url).exit_code == 0
     for option, job in (("--job", night["dead"]), ("--tree", night["parent"])):
         found = [event for event in events(run, rows, option, job) if event["job_id"] == night["dead"]]
         assert [(event["event"], event["attempt"]) for event in found if event["event"] != "retried"] == [
@@ -197,7 +185,7 @@ def test_attempts_that_another_one_followed_have_events_of_their_own(
 def test_people_get_a_line_for_each_event_without_control_characters(
     run: Run, rows: Rows, night: dict[str, str]
 ) -> None:
-    shown = run("monitor", "logs", url=url_of(rows.database)).stdout
+    shown = run("monitor", "logs", url=rows.url).stdout
     [dead] = [line for line in shown.splitlines() if "  dead " in line]
     assert dead == (
         f"2026-11-24 14:08:00.000  dead            segment {night['dead'][:8]}  "
@@ -232,7 +220,7 @@ def test_a_job_that_does_not_exist_exits_5(run: Run, migrated_url: str) -> None:
 @pytest.mark.parametrize("option", ["--follow", "--tail"])
 def test_following_tells_each_event_once(rows: Rows, clean_environment: dict[str, str], option: str) -> None:
     first = rows.job(queue="mail", status="Pending", created_at=at(0))
-    words = ["monitor", "logs", option, "--interval", "0.2", "--format", "jsonl", "-u", url_of(rows.database)]
+    words = ["monitor", "logs", option, "--interval", "0.2", "--format", "jsonl", "-u", rows.url]
     with begin(words, clean_environment, Path.cwd()) as program:
         assert program.stdout is not None
         try:

@@ -1,14 +1,12 @@
 """``spawn why`` tells how the last attempt of a job ended that waits for another one."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from hammerwork_cli.core.values import timestamp
-from hammerwork_cli.database import connect
 from hammerwork_cli.features.worker.queries import claim, finish, registry
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
@@ -21,12 +19,6 @@ NOW = START + timedelta(hours=6)
 CLOCK = {"HAMMERWORK_NOW": "2026-11-24T20:00:00Z"}
 WORKER = "11111111-1111-4111-8111-111111111111"
 OVERDUE = "4 jobs are due, and waiting for a worker; the last "
-
-
-@pytest.fixture
-def rows(migrated_url: str) -> Iterator[Rows]:
-    with contextlib.closing(connect(migrated_url)) as database:
-        yield Rows(database)
 
 
 def four(rows: Rows, **columns: Any) -> tuple[str, list[str]]:

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from hammerwork_cli.database import Database, connect
+from hammerwork_cli.database import connect
 from hammerwork_cli.features.schema.views import SCHEMAS
-from tests.conftest import unavailable
+from tests.conftest import own_server
 from tests.forks import PROGRAM, Begun, begin
 from tests.rows import Rows
-from tests.servers import KINDS, PrivateServer, ServerMissingError
+from tests.servers import KINDS, PrivateServer
 from tests.terminal import PATIENCE, Terminal
 
 QUICK = ("--interval", "0.2")
@@ -32,32 +32,14 @@ def env(clean_environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def rows(migrated_url: str) -> Iterator[Rows]:
-    """Writes into the database that is looked at, on each dialect."""
-    with contextlib.closing(connect(migrated_url)) as database:
-        yield Rows(database)
-
-
-@pytest.fixture
-def sqlite_rows(new_database: Callable[..., str]) -> Iterator[Rows]:
-    """The same, on SQLite: where only the terminal matters."""
-    with contextlib.closing(connect(new_database("sqlite", migrated=True))) as database:
-        yield Rows(database)
-
-
-@pytest.fixture
 def on_terminal(env: dict[str, str]) -> Open:
     """``on_terminal(rows, *words, env=, columns=, lines=)``: the program on a terminal of that size."""
 
     def start(rows: Rows, *words: str, **settings: Any) -> Terminal:
-        command = [*PROGRAM, "spawn", *words, "-u", url_of(rows.database)]
+        command = [*PROGRAM, "spawn", *words, "-u", rows.url]
         return Terminal(command, {**env, **settings.pop("env", {})}, **settings)
 
     return start
-
-
-def url_of(database: Database) -> str:
-    return database.url.raw
 
 
 def now() -> datetime:
@@ -155,7 +137,7 @@ def test_the_terminal_is_given_back_before_an_error_is_shown(on_terminal: Open, 
 
 
 def test_a_shell_can_stop_it_and_bring_it_back(sqlite_rows: Rows, env: dict[str, str]) -> None:
-    program = f"{' '.join(PROGRAM)} spawn monitor --interval 0.2 -u '{url_of(sqlite_rows.database)}'"
+    program = f"{' '.join(PROGRAM)} spawn monitor --interval 0.2 -u '{sqlite_rows.url}'"
     script = f"set -m; {program}; echo stopped; read -r line; fg >/dev/null; exit $?"
     with Terminal(["bash", "-c", script], env) as terminal:
         terminal.shows("pending")
@@ -228,7 +210,7 @@ def test_a_terminal_that_only_prints_gets_lines(on_terminal: Open, sqlite_rows: 
 
 
 def test_without_a_keyboard_it_runs_all_the_same(sqlite_rows: Rows, env: dict[str, str]) -> None:
-    command = f"{' '.join(PROGRAM)} spawn monitor -u {url_of(sqlite_rows.database)} --interval 0.2 --count 2 </dev/null"
+    command = f"{' '.join(PROGRAM)} spawn monitor -u {sqlite_rows.url} --interval 0.2 --count 2 </dev/null"
     with Terminal(["sh", "-c", command], env) as terminal:
         assert terminal.end() == 0
         terminal.assert_given_back()
@@ -239,7 +221,7 @@ def test_without_a_keyboard_it_runs_all_the_same(sqlite_rows: Rows, env: dict[st
 
 @contextlib.contextmanager
 def in_pipe(rows: Rows, env: dict[str, str], *words: str) -> Iterator[Begun]:
-    with begin(["spawn", *words, "-u", url_of(rows.database)], env, Path.cwd()) as process:
+    with begin(["spawn", *words, "-u", rows.url], env, Path.cwd()) as process:
         try:
             yield process
         finally:
@@ -300,7 +282,7 @@ def test_it_ends_when_something_fails(rows: Rows, env: dict[str, str]) -> None:
 
 def test_a_timeout_and_a_count_end_it(run: Callable[..., Any], sqlite_rows: Rows) -> None:
     sqlite_rows.job(status="Pending")
-    url = url_of(sqlite_rows.database)
+    url = sqlite_rows.url
     timed_out = run("spawn", "monitor", "--until", "done", "--timeout", "0.3s", *QUICK, url=url)
     assert timed_out.exit_code == 124
     assert "--timeout 0.3s has passed" in timed_out.stderr
@@ -311,14 +293,14 @@ def test_a_timeout_and_a_count_end_it(run: Callable[..., Any], sqlite_rows: Rows
 
 def test_lines_of_text_can_be_had_in_a_pipe(run: Callable[..., Any], sqlite_rows: Rows) -> None:
     sqlite_rows.job(queue="mail\x1b[2J", status="Dead", failed_at=now(), error_message="no such host\nat line 2")
-    done = run("spawn", "monitor", "--count", "1", "--format", "text", url=url_of(sqlite_rows.database))
+    done = run("spawn", "monitor", "--count", "1", "--format", "text", url=sqlite_rows.url)
     assert done.exit_code == 0
     assert re.search(r"failed: mail\\x1b\[2J \S{36} Dead: no such host\n", done.stdout)
 
 
 @pytest.mark.parametrize("interval", ["0", "0.01", "soon", "-1", "30d"])
 def test_an_interval_that_is_none_is_refused(run: Callable[..., Any], sqlite_rows: Rows, interval: str) -> None:
-    done = run("spawn", "monitor", "--interval", interval, "--count", "1", url=url_of(sqlite_rows.database))
+    done = run("spawn", "monitor", "--interval", interval, "--count", "1", url=sqlite_rows.url)
     assert (done.exit_code, done.stdout) == (2, "")
 
 
@@ -406,7 +388,7 @@ def test_a_pipe_gets_what_changes_of_a_tree(sqlite_rows: Rows, env: dict[str, st
 def test_an_interval_without_watch_and_a_job_that_is_not_there_are_errors(
     run: Callable[..., Any], sqlite_rows: Rows
 ) -> None:
-    url = url_of(sqlite_rows.database)
+    url = sqlite_rows.url
     assert run("spawn", "tree", "00000000-0000-4000-8000-000000000000", "--watch", url=url).exit_code == 5
     alone = run("spawn", "tree", sqlite_rows.job(), "--interval", "2", url=url)
     assert (alone.exit_code, alone.stdout) == (2, "")
@@ -415,7 +397,7 @@ def test_an_interval_without_watch_and_a_job_that_is_not_there_are_errors(
 
 def test_a_tree_that_does_not_finish_in_time_ends_with_124(run: Callable[..., Any], sqlite_rows: Rows) -> None:
     parent, _ = operation(sqlite_rows)
-    done = run("spawn", "tree", parent, "--watch", "--timeout", "0.3s", *QUICK, url=url_of(sqlite_rows.database))
+    done = run("spawn", "tree", parent, "--watch", "--timeout", "0.3s", *QUICK, url=sqlite_rows.url)
     assert done.exit_code == 124
     assert done.stdout.count("3 pending") == 1
     assert "has not finished within 0.3s" in done.stderr
@@ -427,14 +409,8 @@ def test_a_tree_that_does_not_finish_in_time_ends_with_124(run: Callable[..., An
 @pytest.fixture(params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS])
 def server(request: pytest.FixtureRequest) -> Iterator[PrivateServer]:
     """A server of this test alone, which it may stop."""
-    private = KINDS[request.param]()
-    try:
-        private.start()
-        yield private
-    except ServerMissingError as error:
-        unavailable(str(error))
-    finally:
-        private.stop()
+    with own_server(request.param) as server:
+        yield server
 
 
 @pytest.fixture

@@ -23,10 +23,10 @@ from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.runtime.connections import Connections
-from tests.conftest import unavailable
+from tests.conftest import needed
 from tests.databases import database_of
 from tests.rows import Rows
-from tests.servers import PASSWORD, ServerMissingError
+from tests.servers import PASSWORD
 
 SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
 OWN_NUMBER = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT connection_id()"}
@@ -142,10 +142,8 @@ def test_all_connections_of_a_process_go_to_the_host_that_answered(new_database:
 def pair() -> Iterator[list[CrashingServer]]:
     """Two servers of PostgreSQL, the first of which takes no writes."""
     with contextlib.ExitStack() as closing:
-        try:
+        with needed():
             servers = [closing.enter_context(crashing_server("postgres")) for _ in range(2)]
-        except ServerMissingError as error:
-            unavailable(str(error))
         let_write(servers[0], False)
         yield servers
 

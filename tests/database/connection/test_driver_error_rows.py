@@ -16,8 +16,7 @@ from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SENTENCES, SQ
 from hammerwork_cli.database.drivers import sqlite
 from hammerwork_cli.errors import HammerworkError, UnreachableError
 from hammerwork_cli.runtime.faults import Fault
-from tests.conftest import unavailable
-from tests.servers import KINDS, ServerMissingError
+from tests.conftest import own_server
 
 VALUE, SESSION, SERVER, UNKNOWN = "the value", "the session", "the server", "nobody knows"
 CONCERNS = {
@@ -81,23 +80,16 @@ def test_each_row_of_mysql_means_the_same_when_a_server_says_it(new_database: Ca
 
 @pytest.mark.mysql
 def test_a_binary_log_that_is_not_fit_for_our_transactions_is_named_with_what_to_set() -> None:
-    private = KINDS["mysql"](settings={"log-bin": "log", "server-id": "1", "binlog-format": "STATEMENT"})
-    try:
-        private.start()
-    except ServerMissingError as error:
-        unavailable(str(error))
-    try:
-        with contextlib.closing(connect(private.url)) as database:
-            database.script("CREATE TABLE odd (id INTEGER) ENGINE = InnoDB")
-            error = said(database, "INSERT INTO odd VALUES (1)")
-            assert type(error) is UnreachableError
-            assert error.details["errno"] == 1665
-            assert "the format of its binary log is STATEMENT" in error.message
-            assert error.hint == "Set binlog_format=MIXED, or ROW, on the server."
-            database.script("SET SESSION binlog_format = 'MIXED'")
-            database.script("INSERT INTO odd VALUES (1)")
-    finally:
-        private.stop()
+    settings = {"log-bin": "log", "server-id": "1", "binlog-format": "STATEMENT"}
+    with own_server("mysql", settings=settings) as private, contextlib.closing(connect(private.url)) as database:
+        database.script("CREATE TABLE odd (id INTEGER) ENGINE = InnoDB")
+        error = said(database, "INSERT INTO odd VALUES (1)")
+        assert type(error) is UnreachableError
+        assert error.details["errno"] == 1665
+        assert "the format of its binary log is STATEMENT" in error.message
+        assert error.hint == "Set binlog_format=MIXED, or ROW, on the server."
+        database.script("SET SESSION binlog_format = 'MIXED'")
+        database.script("INSERT INTO odd VALUES (1)")
 
 
 TRULY = {

@@ -15,11 +15,10 @@ from hammerwork_cli import Job
 from hammerwork_cli.database import connect
 from hammerwork_cli.database.drivers.sqlite import SqliteDatabase
 from hammerwork_cli.errors import HammerworkError
-from tests.conftest import unavailable
+from tests.conftest import needed
 from tests.databases import database_of, migrate, names, with_database
 from tests.runtime.conftest import Crew, Stage, until
 from tests.rust3.runs import Version3
-from tests.servers import ServerMissingError
 
 LEASE = 2.0
 NAMES = names()
@@ -66,10 +65,8 @@ def servers() -> Iterator[Callable[[str], tuple[CrashingServer, str]]]:
                     for (table,) in admin.query(TABLES):
                         admin.script(f"DELETE FROM {table}")
                 return made[kind]
-            try:
+            with needed():
                 started = closing.enter_context(crashing_server(kind))
-            except ServerMissingError as error:
-                unavailable(str(error))
             url = with_database(started.url, next(NAMES))
             with contextlib.closing(connect(started.url)) as admin:
                 admin.script(f"CREATE DATABASE {database_of(url)}")

@@ -11,11 +11,11 @@ import pytest
 from hammerwork_cli import Handlers, Job, Worker
 from hammerwork_cli.database import Timeouts, connect
 from hammerwork_cli.errors import ConnectionLostError
-from tests.conftest import unavailable
+from tests.conftest import needed
 from tests.database.connection.test_connections import CuttingRows
 from tests.databases import database_of, with_database
 from tests.runtime.conftest import Stage
-from tests.servers import VARIABLES, ServerMissingError, server_url
+from tests.servers import VARIABLES, server_url
 
 pytestmark = pytest.mark.postgres
 
@@ -25,13 +25,10 @@ def pooled(new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch) ->
     """A migrated database through PgBouncer."""
     url = new_database("postgres", migrated=True)
     monkeypatch.setenv(VARIABLES["postgres"], url)
-    try:
-        with server_url("pgbouncer") as pooler:
-            stage = Stage(with_database(pooler, database_of(url)))
-            yield stage
-            stage.close()
-    except ServerMissingError as error:
-        unavailable(str(error))
+    with needed(), server_url("pgbouncer") as pooler:
+        stage = Stage(with_database(pooler, database_of(url)))
+        yield stage
+        stage.close()
 
 
 def test_a_worker_behind_a_pooler_says_that_it_looks_for_jobs_itself_and_finds_them(

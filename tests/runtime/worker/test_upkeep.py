@@ -30,10 +30,9 @@ from hammerwork_cli.runtime.worker.turns import Turn
 from hammerwork_cli.runtime.worker.upkeep.endings import Endings
 from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
 from tests import surroundings
-from tests.conftest import ROOT, all_databases, unavailable
+from tests.conftest import ROOT, all_databases, needed
 from tests.forks import Fork
 from tests.runtime.conftest import PATIENCE, Crew, Stage, mariadb_too, until
-from tests.servers import ServerMissingError
 from tests.worker_context import worker_context
 
 KILLS = 3
@@ -108,10 +107,8 @@ def test_workers_that_are_killed_again_and_again_make_one_job_for_each_due_time(
 
 @pytest.mark.long
 def test_a_worker_whose_clock_was_ahead_by_ten_years_for_a_moment_stops_nothing(lite: Stage, tmp_path: Path) -> None:
-    try:
+    with needed():
         clock = Clock(tmp_path / "clock")
-    except ServerMissingError as error:
-        unavailable(str(error))
     schedule = add(
         lite, name="often", catch_up="last"
     )  # a cron expression would be asked for all due times of ten years
