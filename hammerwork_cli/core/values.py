@@ -12,6 +12,9 @@ from hammerwork_cli.errors import UsageError
 HIDDEN = "[redacted]"
 """Stands for a value that must not be shown."""
 
+MASK = "***"
+"""Stands for a secret."""
+
 PERSONAL = ("archived_by", "changed_by", "created_by", "paused_by", "requested_by", "updated_by")
 """Columns that name a person (``ada@host``), and keys of records that do: every redaction hides them."""
 

@@ -1,11 +1,14 @@
 """Arguments and options that the commands of webhooks and streams share."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from hammerwork_cli.cli.options import one_name, several_names
+from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.event.model import Event, event_types
 
 QueuesOption = Annotated[
     list[str] | None,
@@ -29,6 +32,40 @@ ExampleQueueOption = Annotated[
 def events_option(about: str) -> Any:
     """``--events``: the types that a webhook or a stream gets."""
     return typer.Option("--events", metavar="EVENTS", callback=several_names, help=about)
+
+
+def setting(of: type[Any], field: str, about: str, *names: str, **more: Any) -> Any:
+    """An option for a field of a webhook or a stream; its help tells the field's default."""
+    default = of._field_defaults[field]
+    text = f"{default:g}s" if field.endswith("_seconds") else default
+    return typer.Option(*names, help=f"{about} [default: {text}]", **more)
+
+
+def filters_of(settings: Any) -> dict[str, Any]:
+    """What somebody says of the events of a webhook or a stream, as its fields; ``None`` for what is not given."""
+    from hammerwork_cli.features.job.commands.options import priorities
+
+    events, queues, wanted = settings.events, settings.queue, settings.priority
+    return {
+        "events": None if events is None else event_types(events),
+        "queues": None if queues is None else tuple(queues),
+        "priorities": None if wanted is None else tuple(one.word for one in priorities(wanted)),
+        "include_payload": settings.include_payload,
+    }
+
+
+def event_to_try(
+    database: Database, event_type: str, job: str | None, queue: str, now: datetime, *, payload: bool
+) -> Event:
+    """What ``test`` sends: an event about a job, or an example."""
+    from hammerwork_cli.features.event import queries as events
+    from hammerwork_cli.features.event.samples import sample
+    from hammerwork_cli.features.job.queries.listing import resolve
+
+    (event,) = event_types([event_type])
+    if job is None:
+        return sample(event, now, queue=queue, payload=payload)
+    return events.about(database, event, resolve(database, job), now, payload=payload)
 
 
 def chosen(name: str | None, named: str | None, *, thing: str, group: str) -> str:

@@ -1,6 +1,7 @@
 """The endpoints of streams. Nobody adds or changes one by HTTP."""
 
 import time
+from contextlib import closing
 from functools import partial
 from shlex import quote
 
@@ -51,11 +52,8 @@ def _tried(stream: Stream, event: Event) -> Answer:
     record, event_key = event.record(), events.key_of(str(stream.partitioning), event)
     began, problem = time.monotonic(), None
     try:
-        backend = open_backend(stream, timeout=TEST_SECONDS)
-        try:
+        with closing(open_backend(stream, timeout=TEST_SECONDS)) as backend:
             backend.send([encode(stream, record, event_key)])
-        finally:
-            backend.close()
     except HammerworkError as error:
         problem = error.message
     tried = TriedStream(stream.name, record, event_key, problem, time.monotonic() - began)

@@ -10,6 +10,8 @@ from hammerwork_cli.features.event.model import EventType
 
 NEARLY_FULL = 0.8
 """The part of its largest backlog above which a stream is not well."""
+MOST_TOGETHER = 500
+"""The largest buffer of a stream, in events."""
 LATE = timedelta(minutes=5)
 """Age of the first event that waits above which a stream is not well."""
 
@@ -53,7 +55,7 @@ class Stream(NamedTuple):
     partitioning: Partitioning = Partitioning.JOB_ID
     format: StreamFormat = StreamFormat.JSON
     include_payload: bool = False
-    buffer_size: int = 500  # most events that are sent together
+    buffer_size: int = MOST_TOGETHER  # most events that are sent together
     buffer_seconds: float = 0.0  # how long the sender waits for that many
     max_backlog: int = 1_000_000  # events; above it, further ones are dropped and counted
     enabled: bool = True

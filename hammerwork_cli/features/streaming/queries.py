@@ -10,13 +10,11 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.clock import EPOCH
-from hammerwork_cli.core.input import names
-from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import FAILED_SPELLINGS, JobStatus, spellings, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.statements import Names
-from hammerwork_cli.errors import ConflictError, DuplicateError, NotFoundError
+from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.streaming.model import Backend, Partitioning, Stream, StreamFormat, StreamState
@@ -52,91 +50,9 @@ class UnsentEvent(NamedTuple):
     at: datetime
 
 
-def listed(database: Database) -> list[Stream]:
-    """The streams by name."""
-    if not database.has_own_tables():
-        return []
-    return [_read(row) for row in database.rows("streaming.list", id=None)]
-
-
 def to_send(database: Database) -> list[Stream]:
     """The streams that are enabled and have events to send."""
     return [_read(row) for row in database.rows("streaming.to_send")]
-
-
-def named(database: Database, name: str) -> Stream:
-    """The stream with a name, or with an id."""
-    found = names.called(listed(database), name)
-    if found is None:
-        raise NotFoundError(f"There is no stream {name[:60]!r}.", hint="To list them: hammerwork streaming list")
-    return found
-
-
-def by_id(database: Database, stream: str) -> Stream | None:
-    """The stream with an id, unless somebody has removed it."""
-    row = database.row("streaming.list", id=stream)
-    return _read(row) if row else None
-
-
-def add(database: Database, stream: Stream, *, by: str, now: datetime) -> None:
-    """Adds a stream. Raises ConflictError if there is one of this name."""
-    _write(database, "streaming.add", stream, by=by, now=now, backend=str(stream.backend))
-
-
-def update(database: Database, stream: Stream, *, by: str, now: datetime) -> None:
-    """Changes a stream that exists. If it then wants other events, it gets none from before the change.
-
-    Raises:
-        ConflictError: another one has its name, or somebody has changed it since it was read.
-    """
-    before = by_id(database, stream.id)
-    others = before is not None and events.filters_of(before) != events.filters_of(stream)
-    if not _write(database, "streaming.update", stream, by=by, now=now, others=others, seen=stream.updated_at):
-        present = by_id(database, stream.id)
-        if present is None or timestamp(present.updated_at) != now:  # else only the answer to the COMMIT was lost
-            raise ConflictError(f"Somebody else has changed {stream.name[:60]!r} meanwhile.", hint="Try again.")
-
-
-def _write(database: Database, statement: str, stream: Stream, *, by: str, now: datetime, **more: Any) -> bool:
-    values = {
-        "id": stream.id,
-        "name": stream.name,
-        "target": database.json(dict(stream.target)),
-        "events": json.dumps([str(event) for event in stream.events]),
-        "queues": database.json(list(stream.queues)),
-        "priorities": json.dumps(list(stream.priorities)),
-        "partitioning": str(stream.partitioning),
-        "format": str(stream.format),
-        "include_payload": stream.include_payload,
-        "buffer_size": stream.buffer_size,
-        "buffer_seconds": stream.buffer_seconds,
-        "max_backlog": stream.max_backlog,
-        "by": by[:LONGEST_NAME],
-        "now": now,
-    }
-    try:
-        written = database.transaction(lambda: database.run(statement, **values, **more))
-    except DuplicateError:
-        raise ConflictError(
-            f"There is already a stream {stream.name[:60]!r}.",
-            hint=f"Change it with: hammerwork streaming update {quote(stream.name)}",
-        ) from None
-    database.forget(events.READERS)
-    return bool(written)
-
-
-def switch(
-    database: Database, stream: Stream, *, enabled: bool, by: str, now: datetime, reason: str | None = None
-) -> bool:
-    """Enables or disables a stream; returns whether that changed it. Events that wait stay."""
-    values = {"id": stream.id, "now": now, "by": by[:LONGEST_NAME]}
-    if enabled:
-        changed = database.transaction(lambda: database.run("streaming.enable", **values))
-    else:
-        reason = database.message(reason)
-        changed = database.transaction(lambda: database.run("streaming.disable", reason=reason, **values))
-    database.forget(events.READERS)
-    return bool(changed)
 
 
 def remove(database: Database, stream: Stream) -> bool:
@@ -350,17 +266,30 @@ def _ended(
 
 def _read(row: Sequence[Any]) -> Stream:
     found = Stream._make(row)
-    name: Any = found.name
     return found._replace(
-        id=str(found.id),
-        name=name.decode() if isinstance(name, (bytes, bytearray)) else name,
         backend=Backend(found.backend),
         target=json.loads(str(found.target)),
-        events=tuple(EventType(word) for word in json.loads(str(found.events)) if word in set(EventType)),
-        queues=tuple(json.loads(str(found.queues))),
-        priorities=tuple(json.loads(str(found.priorities))),
         partitioning=Partitioning(found.partitioning),
         format=StreamFormat(found.format),
-        include_payload=bool(found.include_payload),
-        enabled=bool(found.enabled),
+        **events.in_common(found),
     )
+
+
+def _values(database: Database, stream: Stream) -> dict[str, Any]:
+    return {
+        "backend": str(stream.backend),
+        "target": database.json(dict(stream.target)),
+        "partitioning": str(stream.partitioning),
+        "format": str(stream.format),
+    }
+
+
+_streams = events.EventReceivers(
+    "streaming",
+    "stream",
+    ("streaming.list", "streaming.add", "streaming.update", "streaming.enable", "streaming.disable"),
+    _read,
+    _values,
+)
+listed, named, by_id, present = _streams.listed, _streams.named, _streams.by_id, _streams.present
+add, update, switch = _streams.add, _streams.update, _streams.switch

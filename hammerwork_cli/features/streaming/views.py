@@ -1,19 +1,19 @@
 """Streams: shapes, tables and sentences for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.core.values import MASK, timestamp
 from hammerwork_cli.features.event.model import USUAL
-from hammerwork_cli.features.event.views import note_column
+from hammerwork_cli.features.event.views import filter_keys, lines, note, note_column
 from hammerwork_cli.features.streaming.model import Backend, Partitioning, Stream, StreamFormat, StreamState
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column
-from hammerwork_cli.view.text import brief_age, count, duration, first_line, instant, shorten, visible
+from hammerwork_cli.view.text import count, duration, first_line, instant, shorten, visible
 
-MASK = "***"
 LONGEST_TARGET = 40
 """Characters of a target in a table: a command may be of any length."""
 
@@ -28,15 +28,7 @@ STREAM = Shape[StreamState](
         "name": key.text().of(_of("name")),
         "backend": key.text("", *Backend).of(lambda one: str(one.stream.backend)),
         "target": key.anything("Where it goes; secrets by their variables").of(lambda one: dict(one.stream.target)),
-        "events": key.list_of(key.text(), "Types of events").of(
-            lambda one: [str(event) for event in one.stream.events]
-        ),
-        "queues": key.list_of(key.text(), "Events of these queues; empty: of all").of(
-            lambda one: list(one.stream.queues)
-        ),
-        "priorities": key.list_of(key.text(), "Empty: events of jobs of all priorities").of(
-            lambda one: list(one.stream.priorities)
-        ),
+        **filter_keys(attrgetter("stream")),
         "partitioning": key.text("What the key of an event is", *Partitioning).of(
             lambda one: str(one.stream.partitioning)
         ),
@@ -137,7 +129,7 @@ def columns(*, detailed: bool) -> Sequence[Column[StreamState]]:
         Column("sent", lambda one: count(one.stream.sent), "right", drop_order=2),
         Column("backlog", lambda one: count(one.backlog), "right"),
         Column("dropped", lambda one: count(one.stream.dropped), "right", drop_order=3),
-        note_column(_note),
+        note_column(lambda one: note(one.stream, one.now, one.stream.last_error) or one.problem),
     )
 
 
@@ -155,17 +147,8 @@ def _events(stream: Stream) -> str:
     return ", ".join(map(str, stream.events))
 
 
-def _note(state: StreamState) -> str | None:
-    stream = state.stream
-    if not stream.enabled:
-        return f"disabled: {first_line(stream.disabled_reason)}" if stream.disabled_reason else "disabled"
-    if stream.failing_since is not None:
-        return f"failing for {brief_age(stream.failing_since, state.now)}: {first_line(stream.last_error or '')}"
-    return state.problem
-
-
 def text(state: StreamState) -> Iterator[str]:
-    """Yields everything about a stream, for people."""
+    """Everything about a stream, for people."""
     stream = state.stream
     oldest = state.oldest_seconds
     waits = (
@@ -189,12 +172,8 @@ def text(state: StreamState) -> Iterator[str]:
         ("last sent", stream.last_sent_at and f"{instant(stream.last_sent_at)} UTC"),  # type: ignore[list-item]
         ("failing since", stream.failing_since and f"{instant(stream.failing_since)} UTC"),  # type: ignore[list-item]
         ("last error", stream.last_error and first_line(stream.last_error)),
-        ("state", "enabled" if stream.enabled else f"disabled: {stream.disabled_reason or 'by hand'}"),
-        ("changed", f"{instant(stream.updated_at)} UTC by {stream.updated_by}"),
     ]
-    for name, value in rows:
-        if value:
-            yield f"{name:<15}{visible(value)}"
+    return lines(stream, rows)
 
 
 def _value(value: Any) -> str:

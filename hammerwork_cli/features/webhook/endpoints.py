@@ -5,7 +5,6 @@ from functools import partial
 
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.limits import LONGEST_NAME
-from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import Event, EventType
 from hammerwork_cli.features.event.samples import sample
@@ -82,10 +81,7 @@ def _switch(call: Call, *, enabled: bool) -> Answer:
     database, webhook = call.database, queries.named(call.database, call.values["name"])
     reason = call.body.get("reason")
     queries.switch(database, webhook, enabled=enabled, by=call.operator, now=call.now, reason=reason)
-    found = queries.by_id(database, webhook.id)
-    if found is None:
-        raise NotFoundError("Somebody else has removed the webhook.")
-    return Answer(views.PUBLIC.record(found))
+    return Answer(views.PUBLIC.record(queries.present(database, webhook.id)))
 
 
 def replay(call: Call) -> Answer:

@@ -3,17 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from shlex import quote
 from typing import Any
 
 from hammerwork_cli.core.clock import EPOCH
-from hammerwork_cli.core.input import names
-from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import FAILED_SPELLINGS, UNSUCCESSFUL, Counts, JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError, DuplicateError, NotFoundError
 from hammerwork_cli.features.event import queries as events
-from hammerwork_cli.features.event.model import DELIVERIES, EventType
+from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
@@ -28,101 +24,6 @@ MOST_COUNTED = 10_000
 """Waiting deliveries that are counted, of all webhooks together."""
 DISABLED_BY = "hammerwork"
 """Who has disabled a webhook if no person has."""
-
-
-def listed(database: Database) -> list[Webhook]:
-    """The webhooks by name."""
-    if not database.has_own_tables():
-        return []
-    return [_read(row) for row in database.rows("webhook.list", id=None)]
-
-
-def named(database: Database, name: str) -> Webhook:
-    """The webhook with a name, or with an id."""
-    found = names.called(listed(database), name)
-    if found is None:
-        raise NotFoundError(f"There is no webhook {name[:60]!r}.", hint="To list them: hammerwork webhook list")
-    return found
-
-
-def by_id(database: Database, webhook: str) -> Webhook | None:
-    """The webhook with an id, unless somebody has removed it."""
-    row = database.row("webhook.list", id=webhook)
-    return _read(row) if row else None
-
-
-def add(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None:
-    """Adds a webhook. Raises ConflictError if there is one of this name."""
-    _write(database, "webhook.add", webhook, by=by, now=now, enabled=webhook.enabled)
-
-
-def update(database: Database, webhook: Webhook, *, by: str, now: datetime) -> None:
-    """Changes a webhook that exists. If it then wants other events, it gets none from before the change.
-
-    Raises:
-        ConflictError: another one has its name, or somebody has changed it since it was read.
-    """
-    before = by_id(database, webhook.id)
-    others = before is not None and events.filters_of(before) != events.filters_of(webhook)
-    more = {"old_secret": webhook.old_secret, "old_until": timestamp(webhook.old_until), "seen": webhook.updated_at}
-    if not _write(database, "webhook.update", webhook, by=by, now=now, others=others, **more):
-        present = by_id(database, webhook.id)
-        if present is None or timestamp(present.updated_at) != now:  # else only the answer to the COMMIT was lost
-            raise ConflictError(f"Somebody else has changed {webhook.name[:60]!r} meanwhile.", hint="Try again.")
-
-
-def _write(database: Database, statement: str, webhook: Webhook, *, by: str, now: datetime, **more: Any) -> bool:
-    values = {
-        "id": webhook.id,
-        "name": webhook.name,
-        "url": webhook.url,
-        "method": webhook.method,
-        "events": json.dumps([str(event) for event in webhook.events]),
-        "queues": database.json(list(webhook.queues)),
-        "priorities": json.dumps(list(webhook.priorities)),
-        "headers": database.json(dict(webhook.headers)),
-        "auth": database.json(dict(webhook.auth)),
-        "secret": webhook.secret,
-        "body": str(webhook.body),
-        "template": webhook.template,
-        "include_payload": webhook.include_payload,
-        "allow_private": webhook.allow_private,
-        "insecure": webhook.insecure,
-        "timeout_seconds": webhook.timeout_seconds,
-        "max_retries": webhook.max_retries,
-        "by": by[:LONGEST_NAME],
-        "now": now,
-    }
-    try:
-        written = database.transaction(lambda: database.run(statement, **values, **more))
-    except DuplicateError:
-        raise ConflictError(
-            f"There is already a webhook {webhook.name[:60]!r}.",
-            hint=f"Change it with: hammerwork webhook update {quote(webhook.name)}",
-        ) from None
-    database.forget(events.READERS)
-    return bool(written)
-
-
-def switch(
-    database: Database, webhook: Webhook, *, enabled: bool, by: str, now: datetime, reason: str | None = None
-) -> bool:
-    """Enables or disables a webhook; returns whether that changed it. Once enabled, what waited is due."""
-    values = {"id": webhook.id, "now": now, "by": by[:LONGEST_NAME]}
-
-    def enable() -> int:
-        changed = database.run("webhook.enable", **values)
-        if changed and database.run("webhook.deliver_now", queue=DELIVERIES, webhook=webhook.id, now=now):
-            database.notify([DELIVERIES])
-        return changed
-
-    if enabled:
-        changed = database.transaction(enable)
-    else:
-        reason = database.message(reason)
-        changed = database.transaction(lambda: database.run("webhook.disable", reason=reason, **values))
-    database.forget(events.READERS)
-    return bool(changed)
 
 
 def remove(database: Database, webhook: Webhook) -> bool:
@@ -232,23 +133,43 @@ def counts(database: Database, since: datetime | None = None) -> dict[str, Count
 
 def _read(row: Sequence[Any]) -> Webhook:
     found = Webhook._make(row)
-    name: Any = found.name
     return found._replace(
-        id=str(found.id),
-        name=name.decode() if isinstance(name, (bytes, bytearray)) else name,
-        events=tuple(EventType(word) for word in json.loads(str(found.events)) if word in set(EventType)),
-        queues=tuple(json.loads(str(found.queues))),
-        priorities=tuple(json.loads(str(found.priorities))),
         headers=_mapping(found.headers),
         auth=_mapping(found.auth),
         body=WebhookBody(found.body),
-        include_payload=bool(found.include_payload),
         allow_private=bool(found.allow_private),
         insecure=bool(found.insecure),
-        enabled=bool(found.enabled),
+        **events.in_common(found),
     )
 
 
 def _mapping(stored: Any) -> Mapping[str, str]:
     found = json.loads(stored)
     return found if isinstance(found, dict) else {}
+
+
+def _values(database: Database, webhook: Webhook) -> dict[str, Any]:
+    return {
+        "headers": database.json(dict(webhook.headers)),
+        "auth": database.json(dict(webhook.auth)),
+        "old_until": timestamp(webhook.old_until),
+        "body": str(webhook.body),
+    }
+
+
+def _deliver_now(database: Database, webhook: Webhook, now: datetime) -> None:
+    """Makes what waited due."""
+    if database.run("webhook.deliver_now", queue=DELIVERIES, webhook=webhook.id, now=now):
+        database.notify([DELIVERIES])
+
+
+_webhooks = events.EventReceivers(
+    "webhook",
+    "webhook",
+    ("webhook.list", "webhook.add", "webhook.update", "webhook.enable", "webhook.disable"),
+    _read,
+    _values,
+    _deliver_now,
+)
+listed, named, by_id, present = _webhooks.listed, _webhooks.named, _webhooks.by_id, _webhooks.present
+add, update, switch = _webhooks.add, _webhooks.update, _webhooks.switch

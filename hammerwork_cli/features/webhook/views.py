@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from hammerwork_cli.core.values import Counts, Timestamp, timestamp
-from hammerwork_cli.features.event.views import note_column
+from hammerwork_cli.core.values import MASK, Counts, Timestamp, timestamp
+from hammerwork_cli.features.event.views import filter_keys, lines, note, note_column
 from hammerwork_cli.features.webhook.model import METHODS, Delivery, Webhook, WebhookBody
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
@@ -14,7 +14,6 @@ from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import age, brief_age, count, first_line, instant, plural, short_id, visible
 
-MASK = "***"
 _VARIABLE = "env:"
 _PROOFS = ("bearer", "basic", "header")
 
@@ -45,11 +44,7 @@ WEBHOOK = Shape[Webhook](
         "name": key.text(),
         "url": key.text(),
         "method": key.text("", *METHODS),
-        "events": key.list_of(key.text(), "Types of events").of(lambda one: [str(event) for event in one.events]),
-        "queues": key.list_of(key.text(), "Events of these queues; empty: of all").of(lambda one: list(one.queues)),
-        "priorities": key.list_of(key.text(), "Empty: events of jobs of all priorities").of(
-            lambda one: list(one.priorities)
-        ),
+        **filter_keys(),
         "headers": key.anything("Further headers, without their values").of(
             lambda one: {name: masked(value) for name, value in one.headers.items()}
         ),
@@ -213,7 +208,7 @@ def columns(now: datetime, *, detailed: bool) -> Sequence[Column[Webhook]]:
         *(more if detailed else ()),
         Column("delivered", lambda one: count(one.delivered), "right", drop_order=2),
         Column("failed", lambda one: count(one.failed), "right"),
-        note_column(lambda one: _note(one, now)),
+        note_column(lambda one: note(one, now, one.last_answer)),
     )
 
 
@@ -221,21 +216,13 @@ def _events(webhook: Webhook) -> str:
     return ", ".join(map(str, webhook.events))
 
 
-def _note(webhook: Webhook, now: datetime) -> str | None:
-    if not webhook.enabled:
-        return f"disabled: {first_line(webhook.disabled_reason)}" if webhook.disabled_reason else "disabled"
-    if webhook.failing_since is not None:
-        return f"failing for {brief_age(webhook.failing_since, now)}: {first_line(webhook.last_answer or '')}"
-    return None
-
-
 def text(webhook: Webhook, now: datetime) -> Iterator[str]:
-    """Yields everything about a webhook, for people."""
+    """Everything about a webhook, for people."""
     rows: list[tuple[str, str | None]] = [
         ("webhook", webhook.name),
         ("id", webhook.id),
         ("url", f"{webhook.method} {webhook.url}"),
-        ("events", ", ".join(map(str, webhook.events))),
+        ("events", _events(webhook)),
         ("queues", ", ".join(webhook.queues) or "all"),
         ("priorities", ", ".join(webhook.priorities) or "all"),
         ("headers", ", ".join(f"{name}: {masked(value)}" for name, value in webhook.headers.items()) or None),
@@ -252,12 +239,8 @@ def text(webhook: Webhook, now: datetime) -> Iterator[str]:
         ("last failure", _when(webhook.last_failure_at)),
         ("last answer", webhook.last_answer and first_line(webhook.last_answer)),
         ("failing since", _when(webhook.failing_since)),
-        ("state", "enabled" if webhook.enabled else f"disabled: {webhook.disabled_reason or 'by hand'}"),
-        ("changed", f"{instant(webhook.updated_at)} UTC by {webhook.updated_by}"),
     ]
-    for name, value in rows:
-        if value:
-            yield f"{name:<15}{visible(value)}"
+    return lines(webhook, rows)
 
 
 def _when(at: Timestamp) -> str | None:

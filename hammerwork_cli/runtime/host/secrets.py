@@ -9,11 +9,11 @@ import re
 import threading
 from base64 import b64encode, urlsafe_b64encode
 
+from hammerwork_cli.core.values import MASK
 from hammerwork_cli.database import DatabaseUrl
 
 SHORTEST = 4
 """The least characters of a masked password: too many words contain a shorter one."""
-MASK = "***"
 
 _writing = threading.Lock()
 # Whoever starts a worker writes these under the lock; any thread reads the pattern, which is replaced as a whole.

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from hammerwork_cli import EncryptionKeys, Job, SpawnConfig, Worker
+from hammerwork_cli.core.values import MASK
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.runtime.host import logs, secrets
 from hammerwork_cli.runtime.outcomes import failures
@@ -155,5 +156,5 @@ def test_keys_are_masked_in_every_form_that_python_shows(key: bytes) -> None:
     texts.append(failures.described(ValueError(key)))
     for text in texts:
         shown = secrets.masked(text)
-        assert secrets.MASK in shown, text
+        assert MASK in shown, text
         assert len(shown) < 40, shown

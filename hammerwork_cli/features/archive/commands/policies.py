@@ -24,7 +24,7 @@ from hammerwork_cli.cli.options import (
 )
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import before
-from hammerwork_cli.core.values import ENDS, UNSUCCESSFUL, JobStatus
+from hammerwork_cli.core.values import ENDS, JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.archive import views as shown
@@ -72,9 +72,7 @@ def ages_by_status(given: list[str] | None) -> dict[str, str]:
     for word in words:
         status, _, length = word.rpartition("=")
         wanted = next(iter(statuses([status]) or ()), None) if status else None
-        if wanted is not None and wanted not in _AGE_OF:
-            raise UsageError(f"{wanted} jobs have not ended.", hint="Give completed, failed, dead or timedout.")
-        key = "" if wanted is None else _AGE_OF[wanted]
+        key = "" if wanted is None else _age_of(wanted)
         if found.setdefault(key, length.strip()) != length.strip():
             raise UsageError("--older-than is given twice, with different values.", hint="Give one for each status.")
     usual = found.pop("", None)
@@ -100,6 +98,13 @@ class AgesInDays:
         return {status: timedelta(days=number) for status, number in numbers if number is not None}
 
 
+def _age_of(status: JobStatus) -> str:
+    """The field of :class:`Ages` for jobs in a status."""
+    if status not in _AGE_OF:
+        raise UsageError(f"{status} jobs have not ended.", hint="Give completed, failed, dead or timedout.")
+    return _AGE_OF[status]
+
+
 BatchOption = Annotated[
     int, typer.Option("--batch-size", metavar="N", min=1, max=10_000, help="Maximum number of jobs per transaction.")
 ]
@@ -121,13 +126,12 @@ def selection(
     batch: int = BATCH,
 ) -> Selection:
     """The jobs that are old enough, or whole trees of them."""
-    asked = set(wanted or ())
-    open_ = sorted(asked - UNSUCCESSFUL - {JobStatus.COMPLETED})
-    if open_:
-        raise UsageError(f"{open_[0]} jobs have not ended.", hint="Give completed, failed, dead or timedout.")
+    asked = tuple(sorted(set(wanted or ())))
+    for status in asked:
+        _age_of(status)
     chosen = JobFilter(
         queues=tuple(queues),
-        statuses=tuple(sorted(asked)),
+        statuses=asked,
         ended=tuple((status, before(now, age)) for status, age in ages.by_status.items()),
         once=True,
         kept_until=now if "retention_delete_at" in database.jobs_columns() else None,

@@ -2,7 +2,9 @@
 
 import shlex
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -25,12 +27,19 @@ from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError, advise
 from hammerwork_cli.features.callbacks.commands import note_earlier, note_upkeep
-from hammerwork_cli.features.event.commands import IncludePayloadOption, QueuesOption, WantedOption, events_option
-from hammerwork_cli.features.event.model import USUAL, event_types
+from hammerwork_cli.features.event.commands import (
+    IncludePayloadOption,
+    QueuesOption,
+    WantedOption,
+    events_option,
+    filters_of,
+    setting,
+)
+from hammerwork_cli.features.event.model import USUAL
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.streaming import queries, views
 from hammerwork_cli.features.streaming.commands.arguments import NameArgument, NamedOption, required
-from hammerwork_cli.features.streaming.model import Backend, Partitioning, Stream
+from hammerwork_cli.features.streaming.model import MOST_TOGETHER, Backend, Partitioning, Stream
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.failures import StreamError
 from hammerwork_cli.runtime.delivery.streams.targets import TITLES, format_of, validate
@@ -49,6 +58,9 @@ CLEARED: Mapping[str, tuple[str, Any]] = {
 """Word of --clear -> field of a stream, and its value without it."""
 
 
+_setting = partial(setting, Stream)
+
+
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
     """What somebody says of a stream; nothing of what is not given."""
@@ -58,26 +70,24 @@ class StreamSettings:
     priority: read.PriorityOption = None
     partitioning: Annotated[
         Partitioning | None,
-        typer.Option("--partitioning", help="Key of an event, within which the order is kept. [default: job_id]"),
+        _setting("partitioning", "Key of an event, within which the order is kept.", "--partitioning"),
     ] = None
     encoding: Annotated[
         str | None,
-        typer.Option("--encoding", metavar="FORMAT", help="Format of events: json or cloudevents. [default: json]"),
+        _setting("format", "Format of events: json or cloudevents.", "--encoding", metavar="FORMAT"),
     ] = None
     include_payload: IncludePayloadOption = None
     buffer_size: Annotated[
         int | None,
-        typer.Option("--buffer-size", metavar="N", min=1, max=500, help="Events to send together. [default: 500]"),
+        _setting("buffer_size", "Events to send together.", "--buffer-size", metavar="N", min=1, max=MOST_TOGETHER),
     ] = None
     buffer_time: Annotated[
         str | None,
-        typer.Option("--buffer-time", metavar="DURATION", help="How long to wait for that many events. [default: 0s]"),
+        _setting("buffer_seconds", "How long to wait for that many events.", "--buffer-time", metavar="DURATION"),
     ] = None
     max_backlog: Annotated[
         int | None,
-        typer.Option(
-            "--max-backlog", metavar="N", min=1, help="Maximum number of events that wait. [default: 1000000]"
-        ),
+        _setting("max_backlog", "Maximum number of events that wait.", "--max-backlog", metavar="N", min=1),
     ] = None
     kafka_brokers: Annotated[str | None, _target("kafka-brokers", "Kafka: HOST:PORT,HOST:PORT.", "HOSTS")] = None
     kafka_topic: Annotated[str | None, _target("kafka-topic", "Kafka: the topic.", "TOPIC")] = None
@@ -103,12 +113,9 @@ class StreamSettings:
         """Returns what is given, as fields of a stream, except where events go."""
         _properties(self.kafka_config or [])
         given: dict[str, Any] = {
-            "events": None if self.events is None else event_types(self.events),
-            "queues": None if self.queue is None else tuple(self.queue),
-            "priorities": None if self.priority is None else tuple(one.word for one in read.priorities(self.priority)),
+            **filters_of(self),
             "partitioning": self.partitioning,
             "format": None if self.encoding is None else format_of(self.encoding),
-            "include_payload": self.include_payload,
             "buffer_size": self.buffer_size,
             "buffer_seconds": None if self.buffer_time is None else duration_of(self.buffer_time).total_seconds(),
             "max_backlog": self.max_backlog,
@@ -193,11 +200,8 @@ def add(
 def _check(stream: Stream) -> None:
     """Asks the backend whether it takes events: a stream that cannot work is not stored."""
     try:
-        backend = open_backend(stream)
-        try:
+        with closing(open_backend(stream)) as backend:
             backend.check()
-        finally:
-            backend.close()
     except StreamError as error:
         advise(error, "To store the stream without a test: --no-test")
         raise
@@ -300,9 +304,7 @@ def _switch(context: Context, name: str, form: Format, *, enabled: bool, reason:
 
 
 def _answer(context: Context, database: Database, stream: Stream, form: Format, done: str) -> None:
-    found = queries.by_id(database, stream.id)
-    if found is None:
-        raise NotFoundError("Somebody else has removed the stream.")
+    found = queries.present(database, stream.id)
     record = views.STREAM.record(queries.state(database, found, context.now(database)))
     context.answer(record, form, lambda: [f"{done} {visible(found.name)}."])
 

@@ -1,6 +1,7 @@
 """``hammerwork streaming list``, ``show``, ``test`` and ``health``."""
 
 import time
+from contextlib import closing
 from shlex import quote
 from typing import Annotated
 
@@ -10,10 +11,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.errors import AnswerIsNoError, advise
 from hammerwork_cli.features.event import queries as events
-from hammerwork_cli.features.event.commands import AboutJobOption, EventTypeOption, ExampleQueueOption
-from hammerwork_cli.features.event.model import event_types
-from hammerwork_cli.features.event.samples import sample
-from hammerwork_cli.features.job.queries.listing import resolve
+from hammerwork_cli.features.event.commands import AboutJobOption, EventTypeOption, ExampleQueueOption, event_to_try
 from hammerwork_cli.features.streaming import queries, views
 from hammerwork_cli.features.streaming.commands.arguments import (
     NameArgument,
@@ -76,21 +74,14 @@ def try_(
       hammerwork streaming test lake --event-type dead --job 0d7c21a4
     """
     context: Context = ctx.obj
-    (event_name,) = event_types([event_type])
     database = context.database()
     stream, now = queries.named(database, required(name, named)), context.now(database)
-    if job is None:
-        event = sample(event_name, now, queue=queue, payload=stream.include_payload)
-    else:
-        event = events.about(database, event_name, resolve(database, job), now, payload=stream.include_payload)
+    event = event_to_try(database, event_type, job, queue, now, payload=stream.include_payload)
     record, key = event.record(), events.key_of(str(stream.partitioning), event)
     began = time.monotonic()
     try:
-        backend = open_backend(stream)
-        try:
+        with closing(open_backend(stream)) as backend:
             backend.send([encode(stream, record, key)])
-        finally:
-            backend.close()
     except StreamError as error:
         advise(error, f"To change the stream: hammerwork streaming update {quote(stream.name)}")
         raise

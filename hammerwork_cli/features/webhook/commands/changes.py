@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -30,8 +31,15 @@ from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies
 from hammerwork_cli.features.callbacks.commands import note_earlier, note_upkeep
-from hammerwork_cli.features.event.commands import IncludePayloadOption, QueuesOption, WantedOption, events_option
-from hammerwork_cli.features.event.model import DELIVERIES, EventType, event_types
+from hammerwork_cli.features.event.commands import (
+    IncludePayloadOption,
+    QueuesOption,
+    WantedOption,
+    events_option,
+    filters_of,
+    setting,
+)
+from hammerwork_cli.features.event.model import DELIVERIES, EventType
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.webhook import queries, views
 from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, note_plain, required
@@ -40,7 +48,7 @@ from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.runtime.delivery.webhooks import secrets, templates
 from hammerwork_cli.runtime.delivery.webhooks.headers import names_secret
-from hammerwork_cli.runtime.delivery.webhooks.sending import validate
+from hammerwork_cli.runtime.delivery.webhooks.sending import MOST_RETRIES, validate
 from hammerwork_cli.runtime.delivery.webhooks.taking_over import taken_over
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.text import instant, plural, visible
@@ -57,9 +65,8 @@ AT_ONCE = 4
 """Deliveries to a webhook that are made at once, unless somebody sets another limit: one that hangs stops no others."""
 KEPT = timedelta(days=7)
 """How long deliveries are kept, unless somebody sets another policy."""
-
-
-KEPT_SECRET = timedelta(hours=24)
+KEY_HEADER = "X-API-Key"
+OLD_SIGNS_TOO = "24h"
 """How long the old secret signs too, unless somebody says otherwise."""
 ONE_SIGNATURE = "a request with --body original has one signature"
 CLEARED: Mapping[str, tuple[str, Any]] = {
@@ -73,12 +80,16 @@ CLEARED: Mapping[str, tuple[str, Any]] = {
 """Word of --clear -> field of a webhook, and its value without it."""
 
 
+_setting = partial(setting, Webhook)
+
+
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
     """What somebody says of a webhook; nothing of what is not given."""
 
     method: Annotated[
-        str | None, typer.Option("-m", "--method", metavar="METHOD", help="POST, PUT or PATCH. [default: POST]")
+        str | None,
+        _setting("method", "POST, PUT or PATCH.", "-m", "--method", metavar="METHOD"),
     ] = None
     events: Annotated[list[str] | None, events_option("Types of events: dead,failed,tree.failed.")] = None
     queue: QueuesOption = None
@@ -104,14 +115,14 @@ class WebhookSettings:
     api_key_header: Annotated[
         str | None,
         typer.Option(
-            "--api-key-header", metavar="NAME", help="With --api-key: name of the header. [default: X-API-Key]"
+            "--api-key-header", metavar="NAME", help=f"With --api-key: name of the header. [default: {KEY_HEADER}]"
         ),
     ] = None
     api_key: Annotated[
         str | None,
         typer.Option("--api-key", metavar="SECRET", help="A key to send in a header: env:NAME, @FILE, or -."),
     ] = None
-    body: Annotated[WebhookBody | None, typer.Option("--body", help="What requests hold. [default: standard]")] = None
+    body: Annotated[WebhookBody | None, _setting("body", "What requests hold.", "--body")] = None
     template: Annotated[
         str | None,
         typer.Option(
@@ -129,16 +140,18 @@ class WebhookSettings:
         bool | None, typer.Option("--insecure/--no-insecure", help="Allow http: beyond this machine. [default: no]")
     ] = None
     timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="DURATION", help="Time for a request. [default: 30s]")
+        str | None,
+        _setting("timeout_seconds", "Time for a request.", "--timeout", metavar="DURATION"),
     ] = None
     max_retries: Annotated[
         int | None,
-        typer.Option(
+        _setting(
+            "max_retries",
+            "Retries of a delivery: 8 take about 20 hours.",
             "--max-retries",
             metavar="N",
             min=0,
-            max=50,
-            help="Retries of a delivery: 8 take about 20 hours. [default: 8]",
+            max=MOST_RETRIES,
         ),
     ] = None
 
@@ -146,14 +159,11 @@ class WebhookSettings:
         """Returns what is given, as fields of a webhook. Secrets are read from files and stdin now."""
         given: dict[str, Any] = {
             "method": None if self.method is None else _method(self.method),
-            "events": None if self.events is None else event_types(self.events),
-            "queues": None if self.queue is None else tuple(self.queue),
-            "priorities": None if self.priority is None else tuple(one.word for one in read.priorities(self.priority)),
+            **filters_of(self),
             "headers": self._headers(),
             "auth": self._auth(),
             "body": self.body,
             "template": None if self.template is None else _template(self.template),
-            "include_payload": self.include_payload,
             "allow_private": self.allow_private,
             "insecure": self.insecure,
             "timeout_seconds": None if self.timeout is None else round(duration_of(self.timeout).total_seconds()),
@@ -189,7 +199,7 @@ class WebhookSettings:
         if self.basic_auth is not None:
             return {"basic": secrets.given(self.basic_auth, "--basic-auth")}
         if self.api_key is not None:
-            return {"header": self.api_key_header or "X-API-Key", "key": secrets.given(self.api_key, "--api-key")}
+            return {"header": self.api_key_header or KEY_HEADER, "key": secrets.given(self.api_key, "--api-key")}
         return None
 
 
@@ -327,7 +337,9 @@ def rotate_secret(
     secret: SecretOption = None,
     keep_old: Annotated[
         str | None,
-        typer.Option("--keep-old", metavar="DURATION", help="How long the old secret signs too. [default: 24h]"),
+        typer.Option(
+            "--keep-old", metavar="DURATION", help=f"How long the old secret signs too. [default: {OLD_SIGNS_TOO}]"
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Drop the previous secret, which still signs.")] = False,
     named: NamedOption = None,
@@ -344,7 +356,7 @@ def rotate_secret(
     """
     context: Context = ctx.obj
     new_secret = secrets.new_secret() if secret is None else None
-    kept = KEPT_SECRET if keep_old is None else duration_of(keep_old)
+    kept = duration_of(OLD_SIGNS_TOO if keep_old is None else keep_old)
     given = new_secret or secrets.given(secret or "", "--secret")
     database = context.database(changes=True)
     old, now = queries.named(database, required(name, named)), context.now(database)
@@ -433,9 +445,7 @@ def _switch(context: Context, name: str, form: Format, *, enabled: bool, reason:
 
 
 def _answer(context: Context, database: Database, webhook: Webhook, form: Format, done: str) -> None:
-    found = queries.by_id(database, webhook.id)
-    if found is None:
-        raise NotFoundError("Somebody else has removed the webhook.")
+    found = queries.present(database, webhook.id)
     context.answer(views.WEBHOOK.record(found), form, lambda: [f"{done} {visible(found.name)}."])
 
 

@@ -11,11 +11,7 @@ from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
-from hammerwork_cli.features.event import queries as events
-from hammerwork_cli.features.event.commands import AboutJobOption, EventTypeOption, ExampleQueueOption
-from hammerwork_cli.features.event.model import event_types
-from hammerwork_cli.features.event.samples import sample
-from hammerwork_cli.features.job.queries.listing import resolve
+from hammerwork_cli.features.event.commands import AboutJobOption, EventTypeOption, ExampleQueueOption, event_to_try
 from hammerwork_cli.features.webhook import queries, views
 from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, note_plain, required
 from hammerwork_cli.features.webhook.views import Exchange
@@ -42,13 +38,9 @@ def try_(
       hammerwork webhook test chat --event-type dead --job 0d7c21a4
     """
     context: Context = ctx.obj
-    (event,) = event_types([event_type])
     database = context.database()
     webhook, now = queries.named(database, required(name, named)), context.now(database)
-    if job is None:
-        record = sample(event, now, queue=queue, payload=webhook.include_payload).record()
-    else:
-        record = events.about(database, event, resolve(database, job), now, payload=webhook.include_payload).record()
+    record = event_to_try(database, event_type, job, queue, now, payload=webhook.include_payload).record()
     answer = send(webhook, record, delivery_id=new_id(), now=now)
     shown = Exchange(
         webhook.name,

@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from hammerwork_cli.core.values import MASK
 from hammerwork_cli.errors import ConfigError, UsageError
 from hammerwork_cli.features.webhook.model import Webhook
 from hammerwork_cli.runtime.delivery.webhooks import secrets, signature
@@ -95,14 +96,14 @@ def added(webhook: Webhook) -> AddedHeaders:
         UsageError: a user and a password have no colon between them.
     """
     found = {name: secrets.resolved(value) for name, value in webhook.headers.items()}
-    shown = {name: value if name.lower() in _PUBLIC else secrets.MASK for name, value in found.items()}
-    hidden = [value for name, value in found.items() if shown[name] == secrets.MASK]
+    shown = {name: value if name.lower() in _PUBLIC else MASK for name, value in found.items()}
+    hidden = [value for name, value in found.items() if shown[name] == MASK]
     auth, name = webhook.auth, _auth_name(webhook)
     if name is not None:
         words, secret = next((word, auth[key]) for key, word in _WORDS.items() if key in auth)
         secret = secrets.resolved(secret)
         found[name] = words(secret)
-        shown[name] = f"{found[name].partition(' ')[0]} {secrets.MASK}" if "header" not in auth else secrets.MASK
+        shown[name] = f"{found[name].partition(' ')[0]} {MASK}" if "header" not in auth else MASK
         hidden += [secret, found[name].rpartition(" ")[2], *secret.split(":", 1)[1:]]
     return AddedHeaders(found, shown, tuple(hidden))
 

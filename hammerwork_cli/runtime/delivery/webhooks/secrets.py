@@ -11,7 +11,6 @@ from hammerwork_cli.errors import ConfigError, UsageError
 
 PREFIX = "whsec_"
 """Begins a secret of Standard Webhooks: base64 of the key follows."""
-MASK = "***"
 LONGEST = 4096
 """Characters of a secret."""
 _VARIABLE = "env:"

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from http.client import HTTPException, HTTPResponse
 from typing import Any, NamedTuple
 
+from hammerwork_cli.core.values import MASK
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.webhook.model import METHODS, Webhook, WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks import bodies, headers, secrets, signature, templates
@@ -243,5 +244,5 @@ def _without(text: str, hidden: tuple[str, ...]) -> str:
     """The text without secrets, which receivers that show what they got repeat."""
     for secret in hidden:
         for form in (secret, json.dumps(secret)[1:-1]):
-            text = text.replace(form, secrets.MASK)
+            text = text.replace(form, MASK)
     return text
