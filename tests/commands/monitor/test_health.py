@@ -401,6 +401,8 @@ def test_failures_are_a_warning_and_many_of_what_ended_are_critical(run: Run, ro
     found = checks(run, rows, "--max-failed", "3", "--max-failure-rate", "19%")
     assert (found["failed"]["value"], found["failed"]["about"]) == (4, ["mail"])
     assert (found["failure_rate"]["status"], found["failure_rate"]["value"]) == ("critical", 0.2)
+    found = checks(run, rows, "--max-failed", "0", "--queue", "other")
+    assert (found["failed"]["value"], found["failed"]["about"]) == (1, ["other"])
 
 
 def test_every_view_has_the_failures_of_a_queue_beside_thousands_of_jobs_of_another(run: Run, rows: Rows) -> None:

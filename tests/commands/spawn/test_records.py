@@ -258,6 +258,7 @@ def test_jobs_of_a_worker_that_has_not_ended_are_left_to_workers_however_silent_
     assert database.query(statuses.format("claimed_by IS NULL")) == [("Pending",)]
     assert database.query(statuses.format("claimed_by IS NOT NULL")) == [("Running",)] * 3
     rows.run(f"UPDATE hammerwork_workers SET ended_at = heartbeat_at WHERE id = '{gone}'")
+    assert "silent workers" not in run("spawn", "doctor", url=database.url.raw).stderr
     assert run(*fixing, url=database.url.raw).exit_code == 0
     assert database.query(statuses.format(f"claimed_by = '{gone}'")) == [("Pending",), ("Dead",)]
     assert database.query(statuses.format(f"claimed_by = '{alive}'")) == [("Running",)]

@@ -508,16 +508,18 @@ def test_a_silent_worker_cannot_be_asked(migrated_url: str, run: Callable[..., A
         assert "1 silent worker was not asked." in done.stderr
 
 
-def test_waiting_for_workers_judges_them_by_its_own_clock(migrated_url: str) -> None:
+def test_waiting_for_workers_judges_them_by_its_own_clock(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "SUCCESSOR_SECONDS", 3600.0)  # for which a worker that is silent has none
     long_ago, silent = register(migrated_url, 1), register(migrated_url, 2, lease_seconds=0.05)
     with contextlib.closing(connect(migrated_url)) as database:
         asked = {worker.id: worker for worker in registry.listed(database)}
         assert {worker.state for worker in asked.values()} == {"silent"}  # as the server's clock has it
         living = registry.WorkerEndWatch(database, [asked[long_ago]], successors=False)
         assert (living.refresh(), living.done) == (False, {})
-        watch = registry.WorkerEndWatch(database, [asked[silent]], successors=False)
-        eventually(watch.refresh)
-    assert watch.done[silent].state == "silent"
+        for successors in (False, True):
+            watch = registry.WorkerEndWatch(database, [asked[silent]], successors=successors)
+            eventually(watch.refresh)
+            assert watch.done[silent].state == "silent"
 
 
 @all_databases

@@ -117,6 +117,7 @@ def test_a_job_dies_and_a_receiver_can_prove_who_says_so(
     assert (delivery["status"], delivery["http_status"], delivery["answer"]) == ("Completed", 200, "thanks")
     webhook = shown(run, stage, "webhook", "show", "chat")
     assert (webhook["delivered"], webhook["failed"], webhook["last_answer"]) == (1, 0, "200 thanks")
+    assert (webhook["last_success_at"] is None, webhook["last_failure_at"]) == (False, None)
     everything = run("job", "show", delivery["job_id"], "--full", url=stage.url).stdout
     everything += str(stage.rows("payload, result_data, error_message")) + caplog.text
     assert "hammerwork-webhooks" in caplog.text
@@ -132,7 +133,9 @@ def test_a_receiver_that_fails_is_asked_again(lite: Stage, lite_crew: Crew, run:
     until(lambda: statuses(lite) == ["Completed"])
     ids = {one.headers["webhook-id"] for one in receiver.arrived}
     assert (len(receiver.arrived), len(ids)) == (3, 1)
-    assert shown(run, lite, "webhook", "show", "chat")["failing_since"] is None
+    webhook = shown(run, lite, "webhook", "show", "chat")
+    assert (webhook["failing_since"], webhook["failed"]) == (None, 0)
+    assert webhook["last_failure_at"] < webhook["last_success_at"]
 
 
 def test_a_receiver_that_is_gone_or_refuses_is_not_asked_again(

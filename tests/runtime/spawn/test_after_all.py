@@ -306,6 +306,7 @@ def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(stage: St
     change(stage, children, RetryJobs(stage.database.now(), cancelled=True))
     assert state(stage) == ("Pending", "waiting")
     report = ids(stage, "report")
+    assert stage.one(report[0], "failed_at, error_message, attempts") == (None, None, 0)
     change(stage, report, CancelJobs(stage.database.now(), by="me"))
     change(stage, report, RetryJobs(stage.database.now(), cancelled=True))
     assert state(stage) == ("Pending", "waiting")

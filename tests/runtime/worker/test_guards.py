@@ -13,7 +13,7 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnConte
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, Timeouts
-from hammerwork_cli.errors import DatabaseError, RefusedValueError, RetryableError, UnreachableError
+from hammerwork_cli.errors import ConflictError, DatabaseError, RefusedValueError, RetryableError, UnreachableError
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import attempts, changes, dependencies, enqueue, spawn_requests
 from hammerwork_cli.features.job.queries.changes import RetryJobs
@@ -256,6 +256,22 @@ def test_a_request_to_stop_reaches_the_worker_that_is_meant_and_no_other(stage: 
     registry.ask(stage.database, registry.resolve(stage.database, "one"), "stop", "me")
     answers = [registry.record_heartbeat(stage.database, worker.id, HeartbeatReport()) for worker in (one, two)]
     assert [answer.request for answer in answers] == ["stop", None]
+    seen = registry.resolve(stage.database, "two")
+    stage.execute(f"UPDATE hammerwork_workers SET ended_at = heartbeat_at WHERE id = '{two.id}'")
+    with pytest.raises(ConflictError, match="has stopped"):  # since it was looked at
+        registry.ask(stage.database, seen, "stop", "me")
+
+
+def test_workers_that_stand_still_are_counted_while_they_are_alive(stage: Stage) -> None:
+    registered(stage, "fine")
+    for name in ("main_stalled_seconds = 40", "finisher_stalled_seconds = 40", "main_stalled_seconds = 50"):
+        one = registered(stage, name)
+        stage.execute(f"UPDATE hammerwork_workers SET {name} WHERE id = '{one.id}'")
+    assert registry.stalled(stage.database) == 3
+    stage.execute("UPDATE hammerwork_workers SET ended_at = heartbeat_at WHERE main_stalled_seconds = 50")
+    assert registry.stalled(stage.database) == 2
+    stage.execute("UPDATE hammerwork_workers SET heartbeat_at = '2026-01-01 00:00:00' WHERE main_stalled_seconds = 40")
+    assert registry.stalled(stage.database) == 1
 
 
 def test_of_requests_a_worker_gives_back_its_own_that_it_does_not_know(stage: Stage, app: Handlers) -> None:
@@ -282,12 +298,12 @@ def test_a_spawn_is_recorded_with_its_worker(stage: Stage, app: Handlers) -> Non
 
 
 def test_a_job_that_a_rust_worker_took_is_held_by_no_other_worker(stage: Stage) -> None:
-    (job,) = stage.enqueue(Job("noop"))
+    stage.enqueue(Job("noop"), Job("noop"))
     now = stage.database.now() + timedelta(seconds=1)
     gone = new_id()
-    assert claim.claim(stage.database, "noop", worker=gone, now=now, limit=1, slots=1)
+    assert len(claim.claim(stage.database, "noop", worker=gone, now=now, limit=2, slots=2)) == 2
     assert [held.id for held in registry.ended_with_jobs(stage.database)] == [gone]
-    stage.execute(f"UPDATE hammerwork_jobs SET started_at = created_at WHERE id = '{job.id}'")
+    stage.execute("UPDATE hammerwork_jobs SET started_at = created_at")
     assert registry.ended_with_jobs(stage.database) == []
 
 

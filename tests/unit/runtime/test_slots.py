@@ -260,7 +260,9 @@ def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(
     assert names(three.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
     three.clear_writing()
     assert three.ids() == {"b", "c"}
+    attempts["c"].deadline = now + 2 * LATER
     assert three.expire(expired) == now + LATER
+    attempts["c"].deadline = None
     assert [attempts[name].decide() for name in "ab"] == [False, True]
     assert three.expire(expired) is None
     assert three.pop_ended() == []
@@ -330,7 +332,9 @@ def test_outcomes_share_a_transaction_as_long_as_they_are_small(
     ]
 
 
-def test_refused_outcomes_are_named_once_nothing_else_is_under_way(slots: Callable[..., Slots]) -> None:
+def test_refused_outcomes_are_named_once_nothing_else_is_under_way(
+    slots: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch
+) -> None:
     execute = Stopping()
     one = slots(2, execute)
     one.put([claimed("a"), claimed("b")])
@@ -344,8 +348,18 @@ def test_refused_outcomes_are_named_once_nothing_else_is_under_way(slots: Callab
     assert one.unwritable == []  # and is written for the first time
     second.refuse(HammerworkError("No."))
     assert sorted(one.unwritable) == ["a", "b"]
+    monkeypatch.setattr(slots_module, "REFUSED_SECONDS", 0.0)
+    refused = one.refused()
+    assert refused is not None
+    assert (refused.outcomes, refused.error) == (2, "No.")
+    one.refuse("A table is missing.")
+    refused = one.refused()
+    assert refused is not None
+    assert (refused.outcomes, refused.error) == (2, "A table is missing.")
+    first.refuse(None)
     second.refuse(None)
     assert one.unwritable == []
+    assert one.refused() is None
     execute.go.set()
 
 

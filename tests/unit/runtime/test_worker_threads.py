@@ -453,6 +453,34 @@ def test_of_a_lost_worker_the_log_says_what_becomes_of_its_jobs(
     assert caplog.messages == [f"Worker far is lost: {said}"]
 
 
+def test_a_keeper_wakes_its_worker_once_it_has_looked_for_lost_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("heartbeats", "ended_with_jobs"):
+        monkeypatch.setattr(keeper.registry, name, lambda _: [])
+    woken: list[str] = []
+    line: Any = Line(away)
+    keeping = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: woken.append("first look"))
+    database: Any = None
+    for _ in range(3):
+        keeping._rescue(database)
+    assert woken == ["first look"]
+
+
+def test_a_comparison_of_joins_wakes_a_worker_where_it_released_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    fixes = iter([FixedJobs(), FixedJobs(("1",)), FixedJobs(failed=("2",)), FixedJobs()])
+    monkeypatch.setattr(keeper, "Doctor", lambda *_, **__: SimpleNamespace(fix_joins=lambda: next(fixes)))
+    woken: list[bool] = []
+    line: Any = Line(away)
+    keeping = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: woken.append(True))
+    database: Any = None
+    seen = []
+    for _ in range(4):
+        keeping._next_joins = 0.0
+        keeping._compare_joins(database)
+        keeping._compare_joins(database)  # it is not due
+        seen.append(len(woken))
+    assert seen == [0, 1, 2, 2]
+
+
 @pytest.mark.parametrize("waiting", [True, False])
 def test_news_wakes_a_worker_unless_jobs_wait_in_it_already(waiting: bool) -> None:
     line: Any = Line(claim.ClaimedBatch)
@@ -736,6 +764,23 @@ def test_the_main_thread_waits_until_the_first_of_what_is_to_be_done(state: dict
     MainLoop._wait(loop)  # type: ignore[arg-type]
     assert seconds == [pytest.approx(waits, abs=0.0 if due is None else 2.0)]  # the clock goes on meanwhile
     assert rounds == ["end", "begin"]
+
+
+@pytest.mark.parametrize("is_held", [True, False], ids=["alive", "lease is over"])
+def test_the_main_thread_says_that_an_outage_is_over_once_its_heart_beats(
+    is_held: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns = iter([away, lambda: False, lambda: True])
+    loop = SimpleNamespace(
+        _stop=SimpleNamespace(at_once=SimpleNamespace(is_set=lambda: False, wait=lambda _: None)),
+        _turn=lambda: next(turns)(),
+        _outage_log=OutageLog(Outages()),
+        _lease=SimpleNamespace(is_held=lambda _: is_held),
+    )
+    assert MainLoop._work(loop)  # type: ignore[arg-type]
+    failed, *over = caplog.messages
+    assert failed == "The server is away. The worker waits and tries again."
+    assert [line.partition(",")[0] for line in over] == ["The database answers again"] * is_held
 
 
 def test_a_thread_for_outcomes_that_was_woken_waits_again_and_stands_nowhere_meanwhile() -> None:
