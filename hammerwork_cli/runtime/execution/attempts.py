@@ -67,40 +67,26 @@ class Attempt:
         progress: the last that its handler reported. Written as the keys are; the heartbeat's thread reads it.
     """
 
-    __slots__ = (
-        "_lock",
-        "awaits",
-        "began",
-        "blocks",
-        "deadline",
-        "holds_slot",
-        "job",
-        "joins",
-        "keys",
-        "over",
-        "progress",
-        "refusal",
-        "request",
-        "rest",
-        "thread",
-        "writes",
-    )
+    # Of the class, since most attempts never change them.
+    request: SpawnRequest | None = None
+    awaits: Any = None
+    deadline: float | None = None
+    blocks = True
+    rest: Callable[[], EndedAttempt | None] | None = None
+    over = writes = holds_slot = False
+    refusal: tuple[float, str] | None = None
+    joins: tuple[NewJoin, ...] = ()
+    progress: JobProgress | None = None
 
     def __init__(self, work: Work, lock: AbstractContextManager[Any]) -> None:
         self.job: Claimed
-        self.request: SpawnRequest | None
-        self.job, self.request = (work.job, work.request) if isinstance(work, ClaimedRequest) else (work, None)
+        if isinstance(work, ClaimedRequest):
+            self.request, self.job = work
+        else:
+            self.job = work
         self.began = time.monotonic()
         self.thread = threading.get_ident()
-        self.awaits: Any = None
-        self.deadline: float | None = None
-        self.blocks = True
-        self.rest: Callable[[], EndedAttempt | None] | None = None
-        self.over = self.writes = self.holds_slot = False
-        self.refusal: tuple[float, str] | None = None
         self.keys: dict[str, tuple[str, int]] = {}
-        self.joins: tuple[NewJoin, ...] = ()
-        self.progress: JobProgress | None = None
         self._lock = lock
 
     @property

@@ -133,15 +133,15 @@ class _Run:
         late: it was cancelled at its deadline or later, and its result or error does not count. Written before its
             task is cancelled.
         is_begun: the loop has taken it up, and will end it. The loop's thread writes it, under the lock.
+        is_driven: its task has made its first step. The loop's thread writes it.
     """
 
-    __slots__ = ("awaitable", "deadline", "done", "inner", "is_begun", "late", "owner", "task")
+    __slots__ = ("awaitable", "deadline", "done", "inner", "is_begun", "is_driven", "late", "owner", "task")
 
     def __init__(self, awaitable: Any, deadline: float, done: Done, owner: object, inner: object) -> None:
         self.awaitable, self.deadline, self.done, self.owner, self.inner = awaitable, deadline, done, owner, inner
         self.task: Any = None
-        self.late = False
-        self.is_begun = False
+        self.late = self.is_begun = self.is_driven = False
 
     def close_unstarted(self) -> None:
         """Closes a coroutine that will never run: Python warns of one that is merely dropped."""
@@ -157,8 +157,9 @@ class _Loop(threading.Thread):
 
         super().__init__(name="hammerwork-loop", daemon=True)
         self._loop = asyncio.new_event_loop()
-        self._changed = threading.Condition(threading.Lock())
-        # Any thread writes these, under the lock of this condition.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        # Any thread writes these, under the lock.
         self._runs: set[_Run] = set()
         self._finishing = False
         # Why it accepts no further coroutine. Any thread writes it, under the lock.
@@ -184,12 +185,12 @@ class _Loop(threading.Thread):
 
     def finish(self) -> bool:
         """Lets the thread end once its coroutines have ended; returns whether they have."""
-        with self._changed:
+        with self._lock:
             self._finishing = True
         return self._stop_if_finished()
 
     def _stop_if_finished(self) -> bool:
-        with self._changed:
+        with self._lock:
             if not self._is_finished:
                 return False
             self.over = self.over or "The worker has ended."
@@ -222,7 +223,7 @@ class _Loop(threading.Thread):
 
     def submit(self, run: _Run) -> None:
         """Starts a coroutine in a copy of the caller's context variables."""
-        with self._changed:
+        with self._lock:
             if self.over is not None:
                 raise JobError(self.over)
             if run.deadline < inf:
@@ -244,7 +245,7 @@ class _Loop(threading.Thread):
 
     def expire(self, owner: object) -> None:
         """Lets the deadline of an owner's coroutine pass now."""
-        with self._changed:
+        with self._lock:
             for run in self._runs:
                 if run.owner is owner:
                     run.deadline = 0.0
@@ -252,13 +253,14 @@ class _Loop(threading.Thread):
             self._changed.notify()
 
     def _begin(self, run: _Run) -> None:
-        with self._changed:
+        with self._lock:
             run.is_begun = run in self._runs
         if run.is_begun:
             run.task = self._loop.create_task(self._drive(run))
             run.task.add_done_callback(lambda _: self._end_of_task(run))
 
     async def _drive(self, run: _Run) -> None:
+        run.is_driven = True
         value: Any = None
         error: BaseException | None = None
         try:
@@ -271,14 +273,15 @@ class _Loop(threading.Thread):
             del error  # else its traceback and this frame would keep each other, and all that the handler had
 
     def _end_of_task(self, run: _Run) -> None:
-        run.close_unstarted()  # its task may have been cancelled before its first step
-        self._conclude(run, None, CancelledError())
+        if not run.is_driven:  # its task was cancelled before its first step
+            run.close_unstarted()
+            self._conclude(run, None, CancelledError())
 
     def _conclude(self, run: _Run, value: Any, error: BaseException | None) -> None:
         """Hands over the result or the error of a coroutine, only once."""
         if run not in self._runs:  # first without the lock: the garbage collector may close a coroutine anywhere
             return
-        with self._changed:
+        with self._lock:
             if run not in self._runs:
                 return
             self._runs.discard(run)
@@ -306,7 +309,7 @@ class _Loop(threading.Thread):
 
     def _late(self) -> list[_Run]:
         """Waits for the next deadline; returns the coroutines whose deadline has passed, none once the loop is over."""
-        with self._changed:
+        with self._lock:
             while self.over is None:
                 now = time.monotonic()
                 if late := [run for run in self._runs if run.deadline <= now]:
@@ -337,7 +340,7 @@ class _Loop(threading.Thread):
     def cancel(self, seconds: float) -> None:
         """Cancels all coroutines, and waits until they have ended, or for so many seconds."""
         now = time.monotonic()
-        with self._changed:
+        with self._lock:
             runs = set(self._runs)
         for run in runs:  # the worker may end within the grace of one that has timed out
             run.late |= run.deadline - GRACE_SECONDS <= now
@@ -347,13 +350,13 @@ class _Loop(threading.Thread):
         end = time.monotonic() + seconds
         while runs and time.monotonic() < end:
             time.sleep(TURN_SECONDS)
-            with self._changed:
+            with self._lock:
                 runs &= self._runs
         self._turns(max(0.0, end - time.monotonic()))  # the loop may still be telling how the last of them ended
 
     def end(self, why: str) -> None:
         """Fails all coroutines, and accepts no further one. The end of the loop cancels their tasks."""
-        with self._changed:
+        with self._lock:
             self.over = why
             runs = tuple(self._runs)
             self._changed.notify()

@@ -219,7 +219,7 @@ class Executor:
     ) -> str | StillRunning | None:
         """Calls a job's handler; returns its result, unless a coroutine goes on."""
         arguments: tuple[Any, ...] = (job,)
-        arounds = self._around(handler)
+        arounds = self._arounds and self._around(handler)
         if handler.takes_context or arounds:
             context = self._context(attempt, job, config or SpawnConfig())
             arguments = (job, context) if handler.takes_context else arguments

@@ -292,7 +292,7 @@ class Slots:
                 self._postponed_since = self._writing_since or time.monotonic()
             for one in ended:
                 if one.job.id not in self._postponed:
-                    self._unwritten_bytes += _weight([one])
+                    self._unwritten_bytes += one.size
                     self._postponed[one.job.id] = one
 
     def clear_postponed(self, ended: Iterable[EndedAttempt]) -> None:
@@ -420,9 +420,7 @@ class Slots:
         if not self._ended:
             self._first_ended = time.monotonic()
         self._ended.append(ended)
-        self._unwritten_bytes += len(ended.job.payload or "")
-        if ended.result or ended.error:
-            self._unwritten_bytes += len(ended.result or "") + len(ended.error or "")
+        self._unwritten_bytes += ended.size
         if len(self._ended) in (1, FULL):
             self._wake_finisher()
 
@@ -511,14 +509,14 @@ class Slots:
 
 
 def _weight(ended: Iterable[EndedAttempt]) -> int:
-    return sum([len(one.job.payload or "") + len(one.result or "") + len(one.error or "") for one in ended])
+    return sum([one.size for one in ended])
 
 
 def _fitting(ended: Sequence[EndedAttempt]) -> int:
     """How many outcomes go into a transaction."""
     weight = 0
     for number, one in enumerate(ended):
-        weight += _weight([one])
+        weight += one.size
         if number and weight > MOST_WRITTEN_BYTES:
             return number
     return len(ended)

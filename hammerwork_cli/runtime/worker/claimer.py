@@ -222,11 +222,14 @@ class Claimer:
             # A short attempt that waits for a lock is not a slow one.
             most += MOST_PREFETCHED if took < PREFETCH_SECONDS else min(MOST_PREFETCHED, int(self._most_seconds / took))
         room = most - slots.running - slots.waiting
-        if slots.waiting:
-            ahead = slots.ahead()
-            if room < most // 2 or ahead.size > MOST_AHEAD_BYTES / 2 or ahead.seconds > self._most_seconds / 2:
-                room = min(room, self._free(0))
+        # To measure those that wait takes longer than to count them.
+        if slots.waiting and (room < most // 2 or self._has_much_ahead()):
+            room = min(room, self._free(0))
         return room if self.max_jobs is None else min(room, self.max_jobs - self._claimed)
+
+    def _has_much_ahead(self) -> bool:
+        ahead = self._slots.ahead()
+        return ahead.size > MOST_AHEAD_BYTES / 2 or ahead.seconds > self._most_seconds / 2
 
     def _claim(self, wanted: int) -> list[Claimed]:
         """Claims from the queues that may have jobs, one after the other.
@@ -272,8 +275,9 @@ class Claimer:
                     self._held[queue] = _LeftAlone(math.inf, here, by_rows=False)
                     return False
                 limit = min(limit, self._most[queue] - here)
-            # This comes before the claim: what is written meanwhile leaves room that the claim may not have seen.
-            held = self._number(queue, found, unwritten=True)
+            # This comes before the claim: what is written meanwhile leaves room that the claim may not have seen. It is
+            # done for a limit that is known: with thousands of coroutines, it takes longer than a claim.
+            held = self._number(queue, found, unwritten=True) if queue in self._limited else 0
             got = self._connections.run(self._claim_from(queue, priority, limit, len(found), room))
             may_have_more |= got.is_cut
             (self._limited.add if got.is_limited else self._limited.discard)(queue)

@@ -94,7 +94,7 @@ def test_counts_are_read_of_workers_that_were_heard_of_or_ended_lately(lite: Sta
 def test_counts_of_many_queues_stay_small() -> None:
     progress = Progress(30.0)
     for number in range(MOST_QUEUES + 50):
-        job: Any = SimpleNamespace(queue_name=f"queue {number}")
+        job: Any = SimpleNamespace(queue_name=f"queue {number}", payload="")
         progress.count([EndedAttempt(job, AttemptEnd.COMPLETED, took=0.5)])
     read = read_counts(progress.queue_counts())
     assert len(read) == MOST_QUEUES + 1
