@@ -126,7 +126,7 @@ HoursOption = Annotated[float | None, typer.Option("--hours", min=0.01, max=1_00
 
 
 def start_of(now: datetime, since: str, hours: float | None = None) -> datetime:
-    """The time at which a window of ``--since`` begins, or one of so many hours."""
+    """The time at which a window of ``--since`` or of ``--hours`` begins."""
     start = since_of(since, now) if hours is None else now - timedelta(hours=hours)
     if now - start < timedelta(seconds=1):
         raise UsageError("--since must be at least 1s ago.", hint="Write 15m, 1h, 24h or 7d.")

@@ -531,7 +531,7 @@ class Database:
             return run()
 
     def remembered(self, name: str, seconds: float, read: Callable[[], Result]) -> Result:
-        """What a connection has read not longer than so many seconds ago; reads it again after that."""
+        """What a connection has read within the last ``seconds``; it reads anything older again."""
         until, value = self._remembered.get(name, (0.0, None))
         now = time.monotonic()
         if now >= until:

@@ -41,7 +41,7 @@ class Backoff(NamedTuple):
     least: float = 0.0  # the share of a pause that is certain; the rest is random, so that many callers spread out
 
     def pause(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row."""
+        """Seconds to wait after a number of failures in a row."""
         import random
 
         most = min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
@@ -77,10 +77,10 @@ def retry(
     HammerworkError if the last error.
 
     Args:
-        tries: after so many failures, the last error is raised.
+        tries: how often ``work`` runs; then the last error is raised.
         ended: whether nobody wants another try; asked after each failure.
         failed: is told of each error that will be retried, and of the number of failures.
-        wait: waits for so many seconds; ``False`` says that nobody wants another try.
+        wait: waits a number of seconds; ``False`` says that nobody wants another try.
         at_once: errors after which the second try follows without a pause.
     """
     failures = 0

@@ -24,7 +24,7 @@ class Timeouts(NamedTuple):
 
 
 KERNEL_SECONDS = 60.0
-"""After so long the kernel gives up a connection whose other end it does not reach, however long a statement takes."""
+"""How long the kernel tries to reach the other end before it gives a connection up, however long a statement takes."""
 LONGEST_NETWORK = 3600.0
 PATIENT = Timeouts()
 """The timeouts of commands and handlers."""

@@ -49,7 +49,7 @@ def _tell_nobody(_: HammerworkError) -> None:
 
 
 def timeouts_of(patience: float, hosts: int) -> Timeouts:
-    """Timeouts of connections for a caller who is patient for so many seconds.
+    """Timeouts of connections for a caller with some seconds of patience.
 
     Args:
         hosts: number of hosts in the database's URL, which are tried one after the other.

@@ -16,7 +16,7 @@ class Progress:
     """Counts what a worker writes.
 
     Args:
-        lease: of the worker; an outcome may meet unknown errors for so long.
+        lease: of the worker, in seconds: how long an outcome may meet unknown errors.
         counted: called after each count, by the thread that counts.
         show: shows what was counted to somebody who watches.
 

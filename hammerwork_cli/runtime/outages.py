@@ -10,9 +10,9 @@ from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import DatabaseError
 
 AGAIN = 10
-"""A thread logs its first failure, and each one after so many."""
+"""A thread logs its first failure, and every tenth one."""
 QUIET_SECONDS = 10.0
-"""For so long the threads that meet the same failure log it once."""
+"""Time in which threads that meet the same failure log it once."""
 SURVIVED = Backoff(0.2, 5.0, least=1.0)
 """Pauses of a thread after errors that it survives."""
 log = logging.getLogger("hammerwork")

@@ -100,7 +100,7 @@ def run(
             not run.
         attempt: number of the attempt, from 1.
         spawn: whether to call the spawn handler.
-        cancel_after: cancels the job after ``context.cancelled`` was false so many times: from then on it is true, and
+        cancel_after: how often ``context.cancelled`` is false before the job is cancelled: from then on it is true, and
             ``context.spawn`` raises an error. The outcome is Cancelled if a handler looked often enough to see that.
 
     Raises:

@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 WAITING_A_CONNECTION = 50
 """Questions that may wait for each connection; more are refused."""
 ANSWER_SECONDS = 30.0
-"""After so long without an answer a connection is given up; a question that only reads is asked again."""
+"""How long a connection may take to answer before it is given up; a question that only reads is asked again."""
 AT_ONCE = Backoff(0.0, 0.0)
 STOP_SECONDS = 5.0
 

@@ -21,7 +21,7 @@ class Shared(Generic[Answer]):
 
     Args:
         fresh_for: seconds from the question until the answer is stale.
-        rest: an answer stays fresh for so many times as long as it took to find, besides.
+        rest: an answer also stays fresh for this many times as long as it took to find.
     """
 
     def __init__(

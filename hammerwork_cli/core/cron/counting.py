@@ -24,7 +24,7 @@ class _Times(NamedTuple):
     fits: Callable[[date], bool]
 
     def until(self, passed: timedelta) -> int:
-        """How many there are when so much of the day has passed."""
+        """How many there are in the part of the day that has passed."""
         if passed < timedelta():
             return 0
         of_hour = len(self.minutes) * len(self.seconds)

@@ -1,4 +1,4 @@
-"""Rates: so many within a period."""
+"""Rates: a number within a period."""
 
 import re
 from datetime import timedelta

@@ -29,7 +29,7 @@ SECONDS = 5.0
 """Time after which a connection notices that somebody wants other events."""
 ROWS_PER_STATEMENT = 200
 LARGEST_ROW = 4 * 2**20
-"""Bytes that are enough for the events of so many jobs, without payloads and long lists of dependencies."""
+"""Bytes that are enough for the events of one statement, without payloads and long lists of dependencies."""
 FINAL = (EventType.JOB_FAILED, EventType.JOB_DEAD, EventType.JOB_TIMED_OUT, EventType.JOB_CANCELLED)
 STATUS_OF = {event: str(status) for status, event in OF_STATUS.items()}
 MOST_MISSED = 10_000

@@ -84,7 +84,7 @@ class Service(NamedTuple):
 
 
 SHORTEST_PACE = timedelta(seconds=10)
-"""The end of a backlog is estimated by at least so many seconds of work."""
+"""Least work by which the end of a backlog is estimated."""
 
 
 @dataclass(slots=True)

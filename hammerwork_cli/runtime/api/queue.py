@@ -643,7 +643,7 @@ class Queue(Translated):
         return self._connections.run(unit, patience=self._patience)
 
     def _now(self, database: Database) -> datetime:
-        # By a producer's clock that is minutes ahead, jobs would start so much later.
+        # By a producer's clock that is minutes ahead, jobs would start minutes late.
         if time.monotonic() - self._clock_set > CLOCK_SECONDS:
             self._clock.set(database.now())
             self._clock_set = time.monotonic()

@@ -9,7 +9,7 @@ from hammerwork_cli.errors import UsageError
 
 
 def check_call(function: Any, what: str, *names: str, form: str | None = None) -> None:
-    """Refuses a function that does not accept so many arguments, before a job fails by it.
+    """Refuses a function that does not accept these arguments, before a job fails by it.
 
     Args:
         function: a callable; one with unknown parameters is accepted.

@@ -18,7 +18,7 @@ log = logging.getLogger("hammerwork")
 
 
 def end_process_after(seconds: float, status: int, words: str | None = None) -> threading.Timer:
-    """Ends the process after so many seconds unless the timer is cancelled, whatever its threads wait for.
+    """Ends the process after a time unless the timer is cancelled, whatever its threads wait for.
 
     Args:
         words: what to log before, if anything.
@@ -77,7 +77,7 @@ class Signals:
         self._stop(now=now)
 
     def begin_grace(self, seconds: float) -> None:
-        """Gives running jobs so many seconds to finish, instead of those that it gave before."""
+        """Gives running jobs a new time to finish, in place of an earlier one."""
         self.over()
         self._timer = threading.Timer(seconds, self._end_grace, (seconds,))
         self._timer.daemon = True

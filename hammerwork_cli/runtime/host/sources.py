@@ -14,7 +14,7 @@ from typing import Any
 POLL_SECONDS = 0.5
 """Between two looks at the files."""
 SETTLE_SECONDS = 0.2
-"""A change is complete once no file has changed for so long: editors and formatters write files one after the other."""
+"""A change is complete once no file changes for this time: editors and formatters write one file after the other."""
 _INSTALLED = {"site-packages", "dist-packages"}
 
 Stamp = tuple[float, int] | None

@@ -31,7 +31,7 @@ class TerminalHandler(logging.StreamHandler[TextIO]):
             super().emit(record)
 
     def leaves_out(self, attempts: int) -> bool:
-        """Whether there is no room for records about so many attempts, which are counted then."""
+        """Whether there is no room for a record of each of these attempts; then it counts them."""
         with self._counting:
             if self._left or time.monotonic() >= self._until:
                 return False

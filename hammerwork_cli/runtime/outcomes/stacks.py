@@ -12,7 +12,7 @@ from hammerwork_cli.runtime.host.tracebacks import is_ours, leads_to_handler
 from hammerwork_cli.runtime.outcomes.failures import cleaned
 
 MOST_FRAMES = 20
-"""Only so many of the innermost frames are shown."""
+"""Innermost frames that are shown."""
 
 
 def stack_of(thread: int | None, awaitable: Any, loop_thread: int | None) -> str:

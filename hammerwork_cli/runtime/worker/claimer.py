@@ -26,20 +26,20 @@ from hammerwork_cli.view.text import plural
 
 MOST_PREFETCHED = 500
 PREFETCH_SECONDS = 0.2
-"""A worker keeps so much work ready for a slot, by the duration of recent attempts. No other one can run these jobs."""
+"""Work that a worker keeps ready for each slot, by the duration of recent attempts. No other one can run these jobs."""
 MOST_AHEAD_BYTES = 64 << 20
 """Most bytes of payloads of jobs that are kept ready. Jobs for which a slot is free come whatever their size is."""
 MOST_UNWRITTEN = 1000
-"""With so many outcomes to write, a worker claims nothing: they would become more and more."""
+"""Outcomes to write at which a worker claims nothing more: it completes jobs faster than it can write that."""
 MOST_POSTPONED = 100
-"""With so many outcomes that cannot be written, a worker claims nothing."""
+"""Outcomes that cannot be written at which a worker claims nothing more."""
 EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
-"""A worker that heard of a job looks for it for so long, with such pauses."""
+"""How long a worker looks for a job of which it heard, and the pauses between its looks."""
 CLAIM_SECONDS = 0.1
 """How long a worker claims from one queue after the other before outcomes, and a stop, have their turn."""
 LOOK_SHARE = 10
-"""A worker that looked which of its queues have jobs, or behind many jobs that may not start, does something else for
-so many times as long."""
+"""A worker that looked which of its queues have jobs, or behind many jobs that may not start, waits this many times as
+long before it looks again."""
 PATIENCE_SECONDS = 0.5
 """How long a comparison waits for the thread that writes outcomes."""
 WEIGHTS = {

@@ -32,7 +32,7 @@ from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
 from hammerwork_cli.view.text import duration, first_line, plural, visible
 
 CONCURRENCY = 64
-"""Deliveries that a worker makes at once: so many receivers may hang that have a quarter of them each."""
+"""Deliveries that a worker makes at once; one receiver has a quarter of them at most, so three may hang."""
 GRACE = 5.0
 """Seconds that deliveries have to finish when the worker stops."""
 DISABLED_PAUSE = timedelta(minutes=10)

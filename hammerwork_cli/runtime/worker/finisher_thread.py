@@ -31,7 +31,7 @@ class FinisherThread(threading.Thread):
         self._stopped = False  # the main thread sets it
 
     def stop(self, seconds: float) -> bool:
-        """Lets the thread end after its transaction; returns whether it ended within so many seconds."""
+        """Lets the thread end after its transaction; returns whether it ended in time."""
         self._stopped = True
         self._woken.set()
         self.join(seconds)

@@ -25,7 +25,7 @@ not keep one that looks for more from it."""
 BETWEEN_LOOKS = timedelta(minutes=1)
 """Time between two looks for jobs that run for too long."""
 COLLISIONS = 3
-"""After locks of others broke off so many sweeps in a row, a worker that drains its queues waits no longer."""
+"""Sweeps in a row that locks of others may break off before a worker that drains its queues stops waiting."""
 log = logging.getLogger("hammerwork")
 
 

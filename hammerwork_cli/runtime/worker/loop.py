@@ -24,9 +24,9 @@ from hammerwork_cli.runtime.worker.upkeep.endings import log_look
 from hammerwork_cli.view.text import instant, named, plural
 
 STALE_SECONDS = 1.0
-"""After so long, jobs that have not started go back to other workers."""
+"""Age at which jobs that have not started go back to other workers."""
 MOST_LATER = 1000
-"""A worker that has drained its queues counts at most so many jobs that are due later."""
+"""Most jobs due later that a worker counts once it has drained its queues."""
 LAST_TRIES_SECONDS = 2 * LONGEST_PAUSE
 """Time after a lease of unknown errors, for the try by which they are judged to be a job's own."""
 CANCEL_SECONDS = 1.0

@@ -137,7 +137,7 @@ INSERT INTO hammerwork_schedule_runs (schedule_id, due_at, kind, outcome, reason
 missed_from) VALUES :rows
 
 -- name: fewer_missed
--- Notes that so many of the due times that a run stands for have runs themselves.
+-- Notes how many of the due times that a run stands for have runs of their own now.
 UPDATE hammerwork_schedule_runs SET missed = missed - :number WHERE schedule_id = :id AND due_at = :due
 
 -- name: last_with_job

@@ -40,15 +40,15 @@ UNSERVED_FOR = timedelta(minutes=1)
 RUST_FOR = timedelta(minutes=5)
 """A queue of which a Rust worker started or completed a job within this time is served."""
 STOPPING_FOR = timedelta(minutes=5)
-"""A worker that stops has claimed nothing for so long, and still has jobs: it may not end."""
+"""A worker that stops, claimed nothing in this time and still has jobs may never end."""
 CLOCK = "clock"
 """What the check of times in the future is about when the clock is behind."""
 SET_CLOCK = "Set the clock of the server, or of the host of an SQLite file."
 DO_UPKEEP = "worker start --upkeep-only"
 RETENTION_FOR = timedelta(days=1)
-"""A policy that no worker has carried out for so long is reported."""
+"""A policy that no worker has carried out in this time is reported."""
 FAILING_FOR = timedelta(hours=1)
-"""A webhook that fails for so long is reported: a deploy of its receiver is over by then."""
+"""A webhook that fails for longer is reported: a deploy of its receiver is over by then."""
 SLOW_ANSWER = timedelta(seconds=1)
 MOST_QUEUES = 500
 MOST_READY = 10_000

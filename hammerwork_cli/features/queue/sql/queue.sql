@@ -98,7 +98,7 @@ UNION ALL SELECT b.queue_name, b.ended_at FROM ({timed_out}) AS b WHERE b.ended_
 GROUP BY {by_name x.queue_name}
 
 -- name: open
--- Counts the open jobs by queue, status and dependency status, at most so many, and lists the pauses.
+-- Counts the open jobs, up to a limit, by queue, status and dependency status, and lists the pauses.
 SELECT j.queue_name, j.status, j.dependency_status, COUNT(*), {due},
 NULL AS paused_at, NULL AS paused_by, NULL AS reason
 FROM (SELECT j.queue_name, j.status, j.dependency_status, j.scheduled_at, j.recurring, j.cron_schedule

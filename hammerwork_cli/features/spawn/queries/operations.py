@@ -36,7 +36,7 @@ from hammerwork_cli.features.tree.queries.relatives import Relatives
 
 SLOWEST = 10
 MOST_TIMED = 2_000
-"""Completed children whose run times are all read; of more, about so many."""
+"""Completed children whose run times are all read; of more, a sample of about this size."""
 
 
 def page(database: Database, *, limit: int, **wanted: Any) -> tuple[list[SpawnOperation], str | None]:

@@ -167,7 +167,7 @@ class _Program:
         self.is_out_of_step = False
 
     def has_ended_within(self, seconds: float) -> bool:
-        """Whether it ends by itself; waits so long."""
+        """Waits at most this long for it to end by itself; returns whether it did."""
         deadline = time.monotonic() + seconds
         while not self._has_ended():
             if time.monotonic() >= deadline:

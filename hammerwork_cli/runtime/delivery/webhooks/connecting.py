@@ -50,7 +50,7 @@ class Deadline:
 
 
 class Wire(io.RawIOBase):
-    """What comes from a socket, until the deadline, and at most so many bytes."""
+    """What comes from a socket, until the deadline, and at most ``most`` bytes."""
 
     def __init__(self, connection: socket.socket, deadline: Deadline, most: int) -> None:
         super().__init__()

@@ -34,7 +34,7 @@ class UpkeepThread(TurnThread):
         return len(self._aside)
 
     def _takes(self, database: Database, duty: str, seconds: float, longest: float | None = None) -> bool:
-        """Takes a duty for so many seconds if it is due; returns whether it was, and nobody else was faster."""
+        """Takes a duty for ``seconds`` if it is due; returns whether it was, and nobody else was faster."""
         times, length = duties.times(database), timedelta(seconds=seconds)
         most = timedelta(seconds=longest or seconds)
         return duties.take_due(database, duty, self.worker, times, now=self.clock.now(), length=length, longest=most)
