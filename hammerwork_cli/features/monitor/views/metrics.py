@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import add
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from hammerwork_cli.core.values import JobStatus, timestamp
 from hammerwork_cli.features.monitor.models.health import HealthReport
 from hammerwork_cli.features.monitor.models.metrics import Figures
 from hammerwork_cli.features.queue.model import QueueState
-from hammerwork_cli.features.queue.views.listing import QUEUE, by_status
+from hammerwork_cli.features.queue.views.listing import QUEUE, QueueInWindow, by_status, rate_keys
 from hammerwork_cli.features.spawn.views.records import SPAWN_STATS
 from hammerwork_cli.features.worker.models.counts import QueueCounts, WorkerCounts
 from hammerwork_cli.view import key, names
@@ -285,21 +285,10 @@ def _last(figures: Figures) -> str:
 # For programs.
 
 
-class _InWindow(NamedTuple):
-    state: QueueState
-    window: timedelta
-
-
-_QUEUE = Shape[_InWindow](
+_QUEUE = Shape[QueueInWindow](
     {
         **QUEUE.within("state"),
-        "completed": key.count("Jobs that completed in the window").of("state.completed"),
-        "failed": key.count("Jobs that failed in the window").of("state.failed"),
-        "failure_rate": key.null_or(key.rate("Null when no job ended")).of("state.failure_rate"),
-        "completed_per_minute": key.number().of(lambda one: one.state.per_minute(one.window)),
-        "backlog_seconds": key.null_or(
-            key.seconds("Until the ready jobs have ended at the rate since the first one completed in the window")
-        ).of(lambda one: one.state.backlog(one.window)),
+        **rate_keys("window"),
     }
 )
 METRICS = Shape[Figures](
@@ -307,7 +296,9 @@ METRICS = Shape[Figures](
         "checked_at": key.instant().of("at"),
         "window_seconds": key.seconds("Length of --since").of("window"),
         **names.OF_QUEUES,
-        "queues": key.list_of(_QUEUE).of(lambda figures: [_InWindow(one, figures.window) for one in figures.states]),
+        "queues": key.list_of(_QUEUE).of(
+            lambda figures: [QueueInWindow(one, figures.window) for one in figures.states]
+        ),
         "workers": key.null_or(
             key.counts("Workers by state, with those lost in the last hour; null where workers are not recorded")
         ),

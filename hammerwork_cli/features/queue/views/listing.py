@@ -1,7 +1,9 @@
 """Lists of queues and pauses: their shapes, tables for people."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from operator import attrgetter
+from typing import NamedTuple
 
 from hammerwork_cli.core.values import Counts, JobStatus
 from hammerwork_cli.features.queue.model import QueuePause, QueueState
@@ -69,6 +71,31 @@ PAUSE = Shape[QueuePause](
         "reason": key.null_or(key.text()),
     }
 )
+
+
+class QueueInWindow(NamedTuple):
+    """A queue whose ended jobs are those of a window."""
+
+    state: QueueState
+    window: timedelta
+
+
+def rate_keys(window: str) -> Mapping[str, Key]:
+    """The keys of the rates of a :class:`QueueInWindow`, whose window has this name."""
+    return {
+        "completed": key.count(f"Jobs that completed in the {window}").of("state.completed"),
+        "failed": key.count(f"Jobs that failed in the {window}").of("state.failed"),
+        "failure_rate": key.null_or(key.rate("Null when no job ended")).of("state.failure_rate"),
+        "completed_per_minute": key.number().of(lambda one: one.state.per_minute(one.window)),
+        "backlog_seconds": key.null_or(
+            key.seconds(
+                f"Until the ready jobs have ended at the rate since the first one completed in the "
+                f"{window.removeprefix('last ')}"
+            )
+        ).of(lambda one: one.state.backlog(one.window)),
+    }
+
+
 QUEUE_JOBS = Shape[QueueState](
     {
         "total": key.count().of("counts.total"),

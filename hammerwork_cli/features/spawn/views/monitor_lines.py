@@ -1,12 +1,10 @@
 """Prints changes for ``spawn monitor``, for programs and for terminals that cannot redraw."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import rfc3339
-from hammerwork_cli.features.queue.model import QueueState
-from hammerwork_cli.features.queue.views.listing import PAUSED, QUEUE_JOBS, SERVING
+from hammerwork_cli.features.queue.views.listing import PAUSED, QUEUE_JOBS, SERVING, QueueInWindow, rate_keys
 from hammerwork_cli.features.spawn.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.progress import JobProgress
@@ -23,11 +21,6 @@ class Refresh(NamedTuple):
 
     snapshot: MonitorSnapshot
     failures: Sequence[TreeNode]
-
-
-class _OpenQueue(NamedTuple):
-    state: QueueState
-    window: timedelta
 
 
 def _counted(name: str) -> Key:
@@ -73,7 +66,7 @@ _WORKER = Shape[BusyWorker](
         "failed": key.count("Failed attempts since its start, retried ones included"),
     }
 )
-_QUEUE = Shape[_OpenQueue](
+_QUEUE = Shape[QueueInWindow](
     {
         "queue": key.text().of("state.name"),
         "counted_at": key.instant("A large database is not counted at each refresh").of("state.at"),
@@ -81,13 +74,7 @@ _QUEUE = Shape[_OpenQueue](
         **QUEUE_JOBS.within("state", "ready", "scheduled", "waiting"),
         "running": key.count().of("state.running"),
         "workers": SERVING.of("state.workers"),
-        "completed": key.count("Jobs that completed in the last hour").of("state.completed"),
-        "failed": key.count("Jobs that failed in the last hour").of("state.failed"),
-        "failure_rate": key.null_or(key.rate("Null when no job ended")).of("state.failure_rate"),
-        "completed_per_minute": key.number().of(lambda one: one.state.per_minute(one.window)),
-        "backlog_seconds": key.null_or(
-            key.seconds("Until the ready jobs have ended at the rate since the first one completed in the hour")
-        ).of(lambda one: one.state.backlog(one.window)),
+        **rate_keys("last hour"),
     }
 )
 _FAILURE = Shape[TreeNode]({**RELATIVE.parts, "failed_at": key.null_or(key.instant())})
@@ -131,7 +118,7 @@ MONITOR = Shape[Refresh](
         "queues": key.list_of(
             _QUEUE,
             "Those with open jobs, and paused ones, the most ready jobs first; at most 1,000,000 open jobs are counted",
-        ).of(lambda one: [_OpenQueue(state, one.snapshot.window) for state in one.snapshot.states]),
+        ).of(lambda one: [QueueInWindow(state, one.snapshot.window) for state in one.snapshot.states]),
     }
 )
 

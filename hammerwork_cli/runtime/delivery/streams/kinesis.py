@@ -5,7 +5,7 @@ key at most, and the next one of the key follows when that is written.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from hammerwork_cli.features.streaming.model import Stream
 from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError, StreamError, said
-from hammerwork_cli.runtime.delivery.streams.messages import Message, refuse_large, rounds
+from hammerwork_cli.runtime.delivery.streams.messages import Message, parts, refuse_large, rounds
 from hammerwork_cli.runtime.delivery.streams.targets import secret
 
 MOST_RECORDS = 500
@@ -106,7 +106,7 @@ class KinesisBackend:
         acknowledged: set[int] = set()
         try:
             for positions in rounds(messages):
-                for part in _calls(messages, positions):
+                for part in parts(messages, positions, _size, most=MOST_RECORDS, most_bytes=MOST_BYTES):
                     self._put(client, messages, part, acknowledged, deadline)
         except ClientError as error:
             self._fail(error, acknowledged)
@@ -215,18 +215,8 @@ class _LateError(Exception):
     """No request succeeded in time. Its text says what the last one met."""
 
 
-def _calls(messages: Sequence[Message], positions: Sequence[int]) -> Iterator[list[int]]:
-    """The positions in parts that one call takes."""
-    part: list[int] = []
-    size = 0
-    for position in positions:
-        more = len(messages[position].body) + len(_key(messages[position]).encode())
-        if part and (len(part) == MOST_RECORDS or size + more > MOST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(position)
-        size += more
-    yield part
+def _size(message: Message) -> int:
+    return len(message.body) + len(_key(message).encode())
 
 
 def _key(message: Message) -> str:

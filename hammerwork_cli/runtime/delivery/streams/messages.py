@@ -1,7 +1,7 @@
 """Events as a backend gets them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hammerwork_cli.features.streaming.model import Stream, StreamFormat
@@ -33,6 +33,27 @@ def encode(stream: Stream, record: Mapping[str, Any], key: str | None) -> Messag
         content, made = CONTENT_TYPE, cloud_event(record) | ({} if key is None else {"partitionkey": key})
     headers = {"event-id": record["id"], "event-type": record["type"], "content-type": content}
     return Message(key, document(made).encode(), headers)
+
+
+def parts(
+    messages: Sequence[Message],
+    positions: Sequence[int],
+    size_of: Callable[[Message], int],
+    *,
+    most: int,
+    most_bytes: int,
+) -> Iterator[list[int]]:
+    """Yields positions of messages in parts that one request takes."""
+    part: list[int] = []
+    size = 0
+    for position in positions:
+        more = size_of(messages[position])
+        if part and (len(part) == most or size + more > most_bytes):
+            yield part
+            part, size = [], 0
+        part.append(position)
+        size += more
+    yield part
 
 
 def rounds(messages: Sequence[Message]) -> list[list[int]]:

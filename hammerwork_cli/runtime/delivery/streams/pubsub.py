@@ -7,7 +7,7 @@ a client that does the same behind a queue, which nobody can empty after a failu
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from functools import partial
@@ -22,7 +22,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 
 from hammerwork_cli.features.streaming.model import Stream
 from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError, StreamError, said
-from hammerwork_cli.runtime.delivery.streams.messages import Message, refuse_large
+from hammerwork_cli.runtime.delivery.streams.messages import Message, parts, refuse_large
 
 MOST_BYTES = 9_000_000
 """Of a request; Pub/Sub takes 10 MB, with what is around the messages."""
@@ -142,7 +142,7 @@ class PubsubBackend:
         deadline: float,
     ) -> None:
         """Sends the messages of a key, in a thread."""
-        for part in _requests(messages, places):
+        for part in parts(messages, places, _size, most=MOST_MESSAGES, most_bytes=MOST_BYTES):
             encoded = [
                 PubsubMessage(data=message.body, ordering_key=message.key or "", attributes=dict(message.headers))
                 for message in map(messages.__getitem__, part)
@@ -184,18 +184,8 @@ def _by_key(messages: Sequence[Message]) -> list[list[int]]:
     return list(places.values())
 
 
-def _requests(messages: Sequence[Message], places: Sequence[int]) -> Iterator[list[int]]:
-    """The positions in parts that one request takes."""
-    part: list[int] = []
-    size = 0
-    for position in places:
-        more = len(messages[position].body) + 1000  # its key and its headers are shorter
-        if part and (len(part) == MOST_MESSAGES or size + more > MOST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(position)
-        size += more
-    yield part
+def _size(message: Message) -> int:
+    return len(message.body) + 1000  # its key and its headers are shorter
 
 
 def _hint(error: Exception) -> str | None:
