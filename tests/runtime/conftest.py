@@ -1,5 +1,6 @@
 """Workers run on SQLite, unless a test says that the database matters, with ``@all_databases``."""
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -121,6 +122,13 @@ def stage3(dialect: str, new_database: Callable[..., str]) -> Iterator[Stage]:
     made = Stage(new_database(dialect, migrated=True, change=outcomes.migrate))
     yield made
     made.close()
+
+
+@pytest.fixture
+def theirs(stage3: Stage) -> Iterator[outcomes.Outcomes]:
+    """What version 3 does with the jobs of that stage."""
+    with contextlib.closing(connect(stage3.url)) as database:
+        yield outcomes.Outcomes(database)
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ Version 3 compares the number of attempts and ``started_at`` (section 3 of the f
 ``started_at``. Each claim changes what the other kind compares.
 """
 
-import contextlib
 import logging
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -16,7 +14,6 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, Worker
 from hammerwork_cli.core.ids import new_id
-from hammerwork_cli.database import connect
 from hammerwork_cli.features.worker.queries import claim, finish, rescue
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.host.logs import named
@@ -33,12 +30,6 @@ KINDS = ("returns", "raises", "ends", "spawns", "recurs")
 @pytest.fixture
 def stage(stage3: Stage) -> Stage:
     return stage3
-
-
-@pytest.fixture
-def theirs(stage: Stage) -> Iterator[outcomes.Outcomes]:
-    with contextlib.closing(connect(stage.url)) as database:
-        yield outcomes.Outcomes(database)
 
 
 class Held:

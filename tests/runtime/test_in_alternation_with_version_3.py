@@ -8,7 +8,7 @@ import contextlib
 import json
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -157,12 +157,6 @@ class _Clock(ServerClock):
 @pytest.fixture
 def stage(stage3: Stage) -> Stage:
     return stage3
-
-
-@pytest.fixture
-def theirs(stage: Stage) -> Iterator[outcomes.Outcomes]:
-    with contextlib.closing(connect(stage.url)) as database:
-        yield outcomes.Outcomes(database)
 
 
 def steps(play: Play, seed: int, who: Callable[[int], str]) -> list[tuple[str, dict[str, Any]]]:

@@ -40,12 +40,6 @@ def rows(url: str, table: str = "hammerwork_jobs") -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in database.query(f"SELECT {COLUMNS} FROM {table}")]
 
 
-@pytest.fixture
-def database(migrated_url: str) -> Iterator[Database]:
-    with contextlib.closing(connect(migrated_url)) as opened:
-        yield opened
-
-
 @contextlib.contextmanager
 def working(worker: Worker) -> Iterator[None]:
     thread = threading.Thread(target=worker.run)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -53,11 +53,9 @@ pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture
-def stage(new_database: Callable[..., str]) -> Iterator[Stage]:
+def stage(lite: Stage) -> Stage:
     """An SQLite file: what is looked at is the same everywhere."""
-    made = Stage(new_database("sqlite", migrated=True))
-    yield made
-    made.close()
+    return lite
 
 
 def registered(stage: Stage, name: str, concurrency: int = 1) -> Registration:

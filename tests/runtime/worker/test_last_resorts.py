@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -46,11 +45,9 @@ pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture
-def stage(new_database: Callable[..., str]) -> Iterator[Stage]:
+def stage(lite: Stage) -> Stage:
     """An SQLite file: these ends are the same everywhere."""
-    made = Stage(new_database("sqlite", migrated=True))
-    yield made
-    made.close()
+    return lite
 
 
 @pytest.fixture
