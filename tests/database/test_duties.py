@@ -7,8 +7,9 @@ import pytest
 
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.features.worker.queries import duties
+from hammerwork_cli.features.worker.queries import duties, registry
 from tests.rows import START
+from tests.worker_context import WORKER
 
 WORKERS = 4
 ROUNDS = 5
@@ -47,3 +48,14 @@ def test_only_the_worker_that_has_a_duty_moves_it(database: Database) -> None:
     assert not duties.keep(database, "tidy", one, until=START + 3 * MINUTE)
     assert not duties.take(database, "tidy", one, seen=START + MINUTE, until=START + 3 * MINUTE)
     assert duties.times(database) == {"tidy": START + 2 * MINUTE}
+
+
+def test_each_worker_is_listed_with_the_duties_that_it_took_last(database: Database) -> None:
+    workers = [WORKER._replace(id=new_id(), name=name) for name in ("one", "other", "idle")]
+    for worker in workers:
+        registry.register(database, worker)
+    one, other, _ = workers
+    for name, taker in (("tidy", one), ("sweep", one), ("look", other)):
+        assert duties.take(database, name, taker.id, seen=None, until=START)
+    found = {worker.name: set(worker.duties) for worker in registry.listed(database)}
+    assert found == {"one": {"tidy", "sweep"}, "other": {"look"}, "idle": set()}

@@ -106,6 +106,8 @@ def test_force_retries_what_runs_and_what_has_completed(run: Run, migrated_url: 
     assert outcome.exit_code == 0
     assert ("twice at once" in outcome.stderr) == (status is R)
     assert statuses(migrated_url) == {5: "Pending"}
+    again = run("job", "retry", identity(5), "--force", url=migrated_url)
+    assert (again.exit_code, "is Pending" in again.stderr) == (6, True)
 
 
 def test_retrying_a_job_rearms_what_failed_only_because_of_it(run: Run, migrated_url: str) -> None:

@@ -108,10 +108,11 @@ def test_recorded_attempts_tell_the_queue_from_the_retries(run: Run, migrated_ur
         rows = Rows(database)
         root = rows.job(queue="ingest", **times(0, 0, 1))
         job = rows.job(root, queue="segment", **{**times(1, 10, 12, due=9), "attempts": 3})
-        for number, start in ((1, 4), (2, 7)):
+        other = rows.job(root, queue="segment", **{**times(1, 4, 5, due=3), "attempts": 2})
+        for of, number, start in ((other, 1, 2), (job, 1, 4), (job, 2, 7)):
             started = START + timedelta(seconds=start)
             attempt = {
-                "job_id": job,
+                "job_id": of,
                 "attempt": number,
                 "started_at": started,
                 "ended_at": started,

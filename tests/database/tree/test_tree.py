@@ -73,6 +73,16 @@ def test_a_job_with_two_parents_comes_once_after_both(readable: Database, rows: 
 
 
 @readable_on_sqlite
+def test_a_job_near_the_root_comes_after_a_parent_that_is_far_from_it(readable: Database, rows: Rows) -> None:
+    top = rows.job()
+    near, far = rows.job(top), rows.job(top)
+    for _ in range(3):
+        far = rows.job(far)
+    join = rows.job(near, far)
+    assert list(tree_queries.tree(readable, top).nodes)[-2:] == [far, join]
+
+
+@readable_on_sqlite
 def test_children_come_in_the_order_of_their_creation_whatever_else_they_depend_on(
     readable: Database, rows: Rows
 ) -> None:

@@ -340,6 +340,14 @@ def test_a_worker_finds_children_that_another_program_has_ended(stage: Stage, ap
     assert state(stage) == ("Pending", "satisfied")
 
 
+def test_a_comparison_wakes_nobody_for_a_join_that_fails(lite: Stage, app: Handlers) -> None:
+    waiting_report(lite, app)
+    lite.execute("UPDATE hammerwork_jobs SET status = 'Dead', failed_at = created_at WHERE queue_name = 'child'")
+    report, now = ids(lite, "report"), lite.database.now()
+    settled = lite.database.transaction(lambda: compare_joins(lite.database, report, now))
+    assert (settled.failed, dict(settled.released)) == (report, {})
+
+
 @all_databases
 def test_counts_are_right_after_every_change(stage: Stage, app: Handlers) -> None:
     children = waiting_report(stage, app)

@@ -467,6 +467,11 @@ def test_a_success_that_cannot_come_since_the_failed_job_was_deleted_is_over_in_
     stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed', completed_at = '{at}' WHERE id = '{second}'")
     list(callbacks.look(stage.database, list(told(stage, "batch", batch.id).values()), now))
     stage.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{first}'")
+    stage.enqueue(Job("other"))  # of no batch
+    later = (now() + timedelta(minutes=1)).isoformat()
+    stage.execute(
+        f"UPDATE hammerwork_jobs SET status = 'Completed', completed_at = '{later}' WHERE queue_name = 'other'"
+    )
 
     def state_after(time: timedelta) -> str:
         found = list(told(stage, "batch", batch.id).values())

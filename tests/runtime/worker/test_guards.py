@@ -305,6 +305,15 @@ def test_a_job_that_a_rust_worker_took_is_held_by_no_other_worker(stage: Stage) 
     assert registry.ended_with_jobs(stage.database) == []
 
 
+def test_a_worker_that_has_registered_again_is_not_taken_for_lost(stage: Stage) -> None:
+    worker = registered(stage, "back")
+    stage.execute("UPDATE hammerwork_workers SET heartbeat_at = '2026-01-01 00:00:00'")
+    seen = heartbeat(stage, worker)
+    stage.execute("DELETE FROM hammerwork_workers")
+    registry.register(stage.database, worker)  # its first heartbeat again
+    assert registry.rescue(stage.database, seen, stage.database.now()) is None
+
+
 def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:
     worker = registered(stage, "back")
     seen = heartbeat(stage, worker)
@@ -414,6 +423,23 @@ def test_outcomes_that_an_outage_held_up_wait_with_all_others(stage: Stage) -> N
     with pytest.raises(UnreachableError):
         finisher._write(OutcomeBatch(outcomes, stage.database.now()))
     assert (slots.postponed, slots.pop_ended()) == (0, outcomes)
+
+
+def test_a_batch_that_is_written_again_keeps_its_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[Any] = []
+
+    def lost(database: Database, outcomes: Any, now: Any) -> Any:
+        times.append(now)
+        raise DatabaseError("The answer was lost.")
+
+    monkeypatch.setattr("hammerwork_cli.runtime.execution.finisher.finish.finish", lost)
+    verdicts: Any = None
+    finisher = Finisher(stage.connections, Slots(1, lambda: None), ServerClock(), Progress(30), verdicts)
+    batch = OutcomeBatch([EndedAttempt(claimed("a"), AttemptEnd.COMPLETED)])
+    for _ in range(2):
+        with pytest.raises(DatabaseError):
+            finisher._finish(batch)
+    assert times == [batch.now] * 2
 
 
 def test_another_outcome_that_cannot_be_written_either_is_kept_for_later(stage: Stage) -> None:

@@ -365,6 +365,19 @@ def test_a_worker_ends_workflows_and_children_belong_to_them(stage: Stage, run: 
     assert run("workflow", "cancel", workflow.id, "--yes", url=stage.url).exit_code == 6
 
 
+def test_a_workflow_waits_for_children_that_a_rust_worker_inserts_after_the_end_of_their_parent(
+    lite: Stage,
+) -> None:
+    workflow = Workflow("w").add("top", Job("top").with_spawn_handler("child"))
+    (top,) = lite.queue.enqueue_workflow(workflow).values()
+    end(lite, top)
+    end_workflows(lite)
+    assert row(lite, workflow.id)[0] == "running"
+    change(lite, top, completed_at=now() - timedelta(seconds=30))
+    end_workflows(lite)
+    assert row(lite, workflow.id)[0] == "completed"
+
+
 @all_databases
 def test_a_workflow_with_an_open_spawn_request_has_not_ended(stage: Stage) -> None:
     on = {"on_complete": Job("callback")}

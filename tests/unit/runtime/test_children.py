@@ -41,6 +41,13 @@ def test_children_come_in_batches_in_order_as_often_as_they_are_asked_for():
         assert children.first_ids == [job.id for job in made]
 
 
+def test_only_the_first_children_are_remembered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "FIRST_CHILDREN", 3)
+    made = [Job("child", number) for number in range(5)]
+    with drain(PARENT, NO_LIMIT, iter(made), NOW) as children:
+        assert (children.count, children.first_ids) == (5, [job.id for job in made[:3]])
+
+
 def test_a_child_depends_on_its_parent_and_may_run_once_that_has_completed():
     (child,) = drained([Job("child")])
     assert (child.depends_on, child.dependency_status) == ((PARENT.id,), "satisfied")

@@ -363,6 +363,23 @@ def test_refused_outcomes_are_named_once_nothing_else_is_under_way(
     execute.go.set()
 
 
+def test_refused_outcomes_are_named_once_the_others_are_written(slots: Callable[..., Slots]) -> None:
+    stopping = Stopping()
+    two = slots(2, lambda attempt: stopping(attempt) if attempt.job.id == "a" else completed(attempt))
+    two.put([claimed("a"), claimed("b")])
+    assert stopping.begun.acquire(timeout=PATIENCE)
+    until(lambda: two.has_ended)
+    (attempt,) = stopping.runs
+    assert attempt.decide()
+    attempt.refuse(HammerworkError("No."))
+    assert two.unwritable == []
+    assert names(two.pop_ended()) == [("b", AttemptEnd.COMPLETED)]
+    assert two.unwritable == []
+    two.clear_writing()
+    assert two.unwritable == ["a"]
+    stopping.go.set()
+
+
 def test_nobody_waits_longer_for_threads_than_he_wants(slots: Callable[..., Slots]) -> None:
     execute = Stopping()
     one = slots(1, execute)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +20,8 @@ from hammerwork_cli.features.spawn.queries.doctor import FixedJobs
 from hammerwork_cli.features.worker.models.worker import heartbeat_interval
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.registry import Heartbeat, HeartbeatAnswer
+from hammerwork_cli.runtime.clock import elapsed
+from hammerwork_cli.runtime.execution import executor
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.outages import OutageLog, Outages
@@ -764,6 +766,62 @@ def test_the_main_thread_waits_until_the_first_of_what_is_to_be_done(state: dict
     MainLoop._wait(loop)  # type: ignore[arg-type]
     assert seconds == [pytest.approx(waits, abs=0.0 if due is None else 2.0)]  # the clock goes on meanwhile
     assert rounds == ["end", "begin"]
+
+
+@each_row(
+    ("of_job", "of_handler", "deadline"),
+    [
+        (None, None, None),
+        (5, None, 105.0),
+        (5, timedelta(seconds=9), 105.0),
+        (None, timedelta(seconds=9), 109.0),
+        (0, timedelta(seconds=9), 109.0),
+        (-1, timedelta(seconds=9), 109.0),
+        (0, None, None),
+        (-1, None, None),
+    ],
+)
+def test_an_attempt_has_the_time_of_its_job_or_else_of_its_handler(
+    of_job: int | None, of_handler: timedelta | None, deadline: float | None
+) -> None:
+    attempt: Any = SimpleNamespace(job=SimpleNamespace(timeout_seconds=of_job), began=100.0)
+    handler: Any = SimpleNamespace(timeout=of_handler)
+    assert executor._deadline(attempt, handler) == deadline
+    assert executor._deadline(attempt, None) == (deadline if of_job and of_job > 0 else None)
+
+
+@each_row(
+    ("state", "gives_up"),
+    [
+        ({}, True),
+        ({"since": 960.0}, False),
+        ({"unwritable": []}, False),
+        ({"unwritable": [], "owes": True}, True),
+        ({"unwritable": [], "owes": True, "empty": False}, False),
+        ({"unwritable": [], "owes": True, "stops": False, "done": True}, False),
+        ({"is_held": False}, False),
+        ({"stops": False}, False),
+        ({"stops": False, "done": True}, True),
+        ({"stops": False, "drains": True}, False),
+        ({"stops": False, "drains": True, "ran": True}, True),
+        ({"stops": False, "ran": True}, False),
+    ],
+)
+def test_a_worker_gives_up_what_is_refused_for_long_once_nothing_else_is_left(
+    state: dict[str, Any], gives_up: bool
+) -> None:
+    loop = SimpleNamespace(
+        _held_up_since=elapsed() - 1000.0 + state.get("since", 0.0),
+        _longest_wait=60.0,
+        _slots=SimpleNamespace(unwritable=state.get("unwritable", ["a"]), empty=state.get("empty", True)),
+        _stop=SimpleNamespace(is_set=state.get("stops", True)),
+        _claimer=SimpleNamespace(owes=state.get("owes", False), done=state.get("done", False)),
+        _lease=SimpleNamespace(is_held=lambda _: state.get("is_held", True)),
+        _options=SimpleNamespace(drain=state.get("drains", False)),
+        _connections=SimpleNamespace(run=lambda _: state.get("ran", False)),
+        _due_ones_ran=None,
+    )
+    assert MainLoop._gives_up(loop) == gives_up  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("is_held", [True, False], ids=["alive", "lease is over"])
