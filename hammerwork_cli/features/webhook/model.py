@@ -14,6 +14,8 @@ NOT_SENT = "Nothing was sent. "
 """Begins the error of a delivery whose request could not be made: a variable is not set, for example."""
 _ANSWER_LINE = re.compile(r"([1-5][0-9]{2})(?: (.*))?", re.DOTALL)
 METHODS = ("POST", "PUT", "PATCH")
+LONGEST_ANSWER = 1000
+"""Characters of an answer that are kept."""
 
 
 class WebhookBody(StrEnum):
@@ -137,6 +139,11 @@ class Delivery(NamedTuple):
     def event_type(self) -> str | None:
         found = self.event.get("type")
         return found if found in set(EventType) else None
+
+
+def is_accepted(status: int | None) -> bool:
+    """Whether a receiver has taken a request, by the status of its answer."""
+    return status is not None and 200 <= status < 300
 
 
 def answer_line(status: int | None, text: str) -> str:

@@ -13,12 +13,11 @@ from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
-from hammerwork_cli.features.webhook.model import Delivery, Webhook, WebhookBody
+from hammerwork_cli.features.webhook.model import LONGEST_ANSWER, Delivery, Webhook, WebhookBody
 from hammerwork_cli.view.text import cut
 
 GIVEN_UP_AFTER = timedelta(days=5)
 """Time without a success after which a webhook that always fails is disabled."""
-LONGEST_ANSWER = 1000
 MOST_REPLAYED = 100_000
 MOST_COUNTED = 10_000
 """Waiting deliveries that are counted, of all webhooks together."""

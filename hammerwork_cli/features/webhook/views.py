@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from hammerwork_cli.core.values import MASK, Counts, Timestamp, timestamp
 from hammerwork_cli.features.event.views import filter_keys, lines, note, note_column
-from hammerwork_cli.features.webhook.model import METHODS, Delivery, Webhook, WebhookBody
+from hammerwork_cli.features.webhook.model import METHODS, Delivery, Webhook, WebhookBody, is_accepted
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.shape import Shape
@@ -170,16 +170,12 @@ class TriedWebhook(NamedTuple):
     error: str | None
     seconds: float
 
-    @property
-    def is_accepted(self) -> bool:
-        return self.http_status is not None and 200 <= self.http_status < 300
-
 
 TRIED = Shape[TriedWebhook](
     {
         "webhook": key.text(),
         "event": key.anything("The event that was sent"),
-        "accepted": key.flag("Whether the receiver answered with 2xx").of("is_accepted"),
+        "accepted": key.flag("Whether the receiver answered with 2xx").of(lambda one: is_accepted(one.http_status)),
         "http_status": key.null_or(key.count("Of the answer")),
         "error": key.null_or(key.text("Why there is no answer")),
         "seconds": key.number("Length of the exchange", 3),

@@ -14,6 +14,7 @@ from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.features.event.commands import AboutJobOption, EventTypeOption, ExampleQueueOption, event_to_try
 from hammerwork_cli.features.webhook import queries, views
 from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, note_plain, required
+from hammerwork_cli.features.webhook.model import is_accepted
 from hammerwork_cli.features.webhook.views import Exchange
 from hammerwork_cli.runtime.delivery.webhooks import secrets, signature
 from hammerwork_cli.runtime.delivery.webhooks.sending import send
@@ -55,7 +56,7 @@ def try_(
     context.answer(views.EXCHANGE.record(shown), form, lambda: views.exchange_text(shown))
     if answer.status is None:
         raise AnswerIsNoError(str(answer.error))
-    if not 200 <= answer.status < 300:
+    if not is_accepted(answer.status):
         raise AnswerIsNoError(f"The receiver answered {answer.status}.", hint="Only 2xx means that it has the event.")
 
 

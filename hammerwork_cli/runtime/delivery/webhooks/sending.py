@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.core.values import MASK
 from hammerwork_cli.errors import HammerworkError, UsageError
-from hammerwork_cli.features.webhook.model import METHODS, Webhook, WebhookBody
+from hammerwork_cli.features.webhook.model import LONGEST_ANSWER, METHODS, Webhook, WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks import bodies, headers, secrets, signature, templates
 from hammerwork_cli.runtime.delivery.webhooks.addresses import kind_of, literal
 from hammerwork_cli.runtime.delivery.webhooks.connecting import (
@@ -30,8 +30,6 @@ from hammerwork_cli.version import __version__
 
 LARGEST_ANSWER = 1 << 16
 """Bytes of an answer that are read."""
-KEPT = 1000
-"""Characters of an answer that are kept."""
 LONGEST_TIMEOUT = 300
 MOST_RETRIES = 50
 SHORTEST_OF_PATH = 12
@@ -133,7 +131,7 @@ def send(
         return DeliveryAnswer(None, error=_sentence(error))
     answer = _exchanged(webhook, request, now, context)
     return answer._replace(
-        text=_without(answer.text, request.secrets)[:KEPT],
+        text=_without(answer.text, request.secrets)[:LONGEST_ANSWER],
         seconds=time.monotonic() - started,
         request_line=request.line,
         request_headers=request.shown,

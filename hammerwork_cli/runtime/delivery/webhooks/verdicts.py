@@ -6,6 +6,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Protocol
 
+from hammerwork_cli.features.webhook.model import is_accepted
+
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=12)
 JITTER = 0.2
 LONGEST_OBEYED = timedelta(hours=1)
@@ -36,7 +38,7 @@ def verdict(answer: _HasStatus) -> Verdict:
         return Verdict.RETRY
     if status == 410:
         return Verdict.GONE
-    return Verdict.DELIVERED if 200 <= status < 300 else Verdict.REFUSED
+    return Verdict.DELIVERED if is_accepted(status) else Verdict.REFUSED
 
 
 def backoff(attempt: int, retry_after: timedelta | None = None) -> timedelta:

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from hammerwork_cli.features.webhook.model import WebhookBody
-from hammerwork_cli.runtime.delivery.webhooks.sending import KEPT, LARGEST_ANSWER, send
+from hammerwork_cli.features.webhook.model import LONGEST_ANSWER, WebhookBody
+from hammerwork_cli.runtime.delivery.webhooks.sending import LARGEST_ANSWER, send
 from hammerwork_cli.runtime.delivery.webhooks.verdicts import Verdict, verdict
 from tests.runtime.delivery.webhooks.conftest import NOW, SECRET, record, webhook
 from tests.runtime.delivery.webhooks.receivers import answer
@@ -219,7 +219,7 @@ def test_of_a_long_answer_the_beginning_is_read(receiving):
 
     receiver = receiving(pour)
     got = sent(receiver.url)
-    assert (got.status, got.text) == (200, "x" * KEPT)
+    assert (got.status, got.text) == (200, "x" * LONGEST_ANSWER)
     receiver.__exit__()
     assert counted[-1] == "closed"
 
@@ -232,7 +232,7 @@ def test_of_a_long_answer_in_small_chunks_no_more_is_read(receiving):
 
     receiver = receiving(pour)
     got = sent(receiver.url)
-    assert (got.status, got.text) == (200, "x" * KEPT)
+    assert (got.status, got.text) == (200, "x" * LONGEST_ANSWER)
 
 
 def test_a_keep_alive_connection_is_not_waited_for(receiving):
