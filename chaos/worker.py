@@ -33,7 +33,7 @@ from hammerwork_cli.features.worker.queries import claim, finish, registry, spaw
 from hammerwork_cli.features.workflow.queries import endings
 from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.delivery.webhooks import verdicts
-from hammerwork_cli.runtime.execution.executor import Executor
+from hammerwork_cli.runtime.execution.attempt_runner import AttemptRunner
 from hammerwork_cli.runtime.worker import deliveries, streams
 from hammerwork_cli.runtime.worker import retention as retention_thread
 
@@ -208,7 +208,7 @@ def _watch(fate: Fate, folder: Path) -> None:
     _watch_transactions(watch, reached, folder / "unanswered")
     _watch_statements(watch, reached)
     _wrap(enqueue, "insert", after=lambda _: reached("first batch inserted") if watch.transaction == "" else None)
-    _wrap(Executor, "_call", after=lambda _: reached("handler done"))
+    _wrap(AttemptRunner, "_call", after=lambda _: reached("handler done"))
     _wrap(claim, "claim", after=lambda jobs: reached("claimed") if jobs else None)
 
 

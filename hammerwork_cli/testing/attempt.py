@@ -26,8 +26,8 @@ from hammerwork_cli.runtime.api.stored_jobs import parsed
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, result_of
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
+from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.execution.rehearsal import SpawnStep, claimed
-from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.outcomes.failures import described, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY
@@ -167,7 +167,7 @@ def _written(child: NewJob, now: datetime) -> Job:
 
 
 def _call(app: Handlers, step: "_Step", queue: "_Queue", children: list[NewJob], *, spawn: bool) -> str | None:
-    """Calls both handlers, as :meth:`Executor.execute` does; see :func:`_spawn`."""
+    """Calls both handlers, as :meth:`AttemptRunner.run` does; see :func:`_spawn`."""
     row, handler = step.job, app._job_handler(step.job.queue_name)
     step.config = config_of(Job._of(row)) or app._default_config(row.queue_name) or SpawnConfig()
     if handler is not None:

@@ -23,7 +23,7 @@ from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.worker.queries import claim, finish, rescue
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
+from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from tests.conftest import all_databases, one_case_on_servers
 from tests.runtime.conftest import PATIENCE, Stage, until
@@ -50,8 +50,10 @@ class Play:
         choose = random.Random(seed)
         self.clock = stage.database.now()
         theirs.now = lambda: self.clock
-        verdicts = OutcomePolicy(Handlers(), RetryStrategy.fixed(timedelta(seconds=1)), _Clock(self), threading.Event())
-        self._verdicts = verdicts
+        outcome_policy = OutcomePolicy(
+            Handlers(), RetryStrategy.fixed(timedelta(seconds=1)), _Clock(self), threading.Event()
+        )
+        self._outcome_policy = outcome_policy
         stage.execute("DELETE FROM hammerwork_jobs")
         stage.execute("DELETE FROM hammerwork_workflows")
         stage.execute("DELETE FROM hammerwork_batches")
@@ -122,8 +124,8 @@ class Play:
     def end(self, job: claim.Claimed, end: str) -> EndedAttempt:
         """How an attempt of ours ends, by the rules of a worker."""
         if end == "complete":
-            return self._verdicts.completed(job, None)
-        return self._verdicts.failed(
+            return self._outcome_policy.completed(job, None)
+        return self._outcome_policy.failed(
             job, Failed("no space", AttemptEnd.TIMED_OUT if end == "time out" else AttemptEnd.FAILED)
         )
 

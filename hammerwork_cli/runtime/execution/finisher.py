@@ -16,8 +16,8 @@ from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import LONGEST_PAUSE, Connections
+from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.faults import Fault, Progress, is_of_the_database
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.host.secrets import masked
@@ -51,7 +51,7 @@ class Finisher:
     One thread uses it at a time.
 
     Args:
-        verdicts: decide the outcome of a job whose own one cannot be written.
+        outcome_policy: decide the outcome of a job whose own one cannot be written.
         callbacks_due: called when somebody is to look at callbacks.
     """
 
@@ -61,11 +61,11 @@ class Finisher:
         slots: Slots,
         clock: ServerClock,
         progress: Progress,
-        verdicts: OutcomePolicy,
+        outcome_policy: OutcomePolicy,
         callbacks_due: Callable[[], None] = lambda: None,
     ) -> None:
         self._connections, self._slots, self._clock = connections, slots, clock
-        self._progress, self._verdicts, self._callbacks_due = progress, verdicts, callbacks_due
+        self._progress, self._outcome_policy, self._callbacks_due = progress, outcome_policy, callbacks_due
         self._parts: deque[OutcomeBatch] = deque()
         """Parts of batches that could not be written as a whole."""
         self._alone: deque[OutcomeBatch] = deque()
@@ -212,7 +212,7 @@ class Finisher:
         if outcome.end == AttemptEnd.COMPLETED:
             held = "refuses the outcome of the job" if is_of_the_database(error) else None
             text = in_ascii(f"The database {held or 'cannot hold the result of the job'}. {_said(error)}")
-            yield self._verdicts.failed(outcome.job, Failed(text, retryable=False))
+            yield self._outcome_policy.failed(outcome.job, Failed(text, retryable=False))
             yield EndedAttempt(outcome.job, AttemptEnd.FAILED, error=text)
             return
         # The same outcome, with its error in characters that every database has.

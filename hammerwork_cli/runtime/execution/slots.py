@@ -36,7 +36,7 @@ class Ahead(NamedTuple):
     seconds: float
 
 
-Execute = Callable[[Attempt], EndedAttempt | StillRunning | None]
+Run = Callable[[Attempt], EndedAttempt | StillRunning | None]
 log = logging.getLogger("hammerwork")
 
 
@@ -88,18 +88,18 @@ class Slots:
         self._most_threads = 0  # until they are started
         self._has_warned = False
         # The main thread writes them once, before there are threads.
-        self._execute: Execute = lambda _: None
+        self._run: Run = lambda _: None
         self._coroutines: frozenset[str] = frozenset()
 
-    def start(self, execute: Execute, coroutines: frozenset[str] = frozenset()) -> None:
+    def start(self, run: Run, coroutines: frozenset[str] = frozenset()) -> None:
         """Starts the first thread.
 
         Args:
-            execute: makes an attempt, or does what is left to do of it, and returns its outcome; ``None`` when it has
+            run: makes an attempt, or does what is left to do of it, and returns its outcome; ``None`` when it has
                 written that itself, ``STILL_RUNNING`` when :meth:`end` or :meth:`resume` follows. It raises nothing.
             coroutines: the queues for whose jobs a thread never has to wait.
         """
-        self._execute, self._coroutines = execute, coroutines
+        self._run, self._coroutines = run, coroutines
         with self._lock:
             self._add_thread()
             self._most_threads = self.count
@@ -151,7 +151,7 @@ class Slots:
                     self._wake_if_free()
                     return
             attempt = following
-            outcome = self._execute(attempt)
+            outcome = self._run(attempt)
 
     def resume(self, attempt: Attempt, *, blocks: bool) -> None:
         """Lets a thread do what is left to do of an attempt. Any thread may call this; it does not wait.
@@ -443,7 +443,7 @@ class Slots:
         blocked = False
         while (attempt := self._next(attempt, ended, blocked)) is not None:
             blocked = attempt.blocks  # resume() may change it
-            ended = self._execute(attempt)
+            ended = self._run(attempt)
 
     def _next(self, done: Attempt | None, ended: EndedAttempt | StillRunning | None, blocked: bool) -> Attempt | None:
         # One lock serves to book an attempt and to start the next, since most jobs are short.

@@ -9,10 +9,10 @@ from hammerwork_cli.features.tree import progress as reports
 from hammerwork_cli.features.worker.queries.registry import HeartbeatReport
 from hammerwork_cli.runtime.api.resources import OpenResources
 from hammerwork_cli.runtime.clock import elapsed
-from hammerwork_cli.runtime.execution.executor import Executor
+from hammerwork_cli.runtime.execution.attempt_runner import AttemptRunner
 from hammerwork_cli.runtime.execution.finisher import Finisher
+from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.host.memory import memory
 from hammerwork_cli.runtime.worker.claimer import Claimer
 from hammerwork_cli.runtime.worker.context import WorkerContext
@@ -35,9 +35,9 @@ from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
 class WorkerComponents:
     context: WorkerContext
     slots: Slots
-    executor: Executor
+    attempt_runner: AttemptRunner
     resources: OpenResources  # those of handlers that run in this process
-    verdicts: OutcomePolicy
+    outcome_policy: OutcomePolicy
     claimer: Claimer
     request_claimer: RequestClaimer
     finisher: Finisher
@@ -60,15 +60,15 @@ def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
     beside = database.writes_beside_claims
     has_ended = threading.Event() if beside else stop.woken
     slots = Slots(options.concurrency, stop.woken.set, lambda: lease.is_held(elapsed()), has_ended.set)
-    claimer = Claimer(context, slots, lambda attempt: executor.end(attempt))
+    claimer = Claimer(context, slots, lambda attempt: attempt_runner.end(attempt))
     handlers = isolation.handlers(context.handlers)
-    verdicts = OutcomePolicy(
+    outcome_policy = OutcomePolicy(
         handlers, options.retry, clock, stop.at_once, at_once=options.retry_at_once, told=options.on_failure
     )
     resources = handlers._open_resources(options.fakes)
     endings = Endings(context) if options.has_upkeep else None
     callbacks_due = endings.woken.set if endings else lambda: None
-    executor = Executor(
+    attempt_runner = AttemptRunner(
         handlers,
         isolation,
         resources,
@@ -77,13 +77,13 @@ def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
         slots,
         clock,
         progress,
-        verdicts,
+        outcome_policy,
         callbacks_due=callbacks_due,
         spawned=claimer.notify,
     )
     request_claimer = RequestClaimer(context, slots)
     writes = connections.for_outcomes() if beside else connections.main
-    finisher = Finisher(writes, slots, clock, progress, verdicts, callbacks_due)
+    finisher = Finisher(writes, slots, clock, progress, outcome_policy, callbacks_due)
     finishing = FinisherThread(context, finisher, has_ended, claimer.outcomes_written) if beside else None
     keeper = Keeper(context, claim_requests=request_claimer.claim, wake=claimer.notify)
     health_file = HealthFile(options.health_file, context.registration.name)
@@ -134,9 +134,9 @@ def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
     return WorkerComponents(
         context=context,
         slots=slots,
-        executor=executor,
+        attempt_runner=attempt_runner,
         resources=resources,
-        verdicts=verdicts,
+        outcome_policy=outcome_policy,
         claimer=claimer,
         request_claimer=request_claimer,
         finisher=finisher,

@@ -217,9 +217,9 @@ class MainLoop:
         said = f"It did not end within {(attempt.deadline or 0) - attempt.began:g} s."
         in_thread = not self._isolation.can_kill
         attempt.holds_slot = in_thread and attempt.awaits is None
-        stack = in_thread and stack_of(attempt.thread, attempt.awaits, self._parts.executor.loop.thread)
+        stack = in_thread and stack_of(attempt.thread, attempt.awaits, self._parts.attempt_runner.loop.thread)
         failure = Failed(f"{said}\n\n{stack}" if stack else said, AttemptEnd.TIMED_OUT)
-        return lambda: self._parts.verdicts.failed(attempt.job, failure)
+        return lambda: self._parts.outcome_policy.failed(attempt.job, failure)
 
     def _tell_overdue(self) -> None:
         for attempt in self._slots.pop_overdue():
@@ -236,9 +236,9 @@ class MainLoop:
             may_write: whether no other thread writes outcomes any longer.
         """
         back = self._slots.withdraw()
-        self._slots.abandon(lambda attempt: self._parts.verdicts.stopped(attempt.job))
+        self._slots.abandon(lambda attempt: self._parts.outcome_policy.stopped(attempt.job))
         self._isolation.close()  # before others claim the jobs that run there
-        self._parts.executor.loop.cancel(CANCEL_SECONDS)
+        self._parts.attempt_runner.loop.cancel(CANCEL_SECONDS)
         try:
             if back:
                 self._connections.run(lambda database: finish.give_back(database, back), patience=LAST_SECONDS)

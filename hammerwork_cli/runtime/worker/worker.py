@@ -349,7 +349,7 @@ class Worker(Translated):
                 if self._options.upkeep_only:
                     does = "runs no jobs: it serves schedules, callbacks, workflows, webhooks and streams"
                 log.info("Worker %s (%s) %s.", self.name, self.id, does)
-                parts.slots.start(parts.executor.execute, parts.executor.coroutines)
+                parts.slots.start(parts.attempt_runner.run, parts.attempt_runner.coroutines)
                 for thread in parts.threads:
                     thread.start()
                 MainLoop(parts).run()
@@ -559,14 +559,14 @@ class Worker(Translated):
             if thread.ident is not None:  # it was started; others may go on behind it
                 thread.join(LAST_SECONDS)
         self._stop.at_once.set()
-        parts.executor.loop.cancel(CANCEL_SECONDS)  # what is left there is decided
+        parts.attempt_runner.loop.cancel(CANCEL_SECONDS)  # what is left there is decided
         context.isolation.finish()  # a process ends with the thread of its slot
         parts.slots.close()
         if context.isolation.can_kill:
             parts.slots.join(LAST_SECONDS)
             context.isolation.forget()
         parts.resources.close()
-        parts.executor.loop.close()
+        parts.attempt_runner.loop.close()
         with suppress(HammerworkError):
             context.connections.main.run(
                 lambda database: registry.end(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
-from hammerwork_cli.runtime.execution import event_loop, verdicts
+from hammerwork_cli.runtime.execution import event_loop, outcome_policy
 from hammerwork_cli.runtime.outcomes import backoff
 from tests.runtime.conftest import Stage, until
 
@@ -165,7 +165,7 @@ def test_no_hook_ends_a_thread_of_the_worker(lite: Stage, app: Handlers, monkeyp
     app.register_job("unlogged", lambda job: {}["nothing"])  # noqa: ARG005
     app.register_job("called", Called("well"))
     exiting_log = ExitingLog()
-    monkeypatch.setattr(verdicts.log, "handlers", [*verdicts.log.handlers, exiting_log])
+    monkeypatch.setattr(outcome_policy.log, "handlers", [*outcome_policy.log.handlers, exiting_log])
 
     hooks = ("validate", "spawn", "generator", "close", "async")
     failing = [Job("exits", hook, max_attempts=1) for hook in hooks]

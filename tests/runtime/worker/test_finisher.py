@@ -15,7 +15,7 @@ from hammerwork_cli.features.worker.queries import finish
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, FinishReport
 from hammerwork_cli.runtime.execution import finisher
-from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
+from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker import claimer, context
 from tests.runtime.conftest import Crew, Stage, until

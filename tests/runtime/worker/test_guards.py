@@ -31,8 +31,8 @@ from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution import calls
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.finisher import Finisher, OutcomeBatch
+from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.host.logs import named
 from hammerwork_cli.runtime.outcomes.failures import Failed
@@ -415,8 +415,8 @@ def test_outcomes_that_an_outage_held_up_wait_with_all_others(stage: Stage) -> N
     def away(*_: Any, **__: Any) -> Any:
         raise UnreachableError("The server is away.")
 
-    verdicts: Any = None
-    finisher = Finisher(connections, slots, ServerClock(), Progress(30), verdicts)
+    outcome_policy: Any = None
+    finisher = Finisher(connections, slots, ServerClock(), Progress(30), outcome_policy)
     connections.run = away  # type: ignore[method-assign]
     outcomes = [EndedAttempt(claimed("a"), AttemptEnd.COMPLETED), EndedAttempt(claimed("b"), AttemptEnd.COMPLETED)]
     slots.postpone(outcomes)  # as one of a batch that was halved
@@ -449,8 +449,8 @@ def test_another_outcome_that_cannot_be_written_either_is_kept_for_later(stage: 
     def refuse(*_: Any, **__: Any) -> Any:
         raise DatabaseError("The table is locked.")
 
-    verdicts: Any = None
-    finisher = Finisher(connections, slots, ServerClock(), Progress(30), verdicts)
+    outcome_policy: Any = None
+    finisher = Finisher(connections, slots, ServerClock(), Progress(30), outcome_policy)
     stage.enqueue(Job("noop"))
     now = stage.database.now() + timedelta(seconds=1)
     (job,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
@@ -619,11 +619,11 @@ def test_a_job_without_a_strategy_of_its_own_or_its_handlers_is_retried_as_the_w
 ) -> None:
     (job,) = stage.enqueue(Job("fails"))
     app.register_job("fails", lambda _: 1 / 0)
-    verdicts = OutcomePolicy(app, RetryStrategy.fixed(timedelta(hours=3)), ServerClock(), threading.Event())
+    outcome_policy = OutcomePolicy(app, RetryStrategy.fixed(timedelta(hours=3)), ServerClock(), threading.Event())
     now = stage.database.now() + timedelta(seconds=1)
     (found,) = claim.claim(stage.database, "fails", worker=new_id(), now=now, limit=1, slots=1)
     assert found.id == job.id
-    assert verdicts.failed(found, Failed.by(ValueError())).pause == timedelta(hours=3)
+    assert outcome_policy.failed(found, Failed.by(ValueError())).pause == timedelta(hours=3)
 
 
 def test_a_job_whose_retry_strategy_fails_is_tried_again_later(
@@ -636,8 +636,8 @@ def test_a_job_whose_retry_strategy_fails_is_tried_again_later(
     stage.enqueue(Job("noop"))
     now = stage.database.now() + timedelta(seconds=1)
     (found,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
-    verdicts = OutcomePolicy(Handlers(), RetryStrategy.fixed(timedelta()), ServerClock(), threading.Event())
-    ended = verdicts.failed(found, Failed.by(ValueError()))
+    outcome_policy = OutcomePolicy(Handlers(), RetryStrategy.fixed(timedelta()), ServerClock(), threading.Event())
+    ended = outcome_policy.failed(found, Failed.by(ValueError()))
     assert ended.pause is not None
     assert ended.at is not None
     assert ended.at - stage.database.now() > ended.pause / 2 > timedelta(seconds=1)
@@ -1083,8 +1083,8 @@ def test_an_outcome_that_fails_for_long_is_tried_again_less_often_unless_there_a
         raise DatabaseError("The table is locked.")
 
     def pause_with(outcomes: int) -> float | None:
-        verdicts: Any = None
-        finisher = Finisher(stage.connections, Slots(1, lambda: None), ServerClock(), Progress(30), verdicts)
+        outcome_policy: Any = None
+        finisher = Finisher(stage.connections, Slots(1, lambda: None), ServerClock(), Progress(30), outcome_policy)
         for number in range(outcomes):
             finisher._write(OutcomeBatch([EndedAttempt(claimed(str(number)), AttemptEnd.COMPLETED)]))
         for _ in range(8):

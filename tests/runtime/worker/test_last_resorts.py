@@ -25,12 +25,12 @@ from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttem
 from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.features.worker.queries.spawn import LostClaimError
 from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.execution import executor
+from hammerwork_cli.runtime.execution import attempt_runner
+from hammerwork_cli.runtime.execution.attempt_runner import AttemptRunner
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
-from hammerwork_cli.runtime.execution.executor import Executor
 from hammerwork_cli.runtime.execution.finisher import FIRST_PAUSE, Finisher, OutcomeBatch
+from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.outages import SURVIVED, Outages
 from hammerwork_cli.runtime.outcomes.failures import Failed
@@ -107,9 +107,9 @@ def test_an_error_of_the_worker_itself_ends_the_attempt_as_one_of_the_handler_do
     def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("A defect.")
 
-    monkeypatch.setattr(Executor, "_work_on", fail)
+    monkeypatch.setattr(AttemptRunner, "_work_on", fail)
     if log_fails:
-        monkeypatch.setattr(executor.log, "error", fail)
+        monkeypatch.setattr(attempt_runner.log, "error", fail)
     (job,) = stage.enqueue(Job("noop").with_max_attempts(1))
     stage.work(app)
     status, error = stage.one(job, "status, error_message")
@@ -124,9 +124,9 @@ def test_after_an_error_of_the_worker_itself_a_request_has_no_outcome_to_write(
         raise RuntimeError("A defect.")
 
     if log_fails:
-        monkeypatch.setattr(executor.log, "error", fail)
+        monkeypatch.setattr(attempt_runner.log, "error", fail)
     request: Any = object()
-    made = Executor.__new__(Executor)
+    made = AttemptRunner.__new__(AttemptRunner)
     assert made._end_after(Attempt(ClaimedRequest(request, claimed("a")), threading.Lock()), RuntimeError()) is None
 
 
@@ -153,18 +153,18 @@ def test_the_error_of_a_validation_is_reported_once(stage: Stage, app: Handlers,
 def test_an_error_of_the_database_ends_no_attempt_of_a_worker_that_stops_at_once() -> None:
     given_up = threading.Event()
     retry: Any = None
-    verdicts = OutcomePolicy(Handlers(), retry, ServerClock(), given_up)
+    outcome_policy = OutcomePolicy(Handlers(), retry, ServerClock(), given_up)
     job = claimed("a")._replace(max_attempts=2)
     given_up.set()
-    assert verdicts.failed_by(job, UnreachableError("The server is away.")).end == AttemptEnd.STOPPED
+    assert outcome_policy.failed_by(job, UnreachableError("The server is away.")).end == AttemptEnd.STOPPED
 
 
 def test_a_job_that_is_stopped_is_due_again_when_it_was_due(stage: Stage) -> None:
     retry: Any = None
-    verdicts = OutcomePolicy(Handlers(), retry, ServerClock(), threading.Event())
+    outcome_policy = OutcomePolicy(Handlers(), retry, ServerClock(), threading.Event())
     due = stage.database.now() - timedelta(hours=1)
     job = claimed("a")._replace(max_attempts=2, scheduled_at=due)
-    assert verdicts.stopped(job) == EndedAttempt(job, AttemptEnd.STOPPED, at=due)
+    assert outcome_policy.stopped(job) == EndedAttempt(job, AttemptEnd.STOPPED, at=due)
 
 
 COMPLETES = SpawnConfig(on_error="complete")
@@ -178,7 +178,7 @@ def refuse_commits(monkeypatch: pytest.MonkeyPatch, error: HammerworkError) -> N
     def refuse(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(Executor, "_commit", refuse)
+    monkeypatch.setattr(AttemptRunner, "_commit", refuse)
 
 
 def test_a_job_that_completes_although_it_could_not_spawn_fails_with_what_the_database_refuses(
@@ -199,8 +199,8 @@ def test_a_job_that_completes_although_it_could_not_spawn_is_left_to_who_has_it_
     refuse_commits(monkeypatch, LostClaimError("It went to another."))
     (parent,) = stage.enqueue(Job("parent"))
     retry: Any = None
-    made = Executor.__new__(Executor)
-    made._verdicts = OutcomePolicy(app, retry, ServerClock(), threading.Event())
+    made = AttemptRunner.__new__(AttemptRunner)
+    made._outcome_policy = OutcomePolicy(app, retry, ServerClock(), threading.Event())
     made._connections, made._queue, made._clock = stage.connections, stage.queue, ServerClock()
     made._priorities = {}
     job = claimed(parent.id)
@@ -215,8 +215,8 @@ def test_a_job_that_completes_although_it_could_not_spawn_is_left_to_who_has_it_
 
 @pytest.fixture
 def finisher(stage: Stage) -> Finisher:
-    verdicts: Any = SimpleNamespace(failed=lambda job, failure: (job, failure))
-    return Finisher(stage.connections, Slots(1, lambda: None), ServerClock(), Progress(30), verdicts)
+    outcome_policy: Any = SimpleNamespace(failed=lambda job, failure: (job, failure))
+    return Finisher(stage.connections, Slots(1, lambda: None), ServerClock(), Progress(30), outcome_policy)
 
 
 def test_an_outage_while_another_outcome_is_written_leaves_the_first_to_be_written_later(finisher: Finisher) -> None:

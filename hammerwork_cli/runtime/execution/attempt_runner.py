@@ -41,9 +41,9 @@ from hammerwork_cli.runtime.execution.attempts import STILL_RUNNING, Attempt, St
 from hammerwork_cli.runtime.execution.calls import in_own_context, log_start, own_config
 from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from hammerwork_cli.runtime.execution.isolation import Elsewhere, Isolation
+from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.execution.parents import Parent, named_limits
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async, produced_by
@@ -63,7 +63,7 @@ class _UndoneError(Exception):
     """Rolls a transaction back."""
 
 
-class Executor:
+class AttemptRunner:
     """Makes attempts at jobs and spawn requests, each in the thread of its slot.
 
     The coroutines of all attempts share one event loop. No thread waits for a handler that is a coroutine function.
@@ -88,14 +88,14 @@ class Executor:
         slots: Slots,
         clock: ServerClock,
         progress: Progress,
-        verdicts: OutcomePolicy,
+        outcome_policy: OutcomePolicy,
         *,
         callbacks_due: Callable[[], None],
         spawned: Callable[[], None],
     ) -> None:
         self._handlers, self._isolation, self._resources, self._queue = handlers, isolation, resources, queue
         self._connections, self._slots, self._clock = connections, slots, clock
-        self._progress, self._verdicts = progress, verdicts
+        self._progress, self._outcome_policy = progress, outcome_policy
         self._callbacks_due, self._spawned = callbacks_due, spawned
         self._codecs = queue.url.codecs
         self._priorities = handlers._priorities
@@ -104,7 +104,7 @@ class Executor:
 
     @property
     def coroutines(self) -> frozenset[str]:
-        """The queues whose handlers are coroutine functions: :meth:`execute` never waits for their jobs."""
+        """The queues whose handlers are coroutine functions: :meth:`run` never waits for their jobs."""
         handlers = ((queue, self._handlers._job_handler(queue)) for queue in self._handlers.queues)
         return frozenset(
             queue for queue, handler in handlers if handler and never_waits(self._around(handler), handler.function)
@@ -113,7 +113,7 @@ class Executor:
     def _around(self, handler: JobHandler) -> tuple[Around, ...]:
         return () if isinstance(handler.function, Elsewhere) else self._arounds
 
-    def execute(self, attempt: Attempt) -> EndedAttempt | StillRunning | None:
+    def run(self, attempt: Attempt) -> EndedAttempt | StillRunning | None:
         """Runs a job or fulfils a request, or does the rest after a coroutine. Raises nothing.
 
         Returns:
@@ -146,7 +146,7 @@ class Executor:
         try:
             said = "An attempt at the job ended with an error in the worker itself."
             log.error(said, exc_info=error, extra=handled(attempt.job))
-            return None if attempt.request else self._verdicts.failed_by(attempt.job, error)
+            return None if attempt.request else self._outcome_policy.failed_by(attempt.job, error)
         except BaseException:  # noqa: BLE001  whatever a handler of the log raises
             return None if attempt.request else EndedAttempt(attempt.job, AttemptEnd.FAILED, error=described(error))
 
@@ -155,9 +155,9 @@ class Executor:
             self._fulfil(attempt, attempt.request)
             return None
         rest = attempt.take_rest()
-        return self._execute(attempt, attempt.job) if rest is None else rest()
+        return self._run_job(attempt, attempt.job) if rest is None else rest()
 
-    def _execute(self, attempt: Attempt, claimed: Claimed) -> EndedAttempt | StillRunning | None:
+    def _run_job(self, attempt: Attempt, claimed: Claimed) -> EndedAttempt | StillRunning | None:
         try:
             self._isolation.ready(attempt)
             attempt.began = time.monotonic()
@@ -184,7 +184,7 @@ class Executor:
         return readable(claimed, self._queue.url)
 
     def _failed(self, attempt: Attempt, claimed: Claimed, error: BaseException) -> EndedAttempt | None:
-        return None if attempt.over else self._verdicts.failed_by(claimed, error)
+        return None if attempt.over else self._outcome_policy.failed_by(claimed, error)
 
     def _returned(
         self,
@@ -200,7 +200,7 @@ class Executor:
                 stored = self._codecs.encoded(result, claimed.queue_name)
             except CodecError as error:
                 return self._failed(attempt, claimed, error)
-        completed = self._verdicts.completed(claimed, stored)
+        completed = self._outcome_policy.completed(claimed, stored)
         if spawner is None:
             return completed
         return self._spawn(attempt, completed, spawner, config or SpawnConfig(), result)
@@ -258,7 +258,7 @@ class Executor:
                 self._slots.resume(attempt, blocks=spawner is not None)
             else:
                 attempt.rest = lambda: self._failed(attempt, claimed, error)
-                self._slots.resume(attempt, blocks=self._verdicts.asks_handler(claimed))
+                self._slots.resume(attempt, blocks=self._outcome_policy.asks_handler(claimed))
 
         attempt.awaits = _encoded(awaitable, claimed.result_max_size_bytes)
         self.loop.start(attempt.awaits, attempt.deadline, done, attempt, awaitable)
@@ -423,9 +423,13 @@ class Executor:
             return None
         self._mention_kept(attempt, config, error)
         text = described(error)
-        final = isinstance(error, OutOfTimeError) or wanted_by(error) is not None or self._verdicts.has_given_up(error)
+        final = (
+            isinstance(error, OutOfTimeError)
+            or wanted_by(error) is not None
+            or self._outcome_policy.has_given_up(error)
+        )
         if final or config.on_error != "complete" or not attempt.decide():
-            return self._verdicts.failed_by(completed.job, error)
+            return self._outcome_policy.failed_by(completed.job, error)
         said, first = "The job completes although it could not spawn: %s", text.partition("\n")[0]
         log.warning(said, first, exc_info=for_log(error), extra=handled(completed.job))
         operation = Operation(new_id(), self._parent(attempt, config).spawner, found.name, config, began, 0, error=text)
@@ -434,7 +438,7 @@ class Executor:
         except LostClaimError:
             log.warning(LOST, extra=handled(completed.job))
         except HammerworkError as another:  # the database may refuse the result of the job
-            return self._verdicts.failed_by(completed.job, another)
+            return self._outcome_policy.failed_by(completed.job, another)
         return None
 
     def _mention_kept(self, attempt: Attempt, config: SpawnConfig, error: BaseException) -> None:
@@ -483,7 +487,9 @@ class Executor:
                 self._commit_request(attempt, request, operation, children)
                 self._announce(found, operation, claimed, children)
         except BaseException as error:
-            if self._verdicts.has_given_up(error) or (self._isolation.can_kill and self._connections.given_up.is_set()):
+            if self._outcome_policy.has_given_up(error) or (
+                self._isolation.can_kill and self._connections.given_up.is_set()
+            ):
                 return  # its process was killed with the worker: another worker claims the request
             self._mention_kept(attempt, SpawnConfig(), error)
             text, now = described(error), self._clock.now()
