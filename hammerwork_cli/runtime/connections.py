@@ -105,7 +105,7 @@ class Connections:
     it: only a fork changes its attributes.
 
     Args:
-        given_up: set when nobody wants to wait any longer; then waiting ends with the last error.
+        stopped_at_once: set when nobody wants to wait any longer; then waiting ends with the last error.
         passes: returns, for each unit that fails, a function that says which of its errors pass.
         outages: of the worker whose threads log an outage once.
         broken: told of a statement that cannot be used, which no other try mends.
@@ -115,7 +115,7 @@ class Connections:
         self,
         url: str | DatabaseUrl,
         size: int,
-        given_up: threading.Event | None = None,
+        stopped_at_once: threading.Event | None = None,
         timeouts: Timeouts = PATIENT,
         passes: Callable[[], Passes] = lambda: is_an_outage,
         outages: Outages | None = None,
@@ -126,10 +126,10 @@ class Connections:
         self.outages = outages or Outages()
         self._size, self._passes, self._broken = size, passes, broken
         self._pool = Pool(self.url, timeouts, invalidation=self.outages.invalidation)
-        self._begin(given_up or threading.Event())
+        self._begin(stopped_at_once or threading.Event())
 
-    def _begin(self, given_up: threading.Event) -> None:
-        self.given_up = given_up
+    def _begin(self, stopped_at_once: threading.Event) -> None:
+        self.stopped_at_once = stopped_at_once
         self._places = threading.Semaphore(self._size)
 
     def _begin_after_a_fork(self) -> None:
@@ -179,7 +179,7 @@ class Connections:
                 raise
 
         def ended() -> bool:
-            return self.given_up.is_set() or left.is_over or over()
+            return self.stopped_at_once.is_set() or left.is_over or over()
 
         def may_pass(error: HammerworkError) -> bool:
             nonlocal judge
@@ -229,7 +229,7 @@ class Connections:
             enter,
             BACKOFF,
             passes=lambda error: is_an_outage(error) and not isinstance(error, _NoPlaceError),
-            ended=lambda: self.given_up.is_set() or left.is_over,
+            ended=lambda: self.stopped_at_once.is_set() or left.is_over,
             wait=self._wait,
             at_once=CLOSED_LONG_AGO,
         )
@@ -241,7 +241,7 @@ class Connections:
         self.outages.invalidation.at = time.monotonic()
 
     def _wait(self, seconds: float) -> None:
-        self.given_up.wait(seconds)
+        self.stopped_at_once.wait(seconds)
 
     def _once(self, unit: Callable[[Database], Result], give_up: float | None, timeouts: Timeouts | None) -> Result:
         with self._lent(give_up, timeouts) as database:

@@ -317,7 +317,7 @@ class AttemptRunner:
                     return self._spawned_before(completed)
                 except HammerworkError as error:
                     ended = self._not_spawned(attempt, completed, found, config, error, began)
-                    is_unknown = type(error) is DatabaseError and not self._connections.given_up.is_set()
+                    is_unknown = type(error) is DatabaseError and not self._connections.stopped_at_once.is_set()
                     if ended is None or not is_unknown or self._accepts(ended):
                         return ended
                 else:
@@ -426,7 +426,7 @@ class AttemptRunner:
         final = (
             isinstance(error, OutOfTimeError)
             or wanted_by(error) is not None
-            or self._outcome_policy.has_given_up(error)
+            or self._outcome_policy.is_of_the_stop(error)
         )
         if final or config.on_error != "complete" or not attempt.decide():
             return self._outcome_policy.failed_by(completed.job, error)
@@ -487,8 +487,8 @@ class AttemptRunner:
                 self._commit_request(attempt, request, operation, children)
                 self._announce(found, operation, claimed, children)
         except BaseException as error:
-            if self._outcome_policy.has_given_up(error) or (
-                self._isolation.can_kill and self._connections.given_up.is_set()
+            if self._outcome_policy.is_of_the_stop(error) or (
+                self._isolation.can_kill and self._connections.stopped_at_once.is_set()
             ):
                 return  # its process was killed with the worker: another worker claims the request
             self._mention_kept(attempt, SpawnConfig(), error)

@@ -294,18 +294,18 @@ class _Loop(threading.Thread):
             self._stop_if_finished()
 
     def _watch(self) -> None:
-        """Cancels coroutines at their deadlines, and gives the loop up when it does not turn then."""
+        """Cancels coroutines at their deadlines, and abandons the loop when it does not turn then."""
         while late := self._late():
             for run in late:
                 run.late = True
                 with suppress(RuntimeError):  # it is closed
                     self._loop.call_soon_threadsafe(_cancel, run)
-            # A slot that is free before would run its next coroutine in a loop that is about to be given up.
+            # A slot that is free before would run its next coroutine in a loop that is about to be abandoned.
             if self._turns(BLOCKED_SECONDS):
                 for run in late:
                     self._conclude(run, None, None)
             elif self.over is None:
-                self._give_up()
+                self._abandon()
 
     def _late(self) -> list[_Run]:
         """Waits for the next deadline; returns the coroutines whose deadline has passed, none once the loop is over."""
@@ -327,7 +327,7 @@ class _Loop(threading.Thread):
             return False
         return turned.wait(seconds)
 
-    def _give_up(self) -> None:
+    def _abandon(self) -> None:
         frame = sys._current_frames().get(self.ident or 0)
         place = "".join(traceback.format_stack(frame)) if frame else ""
         self.end("Another coroutine did not yield, and blocked the event loop.")

@@ -34,8 +34,8 @@ class OutcomePolicy:
 
     Args:
         handlers: may have retry strategies of their own.
-        given_up: set once the worker stops at once.
-        at_once: whether the next attempt follows without a pause.
+        stopped_at_once: set once the worker stops at once.
+        retry_at_once: whether the next attempt follows without a pause.
         told: called with the error of each failed attempt.
     """
 
@@ -44,13 +44,13 @@ class OutcomePolicy:
         handlers: Handlers,
         retry: RetryStrategy,
         clock: ServerClock,
-        given_up: threading.Event,
+        stopped_at_once: threading.Event,
         *,
-        at_once: bool = False,
+        retry_at_once: bool = False,
         told: Callable[[BaseException], None] = _tell_nobody,
     ) -> None:
-        self._handlers, self._retry, self._clock, self._given_up = handlers, retry, clock, given_up
-        self._at_once, self._told = at_once, told
+        self._handlers, self._retry, self._clock, self._stopped_at_once = handlers, retry, clock, stopped_at_once
+        self._retry_at_once, self._told = retry_at_once, told
 
     def completed(self, claimed: Claimed, result: str | None) -> EndedAttempt:
         """The outcome of a job whose handler has returned."""
@@ -58,7 +58,7 @@ class OutcomePolicy:
 
     def failed_by(self, claimed: Claimed, error: BaseException) -> EndedAttempt:
         """The outcome of an attempt that an error ended."""
-        if self.has_given_up(error):
+        if self.is_of_the_stop(error):
             return self.stopped(claimed)
         failure, handler = Failed.by(error), self._handlers._job_handler(claimed.queue_name)
         raised = raised_by_handler(error)
@@ -66,9 +66,9 @@ class OutcomePolicy:
             failure = replace(failure, retryable=False)
         return self.failed(claimed, failure)
 
-    def has_given_up(self, error: BaseException) -> bool:
+    def is_of_the_stop(self, error: BaseException) -> bool:
         """Whether an error only says that this worker, which stops at once, no longer waits for the database."""
-        return self._given_up.is_set() and is_of_the_database(error)
+        return self._stopped_at_once.is_set() and is_of_the_database(error)
 
     def stopped(self, claimed: Claimed) -> EndedAttempt:
         """The outcome of a job that runs while its worker stops at once: it goes back with its attempt.
@@ -95,7 +95,7 @@ class OutcomePolicy:
             self._told(raised_by_handler(failure.cause) or failure.cause or _timeout(failure))
         if not claimed.last_attempt and failure.retryable and (not timed_out or self._retries_timeouts(claimed)):
             wait = self._pause(claimed, failure) if failure.delay is None else failure.delay
-            wait = timedelta() if self._at_once else wait
+            wait = timedelta() if self._retry_at_once else wait
             at = self._clock.now() + wait
             return EndedAttempt(claimed, AttemptEnd.RETRY, None, failure.error, at, wait, timed_out, failure.cause)
         return EndedAttempt(claimed, failure.end, error=failure.error, at=self._next_due(claimed), cause=failure.cause)

@@ -63,7 +63,7 @@ def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
     claimer = Claimer(context, slots, lambda attempt: attempt_runner.end(attempt))
     handlers = isolation.handlers(context.handlers)
     outcome_policy = OutcomePolicy(
-        handlers, options.retry, clock, stop.at_once, at_once=options.retry_at_once, told=options.on_failure
+        handlers, options.retry, clock, stop.at_once, retry_at_once=options.retry_at_once, told=options.on_failure
     )
     resources = handlers._open_resources(options.fakes)
     endings = Endings(context) if options.has_upkeep else None

@@ -26,7 +26,7 @@ class FinisherThread(threading.Thread):
     ) -> None:
         super().__init__(name="hammerwork-finisher", daemon=True)
         self._finisher, self._woken, self._written = finisher, woken, written
-        self._given_up, self._outage_log = context.stop.at_once, OutageLog(context.connections.outages)
+        self._stopped_at_once, self._outage_log = context.stop.at_once, OutageLog(context.connections.outages)
         self.rounds = Rounds()
         self._stopped = False  # the main thread sets it
 
@@ -39,7 +39,7 @@ class FinisherThread(threading.Thread):
 
     def run(self) -> None:
         """Writes until it is stopped, whatever happens."""
-        while not (self._stopped or self._given_up.is_set()):
+        while not (self._stopped or self._stopped_at_once.is_set()):
             self.rounds.begin()
             try:
                 if self._finisher.write():
@@ -49,7 +49,7 @@ class FinisherThread(threading.Thread):
             except BrokenInstallationError:  # it has stopped the worker
                 break
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
-                self._given_up.wait(self._outage_log.caught(error))
+                self._stopped_at_once.wait(self._outage_log.caught(error))
             pause = self._finisher.pause
             self._woken.wait(IDLE_SECONDS if pause is None else pause)
             self._woken.clear()

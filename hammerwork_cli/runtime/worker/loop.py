@@ -96,7 +96,7 @@ class MainLoop:
             self._say_why_it_waits()
         elif not self._claimer.fetch() and self._nothing_left():
             return True
-        if self._gives_up():
+        if self._is_past_waiting():
             self._stop.stop(now=True)
         self._wait()
         return False
@@ -118,7 +118,7 @@ class MainLoop:
     def _longest_wait(self) -> float:
         return self._worker.lease + LAST_TRIES_SECONDS
 
-    def _gives_up(self) -> bool:
+    def _is_past_waiting(self) -> bool:
         """Whether nothing is left to do but to write what the database has refused for more than a lease.
 
         While no server answers, the worker goes on, since heartbeats fail too.

@@ -16,7 +16,7 @@ class StopSwitch:
         grace: seconds that running jobs have to finish once it is told to stop.
 
     Attributes:
-        at_once: set when the worker stops at once; connections that retry give up then.
+        at_once: set when the worker stops at once; connections that retry wait no longer then.
         woken: set to wake the main thread, which clears it.
         is_set: the worker is to stop. Any thread sets it, none clears it.
         restarts: another worker is to start in its place. The heartbeat's thread, the one that hears of signals and the

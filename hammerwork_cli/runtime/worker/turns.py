@@ -62,11 +62,11 @@ class TurnThread(threading.Thread):
     def run(self) -> None:
         """Takes turns until it is stopped, whatever happens."""
         tasks = self.tasks()
-        given_up = self.connections.given_up
-        while not self.stopped.is_set() and not (self.ends_at_once and given_up.is_set()):
+        stopped_at_once = self.connections.stopped_at_once
+        while not self.stopped.is_set() and not (self.ends_at_once and stopped_at_once.is_set()):
             began = time.monotonic()
             turn = self._take(tasks)
-            if given_up.is_set() and turn is not Turn.DONE:
+            if stopped_at_once.is_set() and turn is not Turn.DONE:
                 return
             self.failures = self.failures + 1 if turn is Turn.FAILED else 0
             pause = self.pause(began, turn)
@@ -94,7 +94,7 @@ class TurnThread(threading.Thread):
         return Turn.DONE
 
     def _do(self, name: str, task: Task) -> Turn:
-        if self.stopped.is_set() or (self.ends_at_once and self.connections.given_up.is_set()):
+        if self.stopped.is_set() or (self.ends_at_once and self.connections.stopped_at_once.is_set()):
             return Turn.WAITED
         try:
             task()
@@ -103,7 +103,7 @@ class TurnThread(threading.Thread):
         return Turn.DONE
 
     def _after(self, name: str, error: Exception) -> Turn:
-        if self.connections.given_up.is_set():
+        if self.connections.stopped_at_once.is_set():
             return Turn.WAITED  # the worker stops at once: nothing will be retried
         if isinstance(error, self.harmless):
             log.debug("%s waits: %s", name, error)

@@ -232,12 +232,12 @@ def test_of_two_workers_one_carries_policies_out(
     rows = Rows(database)
     jobs = {ended(rows) for _ in range(30)}
     put(database, "*")
-    clock, given_up = ServerClock(), threading.Event()
+    clock, stopped_at_once = ServerClock(), threading.Event()
     clock.set(NOW)
     monkeypatch.setattr("hammerwork_cli.runtime.clock.PROVEN_SECONDS", 0)
     threads = [
         retention.Retention(
-            worker_context(Connections(migrated_url, 1, given_up), WORKER._replace(id=new_id()), clock=clock)
+            worker_context(Connections(migrated_url, 1, stopped_at_once), WORKER._replace(id=new_id()), clock=clock)
         )
         for _ in range(2)
     ]

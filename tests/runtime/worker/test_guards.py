@@ -928,7 +928,7 @@ def test_outcomes_are_written_by_one_thread_which_ends_with_the_process() -> Non
             _claimer=claimer,
             _stop=SimpleNamespace(is_set=False),
             _nothing_left=lambda: False,
-            _gives_up=lambda: False,
+            _is_past_waiting=lambda: False,
             _tell_overdue=lambda: None,
             _wait=lambda: None,
         )

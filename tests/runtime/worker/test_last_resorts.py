@@ -151,11 +151,11 @@ def test_the_error_of_a_validation_is_reported_once(stage: Stage, app: Handlers,
 
 
 def test_an_error_of_the_database_ends_no_attempt_of_a_worker_that_stops_at_once() -> None:
-    given_up = threading.Event()
+    stopped_at_once = threading.Event()
     retry: Any = None
-    outcome_policy = OutcomePolicy(Handlers(), retry, ServerClock(), given_up)
+    outcome_policy = OutcomePolicy(Handlers(), retry, ServerClock(), stopped_at_once)
     job = claimed("a")._replace(max_attempts=2)
-    given_up.set()
+    stopped_at_once.set()
     assert outcome_policy.failed_by(job, UnreachableError("The server is away.")).end == AttemptEnd.STOPPED
 
 
@@ -304,8 +304,8 @@ def test_a_finisher_survives_its_errors_with_ever_longer_pauses_and_tells_what_i
             raise answer
         return bool(answer)
 
-    given_up: Any = SimpleNamespace(is_set=lambda: False, wait=waited.append)
-    context = worker_context(NO_CONNECTIONS, stop=SimpleNamespace(at_once=given_up))
+    stopped_at_once: Any = SimpleNamespace(is_set=lambda: False, wait=waited.append)
+    context = worker_context(NO_CONNECTIONS, stop=SimpleNamespace(at_once=stopped_at_once))
     writing: Any = SimpleNamespace(write=write, pause=0.0)
     thread = FinisherThread(context, writing, threading.Event(), lambda: told.append(None))
     thread.run()
@@ -315,10 +315,10 @@ def test_a_finisher_survives_its_errors_with_ever_longer_pauses_and_tells_what_i
     assert all(0 <= pause <= bound for pause, bound in zip(waited, bounds, strict=True))
 
 
-def test_the_thread_that_writes_rests_between_its_turns_and_ends_when_the_worker_is_given_up() -> None:
+def test_the_thread_that_writes_rests_between_its_turns_and_ends_when_the_worker_stops_at_once() -> None:
     turns: list[None] = []
     context = worker_context(NO_CONNECTIONS)
-    given_up = context.stop.at_once
+    stopped_at_once = context.stop.at_once
     woken = threading.Event()
     writing: Any = SimpleNamespace(write=lambda: turns.append(None), pause=None)
     thread = FinisherThread(context, writing, woken, lambda: None)
@@ -327,9 +327,9 @@ def test_the_thread_that_writes_rests_between_its_turns_and_ends_when_the_worker
     woken.set()
     until(lambda: len(turns) > 1 and not woken.is_set())
     before = len(turns)
-    assert not given_up.wait(0.3)
+    assert not stopped_at_once.wait(0.3)
     assert len(turns) <= before + 1 + 0.3 / IDLE_SECONDS
-    given_up.set()
+    stopped_at_once.set()
     woken.set()
     thread.join(20)
     assert not thread.is_alive()

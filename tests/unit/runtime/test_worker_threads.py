@@ -49,7 +49,7 @@ class Line:
     """A connection that answers what it is told to, or raises it."""
 
     def __init__(self, answer: Callable[[], Any]) -> None:
-        self.given_up = threading.Event()
+        self.stopped_at_once = threading.Event()
         self.outages = Outages()
         self.patience: set[float | None] = set()
         self._answer = answer
@@ -272,7 +272,9 @@ def test_a_listener_wakes_its_worker_for_jobs_of_its_queues_alone() -> None:
 def test_a_listener_that_nothing_tells_of_jobs_ends(caplog: pytest.LogCaptureFixture) -> None:
     asked: list[str] = []
     database: Any = SimpleNamespace(listen=asked.append)  # false, as behind a pooler
-    line: Any = SimpleNamespace(outages=Outages(), given_up=threading.Event(), run=lambda unit, **_: unit(database))
+    line: Any = SimpleNamespace(
+        outages=Outages(), stopped_at_once=threading.Event(), run=lambda unit, **_: unit(database)
+    )
     woken: list[bool] = []
     listener = Listener(worker_context(line), lambda: woken.append(True))
     stopped: Any = Waits(1)
@@ -677,7 +679,7 @@ def test_a_thread_of_a_worker_that_stops_at_once_begins_no_duty_and_says_nothing
     line: Any = Line(away)
 
     def stops() -> None:
-        line.given_up.set()
+        line.stopped_at_once.set()
         last()
 
     thread = Two(line, stops, lambda: pytest.fail("a task after the end"))
