@@ -277,15 +277,20 @@ class Claimer:
                 limit = min(limit, self._most[queue] - here)
             # This comes before the claim: what is written meanwhile leaves room that the claim may not have seen. It is
             # done for a limit that is known: with thousands of coroutines, it takes longer than a claim.
-            held = self._number(queue, found, unwritten=True) if queue in self._limited else 0
+            is_known = queue in self._limited
+            held = self._number(queue, found, unwritten=True) if is_known else 0
             got = self._connections.run(self._claim_from(queue, priority, limit, len(found), room))
             may_have_more |= got.is_cut
-            (self._limited.add if got.is_limited else self._limited.discard)(queue)
+            if got.is_limited:
+                self._limited.add(queue)
+            elif got:  # a queue without due jobs does not say
+                self._limited.discard(queue)
             if got.no_room is not None:
                 found += got
                 if got.no_room.looked:
                     self._behind_at[queue] = time.monotonic() + self._look_share * got.no_room.looked
-                self._hold(queue, got.no_room.seconds, held + len(got))
+                # A limit that was not known is asked again at once, with its jobs counted.
+                self._hold(queue, got.no_room.seconds if is_known else 0.0, held + len(got))
                 return False
             if got:
                 size = sum(len(job.payload or "") for job in got) / len(got)

@@ -68,6 +68,27 @@ def test_it_looks_at_all_queues_as_soon_as_it_may_after_somebody_has_called_it(l
     assert waiting(claimer) == ["q7"]
 
 
+@pytest.mark.sqlite
+@pytest.mark.parametrize("limited_first", [True, False])
+def test_a_queue_without_room_is_asked_again_once_a_job_of_it_ends(lite: Stage, limited_first: bool) -> None:
+    """Whether it was empty at the last claim, or its limit is newer."""
+    claimer = claimer_of(lite, poll_interval=600)
+    if limited_first:
+        lite.queue.limit("q7", concurrency=1)
+    lite.enqueue(Job("q7"))
+    until(claimer.fetch)
+    claimer.notify("q7")
+    assert not claimer.fetch()
+    lite.queue.limit("q7", concurrency=1)
+    second = lite.enqueue(Job("q7"))
+    claimer.notify("q7")
+    until(lambda: claimer.fetch() or claimer.pause > 1)
+    lite.execute("UPDATE hammerwork_jobs SET status = 'Completed' WHERE status = 'Running'")
+    assert waiting(claimer) == ["q7"]
+    until(claimer.fetch)
+    assert [job.id for job in claimer._slots.withdraw()] == [job.id for job in second]
+
+
 @all_databases
 def test_only_queues_with_jobs_are_asked(stage: Stage) -> None:
     stage.enqueue(Job("q7"), Job("q2999"), Job("elsewhere"))
