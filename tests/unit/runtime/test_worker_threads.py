@@ -21,7 +21,7 @@ from hammerwork_cli.features.worker.models.worker import heartbeat_interval
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.registry import Heartbeat, HeartbeatAnswer
 from hammerwork_cli.runtime.clock import elapsed
-from hammerwork_cli.runtime.execution import executor
+from hammerwork_cli.runtime.execution import attempt_runner
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.outages import OutageLog, Outages
@@ -788,8 +788,8 @@ def test_an_attempt_has_the_time_of_its_job_or_else_of_its_handler(
 ) -> None:
     attempt: Any = SimpleNamespace(job=SimpleNamespace(timeout_seconds=of_job), began=100.0)
     handler: Any = SimpleNamespace(timeout=of_handler)
-    assert executor._deadline(attempt, handler) == deadline
-    assert executor._deadline(attempt, None) == (deadline if of_job and of_job > 0 else None)
+    assert attempt_runner._deadline(attempt, handler) == deadline
+    assert attempt_runner._deadline(attempt, None) == (deadline if of_job and of_job > 0 else None)
 
 
 @each_row(
