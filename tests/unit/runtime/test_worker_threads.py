@@ -823,7 +823,7 @@ def test_a_worker_gives_up_what_is_refused_for_long_once_nothing_else_is_left(
         _connections=SimpleNamespace(run=lambda _: state.get("ran", False)),
         _due_ones_ran=None,
     )
-    assert MainLoop._gives_up(loop) == gives_up  # type: ignore[arg-type]
+    assert MainLoop._is_past_waiting(loop) == gives_up  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("is_held", [True, False], ids=["alive", "lease is over"])
