@@ -356,6 +356,25 @@ def test_a_lease_that_outlasts_a_wrong_clock_begins_anew_once(stage: Stage, vers
     assert rescue.leases_ahead(stage.database, now) == []
 
 
+def test_a_lease_that_is_renewed_meanwhile_is_not_put_back(
+    stage: Stage, version3: Version3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(stage.database)
+    stage.enqueue(Job("counted"), Job("counted"))
+    renewed, other = (_claimed(version3, "counted").job for _ in range(2))
+    now = stage.database.now()
+    for job in (renewed, other):
+        for column, hours in (("started_at", 1), ("last_heartbeat_at", 2), ("lease_expires_at", 3)):
+            _passed(stage, job, column, -hours)
+    found = rescue.leases_ahead(stage.database, now)
+    assert {lease.id for lease in found} == {renewed, other}
+    _passed(stage, renewed, "last_heartbeat_at", -1.5)
+    monkeypatch.setattr(rescue, "leases_ahead", lambda *_: found)
+    before = stage.one(renewed, "last_heartbeat_at, lease_expires_at")
+    assert rescue.put_leases_back(stage.database, now) == 1
+    assert stage.one(renewed, "last_heartbeat_at, lease_expires_at") == before
+
+
 def test_a_job_of_our_own_worker_goes_by_heartbeats_whatever_its_lease_says(
     stage: Stage, crew: Crew, command: Command
 ) -> None:

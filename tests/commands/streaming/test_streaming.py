@@ -84,6 +84,11 @@ def test_each_option_is_stored_and_may_be_changed(run: Run, lite_url: str) -> No
     assert run("streaming", "update", "sea", "--clear", "queue,events", url=lite_url).exit_code == 0
     assert len(show(run, lite_url, "sea")["events"]) == 17
     assert (show(run, lite_url, "sea")["queues"], show(run, lite_url, "sea")["priorities"]) == ([], ["high"])
+    words = "--events failed -q post -r low --encoding json --buffer-size 8 --buffer-time 2s --max-backlog 10"
+    assert run("streaming", "update", "sea", *words.split(), "--no-test", url=lite_url).exit_code == 0
+    after = show(run, lite_url, "sea")
+    wanted = [["job.failed"], ["post"], ["low"], "root_id", "json", 8, 2.0, 10]
+    assert [after[name] for name in names] == wanted
     assert run("streaming", "list", url=lite_url).stdout.split()[:2] == ["stream", "target"]
 
 
@@ -143,7 +148,11 @@ def test_a_stream_is_disabled_enabled_and_removed_with_what_waits(run: Run, migr
     )
     refused = run("streaming", "replay", stream, "--yes", url=migrated_url)
     assert (refused.exit_code, "hammerwork streaming enable 'Lake é'" in refused.stderr) == (6, True)
+    execute(migrated_url, "UPDATE hammerwork_streams SET failing_since = enabled_at")
     assert run("streaming", "enable", stream, url=migrated_url).stdout == "Enabled Lake é.\n"
+    enabled, other = show(run, migrated_url, stream), show(run, migrated_url, "lake é")
+    assert (enabled["disabled_reason"], enabled["failing_since"]) == (None, None)
+    assert other["failing_since"] is not None
     assert (
         "Remove the stream Lake é and 2 events that wait?"
         in run("streaming", "remove", stream, url=migrated_url).stderr

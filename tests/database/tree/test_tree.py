@@ -208,6 +208,7 @@ def archive(rows: Rows, *parents: str, spawns: bool = False, **columns: object) 
 def test_a_tree_goes_on_through_jobs_that_are_only_in_the_archive(readable: Database, rows: Rows) -> None:
     root = rows.job(spawns=True)
     archived = archive(rows, root, spawns=True)
+    archive(rows, str(uuid4()))  # of another tree
     leaf = rows.job(archived)
     for member in (root, archived, leaf):
         tree = tree_queries.tree(readable, member)

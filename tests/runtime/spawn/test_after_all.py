@@ -527,6 +527,7 @@ def test_each_join_and_each_counter_of_callbacks_is_asked_for_its_own_state(lite
         joins.add(database, join, top, "children", "run", now)
     joins.parents_ended(database, [first])
     assert joins.ready(database, [first, second]).joins == {first: "satisfied"}
+    assert joins.ready(database, [second]).joins == {}
     for one in (first, second):
         joins.add_counter(database, one, 1, now)
     failed, sound = map(joins.counter_of, (first, second))
@@ -537,6 +538,15 @@ def test_each_join_and_each_counter_of_callbacks_is_asked_for_its_own_state(lite
         lite.execute(f"UPDATE hammerwork_jobs SET dependency_status = 'waiting' WHERE id IN ('{first}', '{third}')")
         lite.execute(f"UPDATE hammerwork_jobs SET {columns} WHERE id = '{join}'")
     assert joins.stale(database, now + timedelta(seconds=1), 9) == [first]
+
+
+def test_of_callbacks_only_open_ones_become_due(lite: Stage) -> None:
+    database, now = lite.database, lite.database.now()
+    tops = lite.enqueue(*(Job("top").with_callbacks(on_complete=Job("report")) for _ in range(2)))
+    subjects = [job.id for job in tops]
+    assert [joins.make_due(database, subjects, [], now), joins.make_due(database, subjects[:1], [], now)] == [2, 1]
+    lite.execute(f"UPDATE hammerwork_watches SET state = 'fired' WHERE subject_id = '{subjects[0]}'")
+    assert joins.make_due(database, subjects, [], now) == 1
 
 
 def test_a_join_that_waits_for_one_below_goes_on_when_that_fails(lite: Stage, app: Handlers) -> None:

@@ -10,6 +10,7 @@ from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.runtime.api.spawn import SpawnLimitError
 from tests.conftest import all_databases
+from tests.rows import Rows
 from tests.runtime.conftest import Stage
 
 WEB = {
@@ -70,13 +71,14 @@ def test_a_page_whose_first_parent_failed_is_fetched_when_another_one_links_to_i
     stage.work(app, queues=("page",), concurrency=1, max_jobs=1)
     shared, alone = page("shared"), page("alone")
     assert stage.status(dead, shared, alone) == ["Dead", "Failed", "Failed"]
+    below = Rows(stage.database).job(shared.id, queue="noop", status="Failed", dependency_status="failed")
     stage.enqueue(Job("noop").depends_on(other))
     stage.work(app, concurrency=1)
     assert fetched == ["dead", "other", "shared"]
     assert stage.one(shared, "status, attempts, error_message") == ("Completed", 1, None)
     assert (shared.id,) in stage.children(other)
     assert stage.children(dead) == [(alone.id,)]
-    assert stage.one(alone) == "Failed"
+    assert (stage.one(alone), stage.one(below)) == ("Failed", "Completed")
 
 
 @pytest.mark.parametrize("fail", ["first", "other", "first other"])

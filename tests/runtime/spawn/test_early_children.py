@@ -10,6 +10,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.core.ids import new_id
+from hammerwork_cli.core.values import id_list
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.features.job.queries import changes, spawn_requests
 from hammerwork_cli.features.job.queries.changes import CancelJobs, RetryJobs
@@ -63,6 +64,21 @@ def test_a_key_that_cannot_be_is_refused_in_a_sentence(stage: Stage, app: Handle
     stage.work(app)
     assert stage.status(parent) == ["Completed"], stage.one(parent, "error_message")
     assert stage.children(parent) == []
+
+
+def test_an_early_child_that_depends_on_other_jobs_too_fails_with_its_parent(lite: Stage, app: Handlers) -> None:
+    (other,) = lite.enqueue(Job("noop"))
+    child = Job("noop").depends_on(other)
+
+    @app.job("parent")
+    def parent(job: Job, context: SpawnContext) -> None:
+        context.spawn(child, key="child")
+        raise ValueError
+
+    (top,) = lite.enqueue(Job("parent").with_max_attempts(1))
+    lite.work(app, queues=["parent"])
+    assert set(id_list(lite.one(child, "depends_on"))) == {other.id, top.id}
+    assert lite.status(top, child, other) == ["Dead", "Failed", "Pending"]
 
 
 @all_databases

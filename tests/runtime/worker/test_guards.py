@@ -260,6 +260,27 @@ def test_a_request_to_stop_reaches_the_worker_that_is_meant_and_no_other(stage: 
         registry.ask(stage.database, seen, "stop", "me")
 
 
+def test_whatever_becomes_of_a_worker_only_its_own_row_says_so(stage: Stage) -> None:
+    one, other = registered(stage, "one"), registered(stage, "other")
+
+    def row() -> list[Any]:
+        return stage.database.query(f"SELECT * FROM hammerwork_workers WHERE id = '{other.id}'")
+
+    before = row()
+    report = HeartbeatReport("running", 3, 2, 1, 4096, queue_counts="{}")
+    registry.record_heartbeat(stage.database, one.id, report)
+    assert row() == before
+    registry.rescue(stage.database, heartbeat(stage, one), stage.database.now())
+    assert row() == before
+    assert registry.record_heartbeat(stage.database, one.id, report).was_lost  # it is back
+    assert row() == before
+    registry.ask(stage.database, registry.resolve(stage.database, "one"), "stop", "me")
+    registry.end(stage.database, one.id, "one", report, stage.database.now())
+    assert row() == before
+    ended = registry.resolve(stage.database, "one")
+    assert (ended.running, ended.completed, ended.failed, ended.ended_at is None) == (0, 2, 1, False)
+
+
 def test_workers_that_stand_still_are_counted_while_they_are_alive(stage: Stage) -> None:
     registered(stage, "fine")
     for name in ("main_stalled_seconds = 40", "finisher_stalled_seconds = 40", "main_stalled_seconds = 50"):

@@ -66,6 +66,7 @@ def test_ends_and_run_times_of_each_queue_are_counted_and_outlive_the_jobs(stage
     assert found["hammerwork_jobs_ended_total queue=slow outcome=completed"] == 6
     assert found["hammerwork_jobs_ended_total queue=fan outcome=completed"] == 1
     assert found["hammerwork_timed_attempts_total queue=slow"] == 6
+    assert found["hammerwork_timed_attempts_total queue=fan"] == 1
     # The true run times: a job that is claimed ahead waits in the worker for the others, which is not in them.
     assert 0.3 <= found["hammerwork_attempt_seconds_total queue=slow"] < 0.3 + 6 * 0.05
 

@@ -174,7 +174,7 @@ def test_leases_of_jobs_are_looked_at_six_times_a_lease_at_once_after_an_outage_
     now, looks = [0.0], list[float]()
     monkeypatch.setattr(heartbeats, "elapsed", lambda: now[0])
     monkeypatch.setattr(heartbeats.registry, "renew_leases", lambda *_: looks.append(now[0]))
-    fails = {60.0, 61.0, 62.0}
+    fails = {60.0, 61.0, 62.0, 113.0, 114.0, 115.0}
 
     beating = heartbeat(lambda: None, Lease(60.0, 0.0))
     made: Any = beating
@@ -185,7 +185,7 @@ def test_leases_of_jobs_are_looked_at_six_times_a_lease_at_once_after_an_outage_
         now[0] = float(second)
         turn = beating._take(beating.tasks())
         beating.failures = beating.failures + 1 if turn is Turn.FAILED else 0
-    assert looks == [0.0, 50.0, 63.0, 113.0]
+    assert looks == [0.0, 50.0, 63.0, 116.0]
 
 
 def test_of_several_threads_that_meet_an_outage_one_says_that_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
