@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from hammerwork_cli import app_path
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.runtime.host.logs import HANDLED, handled
 
@@ -25,6 +26,13 @@ def in_own_context(
     context = copy_context()
     context.run(HANDLED.set, job)
     return context.run(function, *args, **kwargs)
+
+
+def readable(job: Claimed, url: DatabaseUrl) -> Claimed:
+    """The job with its payload decrypted and decoded."""
+    with app_path.without():
+        from hammerwork_cli.runtime.api import decryption
+    return decryption.readable(job, url)
 
 
 def log_start(job: Claimed) -> None:

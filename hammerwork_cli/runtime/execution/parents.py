@@ -97,7 +97,7 @@ class Parent:
         Raises:
             LastingConflictError: another child of this attempt has the key.
             SpawnLimitError: the child is one too many.
-            ConflictError, NotFoundError, RefusedValueError: it cannot be written; see :func:`spawning.spawn_now`.
+            ConflictError, NotFoundError, RefusedValueError: it cannot be written; see :func:`spawn_queries.spawn_now`.
         """
         key = check_spawn(job, key)
         try:

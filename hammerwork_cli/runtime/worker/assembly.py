@@ -10,6 +10,8 @@ from hammerwork_cli.features.worker.queries.registry import HeartbeatReport
 from hammerwork_cli.runtime.api.resources import OpenResources
 from hammerwork_cli.runtime.clock import elapsed
 from hammerwork_cli.runtime.execution.attempt_runner import AttemptRunner
+from hammerwork_cli.runtime.execution.child_spawner import ChildSpawner
+from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from hammerwork_cli.runtime.execution.finisher import Finisher
 from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.execution.slots import Slots
@@ -68,18 +70,22 @@ def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
     resources = handlers._open_resources(options.fakes)
     endings = Endings(context) if options.has_upkeep else None
     callbacks_due = endings.woken.set if endings else lambda: None
-    attempt_runner = AttemptRunner(
+    loop = EventLoop()
+    child_spawner = ChildSpawner(
         handlers,
         isolation,
         resources,
         connections.queue,
         connections.for_slots(),
-        slots,
+        loop,
         clock,
         progress,
         outcome_policy,
         callbacks_due=callbacks_due,
         spawned=claimer.notify,
+    )
+    attempt_runner = AttemptRunner(
+        handlers, isolation, slots, loop, connections.queue.url, outcome_policy, child_spawner
     )
     request_claimer = RequestClaimer(context, slots)
     writes = connections.for_outcomes() if beside else connections.main

@@ -28,6 +28,7 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution import attempt_runner
 from hammerwork_cli.runtime.execution.attempt_runner import AttemptRunner
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
+from hammerwork_cli.runtime.execution.child_spawner import ChildSpawner
 from hammerwork_cli.runtime.execution.finisher import FIRST_PAUSE, Finisher, OutcomeBatch
 from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.execution.slots import Slots
@@ -178,7 +179,7 @@ def refuse_commits(monkeypatch: pytest.MonkeyPatch, error: HammerworkError) -> N
     def refuse(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(AttemptRunner, "_commit", refuse)
+    monkeypatch.setattr(ChildSpawner, "_commit", refuse)
 
 
 def test_a_job_that_completes_although_it_could_not_spawn_fails_with_what_the_database_refuses(
@@ -199,7 +200,7 @@ def test_a_job_that_completes_although_it_could_not_spawn_is_left_to_who_has_it_
     refuse_commits(monkeypatch, LostClaimError("It went to another."))
     (parent,) = stage.enqueue(Job("parent"))
     retry: Any = None
-    made = AttemptRunner.__new__(AttemptRunner)
+    made = ChildSpawner.__new__(ChildSpawner)
     made._outcome_policy = OutcomePolicy(app, retry, ServerClock(), threading.Event())
     made._connections, made._queue, made._clock = stage.connections, stage.queue, ServerClock()
     made._priorities = {}

@@ -79,7 +79,8 @@ class Waits:
 def test_no_two_parts_of_a_worker_share_connections_and_all_are_closed(url: str, count: int) -> None:
     connections = WorkerConnections(DatabaseUrl.parse(url), Options(), StopSwitch(None))
     parts = assemble(replace(worker_context(connections.main), connections=connections), lambda *_, **__: None)  # type: ignore[arg-type,misc]
-    of_parts = [connections.main, parts.attempt_runner._connections, *(thread.connections for thread in parts.threads)]
+    spawning = parts.attempt_runner._child_spawner._connections
+    of_parts = [connections.main, spawning, *(thread.connections for thread in parts.threads)]
     if parts.finishing is not None:  # otherwise the main thread writes outcomes
         of_parts.append(parts.finisher._connections)
     assert sorted(map(id, connections._given)) == sorted(map(id, of_parts))
