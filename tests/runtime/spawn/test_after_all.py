@@ -314,6 +314,32 @@ def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(stage: St
     assert state(stage) == ("Pending", "satisfied")
 
 
+@each_row(
+    ("status", "dependency", "attempts", "waits"),
+    [
+        ("Failed", "failed", 0, True),
+        ("Pending", "satisfied", 0, True),
+        ("Pending", "satisfied", 1, False),
+        ("Running", "satisfied", 1, False),
+        ("Dead", "satisfied", 3, False),
+        ("Completed", "satisfied", 1, False),
+    ],
+)
+def test_a_report_waits_again_for_a_retried_child_unless_it_has_run(
+    new_database: Callable[..., str], status: str, dependency: str, attempts: int, waits: bool
+) -> None:
+    stage, app = Stage(new_database("sqlite", migrated=True)), Handlers()
+    children = waiting_report(stage, app)
+    change(stage, children, CancelJobs(stage.database.now(), by="me"))
+    stage.execute(
+        f"UPDATE hammerwork_jobs SET status = '{status}', dependency_status = '{dependency}', attempts = {attempts}"
+        " WHERE queue_name = 'report'"
+    )
+    change(stage, children[:1], RetryJobs(stage.database.now(), cancelled=True))
+    assert state(stage) == (("Pending", "waiting") if waits else (status, dependency))
+    stage.close()
+
+
 def test_a_child_whose_worker_was_lost_counts_once_it_is_dead(stage: Stage, app: Handlers) -> None:
     children = waiting_report(stage, app, on_failure="run")
     change(stage, children[1:], Delete(stage.database.now()))
@@ -547,6 +573,7 @@ def test_of_callbacks_only_open_ones_become_due(lite: Stage) -> None:
     assert [joins.make_due(database, subjects, [], now), joins.make_due(database, subjects[:1], [], now)] == [2, 1]
     lite.execute(f"UPDATE hammerwork_watches SET state = 'fired' WHERE subject_id = '{subjects[0]}'")
     assert joins.make_due(database, subjects, [], now) == 1
+    assert joins.make_due(database, [], subjects, now) == 0, "none is for a failure"
 
 
 def test_a_join_that_waits_for_one_below_goes_on_when_that_fails(lite: Stage, app: Handlers) -> None:

@@ -324,6 +324,19 @@ def test_a_job_that_a_rust_worker_took_is_held_by_no_other_worker(stage: Stage) 
     assert [held.id for held in registry.ended_with_jobs(stage.database)] == [gone]
     stage.execute("UPDATE hammerwork_jobs SET started_at = created_at")
     assert registry.ended_with_jobs(stage.database) == []
+    ids = stage.database.ids([str(job) for (job,) in stage.rows("id")])
+    assert stage.database.run("worker.registry.renew", ids=ids, worker=gone, lease=60) == 0
+
+
+def test_of_the_jobs_that_a_worker_claimed_those_are_listed_that_it_still_runs(stage: Stage) -> None:
+    worker, other = new_id(), new_id()
+    stage.enqueue(*(Job("noop") for _ in range(4)))
+    options: Any = {"now": stage.database.now() + timedelta(seconds=1), "slots": 4}
+    runs, ended, taken = claim.claim(stage.database, "noop", worker=worker, limit=3, **options)
+    assert len(claim.claim(stage.database, "noop", worker=other, limit=1, **options)) == 1
+    finish.finish(stage.database, [EndedAttempt(ended, AttemptEnd.COMPLETED)], options["now"])
+    stage.execute(f"UPDATE hammerwork_jobs SET started_at = created_at WHERE id = '{taken.id}'")
+    assert [job.id for job in registry.running_jobs(stage.database, worker)] == [runs.id]
 
 
 def test_a_worker_that_has_registered_again_is_not_taken_for_lost(stage: Stage) -> None:

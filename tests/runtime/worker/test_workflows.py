@@ -17,7 +17,7 @@ from hammerwork_cli.features.callbacks.model import Subject
 from hammerwork_cli.features.callbacks.queries import callbacks_of
 from hammerwork_cli.features.job.queries import changes, enqueue, groups, selections, spawn_requests
 from hammerwork_cli.features.workflow.queries import endings, listing
-from tests.conftest import Outcome, all_databases
+from tests.conftest import Outcome, all_databases, each_row
 from tests.runtime.conftest import Stage, until
 
 Run = Callable[..., Outcome]
@@ -299,6 +299,19 @@ def test_a_job_that_joins_while_the_end_is_written_keeps_the_workflow_running(st
     end(stage, stage.queue.get(late.id))  # type: ignore[arg-type]
     end_workflows(stage)
     assert row(stage, workflow)[:3] == ("completed", 4, 4)
+
+
+@each_row("status", ["completed", "failed"])
+def test_a_job_that_joins_an_ended_workflow_lets_it_run_again(new_database: Callable[..., str], status: str) -> None:
+    stage = Stage(new_database("sqlite", migrated=True))
+    workflow = id_of(create(stage), stage)
+    stage.execute(
+        f"UPDATE hammerwork_workflows SET status = '{status}', completed_at = created_at, failed_at = created_at"
+    )
+    stage.enqueue(Job("joined").with_workflow(workflow))
+    assert row(stage, workflow)[0] == "running"
+    assert row(stage, workflow)[4:] == (None, None)
+    stage.close()
 
 
 def test_a_job_names_the_others_of_its_workflow_by_their_keys(lite: Stage) -> None:
