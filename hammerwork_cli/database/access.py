@@ -369,7 +369,8 @@ class Database:
         if not self._is_between:
             return "Only the tables of hammerwork (Rust) exist, which hammerwork-cli reads but never changes."
         if self._is_unrecorded:
-            return "The table hammerwork_migrations, which lists the applied migrations, is missing."
+            hidden = ", or hidden from this user" if self.dialect == "mysql" else ""
+            return f"The table hammerwork_migrations, which lists the applied migrations, is missing{hidden}."
         missing = sorted(OURS - self._applied)
         others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"The tables are of an older hammerwork-cli, and lack {missing[0]}{others}."

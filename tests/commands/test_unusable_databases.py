@@ -117,6 +117,30 @@ def test_a_table_that_the_user_may_not_see_is_not_missing(run: Run, administrato
     assert "018_claims is recorded, but this is missing: column hammerwork_jobs.ancestry." in done.stderr
 
 
+@pytest.mark.parametrize("administrator", SERVERS, indirect=True)
+def test_an_id_that_no_job_has_needs_no_privilege_on_other_tables(
+    run: Run, administrator: Database, stranger: str
+) -> None:
+    """Only the hint reads those of workflows and batches."""
+    parts = urlsplit(administrator.url.raw)
+    url = parts._replace(netloc=f"{stranger}:{PASSWORD}@{parts.hostname}:{parts.port}").geturl()
+    for table in ("jobs", "jobs_archive", "migrations"):
+        administrator.script(f"GRANT SELECT ON hammerwork_{table} TO {stranger}")
+    done = run("job", "show", "deadbeef", url=url)
+    assert (done.exit_code, "No job has an id that starts with deadbeef" in done.stderr) == (5, True)
+
+
+@pytest.mark.parametrize("administrator", ["mysql"], indirect=True)
+def test_the_list_of_migrations_may_be_hidden_from_a_user(run: Run, administrator: Database, stranger: str) -> None:
+    parts = urlsplit(administrator.url.raw)
+    url = parts._replace(netloc=f"{stranger}:{PASSWORD}@{parts.hostname}:{parts.port}").geturl()
+    for table in ("jobs", "workers"):
+        administrator.script(f"GRANT SELECT ON hammerwork_{table} TO {stranger}")
+    done = run("worker", "list", url=url)
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert "hammerwork_migrations, which lists the applied migrations, is missing, or hidden" in done.stderr
+
+
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_url_that_hammerwork_rust_shares_is_usable_with_a_note(
     run: Run, new_database: Callable[..., str], kind: str

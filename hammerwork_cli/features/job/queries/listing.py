@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from shlex import quote
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from hammerwork_cli.core.input.reading import ids_from
 from hammerwork_cli.core.values import ENDS, JobPriority, JobStatus, derived_words, spellings
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import LIST_JOBS, AmbiguousIdError, NotFoundError, UsageError
+from hammerwork_cli.errors import LIST_JOBS, AccessDeniedError, AmbiguousIdError, NotFoundError, UsageError
 from hammerwork_cli.features.job.models.job import JobFilter, JobPage, StoredJob
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.queries import cursors
@@ -54,10 +55,11 @@ def _elsewhere(database: Database, low: str, high: str) -> str | None:
     """A hint for an id of another kind: the job, workflow or batch that has it."""
     tables = {"job": "hammerwork_jobs", "workflow": "hammerwork_workflows", "batch": "hammerwork_batches"}
     for noun, table in tables.items():
-        if database.has_table(table):
-            rows = database.rows(f"{noun}.listing.by_prefix", low=low, high=high, limit=1)
-            if rows:
-                return f"There is a {noun} with that id: hammerwork {noun} show {rows[0][0]}"
+        with suppress(AccessDeniedError):  # a hint that this user may not have is no reason to fail
+            if database.has_table(table):
+                rows = database.rows(f"{noun}.listing.by_prefix", low=low, high=high, limit=1)
+                if rows:
+                    return f"There is a {noun} with that id: hammerwork {noun} show {rows[0][0]}"
     return None
 
 
