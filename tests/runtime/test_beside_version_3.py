@@ -292,6 +292,7 @@ def test_a_job_that_version_3_abandoned_is_rescued_without_an_option_and_runs_he
     crew.begin()
     crew.wait_for_heartbeats(2)
     assert stage.status(job) == ["Running"]
+    assert not rescue.some_abandoned(stage.database, stage.database.now())
     _passed(stage, run.job)
     assert rescue.some_abandoned(stage.database, stage.database.now())
     crew.begin(lease=1.0)  # it looks at once, and again after a minute

@@ -8,6 +8,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import ConflictError
+from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.runtime.api.spawn import SpawnLimitError
 from tests.conftest import all_databases
 from tests.rows import Rows
@@ -77,6 +78,8 @@ def test_a_page_whose_first_parent_failed_is_fetched_when_another_one_links_to_i
     assert fetched == ["dead", "other", "shared"]
     assert stage.one(shared, "status, attempts, error_message") == ("Completed", 1, None)
     assert (shared.id,) in stage.children(other)
+    place = Ancestry.parse(stage.one(shared, "ancestry"))
+    assert (place is None, place and place.spawner) == (False, other.id)
     assert stage.children(dead) == [(alone.id,)]
     assert (stage.one(alone), stage.one(below)) == ("Failed", "Completed")
 

@@ -20,6 +20,7 @@ from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.dependencies import Following
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.features.tree.queries import joins, release
 from hammerwork_cli.features.worker.queries import claim, finish, registry, requests, rescue, spawn
 from hammerwork_cli.features.worker.queries.ancestry import LimitError
@@ -337,6 +338,54 @@ def test_of_the_jobs_that_a_worker_claimed_those_are_listed_that_it_still_runs(s
     finish.finish(stage.database, [EndedAttempt(ended, AttemptEnd.COMPLETED)], options["now"])
     stage.execute(f"UPDATE hammerwork_jobs SET started_at = created_at WHERE id = '{taken.id}'")
     assert [job.id for job in registry.running_jobs(stage.database, worker)] == [runs.id]
+
+
+def test_a_worker_that_ends_takes_only_its_own_reports_along(stage: Stage) -> None:
+    one, other = registered(stage, "one"), registered(stage, "other")
+    jobs = [new_id(), new_id()]
+    for worker, job in zip((one, other), jobs, strict=True):
+        registry.report(stage.database, worker.id, JobProgress(job, "noop", 1, 0.5, "half", "2026-12-01T00:00:00Z"))
+    registry.end(stage.database, one.id, "one", HeartbeatReport(), stage.database.now())
+    left = {worker.name: registry.take_reports(stage.database, worker.id, jobs) for worker in (one, other)}
+    assert {name: [report.job for report in reports] for name, reports in left.items()} == {
+        "one": [],
+        "other": [jobs[1]],
+    }
+
+
+def test_a_worker_that_is_back_when_it_would_be_forgotten_stays(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    back, gone = registered(stage, "back"), registered(stage, "gone")
+    registered(stage, "new")
+    before = stage.database.json_timestamp(stage.database.now() - registry.KEPT - timedelta(hours=1))
+    stage.execute(f"UPDATE hammerwork_workers SET ended_at = '{before}' WHERE name <> 'new'")
+    monkeypatch.setattr(registry, "WITNESS_EARLIEST", timedelta(0))
+    ids, read = [back.id, gone.id], stage.database.rows
+
+    def rows(name: str, **values: Any) -> Any:
+        found = list(read(name, **values))
+        if name == "worker.registry.long_ended":
+            assert sorted(str(one) for (one,) in found) == sorted(ids)
+            registry.record_heartbeat(stage.database, back.id, HeartbeatReport())
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.database, "rows", rows)
+        registry.forget_ended(stage.database)
+    left = stage.database.query("SELECT name FROM hammerwork_workers ORDER BY name")
+    assert left == [("back",), ("new",)]
+
+
+def test_leases_are_renewed_once_a_third_of_them_is_over(stage: Stage) -> None:
+    worker = new_id()
+    stage.enqueue(*(Job("noop") for _ in range(3)))
+    now = stage.database.now()
+    claimed = claim.claim(stage.database, "noop", worker=worker, limit=3, slots=3, now=now + timedelta(seconds=1))
+    for job, seconds in zip(claimed, (500, 300, None), strict=True):
+        end = f"'{stage.database.json_timestamp(now + timedelta(seconds=seconds))}'" if seconds else "NULL"
+        stage.execute(f"UPDATE hammerwork_jobs SET lease_expires_at = {end} WHERE id = '{job.id}'")
+    registry.renew_leases(stage.database, worker, 600)
+    left = [(stage.timestamp(job.id, "lease_expires_at") - now).total_seconds() for job in claimed]
+    assert left == [pytest.approx(seconds, abs=30) for seconds in (500, 600, 600)]
 
 
 def test_a_worker_that_has_registered_again_is_not_taken_for_lost(stage: Stage) -> None:
