@@ -40,7 +40,16 @@ CORE = (
     ),
     *(
         f"hammerwork_cli/runtime/execution/{name}.py"
-        for name in ("attempt_runner", "attempts", "child_spawner", "event_loop", "finisher", "outcome_policy", "slots")
+        for name in (
+            "attempt_runner",
+            "attempts",
+            "child_spawner",
+            "event_loop",
+            "finisher",
+            "outcome_policy",
+            "slots",
+            "unwritten_outcomes",
+        )
     ),
     *(
         f"hammerwork_cli/runtime/worker/{name}.py"

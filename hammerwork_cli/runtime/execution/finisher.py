@@ -64,7 +64,7 @@ class Finisher:
         outcome_policy: OutcomePolicy,
         callbacks_due: Callable[[], None] = lambda: None,
     ) -> None:
-        self._connections, self._slots, self._clock = connections, slots, clock
+        self._connections, self._slots, self._outcomes, self._clock = connections, slots, slots.outcomes, clock
         self._progress, self._outcome_policy, self._callbacks_due = progress, outcome_policy, callbacks_due
         self._parts: deque[OutcomeBatch] = deque()
         """Parts of batches that could not be written as a whole."""
@@ -76,7 +76,7 @@ class Finisher:
     @property
     def pause(self) -> float | None:
         """Seconds until there is something to write; ``None`` while there is nothing."""
-        waits = [self._slots.worth_writing(WRITE_SECONDS)] if self._slots.has_ended else []
+        waits = [self._slots.worth_writing(WRITE_SECONDS)] if self._outcomes.has_ended else []
         if self._parts:
             waits.append(0.0)
         elif self._alone:
@@ -90,7 +90,7 @@ class Finisher:
             DatabaseError: no server answers, and the worker stops at once; what is not written is kept.
         """
         wrote = False
-        if self._slots.has_ended and self._slots.worth_writing(WRITE_SECONDS) <= 0:
+        if self._outcomes.has_ended and self._slots.worth_writing(WRITE_SECONDS) <= 0:
             wrote = self._write_ended()
         began = time.monotonic()
         while (batch := self._next()) is not None:
@@ -115,10 +115,10 @@ class Finisher:
 
     def _write_ended(self) -> bool:
         try:
-            ended = self._slots.pop_ended()
+            ended = self._outcomes.pop_ended()
             return bool(ended) and self._write(OutcomeBatch(ended))
         finally:
-            self._slots.clear_writing()
+            self._outcomes.clear_writing()
 
     def _next(self) -> OutcomeBatch | None:
         if self._parts:
@@ -127,7 +127,7 @@ class Finisher:
 
     def _write(self, batch: OutcomeBatch) -> bool:
         """Writes a batch, keeps it, or writes another outcome instead; returns whether it wrote one."""
-        with self._slots.writing:
+        with self._outcomes.writing:
             return self._write_alone(batch)
 
     def _write_alone(self, batch: OutcomeBatch) -> bool:
@@ -135,11 +135,11 @@ class Finisher:
             self._finish(batch)
         except Exception as error:
             if is_away(error):
-                self._slots.clear_postponed(batch.outcomes)
-                self._slots.put_back(batch.outcomes)
+                self._outcomes.clear_postponed(batch.outcomes)
+                self._outcomes.put_back(batch.outcomes)
                 raise
             return self._not_written(batch, error)
-        self._slots.clear_postponed(batch.outcomes)
+        self._outcomes.clear_postponed(batch.outcomes)
         if batch.tries:
             # The same fault may have delayed others.
             self._again_at, self._delays = 0.0, 0
@@ -151,7 +151,7 @@ class Finisher:
         # It halves the batch until the culprit is alone, so that its neighbours are written.
         half = len(batch.outcomes) // 2
         if half:
-            self._slots.postpone(batch.outcomes)
+            self._outcomes.postpone(batch.outcomes)
             halves = (batch.outcomes[:half], batch.outcomes[half:])
             self._parts.extend(OutcomeBatch(outcomes, batch.now) for outcomes in halves)
             return False
@@ -159,7 +159,7 @@ class Finisher:
         if batch.fault.is_the_jobs(error):
             if is_new:
                 # It tries once more: an error of hammerwork itself may be transient.
-                self._slots.postpone(batch.outcomes)
+                self._outcomes.postpone(batch.outcomes)
                 self._parts.append(batch)
             else:
                 return self._write_another(batch, error)
@@ -168,7 +168,7 @@ class Finisher:
         return False
 
     def _try_later(self, batch: OutcomeBatch, error: Exception) -> None:
-        self._slots.postpone(batch.outcomes)
+        self._outcomes.postpone(batch.outcomes)
         self._alone.append(batch)
         batch.tries += 1
         if batch.tries == 1 or batch.tries % 10 == 0:
@@ -192,8 +192,8 @@ class Finisher:
                 self._finish(OutcomeBatch([other]))
             except Exception as failure:
                 if is_away(failure):
-                    self._slots.clear_postponed([outcome])
-                    self._slots.put_back([outcome])
+                    self._outcomes.clear_postponed([outcome])
+                    self._outcomes.put_back([outcome])
                     raise
                 if is_of_the_database(failure):
                     self._try_later(batch, error)
@@ -204,7 +204,7 @@ class Finisher:
                 log.warning("The outcome of the job cannot be written: %s", _said(error), extra=handled(outcome.job))
                 break
         # A job without an outcome stays Running and unknown to this worker, which gives it back when it compares.
-        self._slots.clear_postponed([outcome])
+        self._outcomes.clear_postponed([outcome])
         return wrote
 
     def _other_outcomes(self, outcome: EndedAttempt, error: Exception) -> Iterator[EndedAttempt]:
@@ -249,7 +249,7 @@ class Finisher:
                 _log_others(outcome for outcome in ours if outcome.end in NO_FAILURES)
 
     def _note(self, error: Exception) -> None:
-        self._slots.refuse(_said(error))
+        self._outcomes.refuse(_said(error))
 
     def _now(self, outcomes: list[EndedAttempt]) -> datetime:
         # A job does not end before it starts, even when the server's clock was put back.

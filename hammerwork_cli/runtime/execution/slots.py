@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple
@@ -13,20 +13,11 @@ from typing import NamedTuple
 from hammerwork_cli.features.worker.models.counts import Unwritten
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import EndedAttempt, Owned
+from hammerwork_cli.runtime.execution import unwritten_outcomes
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest, StillRunning, Work
+from hammerwork_cli.runtime.execution.unwritten_outcomes import UnwrittenOutcomes
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.view.text import duration
-
-FULL = 100
-"""So many outcomes are worth a transaction."""
-
-MOST_UNWRITTEN_BYTES = 64 << 20
-"""With so many bytes of payloads and results that are not written, no further job starts."""
-MOST_WRITTEN_BYTES = 16 << 20
-"""Most bytes of payloads and results in one transaction, unless one outcome has more."""
-
-REFUSED_SECONDS = 1.0
-"""After so long, an outcome that could not be written is reported: finding the one that is to blame takes less."""
 
 
 class Ahead(NamedTuple):
@@ -48,6 +39,9 @@ class Slots:
         wake: called when there may be room for jobs.
         may_start: whether the waiting jobs still belong to this worker; asked before each of them starts.
         wake_finisher: called when there are outcomes to write; ``wake`` by default.
+
+    Attributes:
+        outcomes: of attempts that have ended, until they are written.
     """
 
     def __init__(
@@ -58,22 +52,15 @@ class Slots:
         wake_finisher: Callable[[], None] | None = None,
     ) -> None:
         self.count = count
-        self.writing = threading.Lock()  # held while a transaction writes outcomes
-        self._wake, self._may_start, self._wake_finisher = wake, may_start, wake_finisher or wake
-        # This lock guards all fields below. The threads of the main loop, the finisher, the slots and the event loop
-        # write them; the keeper adds requests. Properties that read one field do so without the lock: they may be a
-        # moment late.
+        self._wake, self._may_start = wake, may_start
+        # This lock guards all fields below, and the outcomes: one lock serves to book an attempt and to start the next.
+        # The threads of the main loop, the finisher, the slots and the event loop write them; the keeper adds requests.
+        # Properties that read one field do so without the lock: they may be a moment late.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
+        self.outcomes = UnwrittenOutcomes(self._lock, wake_finisher or wake, self._call_thread)
         self._waiting: deque[tuple[Work, float]] = deque()
         self._half = 0
-        self._ended: list[EndedAttempt] = []
-        self._writing: list[EndedAttempt] = []
-        self._unwritten_bytes = 0  # of these two, and of the postponed ones
-        self._first_ended = 0.0
-        self._postponed: dict[str, EndedAttempt] = {}
-        self._postponed_since = self._writing_since = 0.0
-        self._refusal: str | None = None  # the last error, until all is written
         self._running: set[Attempt] = set()
         self._resumed: deque[Attempt] = deque()
         self._overdue: list[Attempt] = []
@@ -221,8 +208,7 @@ class Slots:
         with self._lock:
             waiting = {_owned(work) for work, _ in self._waiting if isinstance(work, Claimed)}
             running = {_owned(attempt.job) for attempt in self._running if not attempt.over}
-            ended = {_owned(ended.job) for ended in (*self._ended, *self._writing, *self._postponed.values())}
-            return waiting | running | ended
+            return waiting | running | {_owned(job) for job in self.outcomes.jobs()}
 
     def number(self, queue: str, *, unwritten: bool = False) -> int:
         """Jobs of a queue that wait or run; with ``unwritten``, also those whose outcome is not written yet."""
@@ -230,7 +216,7 @@ class Slots:
             jobs = [work for work, _ in self._waiting if isinstance(work, Claimed)]
             jobs += [attempt.job for attempt in self._running if attempt.request is None]
             if unwritten:
-                jobs += [ended.job for ended in (*self._ended, *self._writing, *self._postponed.values())]
+                jobs += self.outcomes.jobs()
             return sum(job.queue_name == queue for job in jobs)
 
     def request_ids(self) -> set[str]:
@@ -253,106 +239,21 @@ class Slots:
         took = self.seconds.get
         return Ahead(sum([len(job.payload or "") for job in jobs]), sum([took(job.queue_name, 0.0) for job in jobs]))
 
-    def pop_ended(self) -> list[EndedAttempt]:
-        """Returns the outcomes since the last call, as many as fit into a transaction.
-
-        They count as unwritten until :meth:`clear_writing`.
-        """
-        with self._lock:
-            number = _fitting(self._ended) if self._unwritten_bytes > MOST_WRITTEN_BYTES else len(self._ended)
-            self._writing, self._ended = self._ended[:number], self._ended[number:]
-            self._writing_since = time.monotonic()
-            return self._writing
-
-    def clear_writing(self) -> None:
-        """Forgets the outcomes of the last :meth:`pop_ended`: they are written, postponed, or put back."""
-        with self._lock:
-            gone, self._writing = self._writing, []
-            self._forget(gone)
-            if not self._postponed:
-                self._refusal = None
-
-    def _forget(self, gone: Iterable[EndedAttempt]) -> None:
-        was_clogged = self.is_clogged
-        self._unwritten_bytes -= _weight(gone)
-        if was_clogged and not self.is_clogged:
-            self._call_thread()
-
-    def put_back(self, ended: Iterable[EndedAttempt]) -> None:
-        """Returns outcomes that could not be written, for the next :meth:`pop_ended`."""
-        with self._lock:
-            self._ended[:0] = ended = list(ended)
-            self._unwritten_bytes += _weight(ended)
-            self._first_ended = time.monotonic()
-
-    def postpone(self, ended: Iterable[EndedAttempt]) -> None:
-        """Notes outcomes that the caller keeps to write them later: their jobs still belong to this worker."""
-        with self._lock:
-            if not self._postponed:
-                self._postponed_since = self._writing_since or time.monotonic()
-            for one in ended:
-                if one.job.id not in self._postponed:
-                    self._unwritten_bytes += one.size
-                    self._postponed[one.job.id] = one
-
-    def clear_postponed(self, ended: Iterable[EndedAttempt]) -> None:
-        """Takes back :meth:`postpone` for those of these outcomes that were postponed."""
-        if self._postponed:
-            with self._lock:
-                gone = (self._postponed.pop(one.job.id, None) for one in ended)
-                self._forget([one for one in gone if one is not None])
-
-    def refuse(self, error: str) -> None:
-        """Notes why outcomes could not be written."""
-        with self._lock:
-            self._refusal = error
-
     def refused(self) -> Unwritten | None:
         """Reports the outcomes that could not be written so far, and those that wait for them; ``None`` without any."""
         with self._lock:
             spawning = [attempt.refusal for attempt in self._running if attempt.refusal and not attempt.over]
-            number, starts = len(spawning) + len(self._postponed), [since for since, _ in spawning]
-            error = self._refusal or next((said for _, said in spawning), "")
-            starts += [self._postponed_since] * bool(self._postponed)
-            if self._refusal and self._writing:
-                waiting = {one.job.id for one in (*self._writing, *self._ended)} - self._postponed.keys()
-                number, starts = number + len(waiting), [*starts, self._writing_since]
-        took = time.monotonic() - min(starts, default=math.inf)
-        return Unwritten(number, round(took, 3), error) if took >= REFUSED_SECONDS else None
-
-    @property
-    def postponed(self) -> int:
-        """Outcomes that cannot be written at present."""
-        return len(self._postponed)
+            return self.outcomes.refused(spawning)
 
     def worth_writing(self, patience: float) -> float:
         """Seconds until the outcomes are worth a transaction: none when there are many, or when no job waits."""
         with self._lock:
-            if len(self._ended) >= FULL or (self._ended and not self._waiting):
-                return 0.0
-            if not self._ended:
-                return patience
-            return max(0.0, self._first_ended + patience - time.monotonic())
-
-    @property
-    def unwritten(self) -> int:
-        """Outcomes that are to be written, without postponed ones."""
-        return len(self._ended) + len(self._writing)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether there are outcomes to write."""
-        return bool(self._ended)
+            return self.outcomes.worth_writing(patience, alone=not self._waiting)
 
     @property
     def waiting(self) -> int:
         """Jobs and requests that have not started."""
         return len(self._waiting)
-
-    @property
-    def is_clogged(self) -> bool:
-        """Whether the unwritten outcomes are so large that no further job starts."""
-        return self._unwritten_bytes >= MOST_UNWRITTEN_BYTES
 
     @property
     def running(self) -> int:
@@ -369,17 +270,17 @@ class Slots:
     def empty(self) -> bool:
         """Whether nothing waits, runs, or has an outcome to write."""
         with self._lock:
-            unwritten = self._ended or self._writing or self._postponed
-            return not self._waiting and not unwritten and all(attempt.over for attempt in self._running)
+            is_idle = not self._waiting and all(attempt.over for attempt in self._running)
+            return is_idle and self.outcomes.is_empty
 
     @property
     def unwritable(self) -> list[str]:
         """Ids of the jobs whose outcomes cannot be written at present, if nothing else waits or runs; else none."""
         with self._lock:
             running = [attempt for attempt in self._running if not attempt.over]
-            if self._waiting or self._ended or self._writing or not all(one.is_refused for one in running):
+            if self._waiting or self.outcomes.unwritten or not all(one.is_refused for one in running):
                 return []
-            return [*self._postponed, *(attempt.job.id for attempt in running)]
+            return [*self.outcomes.postponed_ids, *(attempt.job.id for attempt in running)]
 
     def expire(self, timed_out: Callable[[Attempt], Callable[[], EndedAttempt]]) -> float | None:
         """Decides the attempts whose deadline has passed; returns the next deadline, by the monotonic clock.
@@ -403,7 +304,7 @@ class Slots:
             ended = outcome()
             ended.took = now - attempt.began
             with self._lock:
-                self._add(ended)
+                self.outcomes.add(ended)
         return following
 
     def abandon(self, outcome: Callable[[Attempt], EndedAttempt]) -> None:
@@ -414,15 +315,7 @@ class Slots:
                 attempt.over = True
                 ended = outcome(attempt)
                 ended.took = now - attempt.began
-                self._add(ended)
-
-    def _add(self, ended: EndedAttempt) -> None:
-        if not self._ended:
-            self._first_ended = time.monotonic()
-        self._ended.append(ended)
-        self._unwritten_bytes += ended.size
-        if len(self._ended) in (1, FULL):
-            self._wake_finisher()
+                self.outcomes.add(ended)
 
     def close(self) -> None:
         """Lets the threads end once nothing waits."""
@@ -470,7 +363,7 @@ class Slots:
             return self._resumed.popleft()
         if not self._waiting or len(self._running) >= self.count:
             return None
-        if self._unwritten_bytes >= MOST_UNWRITTEN_BYTES or not self._may_start():  # as is_clogged
+        if self.outcomes.size >= unwritten_outcomes.MOST_UNWRITTEN_BYTES or not self._may_start():  # as is_clogged
             return None
         work = self._waiting.popleft()[0]
         attempt = Attempt(work, self._lock)
@@ -487,8 +380,7 @@ class Slots:
     def _wake_if_free(self) -> None:
         if not self._waiting:
             self._wake()
-            if self._ended:  # they need not wait for others
-                self._wake_finisher()
+            self.outcomes.hurry()
 
     def _book(self, attempt: Attempt, ended: EndedAttempt | None) -> None:
         self._running.discard(attempt)
@@ -497,7 +389,7 @@ class Slots:
         self.seconds[queue] = 0.8 * self.seconds.get(queue, took) + 0.2 * took
         if ended is not None and not attempt.over:
             ended.took = took
-            self._add(ended)
+            self.outcomes.add(ended)
         if attempt.holds_slot:
             with suppress(Exception):  # whatever a handler of the log raises
                 log.warning(
@@ -506,20 +398,6 @@ class Slots:
                     extra=handled(attempt.job),
                 )
         attempt.over = True
-
-
-def _weight(ended: Iterable[EndedAttempt]) -> int:
-    return sum([one.size for one in ended])
-
-
-def _fitting(ended: Sequence[EndedAttempt]) -> int:
-    """How many outcomes go into a transaction."""
-    weight = 0
-    for number, one in enumerate(ended):
-        weight += one.size
-        if number and weight > MOST_WRITTEN_BYTES:
-            return number
-    return len(ended)
 
 
 def _owned(job: Claimed) -> Owned:

@@ -214,8 +214,8 @@ class Claimer:
             self._poll_at = min(self._poll_at, self._poll_not_before)
 
     def _wanted(self) -> int:
-        slots, most = self._slots, self.worker.concurrency
-        if slots.postponed >= MOST_POSTPONED or slots.unwritten >= MOST_UNWRITTEN or slots.is_clogged:
+        slots, outcomes, most = self._slots, self._slots.outcomes, self.worker.concurrency
+        if outcomes.postponed >= MOST_POSTPONED or outcomes.unwritten >= MOST_UNWRITTEN or outcomes.is_clogged:
             return 0
         if not self._awaits_slot and time.monotonic() >= self._no_prefetch_until:
             took = slots.longest()
@@ -364,14 +364,14 @@ class Claimer:
             return
         self._suspects = False
         self._compare_at = time.monotonic() + self.worker.lease / 2
-        if not self._slots.writing.acquire(timeout=PATIENCE_SECONDS):
+        if not self._slots.outcomes.writing.acquire(timeout=PATIENCE_SECONDS):
             self._compare_soon()
             return
         try:
             known = self._slots.jobs()
             compared = self._connections.run(lambda database: finish.compare(database, self.worker.id, known))
         finally:
-            self._slots.writing.release()
+            self._slots.outcomes.writing.release()
         self.owes = compared.left > 0
         if self.owes:
             self._compare_soon()

@@ -242,7 +242,7 @@ class MainLoop:
         try:
             if back:
                 self._connections.run(lambda database: finish.give_back(database, back), patience=LAST_SECONDS)
-            unwritten = self._slots.unwritten + self._slots.postponed
+            unwritten = self._slots.outcomes.unwritten + self._slots.outcomes.postponed
             if left := self._finisher.write_last(LAST_SECONDS) if may_write else unwritten:
                 self._progress.lost = left
                 log.error(
@@ -253,5 +253,5 @@ class MainLoop:
                 )
         except HammerworkError as error:
             lease = self._worker.lease
-            self._progress.lost = self._slots.unwritten + self._slots.postponed
+            self._progress.lost = self._slots.outcomes.unwritten + self._slots.outcomes.postponed
             log.error("Jobs could not be given back; other workers will take over after %g s. %s", lease, error.message)

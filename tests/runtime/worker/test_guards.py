@@ -502,10 +502,10 @@ def test_outcomes_that_an_outage_held_up_wait_with_all_others(stage: Stage) -> N
     finisher = Finisher(connections, slots, ServerClock(), Progress(30), outcome_policy)
     connections.run = away  # type: ignore[method-assign]
     outcomes = [EndedAttempt(claimed("a"), AttemptEnd.COMPLETED), EndedAttempt(claimed("b"), AttemptEnd.COMPLETED)]
-    slots.postpone(outcomes)  # as one of a batch that was halved
+    slots.outcomes.postpone(outcomes)  # as one of a batch that was halved
     with pytest.raises(UnreachableError):
         finisher._write(OutcomeBatch(outcomes, stage.database.now()))
-    assert (slots.postponed, slots.pop_ended()) == (0, outcomes)
+    assert (slots.outcomes.postponed, slots.outcomes.pop_ended()) == (0, outcomes)
 
 
 def test_a_batch_that_is_written_again_keeps_its_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -539,10 +539,10 @@ def test_another_outcome_that_cannot_be_written_either_is_kept_for_later(stage: 
     (job,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
     connections.run = refuse  # type: ignore[method-assign]
     outcome = EndedAttempt(job, AttemptEnd.FAILED, error="It failed.")
-    slots.postpone([outcome])
+    slots.outcomes.postpone([outcome])
     finisher._write_another(OutcomeBatch([outcome]), RefusedValueError("No."))
-    assert list(slots._postponed.values()) == [outcome]
-    assert (slots.postponed, finisher.write_last(0)) == (1, 1)
+    assert list(slots.outcomes._postponed.values()) == [outcome]
+    assert (slots.outcomes.postponed, finisher.write_last(0)) == (1, 1)
 
 
 def test_of_all_workers_those_that_have_ended_are_left_out_where_only_the_living_matter(stage: Stage) -> None:

@@ -225,11 +225,11 @@ def test_an_outage_while_another_outcome_is_written_leaves_the_first_to_be_writt
         raise UnreachableError("The server is away.")
 
     outcome = EndedAttempt(claimed("a"), AttemptEnd.TIMED_OUT, error="late")
-    finisher._slots.postpone([outcome])
+    finisher._slots.outcomes.postpone([outcome])
     finisher._finish = away  # type: ignore[method-assign]
     with pytest.raises(UnreachableError):
         finisher._write_another(OutcomeBatch([outcome]), RefusedValueError("No."))
-    assert (finisher._slots.postponed, finisher._slots.pop_ended()) == (0, [outcome])
+    assert (finisher._slots.outcomes.postponed, finisher._slots.outcomes.pop_ended()) == (0, [outcome])
 
 
 def test_writing_another_outcome_in_place_of_one_that_is_refused_counts_as_writing(finisher: Finisher) -> None:
@@ -241,7 +241,7 @@ def test_writing_another_outcome_in_place_of_one_that_is_refused_counts_as_writi
             raise RefusedValueError("No.")
 
     finisher._finish = refuse  # type: ignore[method-assign]
-    finisher._slots.put_back([EndedAttempt(claimed("a"), AttemptEnd.TIMED_OUT, error="é")])
+    finisher._slots.outcomes.put_back([EndedAttempt(claimed("a"), AttemptEnd.TIMED_OUT, error="é")])
     wrote = [finisher.write() for _ in range(3) if finisher.pause is not None]
     assert len(asked) == 3
     assert any(wrote)

@@ -11,7 +11,8 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnConte
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.features.worker.queries import finish
-from hammerwork_cli.runtime.execution import finisher, slots
+from hammerwork_cli.runtime.execution import finisher, slots, unwritten_outcomes
+from hammerwork_cli.runtime.execution.unwritten_outcomes import UnwrittenOutcomes
 from hammerwork_cli.runtime.worker import claimer
 from tests.conftest import all_databases
 from tests.runtime.conftest import Stage
@@ -58,10 +59,10 @@ def test_names_results_and_errors_of_any_length_cost_no_neighbour(stage: Stage, 
 def bounds(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Small bounds, and the most bytes of payloads and of unwritten outcomes that slots held."""
     monkeypatch.setattr(claimer, "MOST_AHEAD_BYTES", BOUND)
-    monkeypatch.setattr(slots, "MOST_UNWRITTEN_BYTES", BOUND)
-    monkeypatch.setattr(slots, "MOST_WRITTEN_BYTES", BOUND // 4)
+    monkeypatch.setattr(unwritten_outcomes, "MOST_UNWRITTEN_BYTES", BOUND)
+    monkeypatch.setattr(unwritten_outcomes, "MOST_WRITTEN_BYTES", BOUND // 4)
     peaks = dict.fromkeys(("waiting", "unwritten", "written"), 0)
-    put, add, pop = slots.Slots.put, slots.Slots._add, slots.Slots.pop_ended
+    put, add, pop = slots.Slots.put, UnwrittenOutcomes.add, UnwrittenOutcomes.pop_ended
 
     def note(what: str, number: int) -> None:
         peaks[what] = max(peaks[what], number)
@@ -70,18 +71,19 @@ def bounds(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         put(self, work)
         note("waiting", sum(len(job.payload) for job, _ in self._waiting))
 
-    def note_add(self: slots.Slots, ended: finish.EndedAttempt) -> None:
+    def note_add(self: UnwrittenOutcomes, ended: finish.EndedAttempt) -> None:
         add(self, ended)
         held = [*self._ended, *self._writing, *self._postponed.values()]
         note("unwritten", sum(len(one.job.payload) + len(one.result or "") for one in held))
 
-    def note_pop(self: slots.Slots) -> list[finish.EndedAttempt]:
+    def note_pop(self: UnwrittenOutcomes) -> list[finish.EndedAttempt]:
         popped = pop(self)
         note("written", sum(len(one.job.payload) + len(one.result or "") for one in popped))
         return popped
 
-    for name, noted in (("put", note_put), ("_add", note_add), ("pop_ended", note_pop)):
-        monkeypatch.setattr(slots.Slots, name, noted)
+    monkeypatch.setattr(slots.Slots, "put", note_put)
+    monkeypatch.setattr(UnwrittenOutcomes, "add", note_add)
+    monkeypatch.setattr(UnwrittenOutcomes, "pop_ended", note_pop)
     return peaks
 
 

@@ -11,9 +11,10 @@ import pytest
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.worker.queries.claim import Claim, Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, Owned
-from hammerwork_cli.runtime.execution import slots as slots_module
+from hammerwork_cli.runtime.execution import unwritten_outcomes
 from hammerwork_cli.runtime.execution.attempts import STILL_RUNNING, Attempt, ClaimedRequest, StillRunning
-from hammerwork_cli.runtime.execution.slots import FULL, Slots
+from hammerwork_cli.runtime.execution.slots import Slots
+from hammerwork_cli.runtime.execution.unwritten_outcomes import FULL
 
 PATIENCE = 20.0
 LATER = 1000.0
@@ -112,12 +113,12 @@ def test_as_many_run_as_there_are_slots_and_the_others_wait_in_their_order(slots
     execute.go.set()
     until(lambda: two.running + two.waiting == 0)
     assert {attempt.job.id for attempt in execute.runs[:2]} == {"a", "b"}
-    assert (two.has_ended, two.empty, two.ids()) == (True, False, set("abcd"))
-    assert names(two.pop_ended()) == [(name, AttemptEnd.COMPLETED) for name in "abcd"]
+    assert (two.outcomes.has_ended, two.empty, two.ids()) == (True, False, set("abcd"))
+    assert names(two.outcomes.pop_ended()) == [(name, AttemptEnd.COMPLETED) for name in "abcd"]
     # Until somebody says that they are written, they are this worker's.
-    assert (two.has_ended, two.unwritten, two.empty, two.ids()) == (False, 4, False, set("abcd"))
-    two.clear_writing()
-    assert (two.unwritten, two.empty, two.ids(), two.pop_ended()) == (0, True, set(), [])
+    assert (two.outcomes.has_ended, two.outcomes.unwritten, two.empty, two.ids()) == (False, 4, False, set("abcd"))
+    two.outcomes.clear_writing()
+    assert (two.outcomes.unwritten, two.empty, two.ids(), two.outcomes.pop_ended()) == (0, True, set(), [])
 
 
 def test_the_worker_is_woken_once_half_of_its_jobs_have_started_and_the_finisher_by_what_has_ended(
@@ -169,7 +170,7 @@ def test_nothing_begins_while_it_may_not(slots: Callable[..., Slots]) -> None:
     assert (one.waiting, one.running) == (1, 0)
     may.set()
     one.go_on()
-    until(lambda: one.has_ended)
+    until(lambda: one.outcomes.has_ended)
 
 
 def test_the_finisher_is_woken_by_the_first_outcome_and_by_a_full_batch(slots: Callable[..., Slots]) -> None:
@@ -179,11 +180,11 @@ def test_the_finisher_is_woken_by_the_first_outcome_and_by_a_full_batch(slots: C
     three.put([claimed("a"), claimed("b"), claimed("c")])
     for _ in range(3):
         assert execute.begun.acquire(timeout=PATIENCE)
-    three.put_back(EndedAttempt(claimed(str(number)), AttemptEnd.COMPLETED) for number in range(FULL - 2))
+    three.outcomes.put_back(EndedAttempt(claimed(str(number)), AttemptEnd.COMPLETED) for number in range(FULL - 2))
     woken.clear()
     three.abandon(timed_out)
     assert len(woken) == 1  # by the second of three
-    assert len(three.pop_ended()) == FULL + 1
+    assert len(three.outcomes.pop_ended()) == FULL + 1
     execute.go.set()
 
 
@@ -192,15 +193,15 @@ def test_outcomes_are_written_at_once_when_there_are_many_or_nothing_waits(slots
     one = slots(1, execute)
     assert one.worth_writing(LATER) == LATER
     one.put([claimed("a")])
-    one.put_back([EndedAttempt(claimed("b"), AttemptEnd.COMPLETED)])
+    one.outcomes.put_back([EndedAttempt(claimed("b"), AttemptEnd.COMPLETED)])
     assert execute.begun.acquire(timeout=PATIENCE)
     assert one.worth_writing(LATER) == 0
     one.put([claimed("c")])
     assert 0 < one.worth_writing(LATER) <= LATER
     assert one.worth_writing(0) == 0
-    one.put_back([EndedAttempt(claimed(str(number)), AttemptEnd.COMPLETED) for number in range(FULL - 1)])
+    one.outcomes.put_back([EndedAttempt(claimed(str(number)), AttemptEnd.COMPLETED) for number in range(FULL - 1)])
     assert one.worth_writing(LATER) == 0
-    assert [attempt.job.id for attempt in one.pop_ended()] == [*map(str, range(FULL - 1)), "b"]
+    assert [attempt.job.id for attempt in one.outcomes.pop_ended()] == [*map(str, range(FULL - 1)), "b"]
     execute.go.set()
 
 
@@ -242,7 +243,7 @@ def test_the_application_is_asked_for_the_outcome_of_a_timeout_while_the_slots_g
 
     two.expire(asked)
     assert free == [True]
-    assert names(two.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
+    assert names(two.outcomes.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
 
 
 def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(slots: Callable[..., Slots]) -> None:
@@ -257,35 +258,35 @@ def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(
     attempts["a"].deadline, attempts["b"].deadline = now, now + LATER
     assert three.expire(expired) == now + LATER
     assert (three.ids(), three.running) == ({"a", "b", "c"}, 3)
-    assert names(three.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
-    three.clear_writing()
+    assert names(three.outcomes.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
+    three.outcomes.clear_writing()
     assert three.ids() == {"b", "c"}
     attempts["c"].deadline = now + 2 * LATER
     assert three.expire(expired) == now + LATER
     attempts["c"].deadline = None
     assert [attempts[name].decide() for name in "ab"] == [False, True]
     assert three.expire(expired) is None
-    assert three.pop_ended() == []
+    assert three.outcomes.pop_ended() == []
     assert not three.empty
     execute.go.set()
     until(lambda: not three.running)
-    assert names(three.pop_ended()) == [("b", AttemptEnd.COMPLETED), ("c", AttemptEnd.COMPLETED)]
+    assert names(three.outcomes.pop_ended()) == [("b", AttemptEnd.COMPLETED), ("c", AttemptEnd.COMPLETED)]
 
 
 @pytest.mark.parametrize("large", ["payload", "result", "error"])
 def test_an_outcome_that_is_written_makes_room_whatever_of_it_was_large(
     slots: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch, large: str
 ) -> None:
-    monkeypatch.setattr(slots_module, "MOST_UNWRITTEN_BYTES", 10)
+    monkeypatch.setattr(unwritten_outcomes, "MOST_UNWRITTEN_BYTES", 10)
     parts = dict.fromkeys(("payload", "result", "error"), "") | {large: "x" * 10}
     payload = parts.pop("payload")
     one = slots(1, lambda attempt: EndedAttempt(attempt.job, AttemptEnd.COMPLETED, **parts))
     one.put([claimed("a")._replace(payload=payload)])
-    until(lambda: one.has_ended)
-    assert len(one.pop_ended()) == 1
-    assert one.is_clogged
-    one.clear_writing()
-    assert not one.is_clogged
+    until(lambda: one.outcomes.has_ended)
+    assert len(one.outcomes.pop_ended()) == 1
+    assert one.outcomes.is_clogged
+    one.outcomes.clear_writing()
+    assert not one.outcomes.is_clogged
 
 
 def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots: Callable[..., Slots]) -> None:
@@ -295,11 +296,11 @@ def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots
     for _ in range(2):
         assert execute.begun.acquire(timeout=PATIENCE)
     two.abandon(timed_out)
-    assert names(two.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
-    two.clear_writing()
+    assert names(two.outcomes.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
+    two.outcomes.clear_writing()
     assert two.ids() == {"b"}
     two.abandon(timed_out)
-    assert two.pop_ended() == []
+    assert two.outcomes.pop_ended() == []
     execute.go.set()
 
 
@@ -322,11 +323,11 @@ def test_how_long_runs_take_is_known_from_those_that_ended_and_those_that_run_lo
 def test_outcomes_share_a_transaction_as_long_as_they_are_small(
     slots: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots_module, "MOST_WRITTEN_BYTES", 10)
+    monkeypatch.setattr(unwritten_outcomes, "MOST_WRITTEN_BYTES", 10)
     one = slots(1, completed)
     one.put([claimed(name)._replace(payload="1234") for name in "abcd"])
-    until(lambda: one.unwritten == 4)
-    assert [names(one.pop_ended()) for _ in range(2) if one.clear_writing() is None] == [
+    until(lambda: one.outcomes.unwritten == 4)
+    assert [names(one.outcomes.pop_ended()) for _ in range(2) if one.outcomes.clear_writing() is None] == [
         [("a", AttemptEnd.COMPLETED), ("b", AttemptEnd.COMPLETED)],
         [("c", AttemptEnd.COMPLETED), ("d", AttemptEnd.COMPLETED)],
     ]
@@ -348,11 +349,11 @@ def test_refused_outcomes_are_named_once_nothing_else_is_under_way(
     assert one.unwritable == []  # and is written for the first time
     second.refuse(HammerworkError("No."))
     assert sorted(one.unwritable) == ["a", "b"]
-    monkeypatch.setattr(slots_module, "REFUSED_SECONDS", 0.0)
+    monkeypatch.setattr(unwritten_outcomes, "REFUSED_SECONDS", 0.0)
     refused = one.refused()
     assert refused is not None
     assert (refused.outcomes, refused.error) == (2, "No.")
-    one.refuse("A table is missing.")
+    one.outcomes.refuse("A table is missing.")
     refused = one.refused()
     assert refused is not None
     assert (refused.outcomes, refused.error) == (2, "A table is missing.")
@@ -368,14 +369,14 @@ def test_refused_outcomes_are_named_once_the_others_are_written(slots: Callable[
     two = slots(2, lambda attempt: stopping(attempt) if attempt.job.id == "a" else completed(attempt))
     two.put([claimed("a"), claimed("b")])
     assert stopping.begun.acquire(timeout=PATIENCE)
-    until(lambda: two.has_ended)
+    until(lambda: two.outcomes.has_ended)
     (attempt,) = stopping.runs
     assert attempt.decide()
     attempt.refuse(HammerworkError("No."))
     assert two.unwritable == []
-    assert names(two.pop_ended()) == [("b", AttemptEnd.COMPLETED)]
+    assert names(two.outcomes.pop_ended()) == [("b", AttemptEnd.COMPLETED)]
     assert two.unwritable == []
-    two.clear_writing()
+    two.outcomes.clear_writing()
     assert two.unwritable == ["a"]
     stopping.go.set()
 
@@ -398,7 +399,7 @@ def test_the_threads_end_when_they_have_nothing_more_to_do() -> None:
     one.put([claimed(str(number)) for number in range(10)])
     one.close()
     one.join(PATIENCE)
-    assert len(one.pop_ended()) == 10
+    assert len(one.outcomes.pop_ended()) == 10
     assert not any(thread.is_alive() for thread in one._threads)
 
 
@@ -434,19 +435,19 @@ def test_attempts_that_go_on_without_a_thread_keep_their_places_and_the_next_sta
     two.resume(attempts["b"], blocks=True)
     until(lambda: len(begun) == 4)
     assert begun[3][1].startswith("hammerwork-slot-")
-    assert (two.running, two.waiting, names(two.pop_ended())) == (
+    assert (two.running, two.waiting, names(two.outcomes.pop_ended())) == (
         2,
         0,
         [("a", AttemptEnd.COMPLETED), ("b", AttemptEnd.COMPLETED)],
     )
-    two.clear_writing()
+    two.outcomes.clear_writing()
     woken.clear()
     attempts["c"].over = True  # its outcome is decided already
     for name in "cd":
         two.end(attempts[name], completed(attempts[name]))
     assert woken.is_set()
-    assert names(two.pop_ended()) == [("d", AttemptEnd.COMPLETED)]
-    two.clear_writing()
+    assert names(two.outcomes.pop_ended()) == [("d", AttemptEnd.COMPLETED)]
+    two.outcomes.clear_writing()
     assert two.empty
     two.close()
     two.join(PATIENCE)
@@ -457,7 +458,7 @@ def test_threads_become_as_many_as_attempts_that_block_and_no_more(slots: Callab
     five = slots(5, execute)
     execute.go.set()
     five.put([claimed("earlier")])
-    until(lambda: five.has_ended and execute.begun.acquire(blocking=False))
+    until(lambda: five.outcomes.has_ended and execute.begun.acquire(blocking=False))
     assert len(five._threads) == 1
     execute.go.clear()
     five.put(claimed(name) for name in "abc")

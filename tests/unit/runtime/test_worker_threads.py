@@ -515,13 +515,13 @@ def test_a_comparison_does_not_wait_for_an_outcome_that_a_server_keeps_and_is_ma
     slots = Slots(1, lambda: None)
     claimer = Claimer(worker_context(line, poll_interval=0.01), slots)
     claimer._compare_at = 0.0
-    with slots.writing:
+    with slots.outcomes.writing:
         claimer.compare()
     assert not compared
     while not compared:
         claimer.compare()
     assert claimer._compare_at > time.monotonic() + 10
-    assert slots.writing.acquire(timeout=1)
+    assert slots.outcomes.writing.acquire(timeout=1)
 
 
 def test_news_is_looked_at_once() -> None:
