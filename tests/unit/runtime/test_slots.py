@@ -453,6 +453,27 @@ def test_attempts_that_go_on_without_a_thread_keep_their_places_and_the_next_sta
     two.join(PATIENCE)
 
 
+def test_a_job_that_blocks_begins_in_a_thread_once_the_coroutine_before_it_has_ended() -> None:
+    attempts: dict[str, Attempt] = {}
+    begun: list[str] = []
+
+    def execute(attempt: Attempt) -> EndedAttempt | StillRunning:
+        attempts[attempt.job.id] = attempt
+        begun.append(threading.current_thread().name)
+        return STILL_RUNNING if attempt.job.id == "coroutine" else completed(attempt)
+
+    one = Slots(1, lambda: None)
+    one.start(execute, frozenset({"queue"}))
+    one.put([claimed("coroutine"), claimed("blocks")._replace(queue_name="other")])
+    until(lambda: "coroutine" in attempts)
+    one.end(attempts["coroutine"], completed(attempts["coroutine"]))
+    until(lambda: "blocks" in attempts)
+    assert begun[1].startswith("hammerwork-slot-")
+    until(lambda: not one.running)
+    one.close()
+    one.join(PATIENCE)
+
+
 def test_threads_become_as_many_as_attempts_that_block_and_no_more(slots: Callable[..., Slots]) -> None:
     execute = Stopping()
     five = slots(5, execute)
