@@ -7,11 +7,14 @@ import threading
 import time
 from concurrent.futures import CancelledError
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker, WorkerReport
 from hammerwork_cli.runtime.execution import event_loop
+from hammerwork_cli.runtime.execution.attempt_runner import _InLoop
 from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from hammerwork_cli.runtime.outcomes.failures import OutOfTimeError
 from tests.runtime.conftest import Stage, until
@@ -97,6 +100,21 @@ def test_a_coroutine_does_not_wait_for_a_loop_that_is_ending() -> None:
     until(lambda: seen == ["done"])
     ends.set()
     until(lambda: loops() == before)
+
+
+@pytest.mark.parametrize("is_coroutine", [True, False])
+def test_what_is_around_a_handler_can_be_cancelled_where_that_is_a_coroutine(is_coroutine: bool) -> None:
+    loop, seen = EventLoop(), list[bool]()
+    attempt: Any = SimpleNamespace(deadline=None, awaits=None)
+
+    async def around() -> str:
+        seen.append(attempt.awaits is awaitable)
+        return "done"
+
+    awaitable = around()
+    assert _InLoop(loop, attempt, is_coroutine=is_coroutine).wait(awaitable) == "done"
+    assert (seen, attempt.awaits) == ([is_coroutine], None)
+    loop.close()
 
 
 def test_a_coroutine_that_another_one_cancels_before_its_first_step_has_an_end() -> None:
