@@ -25,11 +25,11 @@ from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnError, config_of
 from hammerwork_cli.runtime.api.stored_jobs import parsed
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, result_of
-from hammerwork_cli.runtime.execution.collecting import CollectingQueue
 from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
-from hammerwork_cli.runtime.execution.rehearsal import SpawnStep, claimed
 from hammerwork_cli.runtime.outcomes.failures import described, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
+from hammerwork_cli.runtime.rehearsal.collecting_queue import CollectingQueue
+from hammerwork_cli.runtime.rehearsal.rehearser import SpawnStep, claimed
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY
 from hammerwork_cli.testing.events import events_of
 

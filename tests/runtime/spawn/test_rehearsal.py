@@ -15,8 +15,8 @@ from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnHandle
 from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.features.spawn.models.rehearsal import Rehearsal
 from hammerwork_cli.runtime.api.stored_jobs import stored_row
-from hammerwork_cli.runtime.execution.collecting import CollectingQueue
-from hammerwork_cli.runtime.execution.rehearsal import Rehearser, claimed
+from hammerwork_cli.runtime.rehearsal.collecting_queue import CollectingQueue
+from hammerwork_cli.runtime.rehearsal.rehearser import Rehearser, claimed
 from tests.conftest import all_databases
 from tests.database.test_examples import FINISHED
 from tests.rows import Rows

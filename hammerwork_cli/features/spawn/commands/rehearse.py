@@ -60,9 +60,9 @@ def rehearse(
     """
     from hammerwork_cli.core.codecs import Codecs, decoded
     from hammerwork_cli.features.spawn.views import rehearsal as views
-    from hammerwork_cli.runtime.execution.collecting import CollectingQueue
-    from hammerwork_cli.runtime.execution.rehearsal import Rehearser
     from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load_handlers, only
+    from hammerwork_cli.runtime.rehearsal.collecting_queue import CollectingQueue
+    from hammerwork_cli.runtime.rehearsal.rehearser import Rehearser
 
     context: Context = ctx.obj
     target = only(handlers)
@@ -130,7 +130,7 @@ def _row(
     from hammerwork_cli.features.job.options import json_value, wanted_job
     from hammerwork_cli.features.job.queries import listing, results
     from hammerwork_cli.runtime.api.stored_jobs import stored_row
-    from hammerwork_cli.runtime.execution.rehearsal import claimed
+    from hammerwork_cli.runtime.rehearsal.rehearser import claimed
 
     if database is None or job is None:
         # The row that `job enqueue` would write.

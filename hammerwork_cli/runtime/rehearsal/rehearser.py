@@ -51,11 +51,11 @@ from hammerwork_cli.runtime.api.spawn import (
 )
 from hammerwork_cli.runtime.api.tracing import TraceColumns
 from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, result_of
-from hammerwork_cli.runtime.execution.collecting import CollectingQueue
 from hammerwork_cli.runtime.execution.parents import came_too_late, check_spawn, named_limits, payload_hash
 from hammerwork_cli.runtime.host.loading import place_of
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async, iterable, produced_by
 from hammerwork_cli.runtime.outcomes.failures import first_line, message_of, spawn_failure
+from hammerwork_cli.runtime.rehearsal.collecting_queue import CollectingQueue
 
 
 class Rehearser:
