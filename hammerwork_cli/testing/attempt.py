@@ -29,7 +29,7 @@ from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.outcomes.failures import described, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
 from hammerwork_cli.runtime.rehearsal.collecting_queue import CollectingQueue
-from hammerwork_cli.runtime.rehearsal.rehearser import SpawnStep, claimed
+from hammerwork_cli.runtime.rehearsal.spawn_step import SpawnStep, claimed
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY
 from hammerwork_cli.testing.events import events_of
 

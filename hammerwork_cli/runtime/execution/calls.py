@@ -12,7 +12,10 @@ from hammerwork_cli import app_path
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.spawn import FoundHandler, SpawnError, SpawnRefusedError
 from hammerwork_cli.runtime.host.logs import HANDLED, handled
+from hammerwork_cli.runtime.outcomes.failures import message_of
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -44,6 +47,30 @@ def log_start(job: Claimed) -> None:
 def own_config(config: SpawnConfig) -> SpawnConfig:
     """Copies a configuration, so that a handler may change it."""
     return config if config.metadata is None and not config.extra else deepcopy(config)
+
+
+def validate(
+    found: FoundHandler,
+    job: Claimed,
+    config: SpawnConfig,
+    result_of: Callable[[Any], Any],
+    passed: type[BaseException],
+) -> None:
+    """Asks a spawn handler whether a job may spawn: ``validate_spawn``.
+
+    Args:
+        result_of: waits for the result of an awaitable.
+        passed: another error that is raised as it is.
+
+    Raises:
+        SpawnError: it refused; a SpawnRefusedError names any error but its own.
+    """
+    try:
+        result_of(found.handler.validate_spawn(Job._of(job), own_config(config)))
+    except (SpawnError, passed):
+        raise
+    except BaseException as error:
+        raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {message_of(error)}") from error
 
 
 def result_of(value: Any) -> Any:

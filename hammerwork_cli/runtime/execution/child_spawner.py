@@ -28,7 +28,6 @@ from hammerwork_cli.runtime.api.spawn import (
     SpawnContext,
     SpawnError,
     SpawnFailedError,
-    SpawnRefusedError,
     SpawnResult,
     UnknownSpawnHandlerError,
     config_of,
@@ -36,7 +35,7 @@ from hammerwork_cli.runtime.api.spawn import (
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import Attempt
-from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, readable
+from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, readable, validate
 from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from hammerwork_cli.runtime.execution.isolation import Isolation
 from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
@@ -44,7 +43,7 @@ from hammerwork_cli.runtime.execution.parents import Parent, named_limits
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async, produced_by
-from hammerwork_cli.runtime.outcomes.failures import OutOfTimeError, described, for_log, message_of, wanted_by
+from hammerwork_cli.runtime.outcomes.failures import OutOfTimeError, described, for_log, wanted_by
 from hammerwork_cli.view.text import plural
 
 if TYPE_CHECKING:
@@ -184,7 +183,8 @@ class ChildSpawner:
     ) -> tuple[Operation, Children]:
         """Calls the spawn handler. Each step may change the job and the configuration that it gets."""
         parent = self._parent(attempt, config)
-        in_own_context(attempt.job, self._validate, attempt, found, config)
+        job = attempt.job
+        in_own_context(job, validate, found, job, config, lambda value: self._result_of(value, attempt), OutOfTimeError)
         context = self.context(attempt, Job._of(attempt.job), config, result)
         children = in_own_context(attempt.job, self._drained, attempt, found, context, began, parent)
         return Operation(new_id(), parent.spawner, found.name, config, began, len(children)), children
@@ -203,14 +203,6 @@ class ChildSpawner:
             attempt.awaits = None
             return children
         return drain(job, config, produced, began, root, *also)
-
-    def _validate(self, attempt: Attempt, found: FoundHandler, config: SpawnConfig) -> None:
-        try:
-            self._result_of(found.handler.validate_spawn(Job._of(attempt.job), own_config(config)), attempt)
-        except (SpawnError, OutOfTimeError):
-            raise
-        except BaseException as error:
-            raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {message_of(error)}") from error
 
     def _result_of(self, value: Any, attempt: Attempt | None = None) -> Any:
         """Returns the result of an awaitable, which ends with its attempt, or any other value as it is."""

@@ -20,7 +20,8 @@ from hammerwork_cli import Handlers, Job, Queue, Resources, RetryStrategy, Spawn
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.runtime.isolation import process
 from hammerwork_cli.runtime.rehearsal.collecting_queue import CollectingQueue
-from hammerwork_cli.runtime.rehearsal.rehearser import Rehearser, claimed
+from hammerwork_cli.runtime.rehearsal.rehearser import Rehearser
+from hammerwork_cli.runtime.rehearsal.spawn_step import claimed
 from hammerwork_cli.runtime.worker.loop import MainLoop
 from hammerwork_cli.testing import run
 from tests.forks import Fork

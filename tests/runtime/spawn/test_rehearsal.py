@@ -16,7 +16,8 @@ from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.features.spawn.models.rehearsal import Rehearsal
 from hammerwork_cli.runtime.api.stored_jobs import stored_row
 from hammerwork_cli.runtime.rehearsal.collecting_queue import CollectingQueue
-from hammerwork_cli.runtime.rehearsal.rehearser import Rehearser, claimed
+from hammerwork_cli.runtime.rehearsal.rehearser import Rehearser
+from hammerwork_cli.runtime.rehearsal.spawn_step import claimed
 from tests.conftest import all_databases
 from tests.database.test_examples import FINISHED
 from tests.rows import Rows

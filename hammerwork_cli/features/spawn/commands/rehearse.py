@@ -130,7 +130,7 @@ def _row(
     from hammerwork_cli.features.job.options import json_value, wanted_job
     from hammerwork_cli.features.job.queries import listing, results
     from hammerwork_cli.runtime.api.stored_jobs import stored_row
-    from hammerwork_cli.runtime.rehearsal.rehearser import claimed
+    from hammerwork_cli.runtime.rehearsal.spawn_step import claimed
 
     if database is None or job is None:
         # The row that `job enqueue` would write.
