@@ -103,7 +103,7 @@ def test_a_coroutine_does_not_wait_for_a_loop_that_is_ending() -> None:
 
 
 @pytest.mark.parametrize("is_coroutine", [True, False])
-def test_what_is_around_a_handler_can_be_cancelled_where_that_is_a_coroutine(is_coroutine: bool) -> None:
+def test_a_function_around_a_handler_can_be_cancelled_where_the_handler_is_a_coroutine(is_coroutine: bool) -> None:
     loop, seen = EventLoop(), list[bool]()
     attempt: Any = SimpleNamespace(deadline=None, awaits=None)
 

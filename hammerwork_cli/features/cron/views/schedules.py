@@ -16,7 +16,7 @@ from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column, column
-from hammerwork_cli.view.text import NOTHING, duration, instant, visible
+from hammerwork_cli.view.text import NOTHING, count, duration, instant, visible
 
 NO_UPKEEP = "no worker does upkeep: hammerwork worker start --upkeep-only"
 
@@ -171,6 +171,9 @@ def facts(schedule: Schedule) -> Iterator[tuple[str, str]]:
     meaning = words(schedule)
     yield "schedule", f"{visible(schedule.text)}{f' ({meaning})' if meaning else ''}, {visible(schedule.timezone)}"
     yield "priority", priority_word(schedule.priority)
+    yield "max attempts", count(schedule.max_attempts)
+    if schedule.timeout_seconds is not None:
+        yield "timeout", f"{schedule.timeout_seconds} s"
     if not schedule.is_in_place:
         yield "overlap", visible(schedule.overlap)
         grace = f", at most {schedule.grace_seconds} s late" if schedule.catch_up == "none" else ""
