@@ -85,9 +85,14 @@ class JobStatus(StrEnum):
     CANCELLED = "Cancelled"
 
     @property
+    def plain_words(self) -> frozenset[str]:
+        """The words for the status in rows, in lower case and without quotes."""
+        return frozenset({self.value.lower(), self.name.lower()})
+
+    @property
     def _spellings(self) -> tuple[str, ...]:
         """Every spelling of the status in rows. Only ``value`` is healthy; quotes and lower case are damage."""
-        words = {self.value, self.value.lower(), self.name.lower()}
+        words = {self.value, *self.plain_words}
         return tuple(sorted({form for word in words for form in (word, f'"{word}"')}))
 
 

@@ -74,7 +74,7 @@ FIXING = {
 
 WORDS = {
     "words": tuple(status.value for status in STORED),
-    "plain": tuple({plain for status in STORED for plain in (status.value.lower(), status.name.lower())}),
+    "plain": tuple({word for status in STORED for word in status.plain_words}),
     "pending": WAITING_SPELLINGS,
     "running": RUNNING_SPELLINGS,
     "completed": COMPLETED_SPELLINGS,
