@@ -85,7 +85,7 @@ def most_within(stage: Stage, period: float) -> int:
 
 @all_databases
 def test_no_more_jobs_run_at_once_than_their_queue_may_over_all_workers(stage: Stage, app: Handlers) -> None:
-    handled = Handled(app, "api", "mail", seconds=0.01)
+    handled = Handled(app, "api", "mail", seconds=0.05)
     stage.queue.limit("api", concurrency=3)
     stage.enqueue(*(Job("api") for _ in range(16)), *(Job("mail") for _ in range(16)))
     run_together(stage, app, 4)
