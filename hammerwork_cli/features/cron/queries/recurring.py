@@ -18,7 +18,7 @@ from hammerwork_cli.core.values import JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.features.cron.model import NewSchedule, Schedule, ScheduleKind, job_options
-from hammerwork_cli.features.cron.options import OWN_OPTIONS
+from hammerwork_cli.features.cron.options import ENABLED, OWN_OPTIONS
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 
@@ -76,9 +76,10 @@ def create(database: Database, new: NewSchedule, now: datetime) -> Schedule:
     fields = {option.name: option.field or option.name for option in OWN_OPTIONS if option.read}
     refused = [name for name, field in fields.items() if getattr(new, field) != getattr(plain, field)]
     if refused:
+        flags = [f"--{'disabled' if name == ENABLED.name else name.replace('_', '-')}" for name in refused]
         raise UsageError(
-            f"A recurring job cannot have another value of {', '.join(refused)} than the default.",
-            hint="It starts enabled, never overlaps, runs once after an outage, and has no end.",
+            "A recurring job starts enabled, never overlaps, runs once after an outage, and has no end.",
+            hint=f"Leave out {', '.join(flags)}.",
         )
     text = to_rust(new.expression)
     job = NewJob.of(
