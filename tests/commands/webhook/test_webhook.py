@@ -196,6 +196,8 @@ def test_the_secret_of_a_header_is_read_from_a_file_or_stdin(hammerwork: Run, li
         ),
         ("--name a --url https://h.example --auth-token env:A --basic-auth env:B", "one of --auth-token", 2),
         ("--name a --url https://h.example --header Host=x", "cannot set the header Host", 2),
+        ("--name a --url https://h.example --header =x", "The name of a header is empty.", 2),
+        ("--name a --url https://h.example --header x", "The header 'x' has no value.", 2),
         ("--name a --url https://h.example --timeout 10m", "1 to 300 seconds", 2),
     ],
 )

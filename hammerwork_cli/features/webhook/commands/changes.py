@@ -181,6 +181,8 @@ class WebhookSettings:
             name, equals, value = line.partition("=")
             if not equals:
                 raise UsageError(f"The header {name[:40]!r} has no value.", hint="Write NAME=VALUE.")
+            if not name.strip():
+                raise UsageError("The name of a header is empty.", hint="Write NAME=VALUE.")
             found.append((name.strip(), value.strip()))
         return found
 
