@@ -19,7 +19,7 @@ GRACE_SECONDS = 0.25
 """Time beyond a deadline, for a coroutine that ends right then, and for the main thread, which names in the error where
 it was."""
 BLOCKED_SECONDS = 5.0
-"""A loop that does not turn for so long after a coroutine was cancelled is abandoned."""
+"""A loop that does not turn within this time after a coroutine was cancelled is abandoned."""
 LAST_SECONDS = 1.0
 """Time to end, for tasks that coroutines have left behind, and for the thread of a loop without coroutines."""
 TURN_SECONDS = 0.01
@@ -58,7 +58,7 @@ class EventLoop:
             loop.join(LAST_SECONDS)
 
     def cancel(self, seconds: float) -> None:
-        """Cancels all coroutines, and waits until they have ended, or for so many seconds."""
+        """Cancels all coroutines, and waits until they have ended, or until the time is up."""
         with self._lock:
             loop = self._turning
         if loop is not None:
@@ -319,7 +319,7 @@ class _Loop(threading.Thread):
         return []
 
     def _turns(self, seconds: float) -> bool:
-        """Whether the loop turns within so many seconds."""
+        """Whether the loop turns in this time."""
         turned = threading.Event()
         try:
             self._loop.call_soon_threadsafe(turned.set)
@@ -338,7 +338,7 @@ class _Loop(threading.Thread):
         )
 
     def cancel(self, seconds: float) -> None:
-        """Cancels all coroutines, and waits until they have ended, or for so many seconds."""
+        """Cancels all coroutines, and waits until they have ended, or until the time is up."""
         now = time.monotonic()
         with self._lock:
             runs = set(self._runs)

@@ -35,7 +35,7 @@ class Slots:
     """Threads that work off one list. They become more while handlers keep them waiting.
 
     Args:
-        count: attempts that run at once, coroutines included; so many threads at most.
+        count: attempts that run at once, coroutines included; also the most threads.
         wake: called when there may be room for jobs.
         may_start: whether the waiting jobs still belong to this worker; asked before each of them starts.
         wake_finisher: called when there are outcomes to write; ``wake`` by default.
@@ -195,7 +195,7 @@ class Slots:
             return [attempt for attempt in overdue if attempt.holds_slot and attempt in self._running]
 
     def withdraw(self, older_than: float = 0.0) -> list[Claimed]:
-        """Removes and returns the waiting jobs, to be given back, if the first has waited for so many seconds."""
+        """Removes and returns the waiting jobs, to be given back, if the first has waited longer than some seconds."""
         with self._lock:
             if not self._waiting or time.monotonic() - self._waiting[0][1] < older_than:
                 return []
@@ -324,7 +324,7 @@ class Slots:
             self._changed.notify_all()
 
     def join(self, seconds: float) -> None:
-        """Waits until the threads have ended, after :meth:`close`, or for so many seconds."""
+        """Waits until the threads have ended, after :meth:`close`, or until the time is up."""
         end = time.monotonic() + seconds
         for thread in self._threads:
             if thread.is_alive():  # one that could not be started is not

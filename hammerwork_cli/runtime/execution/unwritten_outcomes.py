@@ -12,15 +12,15 @@ from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import EndedAttempt
 
 FULL = 100
-"""So many outcomes are worth a transaction."""
+"""Outcomes that are worth a transaction."""
 
 MOST_UNWRITTEN_BYTES = 64 << 20
-"""With so many bytes of payloads and results that are not written, no further job starts."""
+"""Bytes of payloads and results not yet written at which no further job starts."""
 MOST_WRITTEN_BYTES = 16 << 20
 """Most bytes of payloads and results in one transaction, unless one outcome has more."""
 
 REFUSED_SECONDS = 1.0
-"""After so long, an outcome that could not be written is reported: finding the one that is to blame takes less."""
+"""How long an outcome cannot be written before it is reported: finding the one that is to blame takes less."""
 
 
 class UnwrittenOutcomes:
