@@ -293,7 +293,7 @@ class Claimer:
                 self._hold(queue, got.no_room.seconds if is_known else 0.0, held + len(got))
                 return False
             if got:
-                size = sum(len(job.payload or "") for job in got) / len(got)
+                size = sum([len(job.payload or "") for job in got]) / len(got)
                 self._sizes[queue] = (self._sizes.get(queue, size) + size) / 2
                 # From an unknown queue, it may have taken a single job that had lost its worker.
                 may_have_more |= len(got) >= limit or queue not in self._slots.seconds

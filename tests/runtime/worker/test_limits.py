@@ -271,6 +271,15 @@ def test_many_jobs_of_one_value_do_not_keep_the_others_from_starting(stage: Stag
     assert list(tenants(claimed(stage, slots=3), stage).values()) == [1, 1, 1]
 
 
+@pytest.mark.sqlite
+def test_behind_jobs_without_room_a_value_with_room_for_more_starts(lite: Stage) -> None:
+    lite.queue.limit("api", concurrency=2, per="tenant")
+    lite.enqueue(*of_tenants("aab"))
+    assert tenants(claimed(lite), lite) == {"a": 2, "b": 1}
+    lite.enqueue(*of_tenants("aaab"))
+    assert tenants(claimed(lite, slots=1), lite) == {"b": 1}
+
+
 @all_databases
 def test_a_claim_that_may_not_look_behind_jobs_without_room_leaves_the_others(stage: Stage) -> None:
     stage.queue.limit("api", rate="1/h", per="tenant")

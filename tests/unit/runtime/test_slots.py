@@ -333,6 +333,27 @@ def test_outcomes_share_a_transaction_as_long_as_they_are_small(
     ]
 
 
+def test_an_outcome_that_alone_is_too_large_has_a_transaction_of_its_own(
+    slots: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unwritten_outcomes, "MOST_WRITTEN_BYTES", 10)
+    one = slots(1, completed)
+    one.put([claimed("a")._replace(payload="1" * 11), claimed("b")])
+    until(lambda: one.outcomes.unwritten == 2)
+    assert names(one.outcomes.pop_ended()) == [("a", AttemptEnd.COMPLETED)]
+
+
+def test_an_attempt_whose_outcome_is_decided_is_not_taken_away_again(slots: Callable[..., Slots]) -> None:
+    execute = Stopping()
+    one, lost = slots(1, execute), {Owned("a", "token")}
+    one.put([claimed("a")])
+    assert execute.begun.acquire(timeout=PATIENCE)
+    assert one.under_way() == execute.runs
+    assert one.take_away(lost) == execute.runs
+    assert one.take_away(lost) == one.under_way() == []
+    execute.go.set()
+
+
 def test_refused_outcomes_are_named_once_nothing_else_is_under_way(
     slots: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,7 +180,7 @@ def claim(
             for part in chunks(again, database.key_chunk):
                 ids = database.ids(part)
                 spawned.update((str(row[0]), row[1]) for row in database.rows("worker.claim.have_spawned", ids=ids))
-        batch += (_claimed(row, token, spawned, large) for row in chosen)
+        batch += [_claimed(row, token, spawned, large) for row in chosen]
         return batch
 
     return database.transaction(work, ordered=True)
@@ -214,6 +214,9 @@ def _choose(rows: list[tuple[Any, ...]], slots: int) -> list[tuple[Any, ...]]:
 def _fitting(database: Database, rows: Sequence[tuple[Any, ...]], slots: int, room: int) -> int:
     """How many of these jobs to take: as many as can start at once, and of the others those whose payloads fit."""
     waiting = rows[max(slots, 0) :]
+    payloads = [row[_PAYLOAD] for row in waiting]
+    if None not in payloads and sum(map(len, payloads)) <= room:  # as mostly, at the speed of C
+        return len(rows)
     sizes = _of_large(database, "worker.claim.sizes", waiting)
     for number, row in enumerate(waiting, max(slots, 0)):
         room -= len(row[_PAYLOAD]) if row[_PAYLOAD] is not None else sizes[str(row[0])]
