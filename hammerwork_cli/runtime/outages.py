@@ -10,7 +10,7 @@ from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import DatabaseError
 
 AGAIN = 10
-"""A thread logs its first failure, and every tenth one."""
+"""Failures of which a thread logs one, beside the first."""
 QUIET_SECONDS = 10.0
 """Time in which threads that meet the same failure log it once."""
 SURVIVED = Backoff(0.2, 5.0, least=1.0)

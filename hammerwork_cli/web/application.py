@@ -104,7 +104,7 @@ METRICS = Endpoint("GET", "/metrics", None, "Metrics for Prometheus.", None, oth
 FIGURES_SECONDS = 5.0
 KEPT_SECONDS = 2.0
 REST = 10
-"""A kept answer takes at most a tenth of the time to find."""
+"""A kept answer also stays fresh for this many times as long as it took to find."""
 
 
 class Server:

@@ -88,8 +88,9 @@ class NewSchedule:
             UsageError: this version cannot read it.
         """
         try:
-            options = {name: _READ.get(name, _same)(getattr(schedule, name)) for name in _SHARED}
-            return cls(name=schedule.name, expression=schedule.expression, **options)
+            stored = {name: getattr(schedule, name) for name in _SHARED}
+            read = {name: read(stored[name]) for name, read in _READ.items()}
+            return cls(name=schedule.name, expression=schedule.expression, **stored | read)
         except ValueError as error:
             raise UsageError(f"This version cannot read the schedule {schedule.name!r:.80}: {error}.") from error
 
@@ -99,10 +100,6 @@ class NewSchedule:
         options = {name: getattr(self, name) for name in _SHARED}
         plain = {name: value.value if isinstance(value, Enum) else value for name, value in options.items()}
         return {"text": self.expression.text, "timezone": self.expression.timezone, **plain}
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 _SHARED = [field.name for field in fields(NewSchedule) if field.name not in {"name", "expression"}]

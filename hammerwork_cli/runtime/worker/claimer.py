@@ -30,7 +30,7 @@ PREFETCH_SECONDS = 0.2
 MOST_AHEAD_BYTES = 64 << 20
 """Most bytes of payloads of jobs that are kept ready. Jobs for which a slot is free come whatever their size is."""
 MOST_UNWRITTEN = 1000
-"""Outcomes to write at which a worker claims nothing more: it completes jobs faster than it can write that."""
+"""Outcomes to write at which a worker claims nothing more: it runs jobs faster than it writes their outcomes."""
 MOST_POSTPONED = 100
 """Outcomes that cannot be written at which a worker claims nothing more."""
 EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02

@@ -82,27 +82,24 @@ class Archival(NamedTuple):
         marked = job["archived_at"] is not None
         found = dict.fromkeys(TABLES["archive"].columns) | {name: job[name] for name in _SHARED - _OWN}
         found |= {name: value for name, value in job.items() if name not in TABLES["jobs"].columns}
-        return (
-            found
-            | {
-                "payload": packed if smaller else text,
-                "payload_compressed": smaller,
-                "original_payload_size": len(text),
-                "priority": priority_word(job["priority"]),
-                "priority_weight": WEIGHTS.get(job["priority"], WEIGHTS[JobPriority.NORMAL]),
-                "retry_strategy": _shared_strategy(job["retry_strategy"], longest_strategy),
-                "own_retry_strategy": job["retry_strategy"],
-                "other_columns": json.dumps(others, ensure_ascii=False) if others else None,
-                "result": job["result_data"],
-                "result_ttl": job["result_expires_at"],
-                "result_config": _result_config(job),
-                "archived_at": job["archived_at"] if marked else self.at,
-                "archival_reason": (marked and job["archival_reason"])
-                or self.reason.capitalize(),  # as hammerwork (Rust) does
-                "archived_by": ((marked and job["archival_policy_applied"]) or self.by)[:LONGEST_ARCHIVER],
-                "original_table": TABLES["jobs"].name,
-            }
-        )
+        return found | {
+            "payload": packed if smaller else text,
+            "payload_compressed": smaller,
+            "original_payload_size": len(text),
+            "priority": priority_word(job["priority"]),
+            "priority_weight": WEIGHTS.get(job["priority"], WEIGHTS[JobPriority.NORMAL]),
+            "retry_strategy": _shared_strategy(job["retry_strategy"], longest_strategy),
+            "own_retry_strategy": job["retry_strategy"],
+            "other_columns": json.dumps(others, ensure_ascii=False) if others else None,
+            "result": job["result_data"],
+            "result_ttl": job["result_expires_at"],
+            "result_config": _result_config(job),
+            "archived_at": job["archived_at"] if marked else self.at,
+            # Hammerwork (Rust) writes a capital letter.
+            "archival_reason": (marked and job["archival_reason"]) or self.reason.capitalize(),
+            "archived_by": ((marked and job["archival_policy_applied"]) or self.by)[:LONGEST_ARCHIVER],
+            "original_table": TABLES["jobs"].name,
+        }
 
 
 def _result_config(job: Record) -> str | None:

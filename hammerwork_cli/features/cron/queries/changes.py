@@ -150,9 +150,10 @@ def change(
     if schedule.is_in_place:
         return recurring.change(database, schedule, new, old, now, dry_run=dry_run)
     check(database, new, now, old)
+    stored = new.stored
     changed = replace(
         schedule,
-        **new.stored,
+        **stored,
         changed_by=author.by,
         reason=author.reason,
         last_error=None,
@@ -169,7 +170,7 @@ def change(
             ahead.forget(database, schedule, now)
         done = database.run(
             "cron.schedules.change",
-            **new.stored,
+            **stored,
             **_change(schedule, author, now),
             moves=moves,
             next=changed.next_run_at if moves else None,

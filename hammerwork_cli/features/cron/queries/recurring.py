@@ -18,7 +18,7 @@ from hammerwork_cli.core.values import JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.features.cron.model import NewSchedule, Schedule, ScheduleKind, job_options
-from hammerwork_cli.features.cron.options import ENABLED, OWN_OPTIONS
+from hammerwork_cli.features.cron.options import ENABLED, OWN_OPTIONS, STORED
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 
@@ -71,8 +71,8 @@ def _text(payload: Any) -> str:
 
 def create(database: Database, new: NewSchedule, now: datetime) -> Schedule:
     """Enqueues a recurring job."""
-    plain = NewSchedule(new.name, new.queue, new.payload, new.expression)
-    plain = replace(plain, priority=new.priority, max_attempts=new.max_attempts, timeout_seconds=new.timeout_seconds)
+    of_job = {field: getattr(new, field) for field in STORED.values()}
+    plain = NewSchedule(name=new.name, expression=new.expression, **of_job)
     fields = {option.name: option.field or option.name for option in OWN_OPTIONS if option.read}
     refused = [name for name, field in fields.items() if getattr(new, field) != getattr(plain, field)]
     if refused:

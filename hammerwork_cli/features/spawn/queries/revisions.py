@@ -12,7 +12,7 @@ from hammerwork_cli.features.tree.model import TreeNode
 OVERLAP = timedelta(seconds=3)
 """Each refresh starts this long before the end of the previous one: clocks differ, and commits take time."""
 LOOK_BACK_EVERY = 10
-"""Every tenth refresh looks further back: a transaction may stay open for longer, and clocks may differ by more."""
+"""Refreshes of which one looks further back: a transaction may stay open for longer, and clocks may differ by more."""
 LOOK_BACK = timedelta(minutes=5)
 """How far back it looks; less far where ``MOST_CHANGES`` jobs have changed since."""
 MOST_CHANGES = 2000

@@ -34,7 +34,7 @@ AHEAD = timedelta(seconds=1)
 """How far ahead of a claim's clock a start may lie and count: on a busy server, a claim that reads the clock first may
 get the lock last."""
 TIDY_CLAIMS = 100
-"""Every hundredth claim from a queue deletes the starts that no longer count."""
+"""Claims from a queue of which one deletes the starts that no longer count."""
 LOCKED_SECONDS = 0.05
 """When to ask again, after another claim had the lock."""
 
