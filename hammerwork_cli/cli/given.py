@@ -152,9 +152,10 @@ def _refuse_alone(ctx: Any, options: list[Any], option: Any, name: str, values: 
     if needed is None:
         return
     value = ctx.params.get(needed.name)
+    if not value:
+        wanted = name if values is None else f"{name} {values}"
+        raise UsageError(f"{option.opts[-1]} needs {wanted}.", hint=f"Add {wanted}.")
     if values is not None and (word := str(getattr(value, "value", value))) not in values.split(" or "):
         raise UsageError(
             f"{option.opts[-1]} has no effect with {name} {word}.", hint=f"Leave it out, or use {name} {values}."
         )
-    if not value:
-        raise UsageError(f"{option.opts[-1]} needs {name}.", hint=f"Add {name}.")

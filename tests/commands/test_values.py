@@ -104,6 +104,11 @@ def test_an_option_that_needs_another_one_is_refused_alone(run: Run, tmp_path: P
     ("words", "said"),
     [
         ("monitor health --max-rows 5", "--max-rows has no effect: the check rows does not run. Add --tables."),
+        (
+            "cron create -q q --payload {} --schedule @daily --grace 5m",
+            "--grace needs --catch-up none. Add --catch-up none.",
+        ),
+        ("cron create -q q --payload {} --schedule @daily --catch-up all --grace 5m", "no effect with --catch-up all."),
         ("monitor health --tables --max-pending 5", "--max-pending has no effect"),
         ("monitor health --worker a --max-overdue 5m", "--max-overdue has no effect"),
         ("monitor health --only failed --max-retrying 5", "the check retrying does not run. Leave it out."),
