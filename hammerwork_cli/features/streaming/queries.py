@@ -16,6 +16,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event import receivers
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.streaming.model import Backend, Partitioning, Stream, StreamFormat, StreamState
 from hammerwork_cli.view.text import cut
@@ -271,7 +272,7 @@ def _read(row: Sequence[Any]) -> Stream:
         target=json.loads(str(found.target)),
         partitioning=Partitioning(found.partitioning),
         format=StreamFormat(found.format),
-        **events.in_common(found),
+        **receivers.in_common(found),
     )
 
 
@@ -284,7 +285,7 @@ def _values(database: Database, stream: Stream) -> dict[str, Any]:
     }
 
 
-_streams = events.EventReceivers(
+_streams = receivers.EventReceivers(
     "streaming",
     "stream",
     ("streaming.list", "streaming.add", "streaming.update", "streaming.enable", "streaming.disable"),

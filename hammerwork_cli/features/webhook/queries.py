@@ -9,6 +9,7 @@ from hammerwork_cli.core.clock import EPOCH
 from hammerwork_cli.core.values import FAILED_SPELLINGS, UNSUCCESSFUL, Counts, JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.event import queries as events
+from hammerwork_cli.features.event import receivers
 from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import RetryJobs
@@ -138,7 +139,7 @@ def _read(row: Sequence[Any]) -> Webhook:
         body=WebhookBody(found.body),
         allow_private=bool(found.allow_private),
         insecure=bool(found.insecure),
-        **events.in_common(found),
+        **receivers.in_common(found),
     )
 
 
@@ -162,7 +163,7 @@ def _deliver_now(database: Database, webhook: Webhook, now: datetime) -> None:
         database.notify([DELIVERIES])
 
 
-_webhooks = events.EventReceivers(
+_webhooks = receivers.EventReceivers(
     "webhook",
     "webhook",
     ("webhook.list", "webhook.add", "webhook.update", "webhook.enable", "webhook.disable"),
