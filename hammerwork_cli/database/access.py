@@ -37,34 +37,15 @@ TRIES = 8
 CONTENTION = Backoff(0.02, 5.0)  # before a transaction that lost to another one starts again
 MOST_TOGETHER = 100
 """Values for which one statement asks by :meth:`Database.rows_for_each`."""
-OURS = frozenset(
-    [
-        "015_spawn_indexes",
-        "016_recent_jobs_index",
-        "017_workers",
-        "018_claims",
-        "019_attempts",
-        "020_tree_statistics",
-        "021_upkeep",
-        "022_schedules",
-        "023_retention",
-        "024_declarations",
-        "025_watches",
-        "hw_026_worker_progress",
-        "hw_028_missed_runs",
-        "hw_029_queue_counts",
-        "hw_031_run_starts",
-        "hw_032_leases",
-        "hw_033_retry_strategy_json",
-        "hw_035_archived_columns",
-        "hw_036_unique_jobs",
-        "hw_037_queue_limits",
-        "hw_038_joins",
-        "hw_039_job_progress",
-        "hw_040_events",
-        "hw_041_stream_batches",
-    ]
-)
+MIGRATIONS = statements.FOLDER.parent / "sql" / "migrations"
+
+
+def migrations_of(owner: str) -> list[str]:
+    """The ids of the migrations in a folder of ``sql/migrations``, in the order of a run."""
+    return sorted(file.stem for file in (MIGRATIONS / owner).iterdir() if file.suffix == ".sql")
+
+
+OURS = frozenset(migrations_of("ours"))
 """The migrations of hammerwork-cli: a database with all of them is current."""
 RUST_3 = frozenset({"015_add_job_leases", "018_add_job_retry_strategy"})
 """Migrations of which each tells that version 3 of hammerwork (Rust) uses a database."""

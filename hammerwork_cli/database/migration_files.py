@@ -1,19 +1,21 @@
-"""Reads ``sql/migrations/<id>.sql``: the steps of a migration, and the objects that each step creates.
+"""Reads ``sql/migrations/OWNER/ID.sql``: the steps of a migration, and the objects that each step creates.
 
-A line ``-- [postgresql sqlite]`` begins the section of some databases. A line ``-- next`` separates the statements. A
-statement whose objects all exist is skipped, so that another run finishes a migration that was interrupted. An
-``ALTER TABLE`` has each clause on its own line; only the missing clauses are sent. A ``CREATE TABLE`` has each column
-and index on its own line; what is missing of an existing table is added. ``{collation}`` is replaced. A line
-``-- from N`` or ``-- before N`` names the major versions of the server that a statement is for.
+The first line says what the migration is about. A line ``-- [postgresql sqlite]`` begins the section of some databases.
+A line ``-- next`` separates the statements. A statement whose objects all exist is skipped, so that another run
+finishes a migration that was interrupted. An ``ALTER TABLE`` has each clause on its own line; only the missing clauses
+are sent. A ``CREATE TABLE`` has each column and index on its own line; what is missing of an existing table is added.
+``{collation}`` is replaced. A line ``-- from N`` or ``-- before N`` names the major versions of the server that a
+statement is for.
 """
 
 import re
 from collections.abc import Collection, Iterator
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-FOLDER = Path(__file__).parents[1] / "sql" / "migrations"
+from hammerwork_cli.database.access import MIGRATIONS
+
+_FILES = {file.stem: file for file in MIGRATIONS.glob("*/*.sql")}
 
 _ALTER = re.compile(r"(?P<head>ALTER TABLE (?P<table>\w+))\n\s+(?P<clauses>ADD .*)", re.DOTALL)
 _SECTION = re.compile(r"^-- \[([a-z ]+)\]\n", re.MULTILINE)
@@ -22,27 +24,24 @@ _BETWEEN_CLAUSES = re.compile(r",\n\s+(?=ADD )")
 _TABLE = re.compile(r"CREATE TABLE (?P<table>\w+) \(\n(?P<parts>.*)\n\)", re.DOTALL)
 _PART = re.compile(r"^ {4}(?P<definition>(?:(?P<index>(?:UNIQUE )?INDEX) )?(?P<name>[a-z]\w*) .*?),?$", re.MULTILINE)
 _ON_TABLE = re.compile(r"\b(?:TABLE|ON|FROM|ANALYZE) (hammerwork_\w+)")
-_MAKES = tuple(
-    (re.compile(pattern), name)
-    for pattern, name in (
-        (r"CREATE TABLE (\w+)", "table {1}"),
-        (r"ADD COLUMN (\w+)", "column {0}.{1}"),
-        (r"(?:ADD|CREATE)(?: UNIQUE)? INDEX(?: CONCURRENTLY)? (\w+)", "index {1}"),
-        (r"ADD CONSTRAINT (\w+)", "check {1}"),
-        (r"CREATE OR REPLACE FUNCTION (\w+)", "function {1}"),
-        (r"CREATE TRIGGER (\w+)", "trigger {1}"),
-        (r"CREATE STATISTICS (\w+)", "statistics {1}"),
-        # Removes an invalid index before it is created again, so it has nothing to do if the index exists.
-        (r"DROP INDEX CONCURRENTLY IF EXISTS (\w+)", "index {1}"),
-        (r"DROP INDEX (idx_\w+|key_id)\b", "no index {1}"),
-        (r"DO \$\$[\s\S]* ALTER COLUMN (\w+) TYPE JSONB", "type {0}.{1} JSONB"),
-        # The block itself checks whether there is anything to do.
-        (r"DO (\$\$)", ""),
-        # These may run every time.
-        (r"ANALYZE (\w+)", ""),
-        (r"ALTER TABLE \w+\s+MODIFY COLUMN (\w+)", ""),
-        (r"ALTER TABLE \w+\s+DROP CONSTRAINT(?: IF EXISTS)? (\w+)", ""),
-    )
+_MAKES = (
+    (r"CREATE TABLE (\w+)", "table {1}"),
+    (r"ADD COLUMN (\w+)", "column {0}.{1}"),
+    (r"(?:ADD|CREATE)(?: UNIQUE)? INDEX(?: CONCURRENTLY)? (\w+)", "index {1}"),
+    (r"ADD CONSTRAINT (\w+)", "check {1}"),
+    (r"CREATE OR REPLACE FUNCTION (\w+)", "function {1}"),
+    (r"CREATE TRIGGER (\w+)", "trigger {1}"),
+    (r"CREATE STATISTICS (\w+)", "statistics {1}"),
+    # Removes an invalid index before it is created again, so it has nothing to do if the index exists.
+    (r"DROP INDEX CONCURRENTLY IF EXISTS (\w+)", "index {1}"),
+    (r"DROP INDEX (idx_\w+|key_id)\b", "no index {1}"),
+    (r"DO \$\$[\s\S]* ALTER COLUMN (\w+) TYPE JSONB", "type {0}.{1} JSONB"),
+    # The block itself checks whether there is anything to do.
+    (r"DO (\$\$)", ""),
+    # These may run every time.
+    (r"ANALYZE (\w+)", ""),
+    (r"ALTER TABLE \w+\s+MODIFY COLUMN (\w+)", ""),
+    (r"ALTER TABLE \w+\s+DROP CONSTRAINT(?: IF EXISTS)? (\w+)", ""),
 )
 
 
@@ -112,15 +111,24 @@ def steps(migration: str, dialect: str, collation: str = "", version: int | None
 
 def section(migration: str, dialect: str) -> str:
     """Returns the lines of a migration that are for a database."""
-    try:
-        text = (FOLDER / f"{migration}.sql").read_text(encoding="utf-8")
-    except OSError as error:
-        raise LookupError(f"no migration {migration}") from error
-    _, *parts = _SECTION.split(text)
+    _, *parts = _SECTION.split(_text(migration))
     found = [body for names, body in zip(parts[::2], parts[1::2], strict=True) if dialect in names.split()]
     if len(found) != 1:
         raise LookupError(f"no migration {migration} for {dialect}")
     return found[0].strip("\n")
+
+
+def description(migration: str) -> str:
+    """Returns what a migration is about."""
+    return _text(migration).partition("\n")[0].removeprefix("-- ")
+
+
+@cache
+def _text(migration: str) -> str:
+    try:
+        return _FILES[migration].read_text(encoding="utf-8")
+    except (KeyError, OSError) as error:
+        raise LookupError(f"no migration {migration}") from error
 
 
 def _is_for(part: str, version: int | None) -> bool:
@@ -164,7 +172,7 @@ def _without_gone(sql: str, present: Collection[str]) -> str:
 
 def _made(table: str, sql: str) -> str:
     for pattern, name in _MAKES:
-        found = pattern.match(sql)
+        found = re.match(pattern, sql)
         if found:
             return name.format(table, found[1])
     raise LookupError(f"a migration must not contain this (a clause of an ALTER TABLE needs its own line): {sql[:60]}")

@@ -50,10 +50,6 @@ def whole_statements() -> dict[str, list[tuple[frozenset[str], str]]]:
     return {name: variants for name, variants in named.items() if name not in parts}
 
 
-def test_our_migrations_are_those_that_make_a_database_current() -> None:
-    assert {one.id for one in MIGRATIONS if one.owner == "ours"} == OURS
-
-
 def test_a_database_without_jobs_has_no_tables_whatever_is_recorded(
     dialect: str, new_database: Callable[..., str]
 ) -> None:

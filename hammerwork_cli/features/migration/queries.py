@@ -23,8 +23,8 @@ from typing import NamedTuple, TypeVar
 
 from hammerwork_cli.core.values import Timestamp, timestamp
 from hammerwork_cli.database import Database, connect, statements
-from hammerwork_cli.database.access import Row
-from hammerwork_cli.database.migration_files import Clause, MigrationStep, steps
+from hammerwork_cli.database.access import Row, migrations_of
+from hammerwork_cli.database.migration_files import Clause, MigrationStep, description, steps
 from hammerwork_cli.database.retrying import Backoff, lost_to_another, retry
 from hammerwork_cli.errors import (
     AccessDeniedError,
@@ -97,54 +97,19 @@ TABLES = (  # in the order in which they are dropped
     "hammerwork_stream_events",
 )
 
-MIGRATIONS = (
-    Migration("001_initial_schema", "The table of jobs", rust=RustVersion.V1),
-    Migration("002_add_priority", "Priorities", rust=RustVersion.V1),
-    Migration("003_add_timeouts", "Timeouts", rust=RustVersion.V1),
-    Migration("004_add_cron", "Recurring jobs", rust=RustVersion.V1),
-    Migration("005_add_batches", "Batches", rust=RustVersion.V1),
-    Migration("006_add_result_storage", "Results of jobs", rust=RustVersion.V1),
-    Migration("007_add_dependencies", "Dependencies and workflows", rust=RustVersion.V1),
-    Migration("008_add_result_config", "Storage of results", rust=RustVersion.V1),
-    Migration("009_add_tracing", "Traces and correlation", rust=RustVersion.V1),
-    Migration("010_add_archival", "The archive", rust=RustVersion.V1),
-    Migration("011_add_encryption", "Encrypted payloads, retention and keys", rust=RustVersion.V1),
-    Migration("012_optimize_dependencies", "Dependencies as arrays of ids, on PostgreSQL", rust=RustVersion.V1),
-    Migration("013_add_key_audit", "The log of key use", rust=RustVersion.V1),
-    Migration("014_add_queue_pause", "Paused queues", rust=RustVersion.V1),
-    Migration("015_spawn_indexes", "Indexes that find children and spawning parents", "ours"),
-    Migration("016_recent_jobs_index", "An index that lists the newest jobs", "ours"),
-    Migration("017_workers", "Workers, their claims and their spawns", "ours"),
-    Migration("018_claims", "Times of claims, exact keys, and places of jobs in their trees", "ours"),
-    Migration("019_attempts", "Attempts that did not complete", "ours"),
-    Migration("020_tree_statistics", "Statistics of parents, on PostgreSQL", "ours"),
-    Migration("021_upkeep", "Duties that one worker at a time does", "ours"),
-    Migration("022_schedules", "Schedules and their runs", "ours"),
-    Migration("023_retention", "Retention policies, and more columns of the archive", "ours"),
-    Migration("024_declarations", "Schedules that files and applications declare", "ours"),
-    Migration("025_watches", "Callbacks at the end of batches, trees and workflows", "ours"),
-    Migration("hw_026_worker_progress", "Stalled threads and held slots of workers, and graces of their stops", "ours"),
-    Migration("hw_028_missed_runs", "Runs of schedules that stand for many missed ones", "ours"),
-    Migration("hw_029_queue_counts", "What workers have counted of their queues", "ours"),
-    Migration("hw_031_run_starts", "When handlers began to run", "ours"),
-    Migration("hw_032_leases", "Leases of running jobs, for hammerwork 3 (Rust)", "ours"),
-    Migration("hw_033_retry_strategy_json", "Retry strategies as JSONB, on PostgreSQL", "ours"),
-    Migration("hw_035_archived_columns", "Columns of jobs that the archive lacks", "ours"),
-    Migration("hw_036_unique_jobs", "Unique jobs", "ours"),
-    Migration("hw_037_queue_limits", "Limits of queues", "ours"),
-    Migration("hw_038_joins", "Jobs that wait for the children of their parent", "ours"),
-    Migration("hw_039_job_progress", "Progress of running jobs", "ours"),
-    Migration("hw_040_events", "Webhooks and streams of events", "ours"),
-    Migration("hw_041_stream_batches", "Events of many jobs in one row", "ours"),
-)
+
+def _migrations(folder: str, owner: str = "upstream", rust: RustVersion | None = None) -> tuple[Migration, ...]:
+    return tuple(Migration(one, description(one), owner, rust) for one in migrations_of(folder))
+
+
+def _of_rust(version: RustVersion) -> tuple[Migration, ...]:
+    return _migrations(f"rust-{version}", rust=version)
+
+
+MIGRATIONS = (*_of_rust(RustVersion.V1), *_migrations("ours", "ours"))
 """Those of hammerwork (Rust) 1.15.5, and ours, in the order of a run."""
 
-RUST_3 = (
-    Migration("015_add_job_leases", "Version 3: leases of jobs", rust=RustVersion.V3),
-    Migration("016_versioned_encryption_keys", "Version 3: several versions of a key", rust=RustVersion.V3),
-    Migration("017_add_kms_data_keys", "Version 3: keys that a KMS has wrapped", rust=RustVersion.V3),
-    Migration("018_add_job_retry_strategy", "Version 3: retry strategies of jobs", rust=RustVersion.V3),
-)
+RUST_3 = _of_rust(RustVersion.V3)
 """Those that version 3 of hammerwork (Rust) has besides, in the order of a run. A run applies them on request."""
 READABLE_MIGRATION = "hw_033_retry_strategy_json"
 
