@@ -405,51 +405,6 @@ def test_redact_hides_payloads_results_and_errors(serve: Serve, stocked: tuple[s
     assert server.json("/api/about")["redacted"] is True
 
 
-HIDDEN_KEYS = {
-    "about",
-    "answer",
-    "disabled_reason",
-    "headers",
-    "hint",
-    "hold_message",
-    "message",
-    "description",
-    "last_answer",
-    "last_error",
-    "archival_reason",
-    "callbacks",
-    "correlation_id",
-    "encryption_algorithm",
-    "encryption_key_id",
-    "error",
-    "event",
-    "failure_mode",
-    "fired_at",
-    "hook_error",
-    "metadata",
-    "newest_error",
-    "other_columns",
-    "parent_span_id",
-    "pattern",
-    "paused_reason",
-    "payload",
-    "payload_hash",
-    "reason",
-    "result",
-    "retention_policy",
-    "retry",
-    "retry_strategy",
-    "span_context",
-    "text",
-    "trace_id",
-    "unique_key",
-    "unwritten_error",
-    "url",
-    "workflow_name",
-    *(key for key in PERSONAL if key != "created_by"),  # of encryption keys, which no answer has
-}
-
-
 def objects(schema: Any) -> Iterator[dict[str, Any]]:
     """The schemas of the objects in a schema."""
     if isinstance(schema, dict):
@@ -462,12 +417,14 @@ def objects(schema: Any) -> Iterator[dict[str, Any]]:
             yield from objects(member)
 
 
-def test_each_key_of_an_answer_is_shown_by_decision_or_hidden_by_redact() -> None:
+def test_redact_hides_every_key_of_an_answer_but_those_that_are_listed() -> None:
     named = [SCHEMAS[one.schema] if isinstance(one.schema, str) else one.schema for one in ENDPOINTS]
     found = list(objects(named))
     keys = {key for fields in found for key in fields}
     assert len(keys) > 100
-    assert keys == redaction.SHOWN | redaction.COUNTS.keys() | redaction.WORDS.keys() | {"spawn_config"} | HIDDEN_KEYS
+    listed = redaction.SHOWN | redaction.COUNTS.keys() | redaction.WORDS.keys() | {"spawn_config"}
+    assert listed <= keys
+    assert not listed & {"payload", "result", "error", "metadata", "headers", "url", *PERSONAL}
     for fields in found:
         record = dict.fromkeys(fields, SECRET) | {key: {SECRET: 1} for key in redaction.COUNTS.keys() & fields.keys()}
         shown = redaction.hidden({"deep": 1, "jobs": [record | {"a new key": SECRET}]})
