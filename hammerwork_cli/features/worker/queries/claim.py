@@ -205,7 +205,7 @@ _PAYLOAD, _ATTEMPTS, _MAX_ATTEMPTS, _LOSSES = (
 def _choose(rows: list[tuple[Any, ...]], slots: int) -> list[tuple[Any, ...]]:
     if rows and rows[0][_LOSSES]:
         return rows[:1] if slots > 0 else []
-    last = [row for row in rows if row[_ATTEMPTS] + 1 >= row[_MAX_ATTEMPTS] and not row[_LOSSES]][: max(slots, 0)]
+    last = [row for row in rows if row[_ATTEMPTS] + 1 >= row[_MAX_ATTEMPTS] and not row[_LOSSES]][:slots]
     rest = [row for row in rows if row[_ATTEMPTS] + 1 < row[_MAX_ATTEMPTS] and not row[_LOSSES]]
     # When last attempts fill all free slots, the other jobs are left to workers that can start them sooner.
     return last + rest if len(last) < slots or not last else last
@@ -213,12 +213,12 @@ def _choose(rows: list[tuple[Any, ...]], slots: int) -> list[tuple[Any, ...]]:
 
 def _fitting(database: Database, rows: Sequence[tuple[Any, ...]], slots: int, room: int) -> int:
     """How many of these jobs to take: as many as can start at once, and of the others those whose payloads fit."""
-    waiting = rows[max(slots, 0) :]
+    waiting = rows[slots:]
     payloads = [row[_PAYLOAD] for row in waiting]
     if None not in payloads and sum(map(len, payloads)) <= room:  # as mostly, at the speed of C
         return len(rows)
     sizes = _of_large(database, "worker.claim.sizes", waiting)
-    for number, row in enumerate(waiting, max(slots, 0)):
+    for number, row in enumerate(waiting, slots):
         room -= len(row[_PAYLOAD]) if row[_PAYLOAD] is not None else sizes[str(row[0])]
         if room < 0:
             return number

@@ -119,27 +119,17 @@ class _Allowance:
         return list(found), self._no_room() if left else None
 
     def _of_each_value(self, most: int, ready: Ready, *, behind: bool) -> tuple[list[Row], bool]:
-        database, limit = self._database, self._limit
-        full = {key for key, jobs in self._running.items() if limit.concurrency and jobs >= limit.concurrency}
-        if limit.rate is not None:
-            for key, until in database.rows(
-                "worker.limits.full",
-                queue=limit.queue,
-                now=self.now,
-                latest=counts_until(_latest(self.now, limit.rate), limit.rate),
-                most=MOST_FULL,
-            ):
-                full.add(str(key))
-                self._note_free(timestamp(until))
         chosen: list[Row] = []
-        for look in range(MOST_LOOKS if most > 0 else 0):
-            wanted = most + len(chosen)  # those that are chosen are found again
-            left_out = sorted(full)[:MOST_FULL] if look else ()
-            if left_out and not behind:
+        full: set[str] = set()  # values that left jobs for want of room; from the second look on, all that have none
+        for look in range(MOST_LOOKS):
+            if look and not behind:
                 break
+            if look == 1:
+                full |= self._full()
+            wanted = most + len(chosen)  # those that are chosen are found again
             began = time.monotonic()
-            found = ready(limit=wanted, per=value_path(database, limit), full=left_out)
-            if left_out:
+            found = ready(limit=wanted, per=value_path(self._database, self._limit), full=sorted(full)[:MOST_FULL])
+            if look:
                 self._looked += time.monotonic() - began
             self.read_starts({str(row[-2]) for row in found})
             for row in found:
@@ -154,6 +144,22 @@ class _Allowance:
             if len(chosen) >= most or len(found) < wanted:
                 break
         return chosen, bool(full) and len(chosen) < most
+
+    def _full(self) -> set[str]:
+        """The values whose running jobs or recorded starts leave no room."""
+        database, limit = self._database, self._limit
+        full = {key for key, jobs in self._running.items() if limit.concurrency and jobs >= limit.concurrency}
+        if limit.rate is not None:
+            for key, until in database.rows(
+                "worker.limits.full",
+                queue=limit.queue,
+                now=self.now,
+                latest=counts_until(_latest(self.now, limit.rate), limit.rate),
+                most=MOST_FULL,
+            ):
+                full.add(str(key))
+                self._note_free(timestamp(until))
+        return full
 
     def _take(self, rows: Sequence[Row], key: str) -> None:
         self._keys.update((row[0], key) for row in rows)
