@@ -1,11 +1,14 @@
 """What waits for others runs after them, in every state of a database that workers meet."""
 
+import pytest
+
 from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.core.values import WAITING_SPELLINGS
 from hammerwork_cli.database import Database
-from hammerwork_cli.features.job.queries import dependencies
+from hammerwork_cli.features.job.queries import dependencies, enqueue
 from hammerwork_cli.features.tree.queries import release
-from tests.database.conftest import current_only
+from tests.database.conftest import current_only, params
+from tests.database.tree.test_tree import archive
 from tests.rows import Rows
 
 
@@ -55,3 +58,13 @@ def test_a_dependency_is_found_however_another_program_spells_its_id(readable: D
     assert released == {"work": 1}
     states = f"SELECT dependency_status FROM hammerwork_jobs WHERE id IN ('{first}', '{second}')"
     assert readable.query(states) == [("satisfied",)] * 2
+
+
+@pytest.mark.parametrize("readable", params("sqlite"), indirect=True)
+def test_a_job_counts_as_it_is_although_the_archive_has_a_copy_of_it(readable: Database, rows: Rows) -> None:
+    archived, again = archive(rows), rows.job(status="Pending")
+    archive(rows, id=again)
+    child = rows.job(archived, again, status="Pending", dependency_status="waiting")
+    assert readable.transaction(lambda: release.release(readable, [archived])) == {}
+    assert enqueue.living_parents(readable, [archived, again]) == {archived: "Completed", again: "Pending"}
+    assert readable.query(f"SELECT dependency_status FROM hammerwork_jobs WHERE id = '{child}'") == [("waiting",)]

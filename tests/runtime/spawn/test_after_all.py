@@ -239,11 +239,17 @@ def test_a_child_that_fails_with_a_job_outside_of_the_tree_has_failed(stage: Sta
         context.after_all(Job("noop"))
         return Job("child").depends_on(outside)
 
-    stage.enqueue(outside, parent())
+    stage.enqueue(outside, parent(), Job("another").depends_on(outside))
     stage.work(app, queues=["parent"])
     assert statuses(stage)["noop"] == ["Pending"]
     stage.work(app)
-    assert statuses(stage) == {"parent": ["Completed"], "outside": ["Dead"], "child": ["Failed"], "noop": ["Failed"]}
+    assert statuses(stage) == {
+        "parent": ["Completed"],
+        "outside": ["Dead"],
+        "another": ["Failed"],
+        "child": ["Failed"],
+        "noop": ["Failed"],
+    }
 
 
 def test_it_waits_until_all_have_ended_although_one_has_failed(stage: Stage, app: Handlers) -> None:
@@ -337,6 +343,8 @@ def test_a_report_waits_again_for_a_retried_child_unless_it_has_run(
     )
     change(stage, children[:1], RetryJobs(stage.database.now(), cancelled=True))
     assert state(stage) == (("Pending", "waiting") if waits else (status, dependency))
+    change(stage, children[:1], CancelJobs(stage.database.now(), by="me"))
+    assert state(stage) == (("Failed", "failed") if waits else (status, dependency))
     stage.close()
 
 
@@ -564,13 +572,18 @@ def test_each_join_and_each_counter_of_callbacks_is_asked_for_its_own_state(lite
         lite.execute(f"UPDATE hammerwork_jobs SET dependency_status = 'waiting' WHERE id IN ('{first}', '{third}')")
         lite.execute(f"UPDATE hammerwork_jobs SET {columns} WHERE id = '{join}'")
     assert joins.stale(database, now + timedelta(seconds=1), 9) == [first]
+    assert joins.stale(database, now - timedelta(seconds=1), 9) == [], "somebody has just looked at all"
 
 
 def test_of_callbacks_only_open_ones_become_due(lite: Stage) -> None:
     database, now = lite.database, lite.database.now()
     tops = lite.enqueue(*(Job("top").with_callbacks(on_complete=Job("report")) for _ in range(2)))
     subjects = [job.id for job in tops]
-    assert [joins.make_due(database, subjects, [], now), joins.make_due(database, subjects[:1], [], now)] == [2, 1]
+    lite.execute("UPDATE hammerwork_watches SET check_at = '2999-01-01T00:00:00+00:00'")
+    assert joins.make_due(database, subjects[:1], [], now) == 1
+    due = "SELECT subject_id FROM hammerwork_watches WHERE check_at < '2999'"
+    assert database.query(due) == [(subjects[0],)]
+    assert joins.make_due(database, subjects, [], now) == 2
     lite.execute(f"UPDATE hammerwork_watches SET state = 'fired' WHERE subject_id = '{subjects[0]}'")
     assert joins.make_due(database, subjects, [], now) == 1
     assert joins.make_due(database, [], subjects, now) == 0, "none is for a failure"

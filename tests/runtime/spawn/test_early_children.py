@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
+from hammerwork_cli import Handlers, Job, Retry, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import id_list
 from hammerwork_cli.errors import ConflictError, UsageError
@@ -79,6 +79,24 @@ def test_an_early_child_that_depends_on_other_jobs_too_fails_with_its_parent(lit
     lite.work(app, queues=["parent"])
     assert set(id_list(lite.one(child, "depends_on"))) == {other.id, top.id}
     assert lite.status(top, child, other) == ["Dead", "Failed", "Pending"]
+
+
+def test_an_early_child_of_a_recurring_job_fails_with_its_occurrence_whatever_else_it_depends_on(
+    lite: Stage, app: Handlers
+) -> None:
+    (other,) = lite.enqueue(Job("noop"))
+    child = Job("noop").depends_on(other)
+
+    @app.job("nightly")
+    def nightly(job: Job, context: SpawnContext) -> None:
+        del job
+        context.spawn(child, key="child")
+        raise Retry(timedelta(hours=1))
+
+    (top,) = lite.enqueue(Job("nightly").with_cron("* * * * * *"))
+    lite.work(app, queues=["nightly"], drain=False, max_jobs=1)
+    cancel(lite, top)
+    assert lite.status(top, child, other) == ["Failed", "Failed", "Pending"]
 
 
 @all_databases

@@ -41,7 +41,7 @@ SELECT w.id, w.check_at > :now FROM hammerwork_watches w WHERE w.subject_id IN (
 
 -- name: due
 -- Lets a worker look at callbacks now.
-UPDATE hammerwork_watches SET check_at = :now WHERE id {among} AND state = 'open' AND check_at > :now
+UPDATE hammerwork_watches SET check_at = :now WHERE id {among}
 
 -- name: of_jobs
 -- Reads some joins.

@@ -40,9 +40,9 @@ SELECT id FROM hammerwork_jobs j {by_id} WHERE j.id {among} AND {waits} ORDER BY
 {lock_clause}
 
 -- name: touch_waiting
--- Changes waiting jobs before their parents are counted, so that two parents that end at the same time conflict here,
--- on one server or on two.
-UPDATE hammerwork_jobs {by_id} SET releases = {next_release} WHERE id {among} AND {waits}
+-- Changes jobs that lock_waiting has locked, before their parents are counted, so that two parents that end at the same
+-- time conflict here, on one server or on two.
+UPDATE hammerwork_jobs {by_id} SET releases = {next_release} WHERE id {among}
 
 -- name: statuses
 -- Reads the statuses of parents, as they count for those that wait: see RECURRING in tree/queries/release.py.
@@ -58,9 +58,10 @@ SELECT j.id, j.status FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
 SELECT w.id FROM hammerwork_workflows w WHERE w.id IN (:ids) AND {failure_policy} = 'ignore_failures'
 
 -- name: release
--- Lets waiting jobs run. A job that a Rust worker claimed too early stays as it is, and the doctor reports it.
+-- Lets jobs run that lock_waiting has locked. A job that a Rust worker claimed too early stays as it is, and the doctor
+-- reports it.
 UPDATE hammerwork_jobs {by_id} SET dependency_status = 'satisfied'
-WHERE id {among} AND {waits} AND {releasable}
+WHERE id {among} AND {releasable}
 
 -- name: releasable
 -- Whether a job that waited for others may take note that they have completed.
