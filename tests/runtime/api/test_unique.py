@@ -198,19 +198,21 @@ def test_deleted_and_archived_jobs_hold_no_key(lite: Stage) -> None:
 def test_jobs_that_depend_on_one_that_is_not_written_depend_on_the_holder_of_its_key(stage: Stage) -> None:
     holder = stage.queue.enqueue(one("a"))
     twin, again = one("b"), one("b")
-    held = one("a")
-    after = Job("mail").depends_on(held, again)
-    answers = stage.queue.enqueue_many([twin, held, again, after])
+    held, plain = one("a"), Job("mail")
+    after = Job("mail").depends_on(held, again, plain)
+    wanted = [twin, held, again, plain, after]
+    answers = stage.queue.enqueue_many(wanted)
     assert [(job.id, job.created) for job in answers] == [
         (twin.id, True),
         (holder.id, False),
         (twin.id, False),
+        (plain.id, True),
         (after.id, True),
     ]
-    assert answers[-1].dependencies == (holder.id, twin.id)
-    assert stage.queue.get(after).dependencies == (holder.id, twin.id)
+    assert answers[-1].dependencies == (holder.id, twin.id, plain.id)
+    assert stage.queue.get(after).dependencies == (holder.id, twin.id, plain.id)
     assert stage.one(after, "dependency_status") == "waiting"
-    assert [job.created for job in stage.queue.enqueue_many([twin, held, again, after])] == [False] * 4
+    assert [job.created for job in stage.queue.enqueue_many(wanted)] == [False] * 5
 
 
 @all_databases
