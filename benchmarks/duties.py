@@ -13,7 +13,6 @@ from hammerwork_cli.core.cron.expressions import Expression
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import retention
 from hammerwork_cli.features.batch.queries import listing
@@ -105,7 +104,7 @@ def _bare_tick(database: Database, schedule: str, at: object, job: NewJob) -> No
 
 def _retention(database: Database, tidied: Callable[[], None], jobs: int, runs: int) -> Iterator[Result]:
     """Whole trees, found, checked and moved or deleted, against one statement for all rows."""
-    ages = Ages(timedelta(days=1), None, None, None)
+    ages = {JobStatus.COMPLETED: timedelta(days=1)}
     before = database._adapt(NOW)
 
     def policy(action: PolicyAction) -> Callable[[], object]:

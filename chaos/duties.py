@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 from chaos.handlers import SURVIVES
 from chaos.plan import AT_ONCE, LIMITED, PASSING, SCHEDULES, Planned
 from hammerwork_cli.core.cron.expressions import Expression
-from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.core.values import ENDS, timestamp
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies, retention
 from hammerwork_cli.features.cron.model import NewSchedule
@@ -53,7 +52,7 @@ def begin(url: str, extras: Collection[str]) -> None:
     if "retention" in extras:
         for queue, action in ((EVERY_QUEUE, PolicyAction.ARCHIVE), (PASSING, PolicyAction.DELETE)):
             # Workers leave a new policy alone for some minutes.
-            policies.put(database, Policy(queue, action, Ages(AGE, AGE, AGE, AGE)), by="chaos", now=now - PAST)
+            policies.put(database, Policy(queue, action, dict.fromkeys(ENDS, AGE)), by="chaos", now=now - PAST)
     if "limits" in extras:
         limits.set_limit(database, QueueLimit.of(LIMITED, AT_ONCE), by="chaos", now=now)
     database.close()

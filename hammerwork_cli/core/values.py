@@ -104,8 +104,13 @@ WAITING = frozenset({JobStatus.PENDING, JobStatus.RETRYING})
 
 WITH_ERROR = UNSUCCESSFUL | {JobStatus.RETRYING}
 """Statuses that an error explains."""
-ENDS = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.DEAD, JobStatus.TIMED_OUT)
-"""Statuses of ended jobs that rows hold; Cancelled jobs are Failed there."""
+ENDS = {
+    JobStatus.COMPLETED: "completed_at",
+    JobStatus.FAILED: "failed_at",
+    JobStatus.DEAD: "failed_at",
+    JobStatus.TIMED_OUT: "timed_out_at",
+}
+"""Statuses of ended jobs that rows hold -> the column with the time of the end; Cancelled jobs are Failed there."""
 STORED = tuple(status for status in JobStatus if status is not JobStatus.CANCELLED)
 """Statuses that a row may hold."""
 DERIVED = {JobStatus.RETRYING: JobStatus.PENDING, JobStatus.CANCELLED: JobStatus.FAILED}

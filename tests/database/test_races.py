@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import ENDS
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, DuplicateError
-from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies
 from hammerwork_cli.features.cron.options import read_schedule
@@ -21,7 +21,7 @@ from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.queue import queries as queues
 from tests.rows import START
 
-AGES = Ages(*[timedelta(days=1)] * 4)
+AGES = dict.fromkeys(ENDS, timedelta(days=1))
 JOB = NewJob.of("mail", "{}", START)
 
 

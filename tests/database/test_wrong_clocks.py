@@ -12,9 +12,8 @@ import pytest
 from hammerwork_cli import Handlers, Worker
 from hammerwork_cli.core.clock import SLACK
 from hammerwork_cli.core.ids import new_id
-from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.core.values import ENDS, timestamp
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies
 from hammerwork_cli.features.batch.queries import callbacks
@@ -124,7 +123,7 @@ def test_a_schedule_and_a_policy_that_a_wrong_clock_made_are_carried_out(databas
     add(database, WRONG, schedule=None, every="45m", name="interval")
     assert put_back(database, NOW)
     assert schedules.find(database, "interval").due == NOW + timedelta(minutes=45)
-    policies.put(database, Policy("mail", PolicyAction.DELETE, Ages(DAY, DAY, DAY, DAY)), by="me", now=WRONG)
+    policies.put(database, Policy("mail", PolicyAction.DELETE, dict.fromkeys(ENDS, DAY)), by="me", now=WRONG)
     (policy,) = policies.all_policies(database)
     assert policy.is_in_force(NOW)
 
@@ -301,9 +300,7 @@ def test_a_worker_whose_clock_is_behind_changes_nothing_and_says_so(
     with contextlib.closing(connect(lite_url)) as database:
         right = database.now()
         schedule = add(database, right, schedule="* * * * * *")
-        policies.put(
-            database, Policy("*", PolicyAction.DELETE, Ages(MINUTE, MINUTE, MINUTE, MINUTE)), by="me", now=right - DAY
-        )
+        policies.put(database, Policy("*", PolicyAction.DELETE, dict.fromkeys(ENDS, MINUTE)), by="me", now=right - DAY)
         Rows(database).job(created_at=right - 2 * DAY, completed_at=right - 2 * DAY, status="Completed")
         monkeypatch.setattr(type(database), "now", lambda _: datetime.now(UTC) - behind)
         record = registry.record_heartbeat

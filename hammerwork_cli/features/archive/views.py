@@ -1,10 +1,9 @@
 """The archive: the shapes, lines and columns of policies and of archived jobs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
-from hammerwork_cli.core.values import ENDS, priority_word
-from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.core.values import ENDS, JobStatus, priority_word
 from hammerwork_cli.features.archive.models.lists import ArchivedJob, ArchivedSum
 from hammerwork_cli.features.archive.models.policies import By, Policy, PolicyAction
 from hammerwork_cli.features.queue.model import EVERY_QUEUE
@@ -13,6 +12,16 @@ from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import count, first_line, instant, plural, short_duration, short_id, visible
 
+
+def _age_of(status: JobStatus) -> Callable[[Policy], timedelta | None]:
+    return lambda policy: policy.ages.get(status)
+
+
+def _age_column(status: JobStatus) -> Column[Policy]:
+    title, age_of = status.name.lower().replace("_", " "), _age_of(status)
+    return Column(title, lambda policy: _after(age_of(policy)), "right")
+
+
 _AGE = key.null_or(
     key.seconds("Seconds since the end of a job; null: never")._replace(convert=lambda age: round(age.total_seconds()))
 )
@@ -20,7 +29,7 @@ POLICY = Shape[Policy](
     {
         "queue": key.text("Queue of the root; * stands for queues without a policy"),
         "action": key.text("archive or delete; a later version may write more"),
-        **{f"{status}_seconds": _AGE.of(f"ages.{status}") for status in Ages._fields},
+        **{f"{status.name.lower()}_seconds": _AGE.of(_age_of(status)) for status in ENDS},
         "purge_seconds": _AGE.of("purge_after").about("Seconds in the archive; null: never"),
         "by": key.text("", *By).of(lambda policy: (By.TREE if policy.by_tree else By.JOB).value),
         "compression_level": key.null_or(key.count("Null: payloads are not compressed")).of("level"),
@@ -35,10 +44,7 @@ POLICY = Shape[Policy](
 POLICY_COLUMNS: Sequence[Column[Policy]] = (
     column(POLICY, "queue", cuts=True),
     column(POLICY, "action"),
-    Column("completed", lambda one: _after(one.ages.completed), "right"),
-    Column("failed", lambda one: _after(one.ages.failed), "right"),
-    Column("dead", lambda one: _after(one.ages.dead), "right"),
-    Column("timed out", lambda one: _after(one.ages.timed_out), "right"),
+    *map(_age_column, ENDS),
     Column("purged", lambda one: _after(one.purge_after), "right", drop_order=2),
     Column("last run (UTC)", lambda one: instant(one.last_run_at) if one.last_run_at else None, drop_order=3),
     Column("note", lambda one: _note(one), cuts=True),
@@ -48,7 +54,8 @@ POLICY_COLUMNS: Sequence[Column[Policy]] = (
 def policy_text(policy: Policy) -> Iterator[str]:
     """Yields what a policy does, and what became of it last."""
     yield f"{'Trees' if policy.by_tree else 'Jobs'} of {words(policy.queue)} are {_done(policy)}:"
-    for status, age in zip(ENDS, policy.ages, strict=True):
+    for status in ENDS:
+        age = policy.ages.get(status)
         yield f"  {status:<11}{'never' if age is None else f'{short_duration(age)} after the end'}"
     if policy.action == PolicyAction.ARCHIVE or policy.purge_after is not None:
         after = "never" if policy.purge_after is None else f"{short_duration(policy.purge_after)} after that"

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import ENDS, JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.archive.models.policies import Ages
 from hammerwork_cli.features.job.queries import changes
 from tests.conftest import Outcome, all_databases, one_case_on_servers
 from tests.database.test_beside_rust import RustProgram
@@ -25,7 +26,6 @@ from tests.whole_tree import CHILD, JOIN, PACKED, ROOT, fill, records
 Run = Callable[..., Outcome]
 NOW = START + timedelta(days=100)
 CLOCK = {"HAMMERWORK_NOW": NOW.isoformat()}
-ENDS = {"Completed": "completed_at", "Failed": "failed_at", "Dead": "failed_at", "TimedOut": "timed_out_at"}
 NOT_ARCHIVED = {"claim_token", "claimed_by", "claimed_at", "releases", "archival_reason", "archival_policy_applied"}
 
 
@@ -97,8 +97,7 @@ def test_a_tree_comes_back_from_the_archive_with_every_value(run: Run, migrated_
 
 
 def fits(status: str, days: float, ages: Ages) -> bool:
-    limit = {"Completed": ages.completed, "Failed": ages.failed, "Dead": ages.dead, "TimedOut": ages.timed_out}
-    wanted = limit.get(status)
+    wanted = ages.get(JobStatus(status))
     return wanted is not None and timedelta(days=days) > wanted
 
 
@@ -109,7 +108,7 @@ def test_the_rules_name_the_jobs_that_leave_random_forests(
     run: Run, migrated_url: str, verb: str, *, table: bool
 ) -> None:
     chance = random.Random(verb)
-    ages = Ages(timedelta(days=30), timedelta(days=60), timedelta(days=90), timedelta(days=60))
+    ages = dict(zip(ENDS, map(timedelta, [30, 60, 90, 60]), strict=True))
     parents: dict[str, tuple[str, ...]] = {}
     goes: dict[str, bool] = {}
 

@@ -10,10 +10,10 @@ import pytest
 
 from hammerwork_cli import Handlers, Worker
 from hammerwork_cli.core.ids import new_id
+from hammerwork_cli.core.values import ENDS, JobStatus
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import LimitReachedError
-from hammerwork_cli.features.archive.models.ages import Ages
-from hammerwork_cli.features.archive.models.policies import FIRST_RUN_DELAY, Policy, PolicyAction
+from hammerwork_cli.features.archive.models.policies import FIRST_RUN_DELAY, Ages, Policy, PolicyAction
 from hammerwork_cli.features.archive.models.rows import Archival
 from hammerwork_cli.features.archive.queries import policies
 from hammerwork_cli.features.archive.queries import retention as queries
@@ -28,7 +28,7 @@ from tests.worker_context import WORKER, worker_context
 
 Run = Callable[..., Outcome]
 DAY = timedelta(days=1)
-EVERY = Ages(30 * DAY, 30 * DAY, 30 * DAY, 30 * DAY)
+EVERY = dict.fromkeys(ENDS, 30 * DAY)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_each_queue_has_its_policy_and_the_others_share_one(run: Run, migrated_u
         {"id": new_id(), "queue_name": "mail", "payload": b"{}", "status": "Dead", "created_at": NOW - 90 * DAY}
         | {"scheduled_at": NOW - 90 * DAY, "archived_at": NOW - 80 * DAY},
     )
-    put(database, "mail", ages=Ages(30 * DAY, dead=40 * DAY), purge_after=70 * DAY)
+    put(database, "mail", ages={JobStatus.COMPLETED: 30 * DAY, JobStatus.DEAD: 40 * DAY}, purge_after=70 * DAY)
     put(database, "keep", enabled=False)
     put(database, "*", PolicyAction.DELETE)
     plan = ("archive", "set-policy", "--all", "--older-than", "30d", "--action", "delete", "--dry-run")
@@ -110,7 +110,7 @@ def test_a_tree_below_roots_of_two_queues_goes_by_no_policy_of_one_of_them(
     tmp, audit = ended(rows, queue="tmp"), ended(rows, queue="audit")
     tree = {tmp, audit, ended(rows, tmp, audit, queue="tmp")}
     put(database, "tmp", PolicyAction.DELETE)
-    put(database, "audit", ages=Ages(completed=3650 * DAY))
+    put(database, "audit", ages={JobStatus.COMPLETED: 3650 * DAY})
     put(database, "*", PolicyAction.DELETE)
     assert carried_out(database) == [("*", 0, 0), ("audit", 0, 0), ("tmp", 0, 0)]
     assert asked(run, migrated_url, "maintenance", "cleanup", "--queue", "tmp", "--yes")["changed"] == 0
@@ -192,7 +192,7 @@ def test_a_plan_has_both_what_goes_by_age_and_what_goes_from_the_archive(
     assert policies.all_policies(database) == []
     assert len(ids(migrated_url)) == 2
     asked(run, migrated_url, *words, "--yes")
-    put(database, "work", ages=Ages(), purge_after=DAY)
+    put(database, "work", ages={}, purge_after=DAY)
     assert carried_out(database) == [("work", 0, 1)]
 
 

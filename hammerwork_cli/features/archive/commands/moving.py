@@ -17,6 +17,7 @@ from hammerwork_cli.cli.options import (
     statuses,
 )
 from hammerwork_cli.core.input.reading import before
+from hammerwork_cli.core.values import ENDS, JobStatus
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.features.archive.commands.policies import (
     AgesInDays,
@@ -28,7 +29,6 @@ from hammerwork_cli.features.archive.commands.policies import (
     note_uncounted,
     selection,
 )
-from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.lists import ArchiveFilter
 from hammerwork_cli.features.archive.models.policies import COMPRESSION_LEVEL, By
 from hammerwork_cli.features.archive.models.rows import Archival, ArchivalReason
@@ -38,8 +38,7 @@ from hammerwork_cli.features.job.commands.execute import Confirmation, execute
 from hammerwork_cli.features.job.queries import listing
 from hammerwork_cli.features.job.queries.selections import BATCH
 
-_MONTH = timedelta(days=30)
-USUAL = Ages(timedelta(days=7), _MONTH, _MONTH, _MONTH)
+USUAL = dict.fromkeys(ENDS, timedelta(days=30)) | {JobStatus.COMPLETED: timedelta(days=7)}
 """The ages of ``archive run``, unless others are given."""
 
 
@@ -84,7 +83,7 @@ def run(
     """
     context: Context = ctx.obj
     asked = {status: age(length) for status, length in ages_by_status(older_than).items()}
-    ages = USUAL._replace(**(asked | in_days.given()))
+    ages = USUAL | asked | in_days.given()
     if by is not None:
         tree = by is By.TREE
     wanted = statuses(status)

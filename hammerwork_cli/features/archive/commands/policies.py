@@ -1,7 +1,7 @@
 """``hammerwork archive set-policy``, ``get-policy``, ``policies`` and ``remove-policy``."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -28,8 +28,7 @@ from hammerwork_cli.core.values import ENDS, JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.archive import views as shown
-from hammerwork_cli.features.archive.models.ages import Ages
-from hammerwork_cli.features.archive.models.policies import COMPRESSION_LEVEL, By, Policy, PolicyAction
+from hammerwork_cli.features.archive.models.policies import COMPRESSION_LEVEL, Ages, By, Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies, retention
 from hammerwork_cli.features.job.commands.execute import Confirmation
 from hammerwork_cli.features.job.models.job import JobFilter
@@ -58,13 +57,13 @@ OlderThanOption = Annotated[
         help="Age since the job ended, for all or by status: 30d, failed=90d.",
     ),
 ]
-_AGE_OF = dict(zip(ENDS, Ages._fields, strict=True)) | {JobStatus.CANCELLED: "failed"}
-"""Status -> the field of :class:`Ages`."""
+_AGE_OF = {status: status for status in ENDS} | {JobStatus.CANCELLED: JobStatus.FAILED}
+"""Status -> the one whose age it has."""
 
 
-def ages_by_status(given: list[str] | None) -> dict[str, str]:
-    """Reads ``--older-than``: field of :class:`Ages` -> age. That of a status wins over that of all."""
-    found: dict[str, str] = {}
+def ages_by_status(given: list[str] | None) -> dict[JobStatus, str]:
+    """Reads ``--older-than``: status -> age. That of a status wins over that of all."""
+    found: dict[JobStatus | None, str] = {}
     words = names.split(given or ())
     if given and not all(word.rpartition("=")[2].strip() and not word.startswith("=") for word in words or [""]):
         # As an empty variable of a script would: it must not take the ages that nobody gave.
@@ -72,11 +71,12 @@ def ages_by_status(given: list[str] | None) -> dict[str, str]:
     for word in words:
         status, _, length = word.rpartition("=")
         wanted = next(iter(statuses([status]) or ()), None) if status else None
-        key = "" if wanted is None else _age_of(wanted)
+        key = None if wanted is None else _age_of(wanted)
         if found.setdefault(key, length.strip()) != length.strip():
             raise UsageError("--older-than is given twice, with different values.", hint="Give one for each status.")
-    usual = found.pop("", None)
-    return ({} if usual is None else dict.fromkeys(_AGE_OF.values(), usual)) | found
+    usual = found.pop(None, None)
+    by_status = {status: length for status, length in found.items() if status is not None}
+    return ({} if usual is None else dict.fromkeys(ENDS, usual)) | by_status
 
 
 def _days() -> Any:
@@ -92,14 +92,16 @@ class AgesInDays:
     dead_after_days: Annotated[float | None, _days()] = None
     timed_out_after_days: Annotated[float | None, _days()] = None
 
-    def given(self) -> dict[str, timedelta]:
-        """Field of :class:`Ages` -> age."""
-        numbers = ((status, getattr(self, f"{status}_after_days")) for status in Ages._fields)
+    def given(self) -> dict[JobStatus, timedelta]:
+        """Status -> age."""
+        numbers = (
+            (JobStatus[name.removesuffix("_after_days").upper()], number) for name, number in asdict(self).items()
+        )
         return {status: timedelta(days=number) for status, number in numbers if number is not None}
 
 
-def _age_of(status: JobStatus) -> str:
-    """The field of :class:`Ages` for jobs in a status."""
+def _age_of(status: JobStatus) -> JobStatus:
+    """The status whose age jobs in a status have."""
     if status not in _AGE_OF:
         raise UsageError(f"{status} jobs have not ended.", hint="Give completed, failed, dead or timedout.")
     return _AGE_OF[status]
@@ -132,7 +134,7 @@ def selection(
     chosen = JobFilter(
         queues=tuple(queues),
         statuses=asked,
-        ended=tuple((status, before(now, age)) for status, age in ages.by_status.items()),
+        ended=tuple((status, before(now, age)) for status, age in ages.items()),
         once=True,
         kept_until=now if "retention_delete_at" in database.jobs_columns() else None,
     )
@@ -216,26 +218,31 @@ def set_policy(
     """
     context: Context = ctx.obj
     name = _queue(queue, all_=all_)
-    each = zip(Ages._fields, (completed_after, failed_after, dead_after, timed_out_after), strict=True)
+    each = {
+        JobStatus.COMPLETED: completed_after,
+        JobStatus.FAILED: failed_after,
+        JobStatus.DEAD: dead_after,
+        JobStatus.TIMED_OUT: timed_out_after,
+    }
     ages = {status: _length(text) for status, text in ages_by_status(older_than).items()} | in_days.given()
-    ages |= {status: _length(text) for status, text in each if text is not None}
+    ages |= {status: _length(text) for status, text in each.items() if text is not None}
     whole = tree if by is None else by is By.TREE
     database = context.database(changes=True)
     now = context.now(database)
     if name != EVERY_QUEUE:
         note_new_queue(context, database, name)
-    old = next(iter(policies.all_policies(database, [name])), Policy(name, PolicyAction.ARCHIVE, Ages()))
+    old = next(iter(policies.all_policies(database, [name])), Policy(name, PolicyAction.ARCHIVE, {}))
     wanted = old._replace(
-        ages=old.ages._replace(**ages),
+        ages={status: kept for status in ENDS if (kept := {**old.ages, **ages}.get(status)) is not None},
         action=action or old.action,
         purge_after=old.purge_after if purge_after is None else _length(purge_after),
         by_tree=old.by_tree if whole is None else whole,
         level=old.level if compress is None else (COMPRESSION_LEVEL if compress else None),
         enabled=old.enabled if enabled is None else enabled is Enabled.TRUE,
     )
-    if not wanted.ages.by_status and wanted.purge_after is None:
+    if not wanted.ages and wanted.purge_after is None:
         raise UsageError("The policy would keep all jobs.", hint="Add --older-than 30d, for example.")
-    for length in (*wanted.ages.by_status.values(), wanted.purge_after or timedelta()):
+    for length in (*wanted.ages.values(), wanted.purge_after or timedelta()):
         before(now, length)  # refuse an age before the year 1 now, and not in a worker
     if confirmation.dry_run:
         _show_plans(context, retention.plans(database, wanted, now), confirmation.form)

@@ -1,11 +1,15 @@
 """Retention policies: how long jobs are kept, and what becomes of them then."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from hammerwork_cli.core.clock import is_due
-from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.core.values import JobStatus
+
+Ages = Mapping[JobStatus, timedelta]
+"""The time since its end after which a job goes, by those statuses of :data:`ENDS` that have one."""
 
 FIRST_RUN_DELAY = timedelta(minutes=10)
 """Time between setting a policy and the first job that goes, for second thoughts."""

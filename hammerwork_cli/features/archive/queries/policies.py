@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hammerwork_cli.core.input.limits import LONGEST_NAME
-from hammerwork_cli.core.values import Timestamp, timestamp
+from hammerwork_cli.core.values import ENDS, Timestamp, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy
 
 PAGE = 10_000
@@ -36,7 +35,7 @@ def put(database: Database, wanted: Policy, *, by: str, now: datetime) -> None:
     values = {
         "queue": wanted.queue,
         "action": wanted.action,
-        **{status: _seconds(age) for status, age in wanted.ages._asdict().items()},
+        **{status.name.lower(): _seconds(wanted.ages.get(status)) for status in ENDS},
         "archive": _seconds(wanted.purge_after),
         "by_tree": wanted.by_tree,
         "level": wanted.level,
@@ -87,7 +86,7 @@ def _policy(queue: str, action: str, *row: Any) -> Policy:
     return Policy(
         queue=queue,
         action=action,
-        ages=Ages(*map(_age, ages)),
+        ages={status: age for status, age in zip(ENDS, map(_age, ages), strict=True) if age is not None},
         purge_after=_age(archive),
         by_tree=bool(by_tree),
         level=level,

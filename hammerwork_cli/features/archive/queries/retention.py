@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.core.values import ENDS
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.retrying import is_away
@@ -27,12 +27,6 @@ from hammerwork_cli.features.queue.model import EVERY_QUEUE
 DUTY = "retention"
 BY = "retention"
 """Who archives jobs, by a policy."""
-_ENDED = {
-    JobStatus.COMPLETED: "completed_at",
-    JobStatus.FAILED: "failed_at",
-    JobStatus.DEAD: "failed_at",
-    JobStatus.TIMED_OUT: "timed_out_at",
-}
 
 
 class CarriedOut(NamedTuple):
@@ -69,7 +63,7 @@ def _run_policy(
 ) -> CarriedOut:
     jobs = purged = 0
     try:
-        if policy.ages.by_status:
+        if policy.ages:
             jobs = changes.run(database, selection(policy, now, others, is_over), change(policy, now)).changed
         if policy.purge_after is not None:
             purged = changes.run(database, *_purge(policy, now, policy.purge_after, others, is_over)).changed
@@ -95,7 +89,7 @@ def plans(database: Database, policy: Policy, now: datetime) -> list[ChangePlan]
     if policy.queue == EVERY_QUEUE:
         others = tuple(one.queue for one in policies.all_policies(database))
     found = []
-    if policy.ages.by_status:
+    if policy.ages:
         found.append(changes.plan(database, selection(policy, now, others), change(policy, now)))
     if policy.purge_after is not None:
         found.append(changes.plan(database, *_purge(policy, now, policy.purge_after, others)))
@@ -128,7 +122,7 @@ def selection(
     """
     wanted = JobFilter(
         queues=_queues(policy),
-        ended=tuple((status, now - age) for status, age in policy.ages.by_status.items()),
+        ended=tuple((status, now - age) for status, age in policy.ages.items()),
         once=True,
         kept_until=now,
         but_queues=others,
@@ -145,7 +139,7 @@ def _oldest(
             database,
             "archive.policies.old",
             status=status.value,
-            ended=Names((_ENDED[status],)),
+            ended=Names((ENDS[status],)),
             before=before,
             queues=wanted.queues,
             but_queues=wanted.but_queues,

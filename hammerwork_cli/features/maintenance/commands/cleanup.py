@@ -7,6 +7,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, QueueOption, YesOption
+from hammerwork_cli.core.values import ENDS, JobStatus
 from hammerwork_cli.features.archive.commands.policies import (
     BatchOption,
     ByOption,
@@ -15,7 +16,6 @@ from hammerwork_cli.features.archive.commands.policies import (
     note_uncounted,
     selection,
 )
-from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import By
 from hammerwork_cli.features.archive.queries import expiry
 from hammerwork_cli.features.job.commands.execute import Confirmation, execute
@@ -52,12 +52,11 @@ def cleanup(
       hammerwork maintenance cleanup --queue mail --keep-completed-days 7 --keep-failed-days 90 --yes
     """
     context: Context = ctx.obj
-    ages = Ages(
-        completed=days(keep_completed_days, 30),
-        failed=days(keep_failed_days, 30),
-        dead=days(keep_dead_days, keep_failed_days, 30),
-        timed_out=days(keep_timed_out_days, keep_failed_days, 30),
-    )
+    ages = dict.fromkeys(ENDS, days(keep_failed_days, 30)) | {
+        JobStatus.COMPLETED: days(keep_completed_days, 30),
+        JobStatus.DEAD: days(keep_dead_days, keep_failed_days, 30),
+        JobStatus.TIMED_OUT: days(keep_timed_out_days, keep_failed_days, 30),
+    }
     database = context.database(changes=True)
     now = context.now(database)
     chosen = selection(database, now, ages, queues=queue or (), whole=by is By.TREE, batch=batch_size)

@@ -25,9 +25,9 @@ from hammerwork_cli.config import elsewhere
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
+from hammerwork_cli.core.values import ENDS
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError, ConflictError, NotFoundError, UsageError
-from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies
 from hammerwork_cli.features.callbacks.commands import note_earlier, note_upkeep
@@ -288,7 +288,7 @@ def _prepare(database: Database, now: datetime) -> None:
     if not limits.listed(database, [DELIVERIES]):
         limits.set_limit(database, QueueLimit.of(DELIVERIES, AT_ONCE, per="webhook"), by="hammerwork", now=now)
     if not policies.all_policies(database, [DELIVERIES]):
-        kept = Policy(DELIVERIES, PolicyAction.DELETE, Ages(KEPT, KEPT, KEPT, KEPT))._replace(by_tree=False)
+        kept = Policy(DELIVERIES, PolicyAction.DELETE, dict.fromkeys(ENDS, KEPT))._replace(by_tree=False)
         policies.put(database, kept, by="hammerwork", now=now)
 
 
