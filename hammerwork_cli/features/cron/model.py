@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from hammerwork_cli.core.cron import counting, rust
 from hammerwork_cli.core.cron.expressions import INTERVAL, RUST, Expression
-from hammerwork_cli.core.values import Counts, JobPriority, Timestamp, length_of, timestamp
+from hammerwork_cli.core.values import Counts, JobPriority, Timestamp, timestamp
 from hammerwork_cli.errors import UsageError
 
 GRACE_SECONDS = 60
@@ -335,15 +335,6 @@ class DeclarationStep(NamedTuple):
         if self.before is None or self.after is None or self.before.source == self.after.source:
             return None
         return self.before.source
-
-
-def job_options(schedule: NewSchedule | Schedule) -> dict[str, Any]:
-    """The options of its jobs, beside the queue and the payload, as :meth:`NewJob.of` takes them."""
-    return {
-        "priority": JobPriority(schedule.priority),
-        "max_attempts": schedule.max_attempts,
-        "timeout": length_of(schedule.timeout_seconds),
-    }
 
 
 def options_of(new: NewSchedule) -> dict[str, Any]:

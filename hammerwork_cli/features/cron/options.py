@@ -12,8 +12,8 @@ from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.input.reading import duration_of, instant_of
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.cron.model import CatchUp, NewSchedule, Overlap
-from hammerwork_cli.features.job.options import OPTION, SPAWNING, wanted_job
+from hammerwork_cli.features.cron.model import CatchUp, NewSchedule, Overlap, Schedule
+from hammerwork_cli.features.job.options import OPTION, SPAWNING, arguments, wanted_job
 
 NOT_GIVEN = "none"
 """The word that takes a start or an end away."""
@@ -52,6 +52,11 @@ def read_schedule(
         if name in options:
             new = replace(new, **{field: read(options[name], name)})
     return new
+
+
+def job_options(schedule: NewSchedule | Schedule) -> dict[str, Any]:
+    """The options of its jobs, beside the queue and the payload, as :meth:`NewJob.of` takes them."""
+    return arguments({name: getattr(schedule, field) for name, field in STORED.items()})
 
 
 def read_schedules(tables: Any) -> list[NewSchedule]:

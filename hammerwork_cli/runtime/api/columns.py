@@ -50,26 +50,16 @@ def _result(row: "Claimed") -> Any:
 
 READERS: dict[str, Callable[["Claimed"], Any]] = {
     "payload": _readable_payload,
-    "encryption": lambda row: row.encryption,
     "priority": lambda row: JobPriority(row.priority) if row.priority in range(5) else JobPriority.NORMAL,
-    "max_attempts": lambda row: row.max_attempts,
     "timeout": lambda row: _timeout(row.timeout_seconds),
     "delay": lambda _: None,
     "scheduled_at": lambda row: timestamp(row.scheduled_at),
     "dependencies": lambda row: id_list(row.depends_on),
     "retry_strategy": lambda row: RetryStrategy._parse(row.retry_strategy),
     "cron_schedule": lambda row: row.cron_schedule if row.recurring else None,
-    "timezone": lambda row: row.timezone,
-    "trace_id": lambda row: row.trace_id,
-    "correlation_id": lambda row: row.correlation_id,
-    "parent_span_id": lambda row: row.parent_span_id,
-    "span_context": lambda row: row.span_context,
-    "workflow_id": lambda row: row.workflow_id,
-    "workflow_name": lambda row: row.workflow_name,
     "result_ttl": lambda row: _seconds(row.result_ttl_seconds),
     "result_max_size": lambda row: row.result_max_size_bytes,
     "status": lambda row: status_of(row.status),
-    "attempts": lambda row: row.attempts,
     "created_at": lambda row: timestamp(row.created_at),
     "started_at": lambda row: timestamp(row.started_at),
     "error": lambda _: None,
@@ -80,4 +70,4 @@ READERS: dict[str, Callable[["Claimed"], Any]] = {
     "_own_id": lambda _: "",
     "_join": lambda _: None,
 }
-"""Attribute of a job -> its value in the row of a claimed one."""
+"""Attribute of a job -> its value in the row of a claimed one, if that is not the column of the same name."""

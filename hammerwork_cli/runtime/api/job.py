@@ -249,9 +249,9 @@ class Job(_Rowed[Payload]):
 
         def __getattr__(self, name: str) -> Any:
             read = READERS.get(name)
-            if read is None:
+            if read is None and name not in Job.__dataclass_fields__:
                 raise no_attribute(type(self), name)
-            value = read(self._row)
+            value = read(self._row) if read else getattr(self._row, name)
             setattr(self, name, value)
             return value
 
@@ -612,14 +612,7 @@ class Job(_Rowed[Payload]):
             result_ttl=self.result_ttl,
             result_max_size=self.result_max_size,
             retry_strategy=None if strategy is None else json.dumps(strategy._stored()),
-            trace_id=self.trace_id,
-            correlation_id=self.correlation_id,
-            parent_span_id=self.parent_span_id,
-            span_context=self.span_context,
-            workflow_id=self.workflow_id,
-            workflow_name=self.workflow_name,
-            encryption=self.encryption,
-            unique=self.unique,
+            **{name: getattr(self, name) for name in _COPIED},
         )
         new.is_new = is_new
         new.callbacks = tuple(one._replace(id=new_id()) for one in self.callbacks)  # jobs may share callbacks

@@ -217,34 +217,8 @@ class SpawnStep:
 
 def claimed(job: NewJob, now: datetime) -> Claimed:
     """Returns a new job as a worker would get it."""
+    same = {name: getattr(job, name) for name in Claimed._fields if hasattr(job, name)}
+    changed = {"priority": int(job.priority), "attempts": 1, "depends_on": list(job.depends_on), "ancestry": None}
     return Claimed(
-        id=job.id,
-        queue_name=job.queue,
-        payload=job.payload,
-        priority=int(job.priority),
-        attempts=1,
-        max_attempts=job.max_attempts,
-        timeout_seconds=job.timeout_seconds,
-        created_at=job.created_at,
-        scheduled_at=job.scheduled_at,
-        depends_on=list(job.depends_on),
-        workflow_id=job.workflow_id,
-        workflow_name=job.workflow_name,
-        batch_id=job.batch_id,
-        trace_id=job.trace_id,
-        correlation_id=job.correlation_id,
-        parent_span_id=job.parent_span_id,
-        span_context=job.span_context,
-        cron_schedule=job.cron_schedule,
-        timezone=job.timezone,
-        recurring=job.recurring,
-        next_run_at=job.next_run_at,
-        result_ttl_seconds=job.result_ttl_seconds,
-        result_max_size_bytes=job.result_max_size_bytes,
-        retry_strategy=job.retry_strategy,
-        claim_losses=None,
-        ancestry=None,
-        claim=Claim("", "", now),
-        has_spawned=False,
-        encryption=job.encryption,
+        **same | changed, queue_name=job.queue, claim=Claim("", "", now), claim_losses=None, has_spawned=False
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -17,7 +17,7 @@ from hammerwork_cli.core.values import JobPriority, rfc3339, timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError, UsageError
 from hammerwork_cli.features.cron.model import OPTIONS, CatchUp, NewSchedule, Overlap, Schedule, ScheduleRun
-from hammerwork_cli.features.cron.options import OWN_OPTIONS, read_schedule
+from hammerwork_cli.features.cron.options import OWN_OPTIONS, STORED, read_schedule
 from hammerwork_cli.features.cron.queries import ahead, backfill, changes, manual, recurring, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.queries import changes as job_changes
@@ -584,27 +584,23 @@ def test_an_overdue_time_is_listed_once_unless_all_are_caught_up(here: Database)
     assert schedules.coming(last, 2, START) == [first, first + MINUTE]
 
 
-OTHERS: dict[str, Any] = {
-    "queue": "other",
-    "payload": '{"b": 2}',
-    "expression": Expression.of("30 2 * * *", "Europe/Oslo"),
-    "priority": JobPriority.HIGH,
-    "max_attempts": 7,
-    "timeout_seconds": 60,
-    "starts_at": START + MINUTE,
-    "ends_at": START + timedelta(days=300),
-    "overlap": Overlap.ALLOW,
-    "catch_up": CatchUp.NONE,
-    "grace_seconds": 61,
-    "jitter_seconds": 9,
-    "enabled": False,
-    "description": "Ours",
+VALUES: dict[object, Any] = {
+    str: "other",
+    int: 61,
+    bool: False,
+    datetime: START + MINUTE,
+    Expression: Expression.of("30 2 * * *", "Europe/Oslo"),
+    JobPriority: JobPriority.HIGH,
+    Overlap: Overlap.ALLOW,
+    CatchUp: CatchUp.NONE,
 }
+TYPES = {name: (*get_args(hint), hint)[0] for name, hint in get_type_hints(NewSchedule).items()}
+OTHERS = {name: VALUES[TYPES[name]] for name in OPTIONS}
+OTHERS |= {"payload": '{"b": 2}', "ends_at": START + timedelta(days=300)}
 """A value of each option of a schedule that is not its default."""
 
 
 def test_every_option_of_a_schedule_is_stored_and_changed(here: Database) -> None:
-    assert [*OTHERS] == [*OPTIONS]
     whole = replace(read_schedule(GIVEN), **OTHERS)
     assert NewSchedule.of(again(here, changes.add(here, replace(whole, name="whole"), ME, START))) == replace(
         whole, name="whole"
@@ -619,7 +615,7 @@ def test_every_option_of_a_schedule_is_stored_and_changed(here: Database) -> Non
 
 def test_a_recurring_job_is_refused_with_an_option_that_it_cannot_have(here: Database) -> None:
     """It would be dropped silently."""
-    kept = {"queue", "payload", "expression", "priority", "max_attempts", "timeout_seconds"}
+    kept = {*STORED.values(), "expression"}
     fields = {option.field or option.name: option.name for option in OWN_OPTIONS}
     assert OTHERS.keys() - kept == fields.keys() & OTHERS.keys()
     for name in OTHERS.keys() - kept:

@@ -15,6 +15,7 @@ import pytest
 from hammerwork_cli import Job, JobPriority, JobStatus, RetryStrategy, SpawnConfig
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.worker.queries.claim import Claimed
 from tests.conftest import each_row
 
 NOW = datetime(2026, 11, 24, 14, 18, 25, 393217, tzinfo=UTC)
@@ -23,7 +24,7 @@ PARENT = "0a8f5a9e-3c1c-4a3a-9a77-6f9d5a0f3a11"
 
 def row(**columns: Any) -> Any:
     """A claimed row as a driver delivers it."""
-    known: dict[str, Any] = {
+    known = dict.fromkeys(Claimed._fields) | {
         "id": PARENT,
         "queue_name": "videos",
         "payload": '{"name": "東京"}',
@@ -31,24 +32,12 @@ def row(**columns: Any) -> Any:
         "priority": 3,
         "attempts": 2,
         "max_attempts": 5,
-        "timeout_seconds": None,
         "created_at": "2026-11-24 14:18:25.393217+00",
         "scheduled_at": NOW.replace(tzinfo=None),
         "started_at": NOW,
         "depends_on": "{}",
-        "workflow_id": None,
-        "workflow_name": None,
         "trace_id": "trace-1",
-        "correlation_id": None,
-        "parent_span_id": None,
-        "span_context": None,
-        "cron_schedule": None,
-        "timezone": None,
         "recurring": False,
-        "result_ttl_seconds": None,
-        "result_max_size_bytes": None,
-        "retry_strategy": None,
-        "encryption": None,
     }
     return SimpleNamespace(**(known | columns))
 

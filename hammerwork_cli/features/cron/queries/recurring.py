@@ -17,8 +17,8 @@ from hammerwork_cli.core.cron.translation import to_rust
 from hammerwork_cli.core.values import JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
-from hammerwork_cli.features.cron.model import NewSchedule, Schedule, ScheduleKind, job_options
-from hammerwork_cli.features.cron.options import ENABLED, OWN_OPTIONS, STORED
+from hammerwork_cli.features.cron.model import NewSchedule, Schedule, ScheduleKind
+from hammerwork_cli.features.cron.options import ENABLED, OWN_OPTIONS, STORED, job_options
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 
@@ -41,18 +41,17 @@ def find(database: Database, job: str) -> Schedule | None:
 
 
 def _schedule(row: Sequence[Any]) -> Schedule:
-    job, text, zone, queue, payload, priority, attempts, timeout, recurring, status, due, error, created = row
+    job, text, zone, *stored, recurring, status, due, error, created = row
+    of_jobs = dict(zip(STORED.values(), stored, strict=True))
+    payload = of_jobs["payload"]
+    of_jobs["payload"] = payload if isinstance(payload, str) else _text(payload)
     enabled = bool(recurring) and timestamp(due) != PARKED
     return Schedule(
         str(job),
-        queue,
-        text,
-        zone or "UTC",
-        queue,
-        payload if isinstance(payload, str) else _text(payload),
-        priority,
-        attempts,
-        timeout,
+        name=of_jobs["queue"],
+        text=text,
+        timezone=zone or "UTC",
+        **of_jobs,
         enabled=enabled,
         next_run_at=due if enabled else None,
         last_error=error,

@@ -22,7 +22,8 @@ from hammerwork_cli.core.values import (
 )
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.texts import cut
-from hammerwork_cli.features.cron.model import CatchUp, Overlap, RunKind, RunOutcome, Schedule, job_options
+from hammerwork_cli.features.cron.model import CatchUp, Overlap, RunKind, RunOutcome, Schedule
+from hammerwork_cli.features.cron.options import job_options
 from hammerwork_cli.features.cron.queries import schedules
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType

@@ -1,7 +1,7 @@
 -- Recurring jobs: the rows that come back by their schedules, as hammerwork (Rust) has them.
 
 -- name: columns
--- The columns of cron.queries.recurring, in order.
+-- The columns of cron.queries.recurring, in order; from the queue to the timeout, those of cron.options.STORED.
 j.id, j.cron_schedule, j.timezone, j.queue_name, j.payload, j.priority, j.max_attempts, j.timeout_seconds, j.recurring,
 j.status, j.scheduled_at, substr(j.error_message, 1, 500), j.created_at
 
