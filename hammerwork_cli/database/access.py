@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import compress
 from typing import Any, ClassVar, TypeVar, cast
 
 from hammerwork_cli import app_path
@@ -149,9 +150,9 @@ class Database:
         """Converts a long list of job ids into the value for statements with ``{among}``."""
         return ids
 
-    def times(self, times: Sequence[datetime]) -> Sequence[datetime] | str:
-        """Converts as many times into the value that goes with one of :meth:`ids`."""
-        return times
+    def times(self, times: Mapping[str, datetime]) -> Sequence[datetime] | str:
+        """Converts a time for each of some jobs, by id, into the value that goes with their :meth:`ids`."""
+        return list(times.values())
 
     def cancel(self) -> None:
         """Breaks off the statement that another thread runs, which raises LimitReachedError. Only on PostgreSQL."""
@@ -626,7 +627,11 @@ class Database:
                 hint="Was it upgraded meanwhile? Start this program again, or install hammerwork-cli anew.",
             ) from error
         self._admit(sql)
-        return sql, [self._adapt(value) if isinstance(value, datetime) else value for value in bound]
+        # By type, since a list may have thousands of values, and few are times.
+        times = {kind for kind in set(map(type, bound)) if issubclass(kind, datetime)}
+        for place in compress(range(len(bound)), map(times.__contains__, map(type, bound))) if times else ():
+            bound[place] = self._adapt(bound[place])
+        return sql, bound
 
     def _loaded(self, statement: str, tags: frozenset[str]) -> Statement:
         loaded = statements.load(statement, tags)

@@ -126,7 +126,7 @@ class Scene:
 
     def starts(self) -> Any:
         """As many times."""
-        return self.database.times([CLAIMED] * self.asked)
+        return self.database.times(dict.fromkeys(self.jobs[: self.asked], CLAIMED))
 
 
 class Asked(NamedTuple):

@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from itertools import islice
@@ -305,9 +305,9 @@ class PostgresDatabase(Database):
         """Returns one array, because client and server would have to parse a thousand separate values."""
         return f"{{{','.join(ids)}}}"
 
-    def times(self, times: Sequence[datetime]) -> str:
+    def times(self, times: Mapping[str, datetime]) -> str:
         """Returns one array."""
-        return f"{{{','.join([time.isoformat() for time in times])}}}"
+        return f"{{{','.join([time.isoformat() for time in times.values()])}}}"
 
     def _error(self, error: Exception) -> HammerworkError | None:
         if self._is_connected and self._connection.closed:

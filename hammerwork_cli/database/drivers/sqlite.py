@@ -3,7 +3,7 @@
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,9 +140,9 @@ class SqliteDatabase(Database):
         """Returns one JSON array."""
         return json.dumps(list(ids))
 
-    def times(self, times: Sequence[datetime]) -> str:
-        """Returns one JSON array."""
-        return json.dumps(list(map(stored_timestamp, times)))
+    def times(self, times: Mapping[str, datetime]) -> str:
+        """Returns one JSON object: SQLite would read an array from its start for each job."""
+        return json.dumps({job: stored_timestamp(time) for job, time in times.items()})
 
     def _begin(self) -> None:
         assert self.url.path is not None

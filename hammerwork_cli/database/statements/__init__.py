@@ -228,7 +228,7 @@ def _spread(
 ) -> tuple[str, list[Any]]:
     """The text with as many placeholders as the values have parts, and these."""
     parts = list(_parts(statement, given))
-    bound = [part for _, name in parts if name is not None for part in _flat(values[name])]
+    bound = list(chain.from_iterable([_flat(values[name]) for _, name in parts if name is not None]))
     pieces = ((text, "" if name is None else _placeholders(values[name], placeholder)) for text, name in parts)
     return _written(pieces, percent if bound else "%"), bound
 

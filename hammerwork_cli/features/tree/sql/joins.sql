@@ -61,9 +61,11 @@ AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = j.id)
 SELECT j.id, j.queue_name FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: stale
--- Lists waiting joins whose counts nobody has compared with their jobs for a while.
+-- Lists waiting joins whose counts nobody has compared with their jobs for a while. Most databases have no joins: the
+-- question whether there are any keeps them from reading all waiting jobs.
 SELECT x.job_id FROM hammerwork_joins x JOIN hammerwork_jobs j ON j.id = x.job_id
-WHERE x.checked_at < :before AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
+WHERE EXISTS (SELECT 1 FROM hammerwork_joins y WHERE y.checked_at < :before)
+AND x.checked_at < :before AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 ORDER BY x.checked_at LIMIT :limit
 
 -- name: parents

@@ -208,9 +208,9 @@ def set_completed(database: Database, claim: Claim, ended: Sequence[EndedAttempt
         return database.run("worker.finish.complete", ids=ids, start=_run_start(ended[0], now), **guard, now=now)
     done = 0
     for part in chunks(ended, MOST_STARTS):
-        ids = database.ids([attempt.job.id for attempt in part])
-        starts = database.times([_run_start(attempt, now) for attempt in part])
-        done += database.run("worker.finish.complete_each", ids=ids, starts=starts, **guard, now=now)
+        starts = {attempt.job.id: _run_start(attempt, now) for attempt in part}
+        ids = database.ids(list(starts))
+        done += database.run("worker.finish.complete_each", ids=ids, starts=database.times(starts), **guard, now=now)
     return done
 
 

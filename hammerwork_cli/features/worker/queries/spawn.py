@@ -155,19 +155,21 @@ def write_children(
     spawner = operation.spawner
     place, apart = spawner.place_of_child().stored(), spawner.place_of_child(counts=False).stored()
     uncounted = _after_joins(spawner, batches)
-    awaited = Counter[str]()
+    places = Counter[str | None]()
     for produced in batches():
         batch = _without_held(produced, held, spawner.job.id)
         for job in batch:
             limits.check(database, job)
             job.ancestry = apart if job.id in uncounted or job.recurring else place
-            if not job.recurring:
-                awaited.update(tree_joins.marks(job.ancestry))
+        places.update([job.ancestry for job in batch if not job.recurring])
         enqueue.insert(database, batch)
         unique.replace(database, produced, held)
         for job in batch:
             if job.dependency_status != "waiting":
                 report.released[job.queue] = report.released.get(job.queue, 0) + 1
+    awaited = Counter[str]()
+    for of_child, number in places.items():
+        awaited.update(dict.fromkeys(tree_joins.marks(of_child), number))
     with _to_end_again(database, spawner if operation.children else None, awaited, now):
         tree_joins.count(database, awaited)
     finish.update_dependents(database, [spawner.job.id], [], now, report, marks=marks)

@@ -21,9 +21,9 @@ WHERE id {among} AND {claimed}
 
 -- name: complete_each [sqlite]
 UPDATE hammerwork_jobs SET status = 'Completed', completed_at = :now, error_message = NULL,
-run_started_at = json_extract(:starts, '$[' || r.key || ']') {unleased}
-FROM json_each(:ids) AS r
-WHERE hammerwork_jobs.id = r.value AND {claimed}
+run_started_at = r.value {unleased}
+FROM json_each(:starts) AS r
+WHERE hammerwork_jobs.id = r.key AND {claimed}
 
 -- name: store_results [postgresql]
 -- Stores the results of jobs that the worker has just completed.
