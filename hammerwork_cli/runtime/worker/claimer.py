@@ -84,7 +84,6 @@ class Claimer:
         self._most_seconds = self.worker.concurrency * PREFETCH_SECONDS  # of work ahead, in all slots
         self._claimed = 0
         self._awaits_slot = False  # the first of several queues that may have jobs
-        self._ran_out_of_time = False  # before it had asked all of them
         self._look_at = self._no_prefetch_until = 0.0
         self._due: OrderedDict[str, None] = OrderedDict()  # queues that may have jobs, the next one first
         self._poll_at = self._poll_not_before = 0.0  # looks for queues with jobs
@@ -153,8 +152,7 @@ class Claimer:
         got = self._claim(wanted)
         self._claimed += len(got)
         # A queue that may have more jobs is asked again at once, an empty one later.
-        may_have_more = self.full or self._ran_out_of_time or (got and (len(got) >= wanted or self._due))
-        self._look_at = 0.0 if may_have_more else self._next_look()
+        self._look_at = 0.0 if self._due else self._next_look()
         if got:
             self._slots.put(got)
         return bool(got) or self.full
@@ -238,7 +236,7 @@ class Claimer:
         no queue gets jobs ahead, with which a busy one would fill all slots for ever.
         """
         found: list[Claimed] = []
-        self._awaits_slot = self._ran_out_of_time = False
+        self._awaits_slot = False
         until = time.monotonic() + CLAIM_SECONDS
         for _ in range(len(self._due)):
             queue, _ = self._due.popitem(last=False)
@@ -253,10 +251,7 @@ class Claimer:
                     self.full = not found
                     self._awaits_slot = self.full and len(self._due) > 1
                     break
-            if len(found) >= wanted:
-                break
-            if time.monotonic() > until:
-                self._ran_out_of_time = bool(self._due)
+            if len(found) >= wanted or time.monotonic() > until:
                 break
         return found
 

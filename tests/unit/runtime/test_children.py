@@ -1,5 +1,7 @@
 """Children between their handler and the database."""
 
+import asyncio
+import contextlib
 import tempfile
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
@@ -8,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Job, JobPriority, RetryStrategy, SpawnConfig, SpawnError, SpawnFailedError, SpawnLimitError
+from hammerwork_cli import (
+    Job,
+    JobPriority,
+    RetryStrategy,
+    SpawnConfig,
+    SpawnError,
+    SpawnFailedError,
+    SpawnLimitError,
+)
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob
@@ -89,6 +99,79 @@ def test_a_dependency_on_a_stranger_waits_for_it_and_for_the_parent():
     assert other.dependency_status == "satisfied"
 
 
+def test_a_child_that_waits_for_a_sibling_and_a_stranger_hangs_on_the_parent_by_its_sibling():
+    sibling, stranger = Job("sibling"), new_id()
+    with drain(PARENT, NO_LIMIT, [sibling, Job("child").depends_on(sibling, stranger)], NOW) as children:
+        _, child = next(children.batches())
+        assert children.external == {stranger}
+    assert (child.depends_on, child.dependency_status) == ((sibling.id, stranger), "waiting")
+
+
+def test_the_parent_is_no_stranger():
+    with drain(PARENT, NO_LIMIT, [Job("child").depends_on(PARENT)], NOW) as children:
+        assert children.external == frozenset()
+
+
+def test_children_that_are_not_written_do_not_count():
+    made = [Job("child") for _ in range(3)]
+    with drain(PARENT, NO_LIMIT, made, NOW) as children:
+        children.drop({made[1].id: "another"})
+        assert (len(children), children.first_ids) == (2, [made[0].id, made[2].id])
+
+
+def test_it_is_known_whether_a_child_has_a_unique_key():
+    for jobs, are_unique in (([Job("a")], False), ([Job("a"), Job("b").with_unique("key"), Job("c")], True)):
+        with drain(PARENT, NO_LIMIT, jobs, NOW) as children:
+            assert children.are_unique == are_unique
+
+
+@pytest.mark.parametrize("most", [0, module.MOST_IN_MEMORY])
+def test_children_that_are_closed_are_gone(monkeypatch: pytest.MonkeyPatch, most: int):
+    monkeypatch.setattr(module, "MOST_IN_MEMORY", most)
+    children = drain(PARENT, NO_LIMIT, many(module._PART + 1), NOW)
+    assert (children._file is None) == bool(most)
+    assert len([*children.batches(module._PART)]) == 2
+    for _ in range(2):
+        children.close()
+        assert [*children.batches()] == []
+
+
+@each_row(
+    ("size", "count", "in_a_file"),
+    [(500, 500, False), (501, 500, True), (501, 499, False), (0, 500, False), (100_000, 3, False)],
+)
+def test_children_go_to_a_file_when_they_are_many_and_large(size: int, count: int, in_a_file: bool):
+    children = Children("parent")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MOST_IN_MEMORY", 500 * 1000)
+        for _ in range(count):
+            new = Job("child")._new_job(NOW)
+            new.payload = "x" * size
+            children.add(new)
+    assert (children._file is not None) == in_a_file
+    assert (children._ids is None) == in_a_file, "to remember a million ids would take memory as well"
+    children.close()
+
+
+def test_whether_there_may_be_children_is_asked_once_before_the_first():
+    def refuse() -> None:
+        raise SpawnLimitError("max_depth", 1, 2, "root")
+
+    asked: list[bool] = []
+    assert len(drain(PARENT, NO_LIMIT, many(3), NOW, admit=lambda: asked.append(True))) == 3
+    assert asked == [True]
+    assert len(drain(PARENT, NO_LIMIT, [], NOW, admit=refuse)) == 0
+    with pytest.raises(SpawnLimitError, match="max_depth"):
+        drain(PARENT, NO_LIMIT, many(3), NOW, admit=refuse)
+
+
+def test_no_child_waits_for_one_that_never_completes():
+    recurs = Job("recurs").with_cron("@daily")
+    assert [job.recurring for job in drained([recurs, Job("child")])] == [True, False]
+    with pytest.raises(SpawnFailedError, match="recurs and never completes"):
+        drained([recurs, Job("child").depends_on(recurs)])
+
+
 @pytest.mark.parametrize("produced", [None, [], (), iter([])])
 def test_a_handler_may_produce_nothing(produced):
     assert drained(produced) == []
@@ -131,9 +214,16 @@ def test_only_what_is_unset_is_inherited():
 
 def test_flags_that_are_off_leave_children_without():
     parent = Job("parent", trace_id="trace").as_critical().with_timeout(timedelta(minutes=9))
+    parent = parent.with_retry_strategy(RetryStrategy.fixed(timedelta(seconds=9)))
     config = SpawnConfig(inherit_priority=False, inherit_trace_context=False, inherit_retry_strategy=False)
     (child,) = drained([Job("child")], config, parent)
     assert (child.priority, child.timeout_seconds, child.trace_id) == (JobPriority.NORMAL, None, None)
+    assert child.retry_strategy is None
+
+
+def test_of_a_parent_without_them_children_inherit_neither_timeout_nor_strategy():
+    (child,) = drained([Job("child")], SpawnConfig(inherit_timeout=True), Job("parent"))
+    assert (child.timeout_seconds, child.retry_strategy, child.trace_id) == (None, None, None)
 
 
 def test_a_queue_is_inherited_where_the_configuration_says_so():
@@ -253,6 +343,13 @@ def test_a_thousand_parents_are_allowed_when_this_one_is_among_them():
     assert len(other.depends_on) == 1000
 
 
+def test_a_child_that_waits_for_a_thousand_siblings_and_one_is_refused():
+    siblings = [Job("sibling") for _ in range(1001)]
+    assert len(drained([*siblings, Job("child").depends_on_jobs(siblings[:1000])])) == 1002
+    with pytest.raises(SpawnFailedError, match="1,000 jobs at most"):
+        drained([*siblings, Job("child").depends_on_jobs(siblings)])
+
+
 def test_the_same_job_twice_is_refused():
     child = Job("child")
     with pytest.raises(SpawnFailedError, match="produced twice"):
@@ -350,8 +447,6 @@ async def failing_later() -> AsyncIterator[Job]:
 
 
 def run(produced: Any, config: SpawnConfig = NO_LIMIT) -> Children:
-    import asyncio
-
     return asyncio.run(drain_async(PARENT, config, produced, NOW))
 
 
@@ -368,6 +463,30 @@ def test_async_handlers_meet_the_same_limits_and_errors():
         run(failing_later())
 
 
+def test_an_async_generator_is_closed_at_once_and_other_iterables_need_no_end():
+    class Two:
+        def __init__(self) -> None:
+            self.left = 2
+
+        def __aiter__(self) -> "Two":
+            return self
+
+        async def __anext__(self) -> Job:
+            if not self.left:
+                raise StopAsyncIteration
+            self.left -= 1
+            return Job("child")
+
+    async def is_closed() -> bool:
+        endless = Endless()
+        with contextlib.suppress(SpawnLimitError):
+            await drain_async(PARENT, SpawnConfig(max_spawn_count=2), endless.jobs_later(), NOW)
+        return endless.closed
+
+    assert asyncio.run(is_closed())
+    assert len(run(Two())) == 2
+
+
 @pytest.mark.parametrize("error", [SpawnError("No."), ValueError("No."), KeyboardInterrupt()])
 def test_the_children_of_a_handler_that_fails_are_forgotten(
     error: BaseException, monkeypatch: pytest.MonkeyPatch
@@ -379,6 +498,6 @@ def test_the_children_of_a_handler_that_fails_are_forgotten(
         yield Job("noop")
         raise error
 
-    with pytest.raises((SpawnError, KeyboardInterrupt)):
+    with pytest.raises(type(error) if isinstance(error, KeyboardInterrupt) else SpawnError):
         drained(produce())
     assert [len(children) for children in closed] == [1]

@@ -232,6 +232,36 @@ def test_queues_of_which_a_worker_heard_come_first_and_those_with_jobs_keep_thei
     assert made.fetch() == (True, ["c"]), "those of which it knows have more jobs than it wants"
 
 
+def test_a_worker_that_is_busy_with_a_queue_looks_at_the_others_once_a_poll_interval(make: Make) -> None:
+    made = make("a", "b")
+    made.fill("a", "A" * 20)
+    seen = [made.fetch()[1]]
+    for wait in (1.0, POLL - 1.0, 1.0):
+        made.taken()
+        made.clock.now += wait
+        seen.append(made.fetch()[1])
+    assert seen == [["look", "a"], ["a"], ["look", "a"], ["a"]]
+
+
+def test_a_worker_whose_slots_are_taken_gives_the_next_free_one_to_a_queue_of_which_it_knows_nothing(
+    make: Make,
+) -> None:
+    made = make("a", "b", concurrency=1)
+    made.fill("a", "A" * 9, 0.0001)
+    made.fill("b", "B", None)
+    made.claimer._due.update({"b": None, "a": None})
+    running = Attempt(claimed("r"), made.slots._lock)
+    made.slots._running.add(running)
+    assert made.fetch() == (True, ["look"])
+    assert (made.claimer.full, made.claimer.pause) == (True, 0.0)
+    assert made.fetch() == (True, []), "it claims nothing ahead"
+    made.slots._running.clear()
+    assert made.fetch() == (True, ["b"])
+    assert made.taken() == "B"
+    assert made.fetch() == (True, ["a"]), "and then as before"
+    assert made.taken() == "A" * 9
+
+
 # How many it wants.
 
 
@@ -288,6 +318,7 @@ def test_a_worker_wants_jobs_for_its_free_slots_and_as_many_ahead_as_take_a_mome
 
 
 def test_a_worker_without_a_lease_or_that_has_claimed_its_share_claims_nothing(make: Make) -> None:
+    assert not make().claimer.done
     made = make(max_jobs=2)
     made.fill("work", "abc")
     made.lease.is_held = lambda _: False
@@ -399,6 +430,18 @@ def test_a_queue_without_room_is_left_alone_until_its_limit_leaves_some_or_one_o
     assert made.fetch() == (True, ["work"])
     assert made.taken() == "ghi"
     assert made.claimer._limited == set()
+
+
+def test_a_queue_that_was_left_alone_is_asked_again_without_a_look_at_all_queues(make: Make) -> None:
+    made = make("a", "b")
+    made.claimer._due["a"] = None
+    made.claimer._poll_at = made.clock.now + POLL
+    made.claimer._limited.add("a")
+    made.answers["a"] = {"no_room": NoRoom(3.0), "is_limited": True}
+    assert made.fetch() == (False, ["a"])
+    assert made.claimer.pause == 3.0
+    made.clock.now += 3
+    assert made.fetch() == (False, ["a"])
 
 
 def test_an_empty_queue_does_not_say_whether_it_has_a_limit(make: Make) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.worker.queries.claim import Claim, Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, Owned
+from hammerwork_cli.runtime.execution import slots as slots_module
 from hammerwork_cli.runtime.execution import unwritten_outcomes
 from hammerwork_cli.runtime.execution.attempts import STILL_RUNNING, Attempt, ClaimedRequest, StillRunning
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.unwritten_outcomes import FULL
+from tests.conftest import each_row
 
 PATIENCE = 20.0
 LATER = 1000.0
@@ -513,3 +516,203 @@ def test_threads_become_as_many_as_attempts_that_block_and_no_more(slots: Callab
     execute.go.set()
     until(lambda: len(execute.runs) == 9)
     assert len(five._threads) == 5
+
+
+def asked_for(name: str) -> ClaimedRequest:
+    request: Any = SimpleNamespace(id=f"request {name}")
+    return ClaimedRequest(request, claimed(name))
+
+
+def test_jobs_and_requests_are_counted_apart_whether_they_wait_run_or_have_ended() -> None:
+    idle = Slots(9, lambda: None)
+    other = claimed("e")._replace(queue_name="other")
+    idle.put([claimed("a"), asked_for("b"), claimed("c"), asked_for("d"), other])
+    assert [idle.number(queue) for queue in ("queue", "other", "none")] == [2, 1, 0]
+    assert idle.request_ids() == {"request b", "request d"}
+    for _ in range(2):
+        assert idle._take() is not None
+    assert (idle.running, idle.waiting) == (2, 3)
+    assert [idle.number(queue) for queue in ("queue", "other", "none")] == [2, 1, 0]
+    assert idle.request_ids() == {"request b", "request d"}
+    idle.outcomes.add(EndedAttempt(claimed("f"), AttemptEnd.COMPLETED))
+    assert [idle.number("queue", unwritten=unwritten) for unwritten in (False, True)] == [2, 3]
+    assert idle.ahead() == (0, 0.0), "a request has no payload"
+
+
+def test_of_attempts_that_are_over_a_handler_may_hold_a_slot_and_nothing_else_counts() -> None:
+    idle = Slots(9, lambda: None)
+    idle.put([claimed(name) for name in "abc"])
+    first, second, over = (idle._take() for _ in range(3))
+    assert first is not None
+    assert second is not None
+    assert over is not None
+    now = time.monotonic()
+    first.began, second.began, over.began = now - 50, now - 100, now - 500
+    over.over = True
+    assert 100 <= idle.longest() < 100 + PATIENCE
+    assert idle.held == 1
+    for attempt in (first, second, over):
+        attempt.writes = True
+        attempt.refusal = (now - 50, "No.")
+    assert sorted(idle.unwritable) == ["a", "b"]
+    refused = idle.refused()
+    assert refused is not None
+    assert refused.outcomes == 2
+    idle.put([claimed("d")])
+    assert idle.unwritable == []
+
+
+def test_the_time_that_an_attempt_took_is_known_whoever_ended_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(slots_module, "time", SimpleNamespace(monotonic=lambda: now))
+    idle = Slots(9, lambda: None)
+    idle.put([claimed(name) for name in "ab"])
+    late, left = idle._take(), idle._take()
+    assert late is not None
+    assert left is not None
+    late.began, left.began, late.deadline = 900.0, 950.0, 1000.0
+    idle.expire(expired)
+    now = 1010.0
+    idle.abandon(timed_out)
+    assert [(ended.job.id, ended.took) for ended in idle.outcomes.pop_ended()] == [("a", 100.0), ("b", 60.0)]
+
+
+def test_handlers_that_hold_their_slots_after_a_timeout_are_named_once_while_they_run() -> None:
+    idle = Slots(9, lambda: None)
+    assert idle.pop_overdue() == []
+    idle.put([claimed(name) for name in "abc"])
+    attempts = [attempt for _ in range(3) if (attempt := idle._take())]
+    for attempt in attempts:
+        attempt.deadline = time.monotonic()
+        attempt.holds_slot = attempt.job.id != "a"
+    idle.expire(expired)
+    idle._running.discard(attempts[1])
+    assert idle.pop_overdue() == [attempts[2]]
+    assert idle.pop_overdue() == []
+
+
+def test_jobs_go_back_once_the_first_of_them_has_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(slots_module, "time", SimpleNamespace(monotonic=lambda: now))
+    idle = Slots(9, lambda: None)
+    idle.put([claimed("a")])
+    now = 1004.0
+    assert idle.withdraw(older_than=5.0) == []
+    idle.put([claimed("b")])
+    now = 1005.0
+    assert [job.id for job in idle.withdraw(older_than=5.0)] == ["a", "b"]
+
+
+def test_of_running_attempts_those_are_taken_away_whose_jobs_are_lost() -> None:
+    idle = Slots(9, lambda: None)
+    idle.put([claimed("a"), claimed("b")])
+    one, other = idle._take(), idle._take()
+    assert one is not None
+    assert other is not None
+    assert idle.take_away({Owned("b", "token"), Owned("a", "earlier")}) == [other]
+    assert (one.over, other.over) == (False, True)
+
+
+@pytest.mark.parametrize("number", [1, 2, 7, 8])
+def test_the_worker_is_woken_when_half_of_what_it_put_has_started(number: int) -> None:
+    woken: list[None] = []
+    idle = Slots(99, lambda: woken.append(None))
+    idle.put([claimed(str(one)) for one in range(number)])
+    seen = [len(woken) for _ in range(number) if idle._take()]
+    assert seen == [int(number - started <= number // 2) for started in range(1, number + 1)]
+
+
+def test_nothing_starts_while_outcomes_are_large_or_all_slots_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unwritten_outcomes, "MOST_UNWRITTEN_BYTES", 10)
+    may_start = [True]
+    idle = Slots(2, lambda: None, lambda: may_start[0])
+    idle.put([claimed(name) for name in "abc"])
+    idle.outcomes.postpone([EndedAttempt(claimed("z"), AttemptEnd.COMPLETED, result="x" * 10)])
+    assert idle._take() is None
+    idle.outcomes.size = 9
+    may_start[0] = False
+    assert idle._take() is None
+    may_start[0] = True
+    assert idle._take() is not None
+    assert idle._take() is not None
+    assert idle._take() is None
+
+
+def test_a_system_that_refuses_threads_is_asked_again_once_the_worker_goes_on_and_named_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[str] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        asked.append(thread.name)
+        raise RuntimeError("can't start new thread")
+
+    three = Slots(3, lambda: None)
+    three.go_on()  # before there are threads, which the system is not asked for
+    three._threads, three._most_threads = [threading.current_thread()], 3
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for name in "ab":
+        three.put([claimed(name)])
+    assert asked == ["hammerwork-slot-1"]
+    three.go_on()
+    assert asked == ["hammerwork-slot-1"] * 2
+    assert caplog.messages == ["The system refuses another thread: 1 run handlers."]
+
+
+@each_row(
+    ("state", "call"),
+    [
+        ({}, None),
+        ({"waiting": 1}, "thread"),
+        ({"waiting": 1, "running": 1}, "thread"),
+        ({"waiting": 1, "running": 2}, None),
+        ({"resumed": 1, "running": 2}, "thread"),
+        ({"waiting": 1, "idle": 1}, "notify"),
+        ({"waiting": 1, "ready": 1}, None),
+        ({"waiting": 1, "threads": 2}, None),
+    ],
+)
+def test_another_thread_is_made_where_none_is_idle_or_soon_will_be(state: dict[str, int], call: str | None) -> None:
+    calls: list[str] = []
+    two: Any = SimpleNamespace(
+        count=2,
+        _resumed=[1] * state.get("resumed", 0),
+        _waiting=[1] * state.get("waiting", 0),
+        _running=[1] * state.get("running", 0),
+        _idle=state.get("idle", 0),
+        _ready=state.get("ready", 0),
+        _threads=[1] * state.get("threads", 1),
+        _most_threads=2,
+        _changed=SimpleNamespace(notify=lambda: calls.append("notify")),
+        _add_thread=lambda: calls.append("thread"),
+    )
+    Slots._call_thread(two)
+    assert calls == ([call] if call else [])
+
+
+def test_a_coroutine_that_ends_starts_none_before_what_others_left_to_do() -> None:
+    begun: list[str] = []
+    woken: list[str] = []
+    one = Slots(1, lambda: woken.append("worker"), lambda: True, lambda: woken.append("finisher"))
+    one._coroutines = frozenset({"queue"})
+    one._run = lambda attempt: begun.append(attempt.job.id) or STILL_RUNNING  # type: ignore[func-returns-value]
+    one.put([claimed("a"), claimed("b")])
+    first = one._take()
+    assert first is not None
+    before = first.blocks
+    one.resume(first, blocks=True)
+    assert (before, first.blocks) == (False, True)
+    woken.clear()
+    one.end(first, completed(first))
+    assert (begun, one.waiting, woken) == ([], 1, ["finisher"])
+    assert one._take() is first, "what is left to do of it comes first"
+    one.end(first, None)
+    assert (begun, one.waiting) == (["b"], 0)
+    second = next(iter(one._running))
+    woken.clear()
+    one.end(second, completed(second))
+    assert woken == ["worker", "finisher"], "there is room, and no outcome is to wait for another"
+
+
+def test_every_thread_of_the_slots_ends_with_the_program(slots: Callable[..., Slots]) -> None:
+    assert [thread.daemon for thread in slots(1, completed)._threads] == [True]
