@@ -17,6 +17,7 @@ from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.model import HealthLimits
 from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.spawn.queries import pending as pending_queries
 from hammerwork_cli.features.worker.queries import claim, registry, requests
 from hammerwork_cli.features.worker.queries.registry import Registration
 from tests.rows import START, Rows
@@ -82,7 +83,7 @@ def test_the_filters_of_lists_are_exact(database: Database, rows: Rows) -> None:
         wanted = JobFilter(queues=(name,))
         assert [job.node.queue for job in find(database, wanted, limit=10).jobs] == [name]
         assert [(group.queue, group.jobs) for group in ByFilter(wanted).read(database).groups] == [(name, 1)]
-        assert [found.job.queue for found in operations.pending(database, queues=[name], limit=10)] == [name]
+        assert [found.job.queue for found in pending_queries.pending(database, queues=[name], limit=10)] == [name]
     assert {group.queue for group in ByFilter(JobFilter()).read(database).groups} == set(NAMES)
     for two in combinations(NAMES, 2):
         assert {job.node.queue for job in find(database, JobFilter(queues=two), limit=10).jobs} == {*two}

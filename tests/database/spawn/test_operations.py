@@ -8,6 +8,8 @@ import pytest
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.spawn.queries import pending as pending_queries
+from hammerwork_cli.features.spawn.queries import stats as stats_queries
 from tests.database.conftest import readable_on_sqlite
 from tests.rows import START, Rows
 
@@ -83,7 +85,7 @@ def test_parents_that_ended_without_a_child_are_listed_and_jobs_to_come_say_what
     done, running = rows.job(), rows.job(status="Running")
     waiting = rows.job(done, running, status="Pending", dependency_status="waiting")
     stuck = rows.job(done, str(uuid4()), status="Pending", dependency_status="waiting")
-    found = {pending.job.id: pending for pending in operations.pending(readable, limit=50)}
+    found = {pending.job.id: pending for pending in pending_queries.pending(readable, limit=50)}
     assert {job: pending.reason for job, pending in found.items()} == {
         ahead: "will_spawn",
         never: "never_spawned",
@@ -103,7 +105,7 @@ def test_figures_of_a_window(readable: Database, rows: Rows) -> None:
     inner = rows.job(root, queue="b", spawns={"handler": "deep"}, status="Running")
     rows.job(inner, status="Dead")
     rows.job(spawns=True, status="Completed")
-    figures = operations.stats(readable, since=EVER, recent=START + timedelta(seconds=5), detailed=True)
+    figures = stats_queries.stats(readable, since=EVER, recent=START + timedelta(seconds=5), detailed=True)
     assert (figures.overall.operations, figures.overall.children, figures.overall.largest) == (2, 12, 11)
     assert figures.overall.average == 6
     assert figures.overall.success_rate == pytest.approx(10 / 11)
@@ -112,7 +114,7 @@ def test_figures_of_a_window(readable: Database, rows: Rows) -> None:
     assert figures.p95 == pytest.approx(timedelta(seconds=10), abs=timedelta(milliseconds=2))
     assert {(group.name, group.operations) for group in figures.by_queue or ()} == {("a", 1), ("b", 1)}
     assert {(group.name, group.children) for group in figures.by_handler or ()} == {("fan", 11), ("deep", 1)}
-    only = operations.stats(readable, since=EVER, recent=START, queues=["b"])
+    only = stats_queries.stats(readable, since=EVER, recent=START, queues=["b"])
     assert (only.overall.operations, only.overall.completed, only.p50) == (1, 0, None)
 
 
@@ -131,7 +133,7 @@ def children_of_many_lengths(rows: Rows, *, random: bool) -> None:
 
 
 def check_figures_of(database: Database, timed: int) -> None:
-    figures = operations.stats(database, since=EVER, recent=START)
+    figures = stats_queries.stats(database, since=EVER, recent=START)
     assert (figures.overall.completed, figures.timed) == (256, timed)
     assert figures.p50 == pytest.approx(timedelta(seconds=128), abs=timedelta(seconds=8))
     assert figures.p95 == pytest.approx(timedelta(seconds=243), abs=timedelta(seconds=8))
@@ -158,7 +160,7 @@ def test_run_times_of_children_whose_ids_are_not_random_are_those_of_all(
 def test_figures_count_children_of_several_parents_for_each(readable: Database, rows: Rows) -> None:
     parents = [rows.job(spawns=True), rows.job(spawns=True)]
     rows.job(*parents)
-    figures = operations.stats(readable, since=EVER, recent=EVER)
+    figures = stats_queries.stats(readable, since=EVER, recent=EVER)
     assert (figures.overall.operations, figures.overall.children) == (2, 2)
 
 
@@ -174,7 +176,7 @@ def test_figures_are_the_same_however_many_parents_need_rows_of_their_own(
     rows.job(spawns=True, status="Completed")
 
     def figures(**more: bool) -> tuple[object, ...]:
-        found = operations.stats(readable, since=EVER, recent=START, **more)
+        found = stats_queries.stats(readable, since=EVER, recent=START, **more)
         return found.overall, found.depth, found.recent, found.empty
 
     overall, depth, recent, empty = together = figures()
@@ -186,7 +188,7 @@ def test_figures_are_the_same_however_many_parents_need_rows_of_their_own(
 
 @readable_on_sqlite
 def test_nothing_spawned_has_figures_of_nothing(readable: Database) -> None:
-    figures = operations.stats(readable, since=EVER, recent=EVER, detailed=True)
+    figures = stats_queries.stats(readable, since=EVER, recent=EVER, detailed=True)
     assert (figures.overall.operations, figures.overall.average, figures.overall.success_rate) == (0, None, None)
     assert figures.slowest == ()
 
@@ -198,5 +200,5 @@ def test_the_slowest_operations_come_first(readable: Database, rows: Rows) -> No
         rows.job(slow, created_at=begun, completed_at=begun + timedelta(minutes=minutes))
     rows.job(quick, created_at=begun, completed_at=begun + timedelta(minutes=1))
     rows.job(unfinished, status="Running")
-    slowest = operations.stats(readable, since=EVER, recent=EVER, detailed=True).slowest or ()
+    slowest = stats_queries.stats(readable, since=EVER, recent=EVER, detailed=True).slowest or ()
     assert [operation.parent.id for operation in slowest] == [slow, quick]

@@ -14,6 +14,8 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.spawn.models.doctor import Damage
 from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.spawn.queries import pending as pending_queries
+from hammerwork_cli.features.spawn.queries import stats as stats_queries
 from hammerwork_cli.features.spawn.queries.annotations import annotations
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.tree.model import Annotations
@@ -251,9 +253,9 @@ def test_a_parent_of_archived_children_has_spawned(readable: Database, rows: Row
     archive(rows, root, status="Dead", failed_at=START)
     (operation,) = operations.operations(readable, limit=10)
     assert operation.children.by_status == {"Completed": 1, "Dead": 1}
-    stats = operations.stats(readable, since=START, recent=START)
+    stats = stats_queries.stats(readable, since=START, recent=START)
     assert (stats.overall.operations, stats.overall.children, stats.empty) == (1, 2, 0)
-    assert operations.pending(readable, limit=10) == []
+    assert pending_queries.pending(readable, limit=10) == []
     assert Damage.NEVER_SPAWNED not in {finding.kind for finding in Doctor(readable, now=START).examine()}
 
 

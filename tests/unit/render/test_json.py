@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hammerwork_cli.core.values import Counts
-from hammerwork_cli.features.spawn.models.spawn import SpawnGroup, SpawnOperation, SpawnStats
-from hammerwork_cli.features.spawn.views import records
+from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
+from hammerwork_cli.features.spawn.models.stats import SpawnGroup, SpawnStats
+from hammerwork_cli.features.spawn.views import records, stats_records
 from hammerwork_cli.features.tree.model import Lineage, SpawnTree
 from hammerwork_cli.features.tree.views import json as json_views
 from hammerwork_cli.features.tree.views import lineage as lineage_views
@@ -181,7 +182,7 @@ def test_stats_are_flat_and_their_details_are_lists() -> None:
     stats = SpawnStats(
         START, (), group, 1, 2, 3, timedelta(seconds=1.5), None, 6, by_queue=(group,), slowest=(operation(),)
     )
-    record = records.SPAWN_STATS.record(stats)
+    record = stats_records.SPAWN_STATS.record(stats)
     assert (record["operations"], record["average"], record["success_rate"]) == (2, 5.0, 0.75)
     assert (record["p50_seconds"], record["p95_seconds"], record["timed"]) == (1.5, None, 6)
     assert record["by_queue"][0]["name"] == "video"

@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.core.values import Counts
-from hammerwork_cli.features.spawn.models.spawn import PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats
+from hammerwork_cli.features.spawn.models.pending import PendingSpawn
+from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
+from hammerwork_cli.features.spawn.models.stats import SpawnGroup, SpawnStats
 from hammerwork_cli.features.spawn.views import operations as operations_views
 from hammerwork_cli.features.spawn.views.records import OPERATION
 from hammerwork_cli.features.tree.model import Lineage, RecordedSpawn

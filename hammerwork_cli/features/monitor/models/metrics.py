@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hammerwork_cli.features.cron.model import ListedSchedule
 from hammerwork_cli.features.monitor.models.health import HealthReport
 from hammerwork_cli.features.queue.model import QueueState
-from hammerwork_cli.features.spawn.models.spawn import SpawnStats
+from hammerwork_cli.features.spawn.models.stats import SpawnStats
 from hammerwork_cli.features.streaming.model import StreamState
 from hammerwork_cli.features.webhook.model import Webhook
 from hammerwork_cli.features.worker.models.counts import WorkerCounts

@@ -11,7 +11,7 @@ from hammerwork_cli.features.monitor.models.health import USUAL_LIMITS
 from hammerwork_cli.features.monitor.models.metrics import Figures
 from hammerwork_cli.features.monitor.queries import health as checks
 from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.spawn.queries import stats as spawns
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.worker.models.counts import WorkerCounts
@@ -47,7 +47,7 @@ def figures(
         queues.states(database, now=now, queues=only, window=window if ended else None),
         _workers(database, now, only),
         _schedules(database, now, only),
-        operations.stats(database, since=since, recent=since, queues=only),
+        spawns.stats(database, since=since, recent=since, queues=only),
         _counts(database, now, only),
         told,
         webhooks.waiting(database) if told else {},

@@ -12,7 +12,7 @@ from hammerwork_cli.features.monitor.models.health import HealthReport
 from hammerwork_cli.features.monitor.models.metrics import Figures
 from hammerwork_cli.features.queue.model import QueueState
 from hammerwork_cli.features.queue.views.listing import QUEUE, QueueInWindow, by_status, rate_keys
-from hammerwork_cli.features.spawn.views.records import SPAWN_STATS
+from hammerwork_cli.features.spawn.views.stats_records import SPAWN_STATS
 from hammerwork_cli.features.worker.models.counts import QueueCounts, WorkerCounts
 from hammerwork_cli.view import key, names
 from hammerwork_cli.view.colour import paint

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import note_lost_jobs
 from hammerwork_cli.cli.options import (
     CursorOption,
     Format,
@@ -127,6 +126,7 @@ def _note_following(context: Context, cursor: str | None) -> None:
 
 
 def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: Any) -> None:
+    from hammerwork_cli.cli.lists import note_lost_jobs
     from hammerwork_cli.features.spawn.queries import failed as failed_queries
 
     database = context.database()

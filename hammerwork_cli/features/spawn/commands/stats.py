@@ -16,13 +16,17 @@ from hammerwork_cli.cli.options import (
     start_of,
 )
 from hammerwork_cli.features.spawn.queries import operations as operations_queries
-from hammerwork_cli.features.spawn.views import records
+from hammerwork_cli.features.spawn.queries import pending as pending_queries
+from hammerwork_cli.features.spawn.queries import stats as stats_queries
+from hammerwork_cli.features.spawn.views.pending_records import PENDING
+from hammerwork_cli.features.spawn.views.stats_records import SPAWN_STATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hammerwork_cli.core.values import Timestamp
-    from hammerwork_cli.features.spawn.models.spawn import PendingSpawn, SpawnStats
+    from hammerwork_cli.features.spawn.models.pending import PendingSpawn
+    from hammerwork_cli.features.spawn.models.stats import SpawnStats
     from hammerwork_cli.view.table import Column
 
 
@@ -45,7 +49,7 @@ def stats(
     now = context.now()
     start = start_of(now, since, hours)
     database = context.database()
-    figures = operations_queries.stats(
+    figures = stats_queries.stats(
         database,
         since=start,
         recent=now - timedelta(hours=1),
@@ -55,7 +59,7 @@ def stats(
     nothing = not (figures.overall.operations or figures.empty)
     older = operations_queries.parents(database, limit=1, queues=queue or ()) if nothing else []
     context.answer(
-        records.SPAWN_STATS.record(figures),
+        SPAWN_STATS.record(figures),
         form,
         lambda: _text(context, figures, older[0].created_at if older else None, now),
     )
@@ -78,12 +82,12 @@ def pending(
       hammerwork spawn pending --format json | jq '.[] | select(.reason == "stuck")'
     """
     context: Context = ctx.obj
-    found = operations_queries.pending(context.database(), limit=limit, queues=queue or ())
+    found = pending_queries.pending(context.database(), limit=limit, queues=queue or ())
     context.show(
         found,
         form,
         columns=lambda: _pending_columns(show_config=show_config),
-        shape=records.PENDING,
+        shape=PENDING,
         empty="No job is about to spawn, and none waits.",
     )
     if form == Format.TABLE and any(row.reason == "stuck" for row in found):

@@ -16,8 +16,10 @@ from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
 from hammerwork_cli.features.spawn.queries import failed, whole_trees
 from hammerwork_cli.features.spawn.queries import failures as failures_queries
 from hammerwork_cli.features.spawn.queries import operations as operations_queries
+from hammerwork_cli.features.spawn.queries import stats as stats_queries
 from hammerwork_cli.features.spawn.views import records
 from hammerwork_cli.features.spawn.views.failures import ERRORS
+from hammerwork_cli.features.spawn.views.stats_records import SPAWN_STATS
 from hammerwork_cli.features.tree.queries import children
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
@@ -108,14 +110,14 @@ def failures(call: Call) -> Answer:
 
 def stats(call: Call) -> Answer:
     """Answers as ``spawn stats --detailed``."""
-    figures = operations_queries.stats(
+    figures = stats_queries.stats(
         call.database,
         since=call.now - timedelta(hours=call.values["hours"]),
         recent=call.now - timedelta(hours=1),
         queues=call.values["queue"],
         detailed=call.values["detailed"],
     )
-    return Answer(records.SPAWN_STATS.record(figures))
+    return Answer(SPAWN_STATS.record(figures))
 
 
 UNTIL = replace(

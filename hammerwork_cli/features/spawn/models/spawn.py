@@ -1,6 +1,6 @@
-"""Spawn operations and their figures."""
+"""Spawn operations."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from hammerwork_cli.core.values import Counts, JobStatus, Timestamp, timestamp
@@ -76,55 +76,3 @@ class FailedBelow(NamedTuple):
     more: bool  # whether there may be more. The query follows only the newest failures of a database upward.
     newest_at: Timestamp  # time of the newest failure among the parent and its descendants
     newest_error: str | None  # the headline of its error
-
-
-class SpawnGroup(NamedTuple):
-    """Figures of the operations that share a queue or a handler; the last five count children."""
-
-    name: str | None
-    operations: int
-    children: int
-    largest: int
-    completed: int
-    ended: int
-    failed: int = 0
-    cancelled: int = 0
-    retrying: int = 0
-
-    @property
-    def average(self) -> float | None:
-        """Children per operation."""
-        return self.children / self.operations if self.operations else None
-
-    @property
-    def success_rate(self) -> float | None:
-        """Share of completed children among those that have ended, 0 to 1."""
-        return self.completed / self.ended if self.ended else None
-
-
-class SpawnStats(NamedTuple):
-    """Figures of the operations whose parents were created in a window of time."""
-
-    since: datetime  # start of the window
-    queues: tuple[str, ...]  # those of the parents; empty for all
-    overall: SpawnGroup
-    empty: int  # parents that completed and spawned nothing
-    recent: int  # operations of the last hour
-    depth: int  # levels of spawning below the topmost parent
-    # `p50` and `p95`: run time of the children that completed; of very many, that of a sample.
-    p50: timedelta | None
-    p95: timedelta | None
-    timed: int = 0  # number of children that they are of
-    by_queue: tuple[SpawnGroup, ...] | None = None
-    by_handler: tuple[SpawnGroup, ...] | None = None
-    slowest: tuple[SpawnOperation, ...] | None = None
-
-
-class PendingSpawn(NamedTuple):
-    """A job that has not spawned yet, or that completed without a child."""
-
-    job: TreeNode
-    # `asked_again` (a spawn request is open), `will_spawn`, `never_spawned` (completed without a child), `waiting` (a
-    # dependency has not ended) or `stuck` (waits although all of its dependencies have ended or no longer exist).
-    reason: str
-    waits_for: Counts  # its dependencies by status

@@ -7,7 +7,9 @@ from typing import Any
 
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.core.values import FAILURES, FINISHED, WAITING, Counts, JobStatus, Timestamp, timestamp
-from hammerwork_cli.features.spawn.models.spawn import PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats
+from hammerwork_cli.features.spawn.models.pending import PendingSpawn
+from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
+from hammerwork_cli.features.spawn.models.stats import SpawnGroup, SpawnStats
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.view import names
 from hammerwork_cli.view.colour import paint
