@@ -1,10 +1,12 @@
 """Puts off what a library imports for features that a short command does not use."""
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -31,17 +33,20 @@ def state_versions(*packages: str) -> None:
 
     They would import ``importlib.metadata``, and with it the modules of mail and of zip files.
     """
-    from importlib.util import find_spec
     from pathlib import Path
 
     for package in packages:
-        spec = None if package in sys.modules else find_spec(package)
+        spec = None if package in sys.modules else PathFinder.find_spec(package)
         if spec is None or spec.origin is None:
             continue
-        found = list(Path(spec.origin).parents[1].glob(f"{package}-*.dist-info"))
+        start, end, beside = f"{package}-", ".dist-info", []
+        with suppress(OSError):
+            # Path.glob() would compile an expression for each package, and try it on all others.
+            beside = os.listdir(Path(spec.origin).parents[1])  # noqa: PTH208
+        found = [name for name in beside if name.startswith(start) and name.endswith(end)]
         if len(found) == 1:
             module = sys.modules[f"{package}.version"] = _LateModule(f"{package}.version")
-            module.__dict__["__version__"] = found[0].stem.removeprefix(f"{package}-")
+            module.__dict__["__version__"] = found[0].removeprefix(start).removesuffix(end)
 
 
 class _LateModule(ModuleType):

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
-from hammerwork_cli.core.input import fields, names
-from hammerwork_cli.core.input.rates import Rate
+from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import (
     NO_LIMIT,
     duration_of,
@@ -18,7 +17,6 @@ from hammerwork_cli.core.input.reading import (
     size_of,
     uuid_of,
 )
-from hammerwork_cli.core.input.zones import zone_of
 from hammerwork_cli.errors import UsageError
 
 EITHER = (
@@ -37,7 +35,7 @@ EITHER = (
     ("--recent", "--since"),
 )
 """Pairs of options of which one would be ignored, in every verb that has both."""
-WITHOUT_LIMIT = re.compile("--(max-(?!memory).*|purge-after|(completed|dead|failed|timed-out)-after|starts|ends)")
+WITHOUT_LIMIT = "--(max-(?!memory).*|purge-after|(completed|dead|failed|timed-out)-after|starts|ends)"
 """Options that take a word of :data:`NO_LIMIT`, too."""
 _COMPANION = re.compile(r"With (--[a-z-]+)(?: ([a-z]+(?: or [a-z]+)*))?: ")
 
@@ -60,12 +58,26 @@ def _events(text: str) -> None:
     event_types(names.split([text]) or [""])
 
 
+def _rate(text: str) -> None:
+    from hammerwork_cli.core.input.rates import Rate
+
+    Rate.parse(text)
+
+
+def _zone(text: str) -> None:
+    from hammerwork_cli.core.input.zones import zone_of
+
+    zone_of(text)
+
+
 def _id(text: str) -> None:
     if uuid_of(text) is None:
         raise UsageError(f"{text[:60]!r} is not a UUID.", hint="Write all of it, with hyphens; uuidgen makes one.")
 
 
 def _priorities(text: str) -> None:
+    from hammerwork_cli.core.input import fields
+
     for word in names.split([text]) or [""]:
         fields.priority(word.strip())
 
@@ -85,14 +97,14 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "JOBS": number_of,
     "KEY": keys_of,
     "N": number_of,
-    "N/PERIOD": Rate.parse,
+    "N/PERIOD": _rate,
     "PRIORITY": _priorities,
     "RATE": rate_of,
     "SECONDS": duration_of,
     "SIZE": size_of,
     "TIME": lambda text: since_of(text, datetime.now(UTC)),
     "UUID": _id,
-    "ZONE": zone_of,
+    "ZONE": _zone,
     "[STATUS=]DURATION": _ages,
 }
 """Word for a value in the help -> a reader that refuses what cannot be one. A verb may be stricter."""
@@ -138,7 +150,7 @@ def _names(option: Any, values: list[Any]) -> list[str]:
 def _read(option: Any, value: Any, read: Callable[[str], object]) -> None:
     if not isinstance(value, str):
         return  # a number, which Click has read
-    if value.strip().lower() in NO_LIMIT and WITHOUT_LIMIT.fullmatch(option.opts[-1]):
+    if value.strip().lower() in NO_LIMIT and re.fullmatch(WITHOUT_LIMIT, option.opts[-1]):
         return
     try:
         read(value)

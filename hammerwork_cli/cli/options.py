@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -99,6 +98,8 @@ def one_name(param: typer.CallbackParam, given: str | None) -> str | None:
     """The callback of an option that gives one name, in the spelling of those that give several."""
     found = names.split([given or ""])
     if len(found) > 1:
+        from shlex import quote
+
         raise UsageError(
             f"{param.opts[-1]} takes one name here, and {given!r:.80} has commas.",
             hint=f"If they belong to the name: {param.opts[-1]} {quote(names.joined([given or '']))[:80]}",

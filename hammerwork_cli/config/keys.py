@@ -209,11 +209,11 @@ def profile_key(profile: str, field: str) -> SettingKey:
 
 def known(name: str) -> SettingKey:
     """Returns the key with a name, such as ``default_limit`` and ``profiles.production.url``."""
-    of_profile = re.fullmatch(_PROFILE_KEY, name.strip())
-    if of_profile:
-        return profile_key(*of_profile.groups())
     key = KEYS.get(name.strip().lower().replace("-", "_"))
     if key is None:
+        of_profile = re.fullmatch(_PROFILE_KEY, name.strip())
+        if of_profile:
+            return profile_key(*of_profile.groups())
         from hammerwork_cli.config import elsewhere
         from hammerwork_cli.core.input.near import did_you_mean
 

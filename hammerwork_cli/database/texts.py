@@ -8,7 +8,7 @@ _BASIC_PLANE = {"utf8mb3", "utf8"}
 """Names of MySQL's UTF-8 with at most three bytes per character, for which Python has no codec."""
 _CODECS = {"latin1": "cp1252"}
 """MySQL's name of a character set -> Python's name, where Python uses MySQL's name for another one."""
-_BEYOND = re.compile("[\U00010000-\U0010ffff]")
+_BEYOND = "[\U00010000-\U0010ffff]"
 _MARK = b"\n...\n"
 
 
@@ -26,7 +26,7 @@ def written_out(text: str, charset: str) -> str:
     if text.isascii():
         return text
     if charset in _BASIC_PLANE:
-        return cut(_BEYOND.sub(lambda sign: f"\\U{ord(sign[0]):08x}", text))
+        return cut(re.sub(_BEYOND, lambda sign: f"\\U{ord(sign[0]):08x}", text))
     codec = _CODECS.get(charset, charset.replace("WIN", "cp"))
     try:
         data = text.encode(codec, "backslashreplace")

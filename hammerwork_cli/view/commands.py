@@ -13,10 +13,9 @@ GROUPS = (
 """The groups whose commands open a database."""
 FIRST = "hammerwork migration run"
 """What has to run before a command that a database without all migrations refuses."""
-_COMMAND = re.compile(
-    rf"\bhammerwork (?=(?P<verb>(?:{'|'.join(GROUPS)}) [a-z][a-z-]*)(?P<rest>[^\n)]*))(?!\S+ \S+ --help)"
-)
-_JSON = re.compile(r"\s*[\[{\"]")
+# Python compiles these when they are first used: most commands print no other one.
+_COMMAND = rf"\bhammerwork (?=(?P<verb>(?:{'|'.join(GROUPS)}) [a-z][a-z-]*)(?P<rest>[^\n)]*))(?!\S+ \S+ --help)"
+_JSON = r"\s*[\[{\"]"
 _READING: Mapping[str, str] = {
     "spawn": "compare doctor lineage list monitor on-end pending rehearse stats timeline tree wait why",
     "job": "export list show",
@@ -45,7 +44,7 @@ OURS = frozenset(
     }
 )
 """Those among them that a database with some of the migrations refuses: they read tables of hammerwork-cli alone."""
-_CHANGING = re.compile(r" --(?:fix|on-[a-z]+|clear)\b")
+_CHANGING = r" --(?:fix|on-[a-z]+|clear)\b"
 """Options with which a command of :data:`READING` changes the database."""
 
 
@@ -74,7 +73,7 @@ def runnable(text: str, migrated: Migrated, *, option: str = "") -> str:
     Args:
         option: one that each command gets, because it must open the same database.
     """
-    return "\n".join(line if _JSON.match(line) else _runnable(line, migrated, option) for line in text.split("\n"))
+    return "\n".join(line if re.match(_JSON, line) else _runnable(line, migrated, option) for line in text.split("\n"))
 
 
 def _runnable(line: str, migrated: Migrated, option: str) -> str:
@@ -84,13 +83,13 @@ def _runnable(line: str, migrated: Migrated, option: str) -> str:
         return first + program
 
     # A command may quote an error that names a command, and must still find that error.
-    return _COMMAND.sub(written, line, count=line.lstrip().startswith("hammerwork "))
+    return re.sub(_COMMAND, written, line, count=line.lstrip().startswith("hammerwork "))
 
 
 def _is_refused(command: re.Match[str], migrated: Migrated) -> bool:
     if migrated is Migrated.ALL:
         return False
     verb, rest = command["verb"], command["rest"].partition("hammerwork ")[0]
-    if verb not in READING or _CHANGING.search(rest):
+    if verb not in READING or re.search(_CHANGING, rest):
         return True
     return migrated is Migrated.SOME and (verb in OURS or " --worker " in rest) and not rest.startswith(" --jobs")

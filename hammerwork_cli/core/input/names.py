@@ -21,6 +21,16 @@ def joined(names: Iterable[str]) -> str:
     return ",".join(name.replace(",", "\\,") for name in names)
 
 
+def storable_name(name: str) -> str:
+    """Cuts a name from another program to the text that the columns of hammerwork-cli can store."""
+    return name.encode("utf-8", "replace").decode()[:LONGEST_NAME]
+
+
+def stored_name(value: object) -> str | None:
+    """The name that another program has stored, as :func:`storable_name`; ``None`` if the value is no name."""
+    return storable_name(value) if isinstance(value, str) and value else None
+
+
 class Named(Protocol):
     """What has an id and a name."""
 

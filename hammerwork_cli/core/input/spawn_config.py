@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.input.names import stored_name
 from hammerwork_cli.errors import UsageError
 
 ON_ERROR = ("retry", "complete")
@@ -30,11 +31,6 @@ def _delay(value: object) -> timedelta | None:
     if milliseconds is None or milliseconds > LONGEST_DELAY / timedelta(milliseconds=1):
         return None
     return timedelta(milliseconds=milliseconds)
-
-
-def storable_name(name: str) -> str:
-    """Cuts a name from another program to the text that the columns of hammerwork-cli can store."""
-    return name.encode("utf-8", "replace").decode()[:LONGEST_NAME]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +103,8 @@ class SpawnConfig:
         if not isinstance(stored, dict):
             return None
 
-        def text(name: str) -> str | None:
-            value = stored.get(name)
-            return storable_name(value) if isinstance(value, str) and value else None
-
         return cls(
-            handler=text("handler"),
+            handler=stored_name(stored.get("handler")),
             max_spawn_count=_stored_whole(stored.get("max_spawn_count")),
             inherit_priority=_flag(stored.get("inherit_priority"), True),
             inherit_queue=_flag(stored.get("inherit_queue"), False),
@@ -121,7 +113,7 @@ class SpawnConfig:
             inherit_trace_context=_flag(stored.get("inherit_trace_context"), True),
             spawn_delay=_delay(stored.get("spawn_delay_ms")),
             batch_size=_stored_whole(stored.get("batch_size")) or None,
-            operation_id=text("operation_id"),
+            operation_id=stored_name(stored.get("operation_id")),
             metadata=stored.get("metadata"),
             max_depth=_stored_whole(stored.get("max_depth")),
             max_descendants=_stored_whole(stored.get("max_descendants")),

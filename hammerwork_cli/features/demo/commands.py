@@ -25,7 +25,7 @@ from hammerwork_cli.view.text import plural, short_id, statuses
 
 if TYPE_CHECKING:
     from hammerwork_cli.features.spawn.queries.tree_watch import WatchedTree
-    from hammerwork_cli.features.tree.model import SpawnTree
+    from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -19,7 +19,8 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.batch.model import Contents
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.options import OPTIONS, WantedJob, wanted_job
-from hammerwork_cli.features.tree.model import SpawnTree, TreeNode, linked
+from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree, linked
 
 
 class WorkflowStatus(StrEnum):

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple, Self
 
 from hammerwork_cli.features.batch.views import CONTENTS, COUNTS, contents_text
-from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.json import TREE, tree_record
 from hammerwork_cli.features.workflow.model import (
     FailurePolicy,

@@ -10,7 +10,8 @@ from hammerwork_cli import app_path
 from hammerwork_cli.cached import cached
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
-from hammerwork_cli.core.input.spawn_config import STORED_KEYS, SpawnConfig, storable_name
+from hammerwork_cli.core.input.names import storable_name
+from hammerwork_cli.core.input.spawn_config import STORED_KEYS, SpawnConfig
 from hammerwork_cli.core.payloads import due_time
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.errors import HammerworkError, UsageError

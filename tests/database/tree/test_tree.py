@@ -18,8 +18,8 @@ from hammerwork_cli.features.spawn.queries import pending as pending_queries
 from hammerwork_cli.features.spawn.queries import stats as stats_queries
 from hammerwork_cli.features.spawn.queries.annotations import annotations
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
-from hammerwork_cli.features.tree.model import Annotations
 from hammerwork_cli.features.tree.queries import tree as tree_queries
+from hammerwork_cli.features.tree.spawn_tree import Annotations
 from tests.conftest import one_case_on_servers
 from tests.database.conftest import current_only, readable_on_sqlite
 from tests.rows import START, Rows

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from hammerwork_cli.core.values import Counts
-from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.dot import dot
 from tests.conftest import unavailable
 from tests.unit.render import trees

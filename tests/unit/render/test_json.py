@@ -10,7 +10,7 @@ from hammerwork_cli.core.values import Counts
 from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
 from hammerwork_cli.features.spawn.models.stats import SpawnGroup, SpawnStats
 from hammerwork_cli.features.spawn.views import records, stats_records
-from hammerwork_cli.features.tree.model import Lineage, SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import Lineage, SpawnTree
 from hammerwork_cli.features.tree.views import json as json_views
 from hammerwork_cli.features.tree.views import lineage as lineage_views
 from hammerwork_cli.features.tree.views import spawns

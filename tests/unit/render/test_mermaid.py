@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from hammerwork_cli.core.values import FAILURES, Counts
-from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.dot import dot
 from hammerwork_cli.features.tree.views.mermaid import MAX_CHARACTERS, MAX_EDGES, mermaid
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture

@@ -12,7 +12,8 @@ from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
 from hammerwork_cli.features.spawn.models.stats import SpawnGroup, SpawnStats
 from hammerwork_cli.features.spawn.views import operations as operations_views
 from hammerwork_cli.features.spawn.views.records import OPERATION
-from hammerwork_cli.features.tree.model import Lineage, RecordedSpawn
+from hammerwork_cli.features.tree.model import RecordedSpawn
+from hammerwork_cli.features.tree.spawn_tree import Lineage
 from hammerwork_cli.features.tree.views import lineage as lineage_views
 from hammerwork_cli.view.delimited import delimited
 from hammerwork_cli.view.table import Column, table_text

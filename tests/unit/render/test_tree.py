@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.core.values import FAILURES, Counts
-from hammerwork_cli.features.tree.model import Annotations, SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import Annotations, SpawnTree
 from hammerwork_cli.features.tree.views.outline import Below
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat
 from hammerwork_cli.features.tree.views.screen import Headline, Style, tree_screen

@@ -7,7 +7,8 @@ from random import Random
 from typing import Any
 
 from hammerwork_cli.core.values import Counts
-from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 
 START = datetime(2026, 11, 24, 14, 18, 25, 393217, tzinfo=UTC)
 CONFIG = '{"handler": "media", "max_spawn_count": 100, "operation_id": "ingest_000"}'

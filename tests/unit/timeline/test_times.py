@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from hammerwork_cli.features.spawn.models.timeline import Timeline
 from hammerwork_cli.features.spawn.queries.timeline import timeline_of
-from hammerwork_cli.features.tree.model import JobDate, SpawnTree
+from hammerwork_cli.features.tree.model import JobDate
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from tests.conftest import each_row
 from tests.unit.render.trees import START, Growing, stored
 

@@ -12,8 +12,8 @@ from hammerwork_cli.features.backup.models.tables import OF_A_JOB, TABLES, TEXT_
 from hammerwork_cli.features.backup.queries.files import BackupWriter
 from hammerwork_cli.features.backup.queries.headers import header
 from hammerwork_cli.features.backup.queries.rows import Rows
-from hammerwork_cli.features.tree.model import SpawnTree
 from hammerwork_cli.features.tree.queries.tree import tree
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 
 HIDDEN_COLUMNS = {
     "payload": ("payload", "encrypted_payload", "config"),

@@ -18,7 +18,7 @@ from hammerwork_cli.features.tree.views.picture import Charset, Limits, TreeForm
 
 if TYPE_CHECKING:
     from hammerwork_cli.database import Database
-    from hammerwork_cli.features.tree.model import Annotations, SpawnTree
+    from hammerwork_cli.features.tree.spawn_tree import Annotations, SpawnTree
 
 DepthOption = Annotated[
     int | None, typer.Option("--depth", metavar="N", min=0, max=100_000, help="Levels below the top.")

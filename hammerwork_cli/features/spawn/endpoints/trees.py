@@ -10,9 +10,10 @@ from hammerwork_cli.features.spawn.queries import timeline as timeline_queries
 from hammerwork_cli.features.spawn.queries import whole_trees
 from hammerwork_cli.features.spawn.views import records, redacted
 from hammerwork_cli.features.spawn.views.timeline_records import TIMELINE
-from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.queries import children
 from hammerwork_cli.features.tree.queries import tree as tree_queries
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views import lineage
 from hammerwork_cli.features.tree.views.json import IN_TREE, NODE, TREE, Placed
 from hammerwork_cli.features.tree.views.nested import DEEPEST_NESTED, NESTED

@@ -34,8 +34,7 @@ class SpawnOperation(NamedTuple):
     @property
     def handler(self) -> str | None:
         """The handler that the configuration names, or else the one that the worker recorded."""
-        config = self.config
-        named = config.handler if config else None
+        named = self.parent.handler
         return self.recorded.handler if named is None and self.recorded else named
 
     @property

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 
 PARTS = ("spawning", "blocked", "delayed", "queued", "retrying", "running", "unknown")
 """What a job can be doing, in order: its parent had ended and it was not created yet; it waited for jobs; it waited for

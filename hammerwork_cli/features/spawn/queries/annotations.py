@@ -5,8 +5,8 @@ from datetime import datetime
 from hammerwork_cli.core.values import FINISHED, WAITING, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.features.tree.model import Annotations, SpawnTree
 from hammerwork_cli.features.tree.queries.blockers import blockers_of
+from hammerwork_cli.features.tree.spawn_tree import Annotations, SpawnTree
 
 ANNOTATED = 1000
 """Jobs that have not started. A tree with more of them gets no annotations."""

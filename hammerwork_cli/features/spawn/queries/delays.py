@@ -14,8 +14,9 @@ from hammerwork_cli.features.job.queries import attempts
 from hammerwork_cli.features.queue.queries import Services
 from hammerwork_cli.features.spawn.models.why import Delay, DelayReason, LastAttempt, NeverSpawned, OpenJob
 from hammerwork_cli.features.spawn.queries.error_texts import error_texts, headline, pattern
-from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.queries import records
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.worker.models.worker import is_silent
 from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.features.worker.queries.rescue import WAS_LOST

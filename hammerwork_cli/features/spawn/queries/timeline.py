@@ -11,9 +11,10 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.features.spawn.models.timeline import PARTS, QueueTimes, SiblingGroup, Timeline, TimelineStep, Times
-from hammerwork_cli.features.tree.model import JobDate, SpawnTree, TreeNode
+from hammerwork_cli.features.tree.model import JobDate, TreeNode
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from hammerwork_cli.features.tree.queries.child_totals import no_collector
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 
 NOTHING: Mapping[str, int] = {}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from hammerwork_cli.core.values import Counts
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.spawn.queries import wait
-from hammerwork_cli.features.tree.model import SpawnTree
 from hammerwork_cli.features.tree.queries import tree as tree_queries
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 
 
 class WatchedTree(NamedTuple):

@@ -11,11 +11,12 @@ from hammerwork_cli.features.queue.queries import Services
 from hammerwork_cli.features.spawn.models.why import Diagnosis, FailedJob, FailureGroup, UnderWay
 from hammerwork_cli.features.spawn.queries.delays import delays, never_spawned
 from hammerwork_cli.features.spawn.queries.error_texts import error_texts, headline, pattern
-from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from hammerwork_cli.features.tree.queries.blockers import blockers_of
 from hammerwork_cli.features.tree.queries.relatives import Relatives
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.wait import Blocker
 
 LEVELS = 100_000

@@ -8,7 +8,8 @@ from typing import Any
 from hammerwork_cli.core.input.spawn_config import ON_ERROR
 from hammerwork_cli.core.values import HIDDEN, Counts, JobStatus
 from hammerwork_cli.features.job.options import SPAWN_FIELDS
-from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.view.json import UNKNOWN
 
 _STATUSES = frozenset(JobStatus)

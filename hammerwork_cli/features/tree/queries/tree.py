@@ -8,19 +8,11 @@ from typing import Any
 
 from hammerwork_cli.core.values import Counts, id_list
 from hammerwork_cli.database import Database
-from hammerwork_cli.features.tree.model import (
-    JobDate,
-    Lineage,
-    SpawnTree,
-    TreeNode,
-    linked,
-    oldest_first,
-    parents_first,
-    tops,
-)
+from hammerwork_cli.features.tree.model import JobDate, TreeNode, oldest_first
 from hammerwork_cli.features.tree.queries import progress, records
 from hammerwork_cli.features.tree.queries.child_totals import no_collector
 from hammerwork_cli.features.tree.queries.relatives import Relatives
+from hammerwork_cli.features.tree.spawn_tree import Lineage, SpawnTree, linked, parents_first, tops
 
 _CREATED_AT = TreeNode._fields.index("created_at")
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from hammerwork_cli.core.values import WITH_ERROR, Counts, JobStatus
-from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.outline import unread_children
 from hammerwork_cli.view.text import first_line, plural, short_id, shorten, statuses, visible
 

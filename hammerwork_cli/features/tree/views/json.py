@@ -8,8 +8,9 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.values import id_list, priority_word, status_of
-from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.progress import JobProgress
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import SCHEMA_VERSION, Record, document, instant
 from hammerwork_cli.view.shape import Key, Shape

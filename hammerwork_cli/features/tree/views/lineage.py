@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import JobStatus
-from hammerwork_cli.features.tree.model import Lineage, TreeNode
+from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.spawn_tree import Lineage
 from hammerwork_cli.features.tree.views.json import NODE, TREE, tree_record
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint, paint_status

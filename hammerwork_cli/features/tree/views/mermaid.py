@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from hammerwork_cli.core.values import FAILURES, Counts
-from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.outline import Below, unread_children
 from hammerwork_cli.view.text import TIMES, count, percent, plural, short_id, shorten, status_word, statuses, visible
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.json import IN_TREE, Placed
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import SCHEMA_VERSION, Record

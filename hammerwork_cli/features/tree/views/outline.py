@@ -11,7 +11,7 @@ from itertools import chain
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.core.values import FAILURES, WAITING, Counts, JobStatus
-from hammerwork_cli.features.tree.model import Annotations, SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import Annotations, SpawnTree
 
 Entry = str | list[str]
 """The id of a job drawn by name, or the ids of siblings folded into one line."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from hammerwork_cli.features.tree.model import Annotations, SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import Annotations, SpawnTree
 from hammerwork_cli.features.tree.views.prune import prune, with_below_omitted
 
 READ_PER_DRAWN_NODE = 100

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from hammerwork_cli.core.values import FAILURES, Counts, JobStatus
-from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.outline import Below
 
 

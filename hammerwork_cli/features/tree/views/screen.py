@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import Counts
-from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
 from hammerwork_cli.features.tree.views.text import tree_text
 from hammerwork_cli.view.colour import paint

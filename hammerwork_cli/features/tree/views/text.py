@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from hammerwork_cli.features.tree.model import Annotations, SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import Annotations, SpawnTree
 from hammerwork_cli.features.tree.views.describe import Describer, Signs
 from hammerwork_cli.features.tree.views.outline import MOST_OPEN, Entry, Outline
 from hammerwork_cli.view.text import TIMES, cells, cut, plural, status_word

@@ -22,7 +22,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError
 from hammerwork_cli.features.spawn.commands.tree import lineage
 from hammerwork_cli.features.spawn.queries.annotations import annotations
-from hammerwork_cli.features.tree.model import Annotations, SpawnTree
+from hammerwork_cli.features.tree.spawn_tree import Annotations, SpawnTree
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
 from hammerwork_cli.features.tree.views.prune import prune
 from hammerwork_cli.features.workflow import views as shown

@@ -14,8 +14,8 @@ from hammerwork_cli.features.callbacks.model import Subject
 from hammerwork_cli.features.callbacks.queries import callbacks_of
 from hammerwork_cli.features.job.queries.listing import containing
 from hammerwork_cli.features.spawn.queries.failures import failures
-from hammerwork_cli.features.tree.model import SpawnTree
 from hammerwork_cli.features.tree.queries import tree
+from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.workflow.model import StoredWorkflow, WorkflowDetails, WorkflowStatus, own_metadata
 
 MOST_JOBS = 100_000
