@@ -23,7 +23,8 @@ from hammerwork_cli.features.queue.views.listing import QUEUE
 from hammerwork_cli.features.queue.views.stats import QUEUE_STATS
 from hammerwork_cli.features.spawn.endpoints.trees import CHILD
 from hammerwork_cli.features.spawn.endpoints.trees import GROUP as CHILD_GROUP
-from hammerwork_cli.features.spawn.views.records import GROUP, OPERATION, SPAWN_STATS, TREE_COUNTS
+from hammerwork_cli.features.spawn.views.records import OPERATION, TREE_COUNTS
+from hammerwork_cli.features.spawn.views.stats_records import GROUP, SPAWN_STATS
 from hammerwork_cli.features.tree.views.json import IN_TREE, NODE, RELATIVE, TREE
 from hammerwork_cli.features.tree.views.lineage import ANCESTOR
 from hammerwork_cli.features.tree.views.spawns import CHILD_COUNTS, RECORDED_SPAWN

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import re
 import pytest
 
 from hammerwork_cli.cli import given
@@ -75,7 +76,7 @@ def test_a_value_that_cannot_be_is_refused_before_the_database_is_opened(run: Ru
     wrong, count = [], 0
     for path, option in typed():
         name = long_name(option)
-        limited = option.metavar in given.READERS and not given.WITHOUT_LIMIT.fullmatch(name)
+        limited = option.metavar in given.READERS and not re.fullmatch(given.WITHOUT_LIMIT, name)
         unlimited = ["off", "none", "never"] if limited and option.metavar[0] != "[" else []
         for value in [NONSENSE, *(["nan", "inf"] if type(option.type).__name__ == "FloatRange" else unlimited)]:
             done = run(*line(path, option, value, tmp_path), url=NOWHERE)
