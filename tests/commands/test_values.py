@@ -1,10 +1,10 @@
 """Values that cannot be, and options that would do nothing: refused before anything is done."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import re
 import pytest
 
 from hammerwork_cli.cli import given
