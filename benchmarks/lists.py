@@ -11,6 +11,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.model import HealthLimits
 from hammerwork_cli.features.spawn.queries import failures, operations
+from hammerwork_cli.features.spawn.queries import stats as stats_queries
 
 AGAINST = "its statements, sent bare"
 GOAL = 1.3
@@ -68,7 +69,7 @@ def _everything(database: Database, workload: Workload, runs: int) -> Result:
     """The figures of all spawns against the one statement that groups the children of all parents."""
     start = NOW - timedelta(days=2 * DAYS)
     return compare(
-        lambda: operations.stats(database, since=start, recent=NOW - timedelta(hours=1)),
+        lambda: stats_queries.stats(database, since=start, recent=NOW - timedelta(hours=1)),
         lambda: database.query(GROUPING_BY_PARENT.format(status=SHOWN_STATUS, **BY_DIALECT[database.dialect])),
         runs,
         measure="spawn stats of everything",
@@ -99,8 +100,8 @@ def _questions(database: Database) -> dict[str, Callable[[], object]]:
     hour, day, month = NOW - timedelta(hours=1), NOW - timedelta(days=1), NOW - timedelta(days=DAYS)
     return {
         NEWEST: lambda: operations.operations(database, limit=20),
-        "spawn stats of a day": lambda: operations.stats(database, since=day, recent=hour),
-        f"spawn stats of {DAYS} days": lambda: operations.stats(database, since=month, recent=hour),
+        "spawn stats of a day": lambda: stats_queries.stats(database, since=day, recent=hour),
+        f"spawn stats of {DAYS} days": lambda: stats_queries.stats(database, since=month, recent=hour),
         "queue stats": lambda: queues.stats(database, now=NOW),
         "queue health": lambda: queues.health(database, HealthLimits(), now=NOW),
     }

@@ -9,6 +9,12 @@ from hammerwork_cli.database.url import DatabaseUrl, redact
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.late_imports import late, state_versions
 
+UNUSED = (
+    *("asyncio.sslproto", "base64", "ipaddress", "linecache", "locale", "random", "shutil", "ssl", "tempfile"),
+    "traceback",
+)
+"""What psycopg, and what it imports, need only for TLS of asyncio, to shuffle hosts, for two phases and for errors."""
+
 __all__ = ["PATIENT", "Database", "DatabaseUrl", "Timeouts", "connect", "driver", "redact"]
 
 
@@ -31,7 +37,7 @@ def driver(url: DatabaseUrl) -> type[Database]:
     with app_path.without():
         if url.dialect == "postgresql":
             state_versions("psycopg", "psycopg_binary")
-            with late("asyncio.sslproto", "ipaddress", "shutil", "ssl", "tempfile", "traceback"):
+            with late(*UNUSED):
                 _require("psycopg", "psycopg[binary]")
             from hammerwork_cli.database.drivers.postgres import PostgresDatabase
 

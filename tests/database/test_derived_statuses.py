@@ -16,6 +16,7 @@ from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.model import HealthLimits
 from hammerwork_cli.features.spawn.queries import failed as failed_queries
 from hammerwork_cli.features.spawn.queries import operations, wait
+from hammerwork_cli.features.spawn.queries import stats as stats_queries
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.spawn.queries.why import diagnose
 from hammerwork_cli.features.tree.queries import children, tree
@@ -147,7 +148,7 @@ def test_trees_operations_and_figures_count_derived_statuses(database: Database,
     assert tree.tree(database, parent).counts.by_status == {"Completed": 2, "Retrying": 1, "Cancelled": 1}
     [operation] = operations.operations(database, limit=5)
     assert (operation.children.retrying, operation.children.cancelled, operation.children.failed) == (1, 1, 0)
-    stats = operations.stats(database, since=START, recent=START)
+    stats = stats_queries.stats(database, since=START, recent=START)
     assert (stats.overall.retrying, stats.overall.cancelled, stats.overall.failed) == (1, 1, 0)
     watch = wait.TreeWatch(database, [parent], NOW)
     watch.read()

@@ -21,6 +21,7 @@ from hammerwork_cli.features.job.models.job import JobFilter, PastAttempt
 from hammerwork_cli.features.job.queries import attempts, listing
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.spawn.queries import stats as stats_queries
 from hammerwork_cli.features.tree.queries import records
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from tests.conftest import EACH_DIALECT, Makers
@@ -130,7 +131,7 @@ def test_sqlite_reads_the_newest_operations_from_our_index_without_statistics(
 def test_the_figures_of_a_window_are_read_from_our_indexes(spawned: tuple[Database, str], unconfigured: bool) -> None:
     database, _ = spawned
     since = START + timedelta(days=1)
-    assert operations.stats(database, since=since, recent=since).overall.operations == 20
+    assert stats_queries.stats(database, since=since, recent=since).overall.operations == 20
     window = {"queues": (), "since": since, "unconfigured": unconfigured, "configured": not unconfigured}
     statuses = {"completed": COMPLETED_SPELLINGS, "ended": ENDED_SPELLINGS, "failed": FAILED_SPELLINGS}
     alone = {"detailed": False, "all_alone": False, "ids": None}

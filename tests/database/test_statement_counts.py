@@ -15,6 +15,8 @@ from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.spawn.queries import pending as pending_queries
+from hammerwork_cli.features.spawn.queries import stats as stats_queries
 from hammerwork_cli.features.tree.queries import tree
 from hammerwork_cli.features.tree.queries.relatives import GIN_LIST, GIN_LISTS
 from hammerwork_cli.features.worker.queries import ancestry, claim, finish, spawn
@@ -100,8 +102,8 @@ def test_lists_and_figures_take_as_many_statements_for_many_operations_as_for_fe
 ) -> None:
     questions: dict[str, Callable[[], object]] = {
         "operations": lambda: operations.operations(readable, limit=1000),
-        "stats": lambda: operations.stats(readable, since=START, recent=START, detailed=True),
-        "pending": lambda: operations.pending(readable, limit=1000),
+        "stats": lambda: stats_queries.stats(readable, since=START, recent=START, detailed=True),
+        "pending": lambda: pending_queries.pending(readable, limit=1000),
     }
 
     def counted() -> dict[str, int]:

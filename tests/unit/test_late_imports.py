@@ -67,9 +67,14 @@ def test_psycopg_and_asyncio_are_whole_after_the_driver_was_imported(tmp_path: P
     program = """
 from hammerwork_cli.database import DatabaseUrl, driver
 driver(DatabaseUrl.parse("postgresql://host/database"))
-print({"importlib.metadata", "asyncio.sslproto", "ssl"} & {*sys.modules})
+print({"importlib.metadata", "asyncio.sslproto", "base64", "locale", "random", "ssl"} & {*sys.modules})
 
-import asyncio, psycopg, psycopg_binary
+import asyncio, psycopg, psycopg_binary, subprocess
+from psycopg.conninfo import conninfo_attempts
+shuffled = conninfo_attempts({"host": "127.0.0.1,127.0.0.2", "load_balance_hosts": "random"})
+print(*sorted(one["host"] for one in shuffled))
+print(psycopg.Xid.from_string("1_Z3RyaWQ=_YnF1YWw=").gtrid)
+print(subprocess.run(["echo", "text"], stdout=subprocess.PIPE, text=True).stdout.strip())
 from importlib.metadata import version
 print(psycopg.__version__ == version("psycopg"), psycopg_binary.__version__ == version("psycopg-binary"))
 
@@ -84,5 +89,15 @@ async def greet_over_tls():
         print(type(error).__name__)
     server.close()
 asyncio.run(greet_over_tls())
+
+async def fail():
+    raise ValueError
+async def stack_of_failed_task():
+    task = asyncio.create_task(fail())
+    await asyncio.wait([task])
+    task.print_stack(file=sys.stdout)
+asyncio.run(stack_of_failed_task())
 """
-    assert python(tmp_path, program) == ["set()", "True True", "SSLError"]
+    whole = python(tmp_path, program)
+    assert whole[:6] == ["set()", "127.0.0.1 127.0.0.2", "gtrid", "text", "True True", "SSLError"]
+    assert whole[-1] == "ValueError"

@@ -35,7 +35,8 @@ GROWN = {
 LEVELS = 3
 """How deep fragments may be nested, so that a reader soon sees the whole of a statement."""
 
-NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
+# Without a ^ at its beginning, Python finds it several times faster, in files that each start reads.
+NAME = re.compile(r"-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
 TOKEN = re.compile(r"'(?:[^']|'')*'|\{(?P<block>\w+)(?P<arguments>(?: [\w.:]+)*)\}|(?<![:\w]):(?P<value>[a-z_]\w*)")
 _CONDITION = re.compile(r"\s*/\* if :(?P<value>[a-z_]\w*) \*/ (?P<text>.*\S.*)")
 _COMMENTS = ("--", "/*", "*/")

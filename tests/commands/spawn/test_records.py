@@ -201,7 +201,7 @@ def test_who_spawned_nothing_by_a_record_is_not_called_a_parent_that_never_spawn
 
 
 def test_lists_and_figures_take_two_statements_more_for_what_was_recorded(database: Database) -> None:
-    from hammerwork_cli.features.spawn.queries import operations
+    from hammerwork_cli.features.spawn.queries import operations, pending, stats
 
     rows = Rows(database)
 
@@ -217,8 +217,8 @@ def test_lists_and_figures_take_two_statements_more_for_what_was_recorded(databa
         counts = []
         for ask in (
             lambda: operations.operations(database, limit=1000),
-            lambda: operations.stats(database, since=START, recent=START, detailed=True),
-            lambda: operations.pending(database, limit=1000),
+            lambda: stats.stats(database, since=START, recent=START, detailed=True),
+            lambda: pending.pending(database, limit=1000),
         ):
             before = database.executed
             ask()

@@ -142,7 +142,7 @@ def check_figures_of(database: Database, timed: int) -> None:
 def test_run_times_of_very_many_children_are_those_of_a_sample(
     readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operations, "MOST_TIMED", 64)
+    monkeypatch.setattr(stats_queries, "MOST_TIMED", 64)
     children_of_many_lengths(rows, random=True)
     check_figures_of(readable, 64)
 
@@ -151,7 +151,7 @@ def test_run_times_of_very_many_children_are_those_of_a_sample(
 def test_run_times_of_children_whose_ids_are_not_random_are_those_of_all(
     readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operations, "MOST_TIMED", 64)
+    monkeypatch.setattr(stats_queries, "MOST_TIMED", 64)
     children_of_many_lengths(rows, random=False)
     check_figures_of(readable, 256)
 

@@ -16,6 +16,7 @@ from hammerwork_cli.features.job.queries import changes, spawn_requests
 from hammerwork_cli.features.job.queries.changes import CancelJobs, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.spawn.queries import failed, operations
+from hammerwork_cli.features.spawn.queries import stats as stats_queries
 from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
 from hammerwork_cli.features.worker.queries import requests
 from hammerwork_cli.features.worker.queries import spawn as spawn_queries
@@ -348,7 +349,7 @@ def operations_of(stage: Stage) -> dict[str, list[str]]:
     """The parents that each view of operations knows."""
     now = stage.database.now()
     since = now - timedelta(hours=1)
-    figures = operations.stats(stage.database, since=since, recent=since, detailed=True)
+    figures = stats_queries.stats(stage.database, since=since, recent=since, detailed=True)
     listed = operations.operations(stage.database, limit=10)
     assert figures.overall.operations == len(listed)
     return {
