@@ -1230,9 +1230,11 @@ def test_a_worker_claims_one_request_and_leaves_the_others_to_those_with_room(st
     requests.refuse(stage.database, wanted, stale, "It failed elsewhere.", now)
     found = spawn_requests.requests(stage.database, job.id)[0]
     assert (found.state, found.error) == ("running", None)
-    requests.refuse(stage.database, wanted, job, "It failed.", now)
+    for error in ("It failed.", "It failed again."):
+        requests.refuse(stage.database, wanted, job, error, now)
     found = spawn_requests.requests(stage.database, job.id)[0]
     assert (found.state, found.error, timestamp(found.ended_at)) == ("failed", "It failed.", now)
+    assert stage.database.row("worker.requests.lock", id=wanted.id, token=job.claim.token) is None
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -1,5 +1,6 @@
 """Rows that look almost like those that are meant: each statement leaves them alone."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,15 +8,18 @@ import pytest
 
 from hammerwork_cli import Job, SpawnConfig
 from hammerwork_cli.core.ids import new_id
-from hammerwork_cli.features.worker.queries import ancestry, claim, finish, spawn
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.worker.queries import ancestry, claim, finish, registry, rescue, spawn
 from hammerwork_cli.features.worker.queries.ancestry import Spawner
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.features.worker.queries.spawn import Operation
+from tests.rows import START, Rows
 from tests.runtime.conftest import Stage
 
 pytestmark = pytest.mark.sqlite
-WORKER = "11111111-1111-4111-8111-111111111111"
+WORKER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 
 
 def claimed(stage: Stage, *jobs: Job, now: datetime | None = None, **options: Any) -> list[Claimed]:
@@ -101,3 +105,142 @@ def test_jobs_of_a_queue_with_a_limit_start_by_the_clock_of_the_server(lite: Sta
     lite.queue.limit("noop", rate="1/h")
     (job,) = claimed(lite, Job("noop"), now=lite.database.now() + timedelta(days=1))
     assert lite.timestamp(job.id, "started_at") == job.started_at < lite.database.now() + timedelta(hours=1)
+
+
+def test_the_running_jobs_of_a_worker_are_those_that_it_claimed_and_still_has(lite: Stage) -> None:
+    for worker, name in ((WORKER, "mine"), (OTHER, "others")):
+        registry.register(lite.database, Registration(worker, name, "host", 1, "0", ("work",), (), 9, 60.0))
+    rows, later = Rows(lite.database), START + timedelta(seconds=1)
+    mine: Any = {"claimed_by": WORKER, "claimed_at": START, "started_at": START}
+    rows.job(**mine)  # has ended
+    runs, second = (rows.job(status="Running", **mine) for _ in range(2))
+    taken = rows.job(status="Running", **mine | {"started_at": later})  # by a Rust worker, which writes no more
+    elsewhere = rows.job(status="Running", queue="mail", **mine | {"claimed_by": OTHER, "started_at": START})
+    nobodys = rows.job(status="Running", started_at=later)
+    assert {job.id for job in registry.running_jobs(lite.database, WORKER)} == {runs, second}
+
+    def leased(**wanted: Any) -> dict[str, str | None]:
+        return {job.id: job.worker for job in registry.leased_jobs(lite.database, limit=9, **wanted)}
+
+    assert leased() == {runs: "mine", second: "mine", elsewhere: "others", taken: None, nobodys: None}
+    assert leased(queues=["mail"]) == {elsewhere: "others"}
+    assert leased(workers=[WORKER]) == {runs: "mine", second: "mine"}
+    assert registry.ended_with_jobs(lite.database) == []
+    lite.execute(f"UPDATE hammerwork_workers SET ended_at = heartbeat_at WHERE id = '{WORKER}'")
+    assert [worker.id for worker in registry.ended_with_jobs(lite.database)] == [WORKER]
+    lite.execute(f"DELETE FROM hammerwork_jobs WHERE id IN ('{runs}', '{second}')")
+    assert registry.ended_with_jobs(lite.database) == []
+
+
+def test_a_lease_of_a_job_that_somebody_took_meanwhile_is_not_renewed(
+    lite: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = claimed(lite, Job("noop"), Job("noop"))
+    lite.execute("UPDATE hammerwork_jobs SET lease_expires_at = started_at")
+    read = lite.database.rows
+
+    def rows(name: str, **values: Any) -> Any:
+        found = list(read(name, **values))
+        lite.execute(f"UPDATE hammerwork_jobs SET claimed_by = '{OTHER}' WHERE id = '{jobs[0].id}'")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lite.database, "rows", rows)
+        registry.renew_leases(lite.database, WORKER, 600)
+    assert [lite.one(job.id, "lease_expires_at > started_at") for job in jobs] == [0, 1]
+
+
+def leased_by_rust(lite: Stage, look: Callable[[], Any], **columns: Any) -> int:
+    """What a look says beside one running job, which a Rust worker has begun at ``START``."""
+    row = {"started_at": START, "last_heartbeat_at": START, **columns}
+    job = Rows(lite.database).job(**{"status": "Running", **row})
+    found = look()
+    lite.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{job}'")
+    return int(found)
+
+
+def test_a_job_is_abandoned_whose_rust_worker_let_the_lease_of_this_run_end(lite: Stage) -> None:
+    now = START + timedelta(hours=1)
+
+    def abandoned(**columns: Any) -> int:
+        row = {"lease_expires_at": now - timedelta(minutes=1), **columns}
+        return leased_by_rust(lite, lambda: rescue.some_abandoned(lite.database, now), **row)
+
+    assert abandoned()
+    assert not abandoned(status="Completed")
+    assert not abandoned(lease_expires_at=now + timedelta(minutes=1))
+    assert not abandoned(last_heartbeat_at=START - timedelta(minutes=1))
+    assert not abandoned(claimed_by=WORKER, claimed_at=START)
+
+
+def test_a_lease_is_ahead_that_a_rust_worker_renewed_in_the_future_for_a_job_that_runs(lite: Stage) -> None:
+    ahead, later = START + timedelta(hours=1), START + timedelta(hours=2)
+
+    def are_ahead(**columns: Any) -> int:
+        row = {"last_heartbeat_at": ahead, "lease_expires_at": later, **columns}
+        return leased_by_rust(lite, lambda: len(rescue.leases_ahead(lite.database, START)), **row)
+
+    assert are_ahead()
+    assert not are_ahead(status="Completed")
+    assert not are_ahead(last_heartbeat_at=START)
+    assert not are_ahead(lease_expires_at=ahead)
+    assert not are_ahead(claimed_by=WORKER, claimed_at=START)
+
+
+def test_a_lease_is_put_back_of_a_job_that_still_runs_and_was_not_renewed(
+    lite: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead, later = START + timedelta(hours=1), START + timedelta(hours=2)
+    lease: Any = {"last_heartbeat_at": ahead, "lease_expires_at": later, "started_at": START}
+    rows = Rows(lite.database)
+    runs, ended, renewed = (rows.job(status="Running", **lease) for _ in range(3))
+    found = rescue.leases_ahead(lite.database, START)
+    assert len(found) == 3
+    beside = rows.job(status="Running", **lease)
+    lite.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{ended}'")
+    lite.execute(f"UPDATE hammerwork_jobs SET last_heartbeat_at = lease_expires_at WHERE id = '{renewed}'")
+    monkeypatch.setattr(rescue, "leases_ahead", lambda *_: found)
+    assert rescue.put_leases_back(lite.database, START) == 1
+    left = {job: lite.timestamp(job, "lease_expires_at") for job in (runs, ended, renewed, beside)}
+    assert left == {runs: ahead, ended: later, renewed: later, beside: later}
+    assert lite.timestamp(runs, "last_heartbeat_at") == START
+
+
+def test_the_descendants_of_a_run_are_those_of_its_tree_and_time(lite: Stage) -> None:
+    rows, root, other = Rows(lite.database), new_id(), new_id()
+    before = START - timedelta(hours=1)
+    this, earlier = (at.isoformat().replace("+00:00", "Z") for at in (START, before))
+    here, elsewhere = (rows.job(ancestry=Ancestry(root, run, 1).stored()) for run in (this, earlier))
+
+    def spawned(children: int, parent: str, *, tree: str = root, run: str = "", at: datetime = START) -> None:
+        row = {
+            "id": new_id(),
+            "parent_id": parent,
+            "root_id": tree,
+            "depth": 0,
+            "occurrence": run,
+            "children": children,
+        }
+        rows.insert("hammerwork_spawn_operations", {**row, "outcome": "spawned", "started_at": at, "ended_at": at})
+
+    def spawned_early(child: str, *, tree: str = root, at: datetime = START) -> None:
+        row = {"parent_id": new_id(), "occurrence": "", "spawn_key": "a", "child_id": child, "root_id": tree}
+        rows.insert("hammerwork_spawned_children", {**row, "spawned_at": at})
+
+    of_this_run = [(1, root, this), (2, here, ""), (4, new_id(), "")]
+    for children, parent, run in of_this_run:
+        spawned(children, parent, run=run)
+    spawned(8, root, run=earlier)
+    spawned(16, elsewhere)
+    spawned(32, here, at=before)
+    spawned(64, other, tree=other)
+    for child in (here, new_id(), new_id(), elsewhere):
+        spawned_early(child)
+    spawned_early(new_id(), at=before)
+    spawned_early(new_id(), tree=other)
+    assert ancestry.descendants(lite.database, Ancestry(root, this)) == 1 + 2 + 4 + 3
+    assert ancestry.descendants(lite.database, Ancestry(root)) == 63 + 5
+    counted = {(root, this): 100, (root, earlier): 200, (other, this): 300}
+    for (tree, run), children in counted.items():
+        rows.insert("hammerwork_spawn_trees", {"root_id": tree, "occurrence": run, "descendants": children})
+    assert {place: ancestry.descendants(lite.database, Ancestry(*place)) for place in counted} == counted

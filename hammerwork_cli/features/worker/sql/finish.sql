@@ -50,8 +50,7 @@ WHERE hammerwork_jobs.id = r.value ->> 'id' AND claim_token = :token AND status 
 -- name: schedule_next_run
 -- Schedules the next occurrence of a recurring job on the same row.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at, started_at = NULL,
-completed_at = NULL, failed_at = NULL, timed_out_at = NULL, claim_losses = NULL, error_message = :error,
-claimed_by = NULL, claimed_at = NULL {unleased}
+claim_losses = NULL, error_message = :error, claimed_by = NULL, claimed_at = NULL {unleased}
 WHERE id = :id AND {claimed}
 
 -- name: retry

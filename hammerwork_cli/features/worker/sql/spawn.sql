@@ -57,10 +57,10 @@ VALUES (:parent, :occurrence, :key, :child, :now, :root)
 UPDATE hammerwork_jobs {by_id} SET ancestry = :ancestry WHERE id = :id
 
 -- name: adopt
--- Gives an early child that failed with its parent another parent, and lets it run.
+-- Gives a locked early child that failed with its parent another parent, and lets it run.
 UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = 0, scheduled_at = :now, started_at = NULL,
 failed_at = NULL, error_message = NULL, depends_on = :parents, dependency_status = :state, ancestry = :ancestry {unleased}
-WHERE id = :id AND status = 'Failed' AND dependency_status = 'failed'
+WHERE id = :id
 
 -- name: forget_earlier_keys
 -- Deletes the keys of earlier runs of a recurring job.
