@@ -15,6 +15,7 @@ from hammerwork_cli.features.worker.queries.registry import HeartbeatAnswer
 from hammerwork_cli.runtime.clock import elapsed
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.outages import Outages
+from hammerwork_cli.runtime.worker import heartbeat
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.turns import Turn
 from tests.conftest import each_row
@@ -146,6 +147,7 @@ def test_leases_of_jobs_are_looked_at_when_a_clock_was_moved_or_after_a_failure(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "record_heartbeat", lambda *_: made.answer)
         patch.setattr(registry, "renew_leases", lambda *arguments: seen.append(arguments))
+        patch.setattr(heartbeat, "elapsed", lambda: 0.5)  # as on a machine that has just started
         made.send()
         made.thread._renew()
         assert seen == [("database", WORKER.id, 300.0)]

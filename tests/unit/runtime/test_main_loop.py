@@ -8,13 +8,20 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.errors import HammerworkError, UnreachableError
+from hammerwork_cli.errors import BrokenInstallationError, HammerworkError, UnreachableError
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker import loop as module
-from hammerwork_cli.runtime.worker.loop import CANCEL_SECONDS, FINISHER_SECONDS, LAST_SECONDS, MOST_LATER, MainLoop
+from hammerwork_cli.runtime.worker.loop import (
+    CANCEL_SECONDS,
+    FINISHER_SECONDS,
+    LAST_SECONDS,
+    LAST_TRIES_SECONDS,
+    MOST_LATER,
+    MainLoop,
+)
 from tests.conftest import each_row
 from tests.unit.runtime.test_slots import claimed
 
@@ -375,3 +382,34 @@ def test_jobs_that_are_due_in_a_moment_are_waited_for(monkeypatch: pytest.Monkey
     database: Any = "database"
     assert MainLoop._due_ones_ran(loop, database)
     assert made == [("drained", "database", ["work", "more"], now + timedelta(seconds=5))]
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_worker_that_has_claimed_its_share_waits_for_the_requests_that_it_claimed_before(empty: bool) -> None:
+    made = Calls()
+    loop = a(_parts=a(request_claimer=a(close=made.of("close"))), _slots=a(empty=empty))
+    assert MainLoop._claims_no_more_requests(loop) == empty
+    assert made == ["close"]
+
+
+def test_an_error_of_a_turn_is_waited_out_and_a_broken_installation_ends_the_worker() -> None:
+    made = Calls()
+    turns: list[Any] = [False, UnreachableError("Away."), BrokenInstallationError("A file is missing."), True]
+
+    def turn() -> bool:
+        answer = turns.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return bool(answer)
+
+    log = a(
+        succeeded=made.of("succeeded"), recovered=made.of("recovered"), caught=lambda error: 7.0 + len(error.message)
+    )
+    at_once = a(is_set=lambda: False, wait=made.of("wait"))
+    loop = a(_stop=a(at_once=at_once), _turn=turn, _outage_log=log, _lease=a(is_held=lambda _: False))
+    assert MainLoop._work(loop) is False
+    assert made == ["succeeded", ("wait", 12.0)]
+    loop._stop.at_once.is_set = lambda: True
+    assert MainLoop._work(loop) is False
+    assert turns == [True], "a worker that stops at once takes no turn"
+    assert MainLoop._longest_wait.fget(a(_worker=a(lease=30.0))) == 30.0 + LAST_TRIES_SECONDS  # type: ignore[attr-defined]

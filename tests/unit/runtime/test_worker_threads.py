@@ -84,6 +84,7 @@ def test_no_two_parts_of_a_worker_share_connections_and_all_are_closed(url: str,
     if parts.finishing is not None:  # otherwise the main thread writes outcomes
         of_parts.append(parts.finisher._connections)
     assert sorted(map(id, connections._given)) == sorted(map(id, of_parts))
+    assert all(thread.daemon for thread in (*parts.threads, parts.finishing) if thread), "none outlives the program"
     pools = {id(one._pool) for one in (*of_parts, connections.queue._connections)}
     assert len(pools) == len(of_parts) + 1 == count
     connections.close()
@@ -744,22 +745,22 @@ def test_the_size_of_recent_payloads_follows_those_that_a_worker_claims() -> Non
 def test_the_main_thread_waits_until_the_first_of_what_is_to_be_done(state: dict[str, Any], waits: float) -> None:
     seconds: list[float] = []
     rounds: list[str] = []
+    stale: list[float] = []
     due = state.get("due")
     loop = SimpleNamespace(
         _timed_out=None,
         _stop=SimpleNamespace(
-            is_set=state.get("stops", False), woken=SimpleNamespace(wait=seconds.append, clear=lambda: None)
+            is_set=state.get("stops", False),
+            woken=SimpleNamespace(wait=seconds.append, clear=lambda: rounds.append("clear")),
         ),
         _slots=SimpleNamespace(
             expire=lambda _: None if due is None else time.monotonic() + due,
             running=state.get("running", 0),
             waiting=state.get("waiting", 0),
-            withdraw=lambda _: [],
+            withdraw=lambda older_than: older_than,
         ),
         _options=SimpleNamespace(poll_interval=60.0),
-        _claimer=SimpleNamespace(
-            full=state.get("full", False), pause=state.get("look", 60.0), give_back=lambda _: None
-        ),
+        _claimer=SimpleNamespace(full=state.get("full", False), pause=state.get("look", 60.0), give_back=stale.append),
         _finishing=state.get("finishing"),
         _finisher=SimpleNamespace(pause=state.get("write_in")),
         _parts=SimpleNamespace(
@@ -767,8 +768,10 @@ def test_the_main_thread_waits_until_the_first_of_what_is_to_be_done(state: dict
         ),
     )
     MainLoop._wait(loop)  # type: ignore[arg-type]
-    assert seconds == [pytest.approx(waits, abs=0.0 if due is None else 2.0)]  # the clock goes on meanwhile
-    assert rounds == ["end", "begin"]
+    goes_on = due is not None and due > 0  # the clock, meanwhile
+    assert seconds == [pytest.approx(waits, abs=2.0 if goes_on else 0.0)]
+    assert rounds == ["end", "clear", "begin"]
+    assert stale == [STALE_SECONDS]
 
 
 @each_row(

@@ -46,7 +46,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock(1000.0)
+    made = Clock(0.5)  # as on a machine that has just started
     monkeypatch.setattr(module, "time", made)
     monkeypatch.setattr(unwritten_outcomes, "time", made)
     monkeypatch.setattr(faults, "time", made)
@@ -152,7 +152,7 @@ def test_an_outcome_that_nothing_can_write_is_tried_twice_and_then_forgotten(wri
 
 
 def test_a_call_leaves_the_rest_of_what_was_refused_to_the_next_one_after_a_while(writing: Writing) -> None:
-    writing.refused, writing.seconds = {"a"}, AGAIN_SECONDS / 2
+    writing.refused, writing.seconds = {"a"}, AGAIN_SECONDS * 0.4
     writing.end("abcdefgh")
     calls: list[list[str]] = []
     while writing.finisher._parts or not calls:
