@@ -26,7 +26,7 @@ from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.outages import OutageLog, Outages
 from hammerwork_cli.runtime.worker import heartbeat as heartbeats
-from hammerwork_cli.runtime.worker import keeper, listener
+from hammerwork_cli.runtime.worker import keeper, listener, turns
 from hammerwork_cli.runtime.worker.assembly import assemble
 from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claimer
 from hammerwork_cli.runtime.worker.context import WorkerConnections
@@ -687,6 +687,52 @@ def test_a_thread_of_a_worker_that_stops_at_once_begins_no_duty_and_says_nothing
     thread = Two(line, stops, lambda: pytest.fail("a task after the end"))
     thread.run()
     assert (thread.turns, caplog.messages) == ([], [])
+
+
+def test_a_thread_that_does_not_end_at_once_goes_on_until_a_turn_fails(caplog: pytest.LogCaptureFixture) -> None:
+    class GoesOn(Two):
+        ends_at_once = False
+
+    line: Any = Line(away)
+    line.stopped_at_once.set()
+    ends: Any = iter([lambda: None, lambda: None, away])
+    done: list[bool] = []
+    thread = GoesOn(line, lambda: next(ends)(), lambda: done.append(True))
+    thread.run()
+    assert (thread.turns, len(done), caplog.messages) == ([(Turn.DONE, 0)] * 2, 3, [])
+
+
+def test_a_turn_in_which_a_thread_is_stopped_is_not_done(caplog: pytest.LogCaptureFixture) -> None:
+    line: Any = Line(away)
+    thread = Two(line, lambda: None, away)
+    thread.end()
+    assert thread._do("First", lambda: pytest.fail("it has ended")) is Turn.WAITED
+    assert thread._take(thread.tasks()) is Turn.WAITED
+    line.stopped_at_once.set()
+    assert thread._after("First", UnreachableError("Away.")) is Turn.WAITED
+    assert caplog.messages == []
+
+
+def test_a_thread_rests_between_its_turns_if_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, rests = [1000.0], list[float]()
+    pauses: Any = iter([2.0, 0.0, -1.0, 0.5, None])
+    seen: list[float] = []
+
+    class Rests(Two):
+        def pause(self, began: float, turn: Turn) -> float | None:
+            assert turn is Turn.DONE
+            seen.append(began)
+            now[0] += 1
+            return next(pauses)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(turns, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    thread = Rests(Line(away), lambda: None, lambda: None)
+    stopped: Any = SimpleNamespace(is_set=lambda: False, wait=rests.append)
+    thread.stopped = stopped
+    thread.run()
+    assert rests == [2.0, 0.5]
+    assert seen == [1000.0, 1001.0, 1002.0, 1003.0, 1004.0]
+    assert Two(Line(away), print, print).name == "hammerwork-two"
 
 
 def test_a_thread_for_outcomes_ends_with_an_installation_that_is_broken() -> None:

@@ -1,0 +1,163 @@
+"""Coroutines on the event loop of a worker, by themselves: who ends them, and who hears of it."""
+
+import asyncio
+import inspect
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.runtime.execution import event_loop as module
+from hammerwork_cli.runtime.execution.event_loop import LAST_SECONDS, EventLoop
+from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError
+from tests.unit.runtime.test_slots import PATIENCE, until
+
+FAR = 3600.0
+
+
+@pytest.fixture
+def loop() -> Iterator[EventLoop]:
+    made = EventLoop()
+    yield made
+    made.cancel(PATIENCE)
+    made.close()
+
+
+class Ends:
+    """How coroutines have ended, in their order."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, Any] = {}
+
+    def __call__(self, name: str) -> Any:
+        def done(value: Any, error: BaseException | None) -> None:
+            assert name not in self.of, "it is handed over once"
+            self.of[name] = value if error is None else type(error)
+
+        return done
+
+
+async def here() -> int:
+    return threading.get_ident()
+
+
+async def sleeps(begun: threading.Event) -> None:
+    begun.set()
+    await asyncio.sleep(FAR)
+
+
+def test_the_thread_of_a_loop_is_known_and_ends_with_the_program(loop: EventLoop) -> None:
+    assert loop.thread is None
+    assert loop.result(here(), None) == loop.thread
+    loop.result(here(), time.monotonic() + FAR)
+    names = {"hammerwork-loop", "hammerwork-deadlines"}
+    assert {thread.name for thread in threading.enumerate() if thread.daemon} >= names
+
+
+def test_a_loop_is_waited_for_when_nothing_runs_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    joined: list[Any] = []
+    monkeypatch.setattr(module._Loop, "join", lambda _, seconds: joined.append(seconds))
+    EventLoop().close()
+    assert joined == []
+    idle, busy, ends = EventLoop(), EventLoop(), Ends()
+    idle.result(here(), None)
+    idle.close()
+    assert joined == [LAST_SECONDS]
+    begun = threading.Event()
+    busy.start(sleeps(begun), None, ends("sleeps"))
+    assert begun.wait(PATIENCE)
+    busy.close()
+    assert joined == [LAST_SECONDS]
+    busy.cancel(PATIENCE)
+    assert ends.of == {"sleeps": asyncio.CancelledError}
+
+
+def test_the_coroutine_of_one_owner_is_cancelled_as_at_its_deadline(loop: EventLoop) -> None:
+    loop.cancel_of("nobody")  # without a loop
+    ends = Ends()
+    for owner, deadline in (("a", None), ("b", time.monotonic() + FAR), ("c", None)):
+        loop.start(asyncio.sleep(FAR), deadline, ends(owner), owner)
+    loop.cancel_of("b")
+    until(lambda: ends.of)
+    assert ends.of == {"b": OutOfTimeError}
+    loop.cancel_of("a")
+    until(lambda: len(ends.of) == 2)
+    assert ends.of == {"b": OutOfTimeError, "a": OutOfTimeError}
+
+
+def test_a_coroutine_that_cannot_start_is_closed_with_the_one_that_it_waits_for(
+    loop: EventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    outer, inner = here(), here()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            loop.start(outer, None, Ends()("never"), None, inner)
+    assert [inspect.getcoroutinestate(one) for one in (outer, inner)] == [inspect.CORO_CLOSED] * 2
+
+
+def test_a_loop_that_is_over_takes_no_coroutine_and_fails_those_that_it_has(loop: EventLoop) -> None:
+    ends, begun = Ends(), threading.Event()
+    loop.start(sleeps(begun), None, ends("sleeps"))
+    assert begun.wait(PATIENCE)
+    turning: Any = loop._turning
+    turning.end("It is over.")
+    assert ends.of == {"sleeps": JobError}
+    refused = here()
+    with pytest.raises(JobError, match=r"It is over\."):
+        turning.submit(module._Run(refused, math.inf, ends("refused"), None, None))
+    refused.close()
+    assert loop.result(here(), None) != turning.ident, "the next one runs in another loop"
+    turning.finish()
+
+
+def test_a_coroutine_sees_the_variables_of_who_starts_it_and_the_end_sees_none(loop: EventLoop) -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="unset")
+    seen: list[str] = []
+
+    async def sees() -> str:
+        seen.append(variable.get())
+        variable.set("of the coroutine")
+        return "done"
+
+    async def starts() -> None:
+        variable.set("of the other")
+        loop.start(sees(), None, lambda *_: seen.append(variable.get()))
+
+    loop.result(starts(), None)
+    until(lambda: len(seen) == 2)
+    assert seen == ["of the other", "unset"]
+
+
+def test_a_loop_goes_on_after_a_coroutine_that_exits_or_stops_it(
+    loop: EventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def exits() -> None:
+        raise SystemExit(3)
+
+    async def stops() -> str:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0)
+        return "done"
+
+    async def raises() -> None:
+        asyncio.get_running_loop().call_soon(exit_now)
+        await asyncio.sleep(0.01)
+
+    def exit_now() -> None:
+        raise SystemExit(4)
+
+    with pytest.raises(SystemExit):
+        loop.result(exits(), None)
+    thread = loop.thread
+    assert loop.result(stops(), None) == "done"
+    loop.result(raises(), None)
+    assert loop.result(here(), None) == thread
+    assert caplog.messages == ["A coroutine raised SystemExit in the event loop, which goes on."]
