@@ -22,7 +22,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.migration import queries as migrations
-from hammerwork_cli.features.worker.queries.claim import LARGE
+from hammerwork_cli.features.worker.queries.claim import CLAIMED_COLUMNS, LARGE
 from tests.databases import Databases
 
 PEERS = Path(__file__).parent / "peers"
@@ -95,7 +95,7 @@ def _bare(database: Database, jobs: int, size: int = HUNDRED) -> float:
 
         def claim(now: Any = now, token: str = token) -> Sequence[str]:
             wanted = {"queue": "noop", "now": now, "priority": None, "limit": size, "large": LARGE, "spawning": False}
-            wanted |= {"per": None, "full": ()}
+            wanted |= {"per": None, "full": (), "columns": CLAIMED_COLUMNS}
             rows = database.rows("worker.claim.ready", **wanted)
             ids = [row[0] for row in rows]
             database.run("worker.claim.claim", ids=database.ids(ids), token=token, worker=WORKER, now=now, lease=300)

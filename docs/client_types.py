@@ -13,7 +13,7 @@ from hammerwork_cli.features.job.endpoints.changing import NEW_JOB
 from hammerwork_cli.features.job.options import SPAWN_FIELDS
 from hammerwork_cli.features.job.views.attempts import ATTEMPT
 from hammerwork_cli.features.job.views.changes import OUTCOME
-from hammerwork_cli.features.job.views.details import FACTS, JOB_DETAILS
+from hammerwork_cli.features.job.views.details import FACT_KEYS, JOB_DETAILS
 from hammerwork_cli.features.job.views.enqueue import ENQUEUED
 from hammerwork_cli.features.job.views.listing import JOB
 from hammerwork_cli.features.job.views.spawn_requests import SPAWN_REQUEST
@@ -62,8 +62,8 @@ INTERFACES = (
     Interface("JobNode", NODE, "A job in trees and lists."),
     Interface("ListedJob", JOB, "A job as `getJobs` lists it.", extends=(NODE,)),
     Interface("Relative", RELATIVE),
-    Interface("JobFacts", FACTS, "Columns that an older database may lack."),
-    Interface("Job", JOB_DETAILS, "All facts about one job.", extends=(JOB, FACTS)),
+    Interface("JobFacts", FACT_KEYS, "Columns that an older database may lack."),
+    Interface("Job", JOB_DETAILS, "All facts about one job.", extends=(JOB, FACT_KEYS)),
     Interface("ChildCounts", CHILD_COUNTS),
     Interface("TreeCounts", TREE_COUNTS, "All jobs below a job.", extends=(CHILD_COUNTS,)),
     Interface("TreeNode", CHILD, extends=(NODE,)),

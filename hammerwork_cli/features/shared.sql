@@ -262,23 +262,6 @@ FOR UPDATE
 -- name: lock_clause [sqlite]
 -- A write transaction of SQLite is the only one from its start.
 
--- name: claimed_columns
--- The columns of worker.queries.claim.Claimed that follow id, queue and payload, in order.
-j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
-j.depends_on, j.workflow_id, j.workflow_name, j.batch_id, j.trace_id, j.correlation_id, j.parent_span_id,
-j.span_context, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
-{more_claimed_columns}
-
--- name: more_claimed_columns
--- Those of them that version 1.15.5 of hammerwork (Rust) does not store.
-j.retry_strategy, j.claim_losses, j.ancestry
-
--- name: more_claimed_columns [original]
-NULL, NULL, NULL
-
--- name: more_claimed_columns [strategies original]
-j.retry_strategy, NULL, NULL
-
 -- name: is_encrypted
 -- Whether the payload of job j is a placeholder for the encrypted one.
 FALSE

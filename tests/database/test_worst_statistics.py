@@ -146,7 +146,15 @@ CLAIM = {"token": TOKEN, "started": CLAIMED}
 BOUNDS = {"dated": False, "limit": None, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}
 HOT: dict[str, Callable[[Scene], Asked]] = {
     "worker.claim.ready": lambda at: Asked(
-        {"queue": "work", "now": NOW, "priority": None, "limit": at.asked, "large": claim.LARGE, "spawning": True}
+        {
+            "columns": claim.CLAIMED_COLUMNS,
+            "queue": "work",
+            "now": NOW,
+            "priority": None,
+            "limit": at.asked,
+            "large": claim.LARGE,
+            "spawning": True,
+        }
     ),
     "worker.claim.with_jobs": lambda at: Asked(
         {"queues": at.queues(), "before": NOW, "after": None, "once": True, "unpaused": True}

@@ -154,6 +154,7 @@ class Statement(tuple[StatementLine, ...]):
     def __init__(self, lines: Iterable[StatementLine]) -> None:
         del lines
         self.conditions = tuple([line.condition for line in self if line.condition is not None])
+        self.named: tuple[str, ...] = ()  # the values that are Names, as far as it has been bound
         self.texts: dict[tuple[object, ...], tuple[str, tuple[str, ...]]] = {}
 
     @property
@@ -199,9 +200,14 @@ def bind(
         percent: how the driver wants a literal percent sign beside values.
     """
     given = [_given(values[condition]) for condition in statement.conditions]
-    key = (placeholder, percent, *given)
+    key = (placeholder, percent, *given, *[values[name] for name in statement.named])
     if key not in statement.texts:
-        statement.texts[key] = _plain(statement, iter(given), placeholder, percent)
+        used = {name for line in statement for _, name in line.parts if name is not None}
+        statement.named = tuple(
+            sorted(name for name in used if isinstance(values.get(name), Names) or name in statement.named)
+        )
+        key = (placeholder, percent, *given, *[values[name] for name in statement.named])
+        statement.texts[key] = _plain(statement, values, iter(given), placeholder, percent)
     text, names = statement.texts[key]
     bound = [values[name] for name in names]
     for value in bound:
@@ -216,11 +222,14 @@ def _parts(statement: Statement, given: Iterator[bool]) -> Iterator[Part]:
             yield from parts
 
 
-def _plain(statement: Statement, given: Iterator[bool], placeholder: str, percent: str) -> tuple[str, tuple[str, ...]]:
-    """The text with a placeholder for each value, and the names of these."""
+def _plain(
+    statement: Statement, values: Mapping[str, Any], given: Iterator[bool], placeholder: str, percent: str
+) -> tuple[str, tuple[str, ...]]:
+    """The text with a placeholder for each value but Names, which it has, and the names of the others."""
     parts = list(_parts(statement, given))
-    names = tuple([name for _, name in parts if name is not None])
-    pieces = ((text, "" if name is None else placeholder) for text, name in parts)
+    named = {name: ", ".join(values[name] or ()) for name in statement.named}
+    names = tuple([name for _, name in parts if name is not None and name not in named])
+    pieces = ((text, "" if name is None else named.get(name, placeholder)) for text, name in parts)
     return _written(pieces, percent if names else "%"), names
 
 

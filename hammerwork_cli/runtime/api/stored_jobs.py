@@ -11,8 +11,10 @@ from hammerwork_cli.core.payloads import unpacked
 from hammerwork_cli.core.values import JobPriority, priority_word, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.backup.models.tables import TABLES
 from hammerwork_cli.features.job.queries import results
-from hammerwork_cli.features.worker.queries.claim import Claim, Claimed, claimed_row
+from hammerwork_cli.features.job.queries.details import terms
+from hammerwork_cli.features.worker.queries.claim import CLAIMED_COLUMNS, CLAIMED_NAMES, Claim, Claimed, claimed_row
 from hammerwork_cli.runtime.api.decryption import decrypted, readable
 from hammerwork_cli.runtime.api.job import Job
 
@@ -86,13 +88,16 @@ def _unread(claimed: Claimed) -> UnreadJob:
 def _stored(database: Database, jobs: Sequence[str]) -> dict[str, _Stored]:
     """The jobs by their ids, those of the archive included."""
     found: dict[str, _Stored] = {}
+    columns = CLAIMED_COLUMNS if "current" in database.tags else terms(database.jobs_columns(), CLAIMED_NAMES)
     for part in chunks(jobs, database.key_chunk):
-        for row in database.rows("job.details.stored", ids=database.ids(part)):
+        for row in database.rows("job.details.stored", ids=database.ids(part), columns=columns):
             claimed = claimed_row(database, row[3:], _nobody())
             found[claimed.id.lower()] = _Stored(row[0], row[1], row[2], claimed)
-    if "archive" in database.tags:
-        for part in chunks([job for job in jobs if job not in found], database.key_chunk):
-            for row in database.rows("job.details.archived_stored", ids=database.ids(part)):
+    missing = [job for job in jobs if job not in found]
+    if missing and "archive" in database.tags:
+        columns = terms(database.schema[TABLES["archive"].name], CLAIMED_NAMES)
+        for part in chunks(missing, database.key_chunk):
+            for row in database.rows("job.details.archived_stored", ids=database.ids(part), columns=columns):
                 claimed = _unarchived(claimed_row(database, row[3:], _nobody(), archived=True))
                 found[claimed.id.lower()] = _Stored(row[0], row[1], row[2], claimed)
     return found

@@ -12,6 +12,7 @@ import pytest
 
 from chaos.servers import CRASH, CrashingServer, crashing_server
 from hammerwork_cli.database import Database, connect
+from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import (
     AccessDeniedError,
     ConnectionLostError,
@@ -255,11 +256,7 @@ def test_a_connection_that_is_cut_while_rows_are_copied_is_a_lost_one(
         database.insert(
             "job.enqueue.insert",
             CuttingRows(database, number),
-            rare=[],
-            strategies=[],
-            ancestries=[],
-            batches=[],
-            encrypted=[],
+            columns=Names(["id"]),
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Worker
 from hammerwork_cli.database import Timeouts, connect
+from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import ConnectionLostError
 from tests.conftest import needed
 from tests.database.connection.test_connections import CuttingRows
@@ -76,6 +77,4 @@ def test_a_connection_that_is_cut_behind_a_pooler_while_rows_are_copied_is_a_los
 ) -> None:
     rows = CuttingRows(pooled.database, number)
     with pytest.raises(ConnectionLostError):
-        pooled.database.insert(
-            "job.enqueue.insert", rows, rare=[], strategies=[], ancestries=[], batches=[], encrypted=[]
-        )
+        pooled.database.insert("job.enqueue.insert", rows, columns=Names(["id"]))

@@ -1,8 +1,8 @@
 """Jobs that are about to be inserted: the one maker of them, for commands, the web and handlers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self
 
 from hammerwork_cli.core import cron
 from hammerwork_cli.core.ids import new_id
@@ -16,38 +16,14 @@ if TYPE_CHECKING:
     from hammerwork_cli.features.job.models.unique import Unique
 
 
-class PassedThrough(TypedDict, total=False):
-    """Columns that a maker of jobs gives as they are."""
-
-    workflow_id: str | None
-    workflow_name: str | None
-    trace_id: str | None
-    correlation_id: str | None
-    parent_span_id: str | None
-    span_context: str | None
-    retry_strategy: str | None
-    encryption: "Encryption | None"
-    unique: "Unique | None"
-
-
-class OptionalFields(PassedThrough, total=False):
-    """Values that few jobs have: most of them are made faster without."""
-
-    timeout: timedelta | None  # stored in whole seconds, rounded up
-    delay: timedelta | None  # the shortest time until its first attempt
-    # The earliest time of its first attempt; the later one counts if `delay` is given too.
-    scheduled_at: datetime | None
-    cron_schedule: str | None  # makes the job recur
-    timezone: str | None  # of the schedule; UTC by default
-    result_ttl: timedelta | None  # how long its result is kept
-    result_max_size: int | None  # bytes of JSON that its result may have
+NO_COLUMN = {"column": None}
 
 
 @dataclass(slots=True)
 class NewJob:
-    """A row to insert into ``hammerwork_jobs``."""
+    """A row to insert into ``hammerwork_jobs``. A field has the name of its column, unless its metadata says more."""
 
-    queue: str
+    queue: str = field(metadata={"column": "queue_name"})
     payload: str  # JSON text, in plaintext
     created_at: datetime
     scheduled_at: datetime
@@ -75,20 +51,23 @@ class NewJob:
     timezone: str | None = None
     recurring: bool = False
     next_run_at: datetime | None = None  # next due time of a recurring job
-    result_storage: str = "none"  # `database` or `none`
+    # `database` or `none`
+    result_storage: str = field(default="none", metadata={"column": "result_storage_type"})
     result_ttl_seconds: int | None = None
     result_max_size_bytes: int | None = None
     ancestry: str | None = None  # JSON text of `Ancestry`, for a child
     # Scope and `on_failure` of a child that waits for its siblings.
-    join: tuple[str, str] | None = field(default=None, compare=False)
-    encryption: "Encryption | None" = None  # how the payload is encrypted when the row is written; `None` for plaintext
-    unique: "Unique | None" = None  # what keeps it from being written beside another job
-    # What to do at the end of the tree below it.
-    callbacks: "tuple[NewCallback, ...]" = field(default=(), compare=False)  # each making of a row has ids of its own
+    join: tuple[str, str] | None = field(default=None, compare=False, metadata=NO_COLUMN)
+    # How the payload is encrypted when the row is written; `None` for plaintext.
+    encryption: "Encryption | None" = field(default=None, metadata=NO_COLUMN)
+    # What keeps it from being written beside another job.
+    unique: "Unique | None" = field(default=None, metadata=NO_COLUMN)
+    # What to do at the end of the tree below it; each making of a row has ids of its own.
+    callbacks: "tuple[NewCallback, ...]" = field(default=(), compare=False, metadata=NO_COLUMN)
     # Nobody else knows its id, so that no look for it is needed before it is written.
-    is_new: bool = field(default=False, compare=False)
+    is_new: bool = field(default=False, compare=False, metadata=NO_COLUMN)
     # Somebody has said so, or the payload is stored in plaintext already.
-    plaintext_meant: bool = field(default=False, compare=False)
+    plaintext_meant: bool = field(default=False, compare=False, metadata=NO_COLUMN)
 
     @classmethod
     def of(
@@ -101,7 +80,7 @@ class NewJob:
         priority: JobPriority | None = None,
         max_attempts: int = 3,
         depends_on: tuple[str, ...] = (),
-        **rare: Unpack[OptionalFields],
+        **rare: Any,
     ) -> Self:
         """Makes a row of checked values. A child then inherits from its parent.
 
@@ -109,7 +88,7 @@ class NewJob:
 
         Args:
             payload: JSON text.
-            rare: see :class:`OptionalFields`; ``None`` is a default too.
+            rare: arguments of :meth:`_add`, which few jobs have; ``None`` is a default too.
         """
         new = cls(queue, payload, now, now, id or new_id())
         new.max_attempts, new.is_new = max_attempts, id is None
@@ -131,8 +110,20 @@ class NewJob:
         timezone: str | None = None,
         result_ttl: timedelta | None = None,
         result_max_size: int | None = None,
-        **copied: Unpack[PassedThrough],
+        **copied: Any,
     ) -> None:
+        """Fills fields that few jobs fill.
+
+        Args:
+            timeout: stored in whole seconds, rounded up.
+            delay: the shortest time until its first attempt.
+            scheduled_at: the earliest time of its first attempt; the later one counts if ``delay`` is given too.
+            cron_schedule: makes the job recur.
+            timezone: of the schedule; UTC by default.
+            result_ttl: how long its result is kept.
+            result_max_size: bytes of JSON that its result may have.
+            copied: other fields, by their names.
+        """
         for name, value in copied.items():
             setattr(self, name, value)
         if timeout is not None:
@@ -150,3 +141,9 @@ class NewJob:
             self.scheduled_at = self.next_run_at
         if scheduled_at is not None or delay is not None:
             self.scheduled_at = max(scheduled_at or now, now + (delay or timedelta()))
+
+
+COLUMNS: dict[str, str] = {
+    one.name: column for one in fields(NewJob) if (column := one.metadata.get("column", one.name)) is not None
+}
+"""Field of a new job -> its column."""

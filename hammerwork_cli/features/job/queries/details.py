@@ -1,7 +1,7 @@
 """Everything about one job."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.payloads import unpacked
@@ -67,9 +67,9 @@ def stored_facts(database: Database, word: str = "jobs") -> StoredFacts:
     """Reads which facts there are from the columns of the jobs, or of the archive."""
     columns = database.jobs_columns() if word == "jobs" else database.schema[TABLES[word].name]
     archival, encryption = "archival_reason" in columns, "is_encrypted" in columns
-    later = [name for name in LATER_FACTS if name in columns]
-    names = FACTS + (ARCHIVAL_FACTS if archival else ()) + (ENCRYPTION_FACTS if encryption else ()) + tuple(later)
-    more = [_kept_strategy(columns) if name == "retry_strategy" else f"j.{name}" for name in later]
+    later = tuple(name for name in LATER_FACTS if name in columns)
+    names = FACTS + (ARCHIVAL_FACTS if archival else ()) + (ENCRYPTION_FACTS if encryption else ()) + later
+    more = [*terms(columns, later)]
     others, kept = _other_kinds(database, word), {}
     for name, kind in others.items():
         term = f"j.{database.quoted(name)}"
@@ -88,10 +88,12 @@ def _other_kinds(database: Database, word: str) -> dict[str, ColumnKind]:
     return {name: other.kind for name, other in found.items() if other and other.kind is not ColumnKind.BYTES}
 
 
-def _kept_strategy(columns: Mapping[str, str]) -> str:
-    """The retry strategy, whichever program has archived the job."""
-    own = "own_retry_strategy" in columns
-    return "COALESCE(j.own_retry_strategy, j.retry_strategy)" if own else "j.retry_strategy"
+def terms(columns: Collection[str], names: Iterable[str]) -> Columns:
+    """What a statement reads for columns of job j: NULL for those that its table, with ``columns``, lacks."""
+    found = {name: f"j.{name}" for name in columns}
+    if "own_retry_strategy" in columns:  # the archive has the strategy, whichever program has archived the job
+        found["retry_strategy"] = "COALESCE(j.own_retry_strategy, j.retry_strategy)"
+    return Columns(found.get(name, "NULL") for name in names)
 
 
 def whole(row: tuple[Any, ...], facts: StoredFacts) -> WholeJob:

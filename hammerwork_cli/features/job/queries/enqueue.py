@@ -1,14 +1,17 @@
 """Inserts new jobs, in a form that Rust workers can read."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from hammerwork_cli.core.input.limits import MOST_PARENTS
 from hammerwork_cli.core.values import FAILURES, JobStatus
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.statements import Names
 from hammerwork_cli.database.unconnected import Unconnected
 from hammerwork_cli.errors import (
     ConflictError,
@@ -21,7 +24,7 @@ from hammerwork_cli.features.callbacks.model import CallbackState, NewCallback, 
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.job import EnqueuedJob
-from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.models.new_job import COLUMNS, NewJob
 from hammerwork_cli.features.job.options import wanted_job
 from hammerwork_cli.features.job.queries import limits, unique
 from hammerwork_cli.features.job.queries.dependencies import parent_statuses, reopen, state_of
@@ -45,9 +48,9 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
         for start in range(0, len(jobs), ROWS_PER_STATEMENT):
             rows, columns = _rows(database, jobs[start : start + ROWS_PER_STATEMENT])
             if len(rows) > 1:
-                written += database.insert("job.enqueue.insert", rows, **columns)
+                written += database.insert("job.enqueue.insert", rows, columns=columns)
             else:
-                written += database.run("job.enqueue.insert", rows=rows, **columns)
+                written += database.run("job.enqueue.insert", rows=rows, columns=columns)
         _add_callbacks(database, jobs)
         reopen(database, (job.workflow_id for job in jobs))
         events.jobs(database, EventType.JOB_ENQUEUED, [job.id for job in jobs])
@@ -105,7 +108,7 @@ def written(database: Unconnected, job: NewJob, style: str) -> tuple[str, tuple[
     """Returns a statement that inserts a job unless its id exists, and its parameters in the style of a driver."""
     limits.check(database, job)
     rows, columns = _rows(database, [job])
-    return database.written("job.enqueue.insert_and_notify", style, job.payload, rows=rows, **columns)
+    return database.written("job.enqueue.insert_and_notify", style, job.payload, rows=rows, columns=columns)
 
 
 def in_circle(waits: Mapping[str, Collection[str]]) -> str | None:
@@ -230,7 +233,7 @@ def _insert_or_find(database: Database, job: NewJob) -> ExistingJob | None:
     _count_for_own(database, [job])
     rows, columns = _rows(database, [job])
     statement = "job.enqueue.insert_and_notify" if "borrowed" in database.tags else "job.enqueue.insert_once"
-    if database.run_once(statement, rows=rows, **columns):
+    if database.run_once(statement, rows=rows, columns=columns):
         _add_callbacks(database, [job])
         reopen(database, [job.workflow_id])
         events.jobs(database, EventType.JOB_ENQUEUED, [job.id])
@@ -285,15 +288,42 @@ def _resolved(database: Database, job: NewJob) -> NewJob:
     return replace(job, dependency_status=state_of(job.depends_on, living_parents(database, job.depends_on)))
 
 
-def _rows(database: Database, jobs: Sequence[NewJob]) -> tuple[list[tuple[Any, ...]], dict[str, bool]]:
-    """The rows to insert, and which rare columns they have."""
-    rare = any(_is_rare(job) for job in jobs)
-    strategies = any(job.retry_strategy is not None for job in jobs)
-    columns = {"rare": rare, "strategies": strategies, "ancestries": any(job.ancestry for job in jobs)}
-    columns["batches"] = any(job.batch_id for job in jobs)
-    columns["encrypted"] = any(job.encryption for job in jobs)
+_MADE = ("id", "queue", "payload", "status", "priority", "depends_on")
+"""Fields that :func:`_row` looks at one by one."""
+_USUAL = ("attempts", "max_attempts", "created_at", "scheduled_at", "dependency_status")
+"""The other fields that every row has."""
+_DEFAULTS = {one.name: one.default for one in fields(NewJob) if one.name in COLUMNS.keys() - {*_MADE, *_USUAL}}
+"""Fields that few jobs fill -> what the others have, as the table has it by default."""
+_rare = attrgetter(*_DEFAULTS)
+_NOTHING = {tuple(_DEFAULTS.values())}
+
+
+def _rows(database: Database, jobs: Sequence[NewJob]) -> tuple[list[tuple[Any, ...]], Names]:
+    """The rows to insert, and their columns: of those that few jobs fill, the ones that one of these fills."""
+    columns, others = _plain(_filled(jobs))
+    encrypted = any(job.encryption for job in jobs)
+    if encrypted:
+        from hammerwork_cli.core.encryption import EncryptedColumns
+
+        columns = Names((*columns, *EncryptedColumns._fields))
     nobody = stored_ids(database, ())
-    return [_row(database, job, nobody, **columns) for job in jobs], columns
+    return [_row(database, job, nobody, others, encrypted=encrypted) for job in jobs], columns
+
+
+def _filled(jobs: Iterable[NewJob]) -> tuple[str, ...]:
+    found = set(map(_rare, jobs))  # at the speed of C: jobs are many
+    if found == _NOTHING:
+        return ()
+    fields_of_all = zip(_DEFAULTS.items(), zip(*found, strict=True), strict=True)
+    return tuple([name for (name, usual), values in fields_of_all if {*values} != {usual}])
+
+
+@cache
+def _plain(few: tuple[str, ...]) -> tuple[Names, Callable[[NewJob], tuple[Any, ...]]]:
+    """The columns of a row with these rare ones, and what reads those that are stored as they are."""
+    plain = (*_USUAL, *few)
+    columns = Names((*(COLUMNS[name] for name in _MADE), "dependents", *(COLUMNS[name] for name in plain)))
+    return columns, attrgetter(*plain)
 
 
 def _announce_trees(database: Database, jobs: Iterable[NewJob]) -> None:
@@ -399,67 +429,28 @@ def check_callbacks(database: Database, callbacks: Sequence[NewCallback], now: d
         refuse_plaintext(database, [job])
 
 
-def _is_rare(job: NewJob) -> bool:
-    """Whether a job fills columns that few jobs fill. Rows without these are written faster."""
-    return job.recurring or job.result_storage != "none" or (job.started_at or job.failed_at) is not None
-
-
 def _row(
     database: Database,
     job: NewJob,
     nobody: Sequence[str] | str,
+    others: Callable[[NewJob], tuple[Any, ...]],
     *,
-    rare: bool,
-    strategies: bool,
-    ancestries: bool,
-    batches: bool,
     encrypted: bool,
 ) -> tuple[Any, ...]:
     if len(job.depends_on) > MOST_PARENTS:
         raise RefusedValueError(f"A job can depend on at most {MOST_PARENTS:,} jobs, not on {len(job.depends_on):,}.")
     payload, sealed = sealed_columns(database, job) if encrypted else (encoded_payload(database, job), ())
-    row: tuple[Any, ...] = (
+    return (
         job.id,
         job.queue,
         payload,
         str(job.status),
         int(job.priority),
-        job.attempts,
-        job.max_attempts,
-        job.timeout_seconds,
-        job.created_at,
-        job.scheduled_at,
         stored_ids(database, job.depends_on),
         nobody,
-        job.dependency_status,
-        job.workflow_id,
-        job.workflow_name,
-        job.trace_id,
-        job.correlation_id,
-        job.parent_span_id,
-        job.span_context,
+        *others(job),
+        *sealed,
     )
-    if rare:
-        row += (
-            job.started_at,
-            job.completed_at,
-            job.failed_at,
-            job.error_message,
-            job.cron_schedule,
-            job.timezone,
-            job.recurring,
-            job.next_run_at,
-            job.result_storage,
-            job.result_ttl_seconds,
-            job.result_max_size_bytes,
-        )
-    if strategies:
-        row += (job.retry_strategy,)
-    if batches:
-        row += (job.batch_id,)
-    if ancestries:
-        row += (job.ancestry,)
-    return row + sealed
 
 
 def stored_ids(database: Database, ids: Sequence[str]) -> Sequence[str] | str:

@@ -33,7 +33,7 @@ def request(
 
     def work() -> str:
         statuses = parent_statuses(database, [job])
-        row = database.row("job.spawn_requests.job", id=job)
+        row = database.row("job.spawn_requests.job", id=job, columns=())
         if job not in statuses or row is None:
             raise NotFoundError(f"There is no job {job} to spawn again.")
         if statuses[job] != JobStatus.COMPLETED:
@@ -46,7 +46,7 @@ def request(
                 f"The job {job} has a spawn request that no worker has fulfilled yet.",
                 hint=f"To see its state: hammerwork job show {job}",
             )
-        is_encrypted, _, queue, payload, *_ = row
+        is_encrypted, _, queue, payload = row
         if is_encrypted and config is not None and "_spawn_config" not in payload:
             raise ConflictError(
                 f"The spawn configuration of the job {job} is encrypted: it cannot be changed for a request.",

@@ -57,20 +57,9 @@ CASE WHEN {status j} = 'Cancelled' THEN 'Cancelled' ELSE j.status END
 -- name: stored
 -- Reads jobs for the program that enqueued them.
 SELECT {stored_status}, j.error_message, j.started_at, {is_encrypted},
-j.id, j.queue_name, j.payload, {claimed_columns} FROM hammerwork_jobs j WHERE j.id {among} {as_it_is}
+j.id, j.queue_name, j.payload, :columns FROM hammerwork_jobs j WHERE j.id {among} {as_it_is}
 
 -- name: archived_stored
--- Reads archived jobs for the program that enqueued them. The archive has no limits of results, and packs the payload.
+-- Reads archived jobs for the program that enqueued them. The archive packs the payload.
 SELECT {stored_status}, j.error_message, j.started_at, {is_encrypted},
-j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
-j.depends_on, j.workflow_id, j.workflow_name, j.batch_id, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
-j.cron_schedule, j.timezone, j.recurring, j.next_run_at, NULL, NULL,
-COALESCE(j.own_retry_strategy, j.retry_strategy), j.claim_losses, j.ancestry
-FROM hammerwork_jobs_archive j WHERE j.id {among}
-
--- name: archived_stored [original]
-SELECT {stored_status}, j.error_message, j.started_at, {is_encrypted},
-j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
-j.depends_on, NULL, NULL, j.batch_id, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
-j.cron_schedule, j.timezone, j.recurring, j.next_run_at, NULL, NULL, j.retry_strategy, NULL, NULL
-FROM hammerwork_jobs_archive j WHERE j.id {among}
+j.id, j.queue_name, j.payload, :columns FROM hammerwork_jobs_archive j WHERE j.id {among}

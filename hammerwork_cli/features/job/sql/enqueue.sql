@@ -23,19 +23,7 @@ SELECT CASE WHEN pg_notification_queue_usage() < 0.9 THEN pg_notify('hammerwork'
 
 -- name: new_rows
 -- The rows of new jobs. Arrays are never NULL, which hammerwork (Rust) cannot read.
-INSERT INTO hammerwork_jobs (
-id, queue_name, payload, status, priority, attempts, max_attempts, timeout_seconds, created_at, scheduled_at,
-depends_on, dependents, dependency_status, workflow_id, workflow_name, trace_id, correlation_id, parent_span_id,
-span_context
-/* if :rare */ , started_at, completed_at, failed_at, error_message, cron_schedule, timezone, recurring, next_run_at,
-/* if :rare */ result_storage_type, result_ttl_seconds, result_max_size_bytes
-/* if :strategies */ , retry_strategy
-/* if :batches */ , batch_id
-/* if :ancestries */ , ancestry
-/* if :encrypted */ , is_encrypted, encryption_key_id, encryption_algorithm, encrypted_payload, encryption_nonce,
-/* if :encrypted */ encryption_tag, encryption_metadata, payload_hash, pii_fields, retention_policy, retention_delete_at,
-/* if :encrypted */ encrypted_at
-)
+INSERT INTO hammerwork_jobs (:columns)
 VALUES :rows
 
 -- name: add_callbacks

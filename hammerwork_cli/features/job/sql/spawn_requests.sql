@@ -1,8 +1,10 @@
 -- Spawn requests, which ask workers to spawn again.
 
 -- name: job
--- Reads a job as a spawn handler gets it.
-SELECT {is_encrypted}, j.id, j.queue_name, j.payload, {claimed_columns} FROM hammerwork_jobs j WHERE j.id = :id
+-- Reads a job, with worker.queries.claim.CLAIMED_COLUMNS as a spawn handler gets it.
+SELECT {is_encrypted}, j.id, j.queue_name, j.payload
+/* if :columns */ , :columns
+FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: add
 -- Asks the workers to spawn for a job.

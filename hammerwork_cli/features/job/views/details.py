@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.payloads import SCHEDULE_KEY, due_time
 from hammerwork_cli.core.values import WITH_ERROR, JobStatus, timestamp
 from hammerwork_cli.features.callbacks.views import CALLBACK, callbacks_text
-from hammerwork_cli.features.job.models.job import JobDetails, JobWorker, StoredJob, WholeJob
+from hammerwork_cli.features.job.models.job import (
+    ARCHIVAL_FACTS,
+    ENCRYPTION_FACTS,
+    FACTS,
+    LATER_FACTS,
+    JobDetails,
+    JobWorker,
+    StoredJob,
+    WholeJob,
+)
 from hammerwork_cli.features.job.views import attempts, spawn_requests
 from hammerwork_cli.features.job.views.hold import HOLDS, Hold
 from hammerwork_cli.features.job.views.listing import JOB
@@ -57,36 +66,24 @@ def _flag(name: str) -> Callable[[Any], object]:
     return lambda found: bool(found.facts[name]) if name in found.facts else MISSING
 
 
-_COLUMNS = {
+_COLUMNS = dict.fromkeys((*FACTS, *ARCHIVAL_FACTS, *ENCRYPTION_FACTS, *LATER_FACTS), key.null_or(key.text())) | {
     "timeout_seconds": key.null_or(key.count()),
     "timed_out_at": key.null_or(key.instant()),
-    "cron_schedule": key.null_or(key.text()),
-    "timezone": key.null_or(key.text()),
     "next_run_at": key.null_or(key.instant()),
-    "batch_id": key.null_or(key.text()),
     "result_stored_at": key.null_or(key.instant()),
     "result_expires_at": key.null_or(key.instant()),
-    "trace_id": key.null_or(key.text()),
-    "correlation_id": key.null_or(key.text()),
-    "parent_span_id": key.null_or(key.text()),
-    "span_context": key.null_or(key.text()),
-    "archival_reason": key.null_or(key.text()),
-    "archived_by": key.null_or(key.text()),
     "is_encrypted": key.flag(),
-    "encryption_key_id": key.null_or(key.text()),
-    "encryption_algorithm": key.null_or(key.text()),
     "encrypted_bytes": key.null_or(key.count()),
-    "payload_hash": key.null_or(key.text()),
-    "retention_policy": key.null_or(key.text()),
     "retention_delete_at": key.null_or(key.instant()),
     "encrypted_at": key.null_or(key.instant()),
     "retry_strategy": key.stored_json("As hammerwork (Rust) writes it; null for the worker's"),
     "last_heartbeat_at": key.null_or(key.instant("Of the lease that version 3 of hammerwork (Rust) checks")),
     "lease_expires_at": key.null_or(key.instant()),
 }
-FACTS = Shape[JobDetails | WholeJob](
+"""Those of facts: text where nothing else is said."""
+FACT_KEYS = Shape[JobDetails | WholeJob](
     {
-        **{name: one.of(_fact(name)).optional for name, one in _COLUMNS.items()},
+        **{name: one.of(_fact(name)).optional for name, one in _COLUMNS.items() if name != "recurring"},
         "is_encrypted": key.flag().of(_flag("is_encrypted")).optional,
         "other_columns": Key(
             key.anything("An object with the columns that this version does not know, except binary ones").schema,
@@ -104,7 +101,7 @@ WHOLE_JOB = Shape[JobDetails | WholeJob](
             lambda found: bool(found.facts["recurring"]) if "recurring" in found.facts else found.job.recurring
         ),
         "error": JOB.within("job")["error"].about("The whole error"),
-        **FACTS.parts,
+        **FACT_KEYS.parts,
     }
 )
 VALUES = Shape[JobDetails | WholeJob](

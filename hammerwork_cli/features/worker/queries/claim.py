@@ -14,6 +14,7 @@ from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.values import JobPriority, JobStatus, Timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.database.statements import Columns
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.queries.cron import occurrence_of
@@ -40,7 +41,10 @@ class Claim(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """A claimed job as its worker gets it; :attr:`attempts` counts the coming attempt."""
+    """A claimed job as its worker gets it; :attr:`attempts` counts the coming attempt.
+
+    The fields before ``claim`` are columns.
+    """
 
     id: str
     queue_name: str
@@ -140,6 +144,7 @@ def claim(
             for only in _one_by_one(database, priority)
             for row in database.rows(
                 "worker.claim.ready",
+                columns=CLAIMED_COLUMNS,
                 queue=queue,
                 now=now,
                 priority=only,
@@ -197,6 +202,10 @@ def _one_by_one(database: Database, priority: int | None) -> Sequence[int | None
 _COLUMNS = Claimed._fields.index("claim")
 """Number of columns that a ready row shares with :class:`Claimed`. The others say whether the job has spawned, which
 value the limit goes by, and whether there is a limit."""
+CLAIMED_NAMES = Claimed._fields[Claimed._fields.index("payload") + 1 : _COLUMNS]
+"""The columns that follow the id, the queue and the payload."""
+CLAIMED_COLUMNS = Columns(f"j.{name}" for name in CLAIMED_NAMES)
+"""The same in statements."""
 _PAYLOAD, _ATTEMPTS, _MAX_ATTEMPTS, _LOSSES = (
     Claimed._fields.index(name) for name in ("payload", "attempts", "max_attempts", "claim_losses")
 )
@@ -248,7 +257,7 @@ def claimed_row(database: Database, row: Sequence[Any], token: Claim, *, archive
     """Makes a job of a row that is read by itself, as if it were claimed.
 
     Args:
-        row: whether its payload is encrypted, its id, queue, payload, and ``{claimed_columns}``.
+        row: whether its payload is encrypted, its id, queue, payload, and :data:`CLAIMED_NAMES`.
     """
     is_encrypted, *columns = row
     job = Claimed._make((*columns, token, False, None))

@@ -13,7 +13,7 @@ from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.job.queries import dependencies, groups
 from hammerwork_cli.features.job.queries.dependencies import lock_jobs
 from hammerwork_cli.features.worker.queries import finish, registry
-from hammerwork_cli.features.worker.queries.claim import Claim, Claimed, claimed_row
+from hammerwork_cli.features.worker.queries.claim import CLAIMED_COLUMNS, Claim, Claimed, claimed_row
 from hammerwork_cli.features.worker.queries.finish import FinishReport
 from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.features.worker.queries.spawn import Batches, Operation, naming_duplicates, write_children
@@ -47,7 +47,7 @@ def claim_request(database: Database, request: SpawnRequest, worker: str, now: d
     def work() -> Claimed | None:
         if not database.run("worker.requests.claim", id=request.id, token=token, worker=worker):
             return None
-        row = database.row("job.spawn_requests.job", id=request.job_id)
+        row = database.row("job.spawn_requests.job", id=request.job_id, columns=CLAIMED_COLUMNS)
         if row is None:
             values = {"state": "failed", "now": now, "children": 0, "error": "The job no longer exists."}
             database.run("worker.requests.finish", id=request.id, token=token, **values)

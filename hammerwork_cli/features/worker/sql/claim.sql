@@ -40,7 +40,7 @@ CASE WHEN pg_column_size(j.payload) > 2000 THEN octet_length(j.payload::text) EL
 -- Locks the jobs of a queue that may run now, the most urgent first. It leaves large payloads out, so that hundreds of
 -- jobs take little memory whatever their payloads are. With :spawning it tells which jobs have spawned, in any run; always,
 -- whether the queue has a limit. With :per it tells the values that the limit goes by, and leaves out those of :full.
-SELECT j.id, j.queue_name, CASE WHEN {is_small} THEN j.payload END, {claimed_columns}
+SELECT j.id, j.queue_name, CASE WHEN {is_small} THEN j.payload END, :columns
 /* if :spawning */ , EXISTS (SELECT 1 FROM hammerwork_spawn_operations o WHERE o.parent_id = j.id AND o.outcome = 'spawned')
 /* if :per */ , {limit_key :per}
 , (SELECT 1 FROM hammerwork_queue_limits l WHERE {same l.queue_name :queue})
