@@ -127,15 +127,16 @@ def test_the_start_of_an_earlier_attempt_is_not_taken_for_that_of_the_last_one(
 
 
 @all_databases
-def test_jobs_that_end_together_end_at_one_time_and_have_a_start_each(stage: Stage) -> None:
-    stage.enqueue(Job("noop"), Job("noop"))
+def test_jobs_that_end_together_end_at_one_time_and_share_a_start_only_if_they_ran_for_as_long(stage: Stage) -> None:
+    seconds = {5.0: 5.0, 0.5: 0.5, 0.5 + finish.CLOSE_SECONDS / 2: 0.5, 0.5 + 2 * finish.CLOSE_SECONDS: 0.502, 7.0: 7.0}
+    stage.enqueue(*[Job("noop") for _ in seconds])
     now = stage.database.now()
-    taken = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=2, slots=2)
-    ended = [EndedAttempt(job, AttemptEnd.COMPLETED, took=took) for job, took in zip(taken, (0.5, 5.0), strict=True)]
+    taken = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=9, slots=9)
+    ended = [EndedAttempt(job, AttemptEnd.COMPLETED, took=took) for job, took in zip(taken, seconds, strict=True)]
     end = now + timedelta(seconds=10)
     stage.execute("UPDATE hammerwork_jobs SET error_message = 'It failed before.'")
-    assert finish.set_completed(stage.database, taken[0].claim, ended, end) == 2
+    assert finish.set_completed(stage.database, taken[0].claim, ended, end) == len(seconds)
     for one in ended:
         assert stage.timestamp(one.job.id, "completed_at") == end
         assert stage.one(one.job.id, "error_message") is None
-        assert between(stage.one(one.job.id, "run_started_at"), end) == one.took
+        assert between(stage.one(one.job.id, "run_started_at"), end) == seconds[one.took or 0.0]

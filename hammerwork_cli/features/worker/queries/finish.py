@@ -25,7 +25,7 @@ RESULTS_BATCH = 500
 TAKEN = "The job was taken from its worker while it ran."
 """The error of an attempt that its worker lost."""
 CLOSE_SECONDS = 0.001
-"""Runs that differ by no more share one start: a start of each would cost 5 % of short jobs."""
+"""Runs that take no longer than the shortest and this share one start: a start of each would cost 5 % of short jobs."""
 MOST_STARTS = 200
 """Most runs with a start of their own in one statement, which searches their list for each job."""
 
@@ -202,12 +202,12 @@ def _completed(
 def set_completed(database: Database, claim: Claim, ended: Sequence[EndedAttempt], now: datetime) -> int:
     """Completes jobs of one claim; returns for how many it was still valid."""
     guard = _guard(claim)
-    took = [attempt.took or 0.0 for attempt in ended]
-    if max(took) - min(took) <= CLOSE_SECONDS:
-        ids = database.ids([attempt.job.id for attempt in ended])
-        return database.run("worker.finish.complete", ids=ids, start=_run_start(ended[0], now), **guard, now=now)
-    done = 0
-    for part in chunks(ended, MOST_STARTS):
+    close = min([attempt.took or 0.0 for attempt in ended]) + CLOSE_SECONDS
+    alike = [attempt for attempt in ended if (attempt.took or 0.0) <= close]
+    others = [attempt for attempt in ended if (attempt.took or 0.0) > close] if len(alike) < len(ended) else ()
+    ids = database.ids([attempt.job.id for attempt in alike])
+    done = database.run("worker.finish.complete", ids=ids, start=_run_start(alike[0], now), **guard, now=now)
+    for part in chunks(others, MOST_STARTS):
         starts = {attempt.job.id: _run_start(attempt, now) for attempt in part}
         ids = database.ids(list(starts))
         done += database.run("worker.finish.complete_each", ids=ids, starts=database.times(starts), **guard, now=now)
