@@ -27,6 +27,17 @@ def check(database: Database, job: NewJob) -> None:
         raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters, not {len(job.queue)}.")
     if not job.queue.isascii():
         check_name(database, job.queue)
+    if job.trace_id or job.correlation_id or job.parent_span_id:
+        _check_trace(job)
+    check_json(database, job.payload, "the payload")
+    _check_instant(database, job.scheduled_at)
+    if job.encryption is not None:
+        job.encryption.check(job.payload)
+        if (delete_at := job.encryption.delete_at(job.created_at)) is not None:
+            _check_instant(database, delete_at)
+
+
+def _check_trace(job: NewJob) -> None:
     for text, name in (
         (job.trace_id, "trace id"),
         (job.correlation_id, "correlation id"),
@@ -34,12 +45,6 @@ def check(database: Database, job: NewJob) -> None:
     ):
         if text is not None and len(text) > LONGEST_TRACE:
             raise RefusedValueError(f"A {name} has at most {LONGEST_TRACE} characters, not {len(text)}.")
-    check_json(database, job.payload, "the payload")
-    _check_instant(database, job.scheduled_at)
-    if job.encryption is not None:
-        job.encryption.check(job.payload)
-        if (delete_at := job.encryption.delete_at(job.created_at)) is not None:
-            _check_instant(database, delete_at)
 
 
 def check_name(database: Database, name: str) -> None:

@@ -80,7 +80,7 @@ class FinishReport:
 
     # Ids of jobs whose claims this worker had lost: nothing was written for them.
     lost: set[str] = field(default_factory=set)
-    released: dict[str, int] = field(default_factory=dict)  # queue -> number of jobs that may run because of it
+    released: Counter[str] = field(default_factory=Counter)  # queue -> number of jobs that may run because of it
     failed: int = 0  # number of dependents that failed because these jobs did
     callbacks: int = 0  # number of callbacks at which a worker is to look now
     # Children that were not written -> the jobs that hold their unique keys.
@@ -152,8 +152,7 @@ def update_dependents(
             report.failed += len(following.changed)
             released.update(following.released)
     ends.settle(database, now)
-    for queue, jobs in released.items():
-        report.released[queue] = report.released.get(queue, 0) + jobs
+    report.released += released
     notifications.notify(database, report.released)
 
 
@@ -268,7 +267,7 @@ def _write_others(
             report.lost.add(attempt.job.id)
             continue
         if attempt.end == AttemptEnd.STOPPED:
-            report.released[attempt.job.queue_name] = report.released.get(attempt.job.queue_name, 0) + 1
+            report.released[attempt.job.queue_name] += 1
         elif attempt.end in FINAL - {AttemptEnd.CANCELLED} and attempt.at is None:
             dead.append(attempt.job.id)
         elif attempt.end == AttemptEnd.CANCELLED and attempt.at is None:

@@ -164,9 +164,7 @@ def write_children(
         places.update([job.ancestry for job in batch if not job.recurring])
         enqueue.insert(database, batch)
         unique.replace(database, produced, held)
-        for job in batch:
-            if job.dependency_status != "waiting":
-                report.released[job.queue] = report.released.get(job.queue, 0) + 1
+        report.released.update([job.queue for job in batch if job.dependency_status != "waiting"])
     awaited = Counter[str]()
     for of_child, number in places.items():
         awaited.update(dict.fromkeys(tree_joins.marks(of_child), number))
