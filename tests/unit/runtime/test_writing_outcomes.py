@@ -3,13 +3,16 @@
 import logging
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import AccessDeniedError, DatabaseError, UnreachableError
-from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.worker.queries import finish
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, FinishReport
 from hammerwork_cli.runtime import faults
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import LONGEST_PAUSE
@@ -25,6 +28,7 @@ from hammerwork_cli.runtime.execution.finisher import (
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.unwritten_outcomes import UnwrittenOutcomes
 from hammerwork_cli.runtime.faults import Progress
+from tests.conftest import each_row
 from tests.unit.runtime.test_slots import claimed
 
 LEASE = 30.0
@@ -243,6 +247,162 @@ def test_while_no_server_answers_outcomes_wait_in_their_order_and_none_counts_as
     writing.refused.clear()
     assert writing.write() == (True, ["a"])
     assert writing.pause() is None
+
+
+class Transactions:
+    """Connections whose transactions answer what a test says, or raise it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, policy: Any = None) -> None:
+        self.answers: list[Any] = []
+        self.asked: list[Any] = []
+        self.options: list[dict[str, Any]] = []
+        self.due: list[bool] = []
+        self.counted: list[list[str]] = []
+        slots = Slots(1, lambda: None)
+        connections: Any = SimpleNamespace(run=self._run)
+        progress: Any = SimpleNamespace(
+            lease=LEASE, count=lambda ended: self.counted.append([one.job.id for one in ended])
+        )
+        clock: Any = SimpleNamespace(now=lambda: NOW)
+        self.finisher = Finisher(
+            connections,
+            slots,
+            clock,
+            progress,
+            policy,
+            lambda: self.due.append(True),
+        )
+        monkeypatch.setattr(finish, "finish", self._finish)
+        monkeypatch.setattr(finish, "fates", self._fates)
+
+    def _run(self, unit: Callable[[Any], Any], **options: Any) -> Any:
+        self.options.append(options)
+        return unit("database")
+
+    def _finish(self, database: Any, outcomes: Any, now: datetime) -> FinishReport:
+        self.asked.append((database, [one.job.id for one in outcomes], now))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, FinishReport)
+        return answer
+
+    def _fates(self, database: Any, jobs: Any) -> dict[str, tuple[str, str]]:
+        assert (database, jobs) == ("database", ["b", "c"])
+        return {"b": ("Cancelled", "Cancelled by me.")}
+
+    def write(self, *outcomes: EndedAttempt) -> bool:
+        self.finisher._outcomes.put_back(outcomes)
+        return self.finisher.write()
+
+
+NOW = datetime(2030, 12, 1, tzinfo=UTC)
+
+
+@each_row(("callbacks", "failed", "due"), [(0, 0, False), (1, 0, True), (0, 1, True)])
+def test_somebody_looks_at_callbacks_when_jobs_have_ended_for_which_they_wait(
+    callbacks: int, failed: int, due: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        made = Transactions(patch)
+        made.answers = [FinishReport(callbacks=callbacks, failed=failed)]
+        assert made.write(outcome("a"))
+        assert made.due == [True] * due
+        assert made.counted == [["a"]]
+
+
+def test_outcomes_of_jobs_that_others_have_do_not_count_and_the_log_says_who_has_them(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "hammerwork")
+    made = Transactions(monkeypatch)
+    made.answers = [FinishReport(lost={"b", "c"})]
+    failed = [EndedAttempt(claimed(name)._replace(attempts=3, max_attempts=3), AttemptEnd.FAILED) for name in "bd"]
+    assert made.write(outcome("a"), failed[0], outcome("c"), failed[1])
+    assert made.counted == [["a", "d"]]
+    said = "The job was taken from this worker: {}. Its outcome here is not written."
+    assert caplog.messages == [
+        said.format("it was Cancelled by me"),
+        said.format("it was deleted"),
+        "The job failed in attempt 3 of 3 and is Dead now: ",
+    ]
+    assert made.options[1] == {"patience": 0}
+
+
+def test_each_failure_is_logged_once_with_what_follows(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logged = ValueError("7")
+    logged._is_logged = True  # type: ignore[attr-defined]
+    job = claimed("a")._replace(attempts=1, max_attempts=3)
+    pause, cause = timedelta(seconds=5), ValueError("7")
+    made = Transactions(monkeypatch)
+    outcomes = [
+        EndedAttempt(job, AttemptEnd.RETRY, error="One.\n\nThere.", at=NOW, pause=pause, cause=cause),
+        EndedAttempt(job, AttemptEnd.FAILED, error="Two.", at=NOW),
+        EndedAttempt(job, AttemptEnd.FAILED, error="Three."),
+        EndedAttempt(job, AttemptEnd.TIMED_OUT, error="Four."),
+        EndedAttempt(job, AttemptEnd.FAILED, error="Five.", cause=logged),
+        EndedAttempt(job, AttemptEnd.COMPLETED),
+        EndedAttempt(job, AttemptEnd.CANCELLED),
+        EndedAttempt(job, AttemptEnd.STOPPED),
+        EndedAttempt(job, AttemptEnd.SNOOZED, at=NOW),
+    ]
+    failures = [
+        ("WARNING", "The job failed in attempt 1 of 3 and will be tried again in 5.0 s: One."),
+        ("WARNING", "The job failed in attempt 1 of 3 and recurs at 2030-12-01 00:00:00: Two."),
+        ("ERROR", "The job failed in attempt 1 of 3 and is Dead now: Three."),
+        ("ERROR", "The job failed in attempt 1 of 3 and is TimedOut now: Four."),
+    ]
+    others = [
+        ("DEBUG", "The job completed in attempt 1."),
+        ("DEBUG", "The job was cancelled in attempt 1."),
+        ("DEBUG", "The job stopped in attempt 1."),
+        ("DEBUG", "The job snoozed in attempt 1 until 2030-12-01 00:00:00."),
+    ]
+    for level, said in ((logging.INFO, failures), (logging.DEBUG, failures + others)):
+        caplog.clear()
+        caplog.set_level(level, "hammerwork")
+        made.answers = [FinishReport()]
+        assert made.write(*outcomes)
+        assert [(record.levelname, record.getMessage()) for record in caplog.records] == said
+        words = [getattr(record, "outcome", None) for record in caplog.records[:4]]
+        assert words == ["retry", "recurs", "dead", "dead"]
+        assert [record.exc_info and record.exc_info[1] for record in caplog.records[:2]] == [cause, None]
+
+
+def test_an_error_of_the_log_loses_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("The disk is full.")
+
+    made = Transactions(monkeypatch)
+    made.answers = [FinishReport()]
+    monkeypatch.setattr(module.log, "log", fail)
+    assert made.write(EndedAttempt(claimed("a"), AttemptEnd.FAILED))
+    assert made.counted == [["a"]]
+
+
+def test_each_try_at_an_outcome_has_the_same_time_and_only_the_first_waits_for_more_than_a_server(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    made = Transactions(monkeypatch)
+    late = claimed("b")
+    late = late._replace(claim=late.claim._replace(started_at=NOW + timedelta(hours=1)))
+    made.answers = [AccessDeniedError("Not now."), FinishReport(), FinishReport(), FinishReport()]
+    assert made.write(outcome("a")) is False
+    clock.now += LONGEST_PAUSE
+    made.finisher._clock = SimpleNamespace(now=lambda: NOW + timedelta(minutes=1))  # type: ignore[assignment]
+    assert made.finisher.write()
+    assert made.write(outcome("a"), EndedAttempt(late, AttemptEnd.COMPLETED))
+    assert made.asked == [
+        ("database", ["a"], NOW),
+        ("database", ["a"], NOW),
+        ("database", ["a", "b"], NOW + timedelta(hours=1)),
+    ], "and no job ends before it starts"
+    passes = [options["passes"] for options in made.options]
+    assert passes == [None, is_away, None]
+    made.options[0]["told"](AccessDeniedError("Not yet."))
+    assert made.finisher._outcomes._refusal == "Not yet."
 
 
 @pytest.fixture
