@@ -490,18 +490,25 @@ def test_jobs_that_wait_for_a_cancelled_job_fail_with_it(run: Run, migrated_url:
 
 
 @all_databases
-def test_a_workflow_that_ignores_failures_lets_run_what_waited_for_a_cancelled_job(run: Run, migrated_url: str) -> None:
-    patient, strict = identity(100), identity(101)
-    for workflow, policy, own in ((patient, "manual", IGNORING), (strict, "continue_on_failure", "{}")):
+def test_a_workflow_says_what_becomes_of_what_waited_for_a_cancelled_job(run: Run, migrated_url: str) -> None:
+    patient, strict, asking = (identity(number) for number in (100, 101, 102))
+    policies = ((patient, "manual", IGNORING), (strict, "continue_on_failure", "{}"), (asking, "manual", "{}"))
+    for workflow, policy, own in policies:
         execute(
             migrated_url,
             "INSERT INTO hammerwork_workflows (id, name, failure_policy, created_at, metadata)"
             f" VALUES ('{workflow}', 'w', '{policy}', '2026-11-24 12:00:00', '{own}')",
         )
     waiting = {"depends_on": (identity(1),), "dependency_status": "waiting"}
-    write(migrated_url, job(1), job(2, workflow_id=patient, **waiting), job(3, workflow_id=strict, **waiting))
+    of_workflows = (job(2 + number, workflow_id=one, **waiting) for number, (one, *_) in enumerate(policies))
+    write(migrated_url, job(1), *of_workflows)
     assert changed(run, migrated_url, "cancel", identity(1))["followed"] == 1
-    assert states(migrated_url) == {1: ("Failed", "none"), 2: ("Pending", "satisfied"), 3: ("Failed", "failed")}
+    assert states(migrated_url) == {
+        1: ("Failed", "none"),
+        2: ("Pending", "satisfied"),
+        3: ("Failed", "failed"),
+        4: ("Pending", "waiting"),
+    }
 
 
 def test_a_cancelled_job_can_be_retried_with_all_that_waited(run: Run, migrated_url: str) -> None:

@@ -68,3 +68,12 @@ def test_a_job_counts_as_it_is_although_the_archive_has_a_copy_of_it(readable: D
     assert readable.transaction(lambda: release.release(readable, [archived])) == {}
     assert enqueue.living_parents(readable, [archived, again]) == {archived: "Completed", again: "Pending"}
     assert readable.query(f"SELECT dependency_status FROM hammerwork_jobs WHERE id = '{child}'") == [("waiting",)]
+
+
+@pytest.mark.parametrize("readable", params("sqlite"), indirect=True)
+def test_a_job_that_was_claimed_too_early_keeps_the_state_that_tells(readable: Database, rows: Rows) -> None:
+    parent = rows.job()
+    early, on_time = (rows.job(parent, status=status, dependency_status="waiting") for status in ("Running", "Pending"))
+    readable.transaction(lambda: release.release(readable, [parent]))
+    found = dict(readable.query("SELECT id, dependency_status FROM hammerwork_jobs"))
+    assert (found[early], found[on_time]) == ("waiting", "satisfied")

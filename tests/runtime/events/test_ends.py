@@ -512,3 +512,14 @@ def test_the_end_of_a_batch_or_a_workflow_is_for_those_who_want_its_queue_and_pr
         for name, queue, reason in (("both", None, None), ("leaves", "leaf", "1 of 2 jobs failed"))
         if queue is None or who == queue
     ]
+
+
+def test_nobody_looks_for_the_end_of_a_batch_or_a_workflow_with_a_recurring_job(stage: Stage) -> None:
+    Listening(stage, ENDS).add_webhook("batch.ended", "workflow.ended")
+    jobs = [Job("leaf").with_cron("@daily"), Job("leaf")]
+    stage.queue.enqueue_batch("daily", jobs)
+    workflow = Workflow("daily")
+    for number, job in enumerate(jobs):
+        workflow.add(str(number), Job(job.queue, cron_schedule=job.cron_schedule))
+    stage.queue.enqueue_workflow(workflow)
+    assert stage.database.query("SELECT event FROM hammerwork_watches") == []

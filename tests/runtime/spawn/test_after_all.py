@@ -636,3 +636,19 @@ def test_a_comparison_counts_a_child_once_that_depends_on_a_sibling_too(lite: St
 )
 def test_the_state_of_a_join_follows_from_what_it_counts(counted: tuple[Any, ...], state: str) -> None:
     assert joins.JoinCounts(*counted).state == state
+
+
+@each_row(
+    ("ancestry", "is_join", "marks"),
+    [
+        (None, False, ()),
+        ('{"root":"r","awaits":true,"joins":["a"],"joined":["b"]}', True, ("a", "b")),
+        ('{"joined":["b"]}', False, ("b",)),
+        ('{"root":"awaits","awaits":false,"joins":"a"}', False, ()),
+        ('"awaits", "joins"', False, ()),
+    ],
+)
+def test_a_place_says_whether_a_job_is_a_join_and_which_wait_for_it_however_damaged_it_is(
+    ancestry: str | None, is_join: bool, marks: tuple[str, ...]
+) -> None:
+    assert (joins.is_join(ancestry), joins.marks(ancestry)) == (is_join, marks)

@@ -338,12 +338,12 @@ def _announce_trees(database: Database, jobs: Iterable[NewJob]) -> None:
                     job.callbacks = (*job.callbacks, new)
 
 
-def announced(database: Database, event: EventType, name: str, jobs: Iterable[NewJob]) -> list[NewCallback]:
+def announced(database: Database, event: EventType, name: str, jobs: Collection[NewJob]) -> list[NewCallback]:
     """The callback that writes an event at the end of a batch or a workflow of jobs, if somebody wants it.
 
     A batch or workflow with a recurring job never ends.
     """
-    if not events.wanted(database, (event,)) or any(job.recurring for job in jobs):
+    if any(job.recurring for job in jobs):
         return []
     about = {
         "queue": _only({job.queue for job in jobs}),

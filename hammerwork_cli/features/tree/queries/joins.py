@@ -39,7 +39,7 @@ class JoinCounts(NamedTuple):
 
 def is_join(ancestry: str | None) -> bool:
     """Whether a job waits for other jobs than those in its list of dependencies."""
-    return ancestry is not None and '"awaits"' in ancestry and bool((Ancestry.parse(ancestry) or _NOWHERE).awaits)
+    return ancestry is not None and '"awaits"' in ancestry and Ancestry.unplaced(ancestry).awaits
 
 
 def marks(ancestry: str | None) -> tuple[str, ...]:
@@ -50,11 +50,8 @@ def marks(ancestry: str | None) -> tuple[str, ...]:
 @lru_cache(maxsize=32)
 def _marks(ancestry: str) -> tuple[str, ...]:
     """Is cached because siblings have the same place: to parse it for each would cost 7 % of short jobs."""
-    place = Ancestry.parse(ancestry) or Ancestry.unplaced(ancestry)
+    place = Ancestry.unplaced(ancestry)
     return place.joins + place.joined
-
-
-_NOWHERE = Ancestry("")
 
 
 def add(database: Database, join: str, parent: str, scope: str, on_failure: str, now: datetime) -> None:
