@@ -285,6 +285,8 @@ def test_it_fails_with_a_parent_that_fails_and_waits_again_with_its_retry(stage:
     (job,) = stage.enqueue(Job("parent", max_attempts=1))
     stage.work(app)
     assert (stage.status(job), state(stage)) == (["Dead"], ("Failed", "failed"))
+    change(stage, ids(stage, "report", "Failed"), RetryJobs(stage.database.now()))
+    assert state(stage) == ("Failed", "failed"), "its parent has not run again"
     fails[0] = False
     change(stage, [job.id], RetryJobs(stage.database.now()))
     stage.work(app)

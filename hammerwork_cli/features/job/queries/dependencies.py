@@ -24,7 +24,7 @@ from hammerwork_cli.features.job.queries import ends, groups, joins, notificatio
 from hammerwork_cli.features.job.queries.cron import occurrence_of
 from hammerwork_cli.features.job.queries.listing import chosen
 from hammerwork_cli.features.tree.queries.joins import counts as join_counts
-from hammerwork_cli.features.tree.queries.joins import is_join, marks, parents_of_joins, recount
+from hammerwork_cli.features.tree.queries.joins import is_join, parents_of_joins, recount
 from hammerwork_cli.features.tree.queries.release import DONE, RECURRING, awaited, is_shared, release, spawner_of
 
 EVERY_JOB = JobFilter()
@@ -211,18 +211,20 @@ def fail_next(
 
     def change(jobs: Sequence[str]) -> list[str]:
         locked = [job for job in lock_jobs(database, jobs) if job.status in WAITING]
-        failed = [
+        abandoned = {
             job.id
             for job in locked
             if any((parent, job.id) in early for parent in job.depends_on) and not is_shared(job.ancestry)
-        ]
+        }
         bound = [job for job in locked if job.dependency_status in bound_states or spawner_of(job.ancestry)]
-        states = states_of(database, [job for job in bound if job.id not in failed])
-        failed += [job for job, state in states.items() if state == "failed"]
+        states = states_of(database, bound)
+        failing = [job for job in locked if job.id in abandoned or states.get(job.id) == "failed"]
+        failed = [job.id for job in failing]
         groups.fail(database, failed, now, error)
-        if not any(marks(job.ancestry) for job in locked if job.id in failed):
-            return failed
-        settled = joins.settle(database, joins.of_failed(database, failed), now)
+        counted = joins.Marks()
+        for job in failing:
+            counted.add(job.ancestry, failed=True)
+        settled = joins.settle(database, counted, now)
         released.update(settled.released)
         return [*failed, *settled.failed]
 
