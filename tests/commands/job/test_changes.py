@@ -121,7 +121,9 @@ def test_retrying_a_job_rearms_what_failed_only_because_of_it(run: Run, migrated
         child(6, 1, F, "satisfied"),
         child(7, 1, P, "waiting"),
         child(8, (1, 99), F, "failed"),
+        child(9, 1, F, "failed"),
     )
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET archived_at = failed_at WHERE id = '{identity(9)}'")
     record = changed(run, migrated_url, "retry", identity(1))
     assert (record["changed"], record["followed"]) == (1, 2)
     assert states(migrated_url) == {
@@ -133,6 +135,7 @@ def test_retrying_a_job_rearms_what_failed_only_because_of_it(run: Run, migrated
         6: ("Failed", "satisfied"),
         7: ("Pending", "waiting"),
         8: ("Failed", "failed"),
+        9: ("Failed", "failed"),
     }
     assert changed(run, migrated_url, "retry", identity(4))["followed"] == 1
     assert states(migrated_url)[5] == ("Pending", "waiting")

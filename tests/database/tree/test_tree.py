@@ -294,6 +294,7 @@ def test_a_limit_of_jobs_keeps_the_failures_and_counts_the_rest(readable: Databa
     tree = tree_queries.tree(readable, root, max_jobs=10)
     assert len(tree.nodes) == 10
     assert set(failed) < set(tree.nodes)
+    assert tree.unread == {*tree.nodes} - {root}
     assert tree.child_total(root) == 33
     assert tree.child_counts[root].failed == 3
 

@@ -13,7 +13,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from hammerwork_cli import HammerworkError, Handlers, Job, JobPriority, Queue, RetryStrategy, SpawnContext, Worker
+from hammerwork_cli import (
+    EncryptionKeys,
+    HammerworkError,
+    Handlers,
+    Job,
+    JobPriority,
+    Queue,
+    RetryStrategy,
+    SpawnContext,
+    Worker,
+)
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, MissingTablesError, UnreachableError, UsageError
@@ -22,6 +32,7 @@ from tests.conftest import all_databases
 from tests.rows import Rows
 from tests.runtime.conftest import Stage, mariadb_too
 
+HOUR = timedelta(hours=1)
 MOMENT = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 
 
@@ -124,6 +135,21 @@ def test_everything_that_a_job_was_given_comes_back(stage: Stage) -> None:
         *("trace_id", "correlation_id", "workflow_id", "workflow_name", "result_ttl", "dependencies"),
     )
     assert same(found) == same(given)
+
+
+def test_jobs_that_are_written_together_keep_what_only_one_of_them_has(lite: Stage) -> None:
+    own = {
+        "retry_strategy": Job("noop").with_retry_strategy(RetryStrategy.fixed(HOUR)),
+        "result_ttl_seconds": Job("noop").with_result_ttl(HOUR),
+        "cron_schedule": Job("noop").with_cron("@daily"),
+        "ancestry": Job("noop").with_callbacks(on_complete=Job("noop")),
+        "encryption_key_id": Job("noop", {"secret": 1}).with_encryption(),
+    }
+    with Queue(lite.url, encryption=EncryptionKeys({"k": bytes(32)})) as queue:
+        for column, job in own.items():
+            plain = Job("noop")
+            queue.enqueue_many([plain, job])
+            assert [lite.one(written, column) is None for written in (plain, job)] == [True, False], column
 
 
 def test_a_timeout_counts_for_a_job_that_only_spawns(stage: Stage, app: Handlers) -> None:

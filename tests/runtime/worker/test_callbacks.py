@@ -18,7 +18,7 @@ from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, UsageError,
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.errors import RetryableError
+from hammerwork_cli.errors import RefusedValueError, RetryableError
 from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.batch.queries import enqueue as batches
@@ -312,6 +312,8 @@ def test_a_job_that_cannot_have_callbacks_is_refused_and_those_of_a_deleted_one_
         Job("a").with_callbacks(on_complete=Job("b").depends_on(Job("c")))
     with pytest.raises(UsageError, match="No queue"):
         Job("a").with_callbacks(on_complete=Job())
+    with pytest.raises(RefusedValueError, match="levels of nested JSON"):
+        lite.queue.enqueue(Job("a").with_callbacks(on_complete=Job("b", json.loads("[" * 128 + "]" * 128))))
     once = Job("a")
     with pytest.raises(UsageError, match=f"The job {once.id} is in the batch twice"):
         lite.queue.enqueue_batch("x", [once] * 3)
