@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from hammerwork_cli.core.values import FAILED_SPELLINGS, JobStatus, timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.job.models.job import JobFilter
@@ -17,7 +19,9 @@ from hammerwork_cli.features.job.queries.changes import CancelJobs, Delete, Retr
 from hammerwork_cli.features.job.queries.dependencies import WAITING_SPELLINGS
 from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter, ByIds, Subtrees
-from tests.database.conftest import current_only
+from hammerwork_cli.features.tree.queries.release import RECURRING
+from tests.conftest import each_row
+from tests.database.conftest import current_only, params
 from tests.jobs import NOW, identity, job
 
 P, D = JobStatus.PENDING, JobStatus.DEAD
@@ -64,6 +68,33 @@ def test_a_retried_recurring_job_leaves_failed_what_failed_with_its_occurrence(r
     outcome = changes.run(readable, ByIds([identity(1)]), RetryJobs(NOW, cancelled=True))
     assert (outcome.changed, outcome.followed) == (1, 0)
     assert states(readable) == [(1, "Pending", "none"), (2, "Failed", "failed")]
+
+
+@pytest.mark.parametrize("readable", params("sqlite"), indirect=True)
+def test_dependents_that_changed_since_they_were_found_are_not_reset(readable: Database) -> None:
+    found = [
+        below(2, 1, status=JobStatus.FAILED, state="satisfied"),
+        below(3, 1, status=JobStatus.RUNNING, state="failed"),
+        below(4, 1, status=JobStatus.FAILED, state="failed"),
+    ]
+    enqueue.insert(readable, [job(1), *found])
+    following = dependencies.Following(jobs=[one.id for one in found])
+    assert dependencies.rearm_next(readable, following, NOW).changed == [identity(4)]
+
+
+@each_row(
+    ("parents", "state"),
+    [
+        ((), "satisfied"),
+        ((JobStatus.COMPLETED, JobStatus.ARCHIVED, RECURRING), "satisfied"),
+        ((JobStatus.COMPLETED, P), "waiting"),
+        ((P, D), "failed"),
+        ((P, None), "failed"),
+    ],
+)
+def test_the_state_of_a_job_follows_from_its_parents(parents: tuple[str | None, ...], state: str) -> None:
+    statuses = {str(number): status for number, status in enumerate(parents) if status is not None}
+    assert dependencies.state_of(map(str, range(len(parents))), statuses) == state
 
 
 @current_only

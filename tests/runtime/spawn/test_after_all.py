@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Cancel, Handlers, Job, SpawnConfig, SpawnContext, UsageError, Worker
-from hammerwork_cli.features.job.queries import changes
+from hammerwork_cli.features.job.queries import changes, notifications
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Delete, RetryJobs
 from hammerwork_cli.features.job.queries.dependencies import compare_joins
 from hammerwork_cli.features.job.queries.selections import ByIds
@@ -305,21 +305,28 @@ def waiting_report(stage: Stage, app: Handlers, **options: Any) -> list[str]:
 
 
 @all_databases
-def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(stage: Stage, app: Handlers) -> None:
+def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[set[str]] = []
+    monkeypatch.setattr(notifications, "notify", lambda _, queues: woken.append({*queues}))
     children = waiting_report(stage, app)
+    report = ids(stage, "report")
+    follower = stage.queue.enqueue(Job("follower").depends_on(*report))
     change(stage, children[:2], CancelJobs(stage.database.now(), by="me"))
     assert state(stage) == ("Pending", "waiting")
     change(stage, children[2:], CancelJobs(stage.database.now(), by="me"))
-    assert state(stage) == ("Failed", "failed")
+    assert (state(stage), stage.status(follower)) == (("Failed", "failed"), ["Failed"])
     change(stage, children, RetryJobs(stage.database.now(), cancelled=True))
-    assert state(stage) == ("Pending", "waiting")
-    report = ids(stage, "report")
+    assert (state(stage), stage.status(follower)) == (("Pending", "waiting"), ["Pending"])
     assert stage.one(report[0], "failed_at, error_message, attempts") == (None, None, 0)
     change(stage, report, CancelJobs(stage.database.now(), by="me"))
     change(stage, report, RetryJobs(stage.database.now(), cancelled=True))
     assert state(stage) == ("Pending", "waiting")
+    woken.clear()
     change(stage, children, Delete(stage.database.now()))
     assert state(stage) == ("Pending", "satisfied")
+    assert {"report"} in woken
 
 
 @each_row(

@@ -302,15 +302,24 @@ def test_a_job_that_joins_while_the_end_is_written_keeps_the_workflow_running(st
 
 
 @each_row("status", ["completed", "failed"])
-def test_a_job_that_joins_an_ended_workflow_lets_it_run_again(new_database: Callable[..., str], status: str) -> None:
+def test_a_job_that_joins_an_ended_workflow_or_runs_again_lets_it_alone_run_again(
+    new_database: Callable[..., str], status: str
+) -> None:
     stage = Stage(new_database("sqlite", migrated=True))
-    workflow = id_of(create(stage), stage)
-    stage.execute(
-        f"UPDATE hammerwork_workflows SET status = '{status}', completed_at = created_at, failed_at = created_at"
-    )
-    stage.enqueue(Job("joined").with_workflow(workflow))
-    assert row(stage, workflow)[0] == "running"
-    assert row(stage, workflow)[4:] == (None, None)
+    jobs, others = create(stage), create(stage)
+    workflow, other = id_of(jobs, stage), id_of(others, stage)
+    for again in (
+        lambda: stage.queue.enqueue(Job("joined").with_workflow(workflow)),
+        lambda: stage.queue.enqueue_many([Job("joined").with_workflow(workflow)]),
+        lambda: stage.queue.retry(jobs["bad"].id),
+    ):
+        end(stage, jobs["bad"], "Dead")
+        stage.execute(
+            f"UPDATE hammerwork_workflows SET status = '{status}', completed_at = created_at, failed_at = created_at"
+        )
+        again()
+        assert (row(stage, workflow)[0], row(stage, workflow)[4:]) == ("running", (None, None))
+        assert (row(stage, other)[0], None in row(stage, other)[4:]) == (status, False)
     stage.close()
 
 

@@ -294,8 +294,7 @@ def reopen(database: Database, workflows: Iterable[str | None]) -> None:
             database.run("job.dependencies.reopen_workflows", ids=ended)
             ends.of_workflows_to_come_again(database, ended)
         # The event of an end may be written while the row still says that the workflow runs.
-        running = [str(one) for one, _ in rows if str(one) not in ended]
-        ends.of_workflows_to_come_again(database, running, done=True)
+        ends.of_workflows_to_come_again(database, [str(one) for one, _ in rows], done=True)
 
 
 def rerun(database: Database, workflows: Iterable[str | None]) -> None:
