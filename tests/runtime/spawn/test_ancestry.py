@@ -80,12 +80,21 @@ def test_a_dependency_is_a_generation_where_its_parent_spawns_and_had_begun_befo
     parents = {
         "spawned it": rows.job(spawns=True, started_at=before),
         "began later": rows.job(spawns=True, started_at=after),
+        "began at its moment": rows.job(spawns=True, started_at=START),
         "spawns nothing": rows.job(started_at=before),
     }
     depths = {
-        name: ancestry.of(rows.database, claimed(rows.database, rows, job)).depth for name, job in parents.items()
+        name: ancestry.of(rows.database, claimed(rows.database, rows, job, created_at=START)).depth
+        for name, job in parents.items()
     }
-    assert depths == {"spawned it": 1, "began later": 0, "spawns nothing": 0}
+    assert depths == {"spawned it": 1, "began later": 0, "began at its moment": 1, "spawns nothing": 0}
+
+
+def test_an_archived_parent_is_followed_upward_too(rows: Rows) -> None:
+    row = {"id": "99999999-9999-4999-8999-999999999999", "queue_name": "work", "payload": b"{}", "status": "Completed"}
+    times = {"created_at": START, "scheduled_at": START, "archived_at": START}
+    rows.insert("hammerwork_jobs_archive", {**row, **times})
+    assert ancestry.of(rows.database, claimed(rows.database, rows, str(row["id"]))) == Ancestry(str(row["id"]))
 
 
 def test_a_dependency_on_a_parent_that_spawns_is_a_generation_where_a_time_cannot_be_read(rows: Rows) -> None:

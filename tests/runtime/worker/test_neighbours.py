@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Job, SpawnConfig
+from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, Workflow
 from hammerwork_cli.core.ids import new_id
+from hammerwork_cli.features.job.queries import attempts
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.worker.queries import ancestry, claim, finish, registry, rescue, spawn
 from hammerwork_cli.features.worker.queries.ancestry import Spawner
@@ -82,7 +83,7 @@ def test_a_worker_has_the_jobs_that_it_runs_and_none_that_ended_or_went_to_a_rus
     assert not has()
     lite.execute("UPDATE hammerwork_jobs SET started_at = claimed_at")
     finish.finish(lite.database, [EndedAttempt(job, AttemptEnd.COMPLETED)], lite.database.now())
-    assert lite.one(job.id, "status, claimed_by") == ("Completed", WORKER)
+    assert lite.one(job.id, "status, claimed_by, result_stored_at") == ("Completed", WORKER, None)
     assert not has()
 
 
@@ -181,6 +182,7 @@ def test_a_lease_is_ahead_that_a_rust_worker_renewed_in_the_future_for_a_job_tha
         return leased_by_rust(lite, lambda: len(rescue.leases_ahead(lite.database, START)), **row)
 
     assert are_ahead()
+    assert are_ahead(started_at="yesterday"), "it cannot be read"
     assert not are_ahead(status="Completed")
     assert not are_ahead(last_heartbeat_at=START)
     assert not are_ahead(lease_expires_at=ahead)
@@ -244,3 +246,126 @@ def test_the_descendants_of_a_run_are_those_of_its_tree_and_time(lite: Stage) ->
     for (tree, run), children in counted.items():
         rows.insert("hammerwork_spawn_trees", {"root_id": tree, "occurrence": run, "descendants": children})
     assert {place: ancestry.descendants(lite.database, Ancestry(*place)) for place in counted} == counted
+
+
+def test_of_jobs_that_end_together_a_join_and_the_history_tell_the_lost_ones_from_the_others(
+    lite: Stage, app: Handlers
+) -> None:
+    @app.job("parent")
+    def parent(job: Job, context: SpawnContext) -> None:
+        context.after_all(Job("join"))
+        for key in "abc":
+            context.spawn(Job("child"), key=key)
+
+    lite.enqueue(Job("parent"))
+    lite.work(app, queues=("parent",))
+    now = lite.database.now()
+    done, lost, gone = claim.claim(lite.database, "child", worker=WORKER, now=now, limit=9, slots=9)
+    lite.execute(f"UPDATE hammerwork_jobs SET claim_token = 'another' WHERE id = '{lost.id}'")
+    lite.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{gone.id}'")
+    ended = [EndedAttempt(job, AttemptEnd.COMPLETED) for job in (done, lost, gone)]
+    assert finish.finish(lite.database, ended, lite.database.now()).lost == {lost.id, gone.id}
+    assert lite.database.query("SELECT open_jobs FROM hammerwork_joins") == [(2,)]
+    history = attempts.of_jobs(lite.database, [job.id for job in (done, lost, gone)])
+    assert {job: [attempt.outcome for attempt in found] for job, found in history.items()} == {lost.id: ["lost"]}
+    assert finish.fates(lite.database, [lost.id, gone.id]) == {lost.id: ("Running", "")}
+
+
+def test_a_job_that_fails_beside_a_recurring_one_is_named_by_what_depended_on_it(lite: Stage) -> None:
+    now = lite.database.now() + timedelta(days=400)
+    fails, recurs = Job("noop"), Job("noop").with_cron("@yearly")
+    waits = Job("waits").depends_on(fails)
+    lite.enqueue(fails, waits)
+    jobs = {job.id: job for job in claimed(lite, recurs, now=now)}
+    again = now + timedelta(days=365)
+    ended = [
+        EndedAttempt(jobs[recurs.id], AttemptEnd.FAILED, at=again),
+        EndedAttempt(jobs[fails.id], AttemptEnd.FAILED),
+    ]
+    assert finish.finish(lite.database, ended, now).failed == 1
+    assert lite.status(fails, recurs, waits) == ["Dead", "Pending", "Failed"]
+    assert lite.one(waits, "error_message") == f"It depends on job {fails.id}, which failed."
+
+
+def test_jobs_of_one_queue_that_come_back_and_that_are_released_are_counted_together(lite: Stage) -> None:
+    parent = Job("noop")
+    jobs = {job.id: job for job in claimed(lite, parent, Job("noop").depends_on(parent), Job("noop"), Job("noop"))}
+    done = EndedAttempt(jobs.pop(parent.id), AttemptEnd.COMPLETED)
+    stopped = [EndedAttempt(job, AttemptEnd.STOPPED, at=lite.database.now()) for job in jobs.values()]
+    report = finish.finish(lite.database, [*stopped, done], lite.database.now())
+    assert report.released == {"noop": 3}
+
+
+@pytest.mark.parametrize("kind", ["batch", "workflow"])
+def test_a_group_ends_with_its_job_also_beside_jobs_of_no_group(stage3: Stage, kind: str) -> None:
+    if kind == "batch":
+        stage3.queue.enqueue_batch("one", [Job("noop")])
+    else:
+        stage3.queue.enqueue_workflow(Workflow("one").add("first", Job("noop")))
+    ended = [EndedAttempt(job, AttemptEnd.COMPLETED) for job in claimed(stage3, Job("noop"))]
+    assert len(ended) == 2
+    finish.finish(stage3.database, ended, stage3.database.now())
+    table = {"batch": "hammerwork_batches", "workflow": "hammerwork_workflows"}[kind]
+    ((status,),) = stage3.database.query(f"SELECT status FROM {table}")
+    assert status.lower() == "completed"
+
+
+def test_an_outcome_is_as_large_as_its_payload_its_result_and_its_error(lite: Stage) -> None:
+    (job,) = claimed(lite, Job("noop"))
+    texts: Any = [{}, {"result": "1"}, {"error": "no"}, {"result": "1", "error": "no"}]
+    sizes = [
+        EndedAttempt(job._replace(payload=payload), AttemptEnd.FAILED, **text).size
+        for payload in (None, "[7, 8]")
+        for text in texts
+    ]
+    assert sizes == [0, 1, 2, 3, 6, 7, 8, 9]
+
+
+def test_only_workers_that_have_counted_something_and_were_heard_of_lately_tell_their_counts(lite: Stage) -> None:
+    now, hour = lite.database.now(), timedelta(hours=1)
+    stored, none = '{"noop": []}', "NULL"
+    for name, counts, heard, ended in (
+        ("counts", stored, now, None),
+        ("counts nothing", none, now, None),
+        ("is silent", stored, now - hour, None),
+        ("has ended", stored, now - hour, now),
+        ("ended long ago", stored, now, now - hour),
+    ):
+        worker = new_id()
+        registry.register(lite.database, Registration(worker, name, "host", 1, "0", ("noop",), (), 1, 60.0))
+        values = {"queue_counts": counts if counts == none else f"'{counts}'"}
+        values |= {name: f"'{lite.database.json_timestamp(at)}'" for name, at in (("heartbeat_at", heard),)}
+        values |= {"ended_at": f"'{lite.database.json_timestamp(ended)}'"} if ended else {}
+        changes = ", ".join(f"{column} = {value}" for column, value in values.items())
+        lite.execute(f"UPDATE hammerwork_workers SET {changes} WHERE id = '{worker}'")
+    found = registry.queue_counts(lite.database, since=now - hour / 2)
+    assert {counts.name for counts in found} == {"counts", "has ended"}
+
+
+def test_attempts_that_a_heartbeat_cannot_name_count_as_the_workers_own(
+    lite: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.register(lite.database, Registration(WORKER, "name", "host", 1, "0", ("noop",), (), 9, 60.0))
+    jobs = claimed(lite, *(Job("noop") for _ in range(3)))
+    monkeypatch.setattr(type(lite.database), "key_chunk", 1)
+    report = registry.HeartbeatReport()
+    assert registry.record_heartbeat(lite.database, WORKER, report, jobs).owned == 3
+    lite.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{jobs[0].id}'")
+    assert registry.record_heartbeat(lite.database, WORKER, report, jobs).owned == 2
+
+
+@pytest.mark.parametrize("unreadable", ["first", "second"])
+def test_a_worker_has_no_successor_where_a_start_cannot_be_read(
+    lite: Stage, monkeypatch: pytest.MonkeyPatch, unreadable: str
+) -> None:
+    monkeypatch.setattr(registry, "SUCCESSOR_SECONDS", -1.0)
+    for worker in (WORKER, OTHER):
+        registry.register(lite.database, Registration(worker, "name", "host", 1, "0", ("work",), (), 9, 60.0))
+    now = lite.database.now()
+    registry.end(lite.database, WORKER, "name", registry.HeartbeatReport(), now)
+    where = {"first": WORKER, "second": OTHER}[unreadable]
+    lite.execute(f"UPDATE hammerwork_workers SET started_at = 'yesterday' WHERE id = '{where}'")
+    asked = [worker for worker in registry.listed(lite.database) if worker.id == WORKER]
+    watch = registry.WorkerEndWatch(lite.database, asked, successors=True)
+    assert watch.refresh()
+    assert [worker.id for worker in watch.done.values()] == [WORKER]

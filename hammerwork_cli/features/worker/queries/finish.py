@@ -73,6 +73,11 @@ class EndedAttempt:
         if self.result or self.error:
             self.size += len(self.result or "") + len(self.error or "")
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has failed with it."""
+        return self.end in FINAL and self.at is None
+
 
 @dataclass(slots=True)
 class FinishReport:
@@ -260,7 +265,7 @@ def _write_others(
             # Otherwise an earlier try, which was committed, has recorded and counted it.
             if attempt.end in OUTCOMES:
                 incomplete.append(_past(attempt, now))
-            if attempt.end in FINAL and attempt.at is None:
+            if attempt.is_final:
                 marks.add(attempt.job.ancestry, failed=True)
             _write_event(database, attempt, now)
         elif not was_written(database, attempt, now):
@@ -268,10 +273,8 @@ def _write_others(
             continue
         if attempt.end == AttemptEnd.STOPPED:
             report.released[attempt.job.queue_name] += 1
-        elif attempt.end in FINAL - {AttemptEnd.CANCELLED} and attempt.at is None:
-            dead.append(attempt.job.id)
-        elif attempt.end == AttemptEnd.CANCELLED and attempt.at is None:
-            cancelled.append(attempt.job.id)
+        elif attempt.is_final:
+            (cancelled if attempt.end == AttemptEnd.CANCELLED else dead).append(attempt.job.id)
     attempts.record(database, incomplete)
     return dead, cancelled
 
@@ -283,7 +286,7 @@ def _write_event(database: Database, attempt: EndedAttempt, now: datetime) -> No
         events.jobs(database, EventType.JOB_RETRIED, [job], now)
     elif attempt.end == AttemptEnd.COMPLETED:
         events.jobs(database, EventType.JOB_COMPLETED, [job], now)
-    elif attempt.end in FINAL and attempt.at is None:
+    elif attempt.is_final:
         events.ended(database, [job], now)
     elif attempt.end in FINAL:
         due, queue = attempt.job.next_run_at, attempt.job.queue_name
