@@ -207,9 +207,7 @@ class ChildSpawner:
     def _result_of(self, value: Any, attempt: Attempt | None = None) -> Any:
         """Returns the result of an awaitable, which ends with its attempt, or any other value as it is."""
         deadline = attempt.deadline if attempt else None
-        return (
-            self._loop.result(value, deadline, attempt) if value is not None and inspect.isawaitable(value) else value
-        )
+        return self._loop.result(value, deadline, attempt) if inspect.isawaitable(value) else value
 
     def _commit(self, attempt: Attempt, completed: EndedAttempt, operation: Operation, children: Children) -> None:
         completed.took = time.monotonic() - attempt.began

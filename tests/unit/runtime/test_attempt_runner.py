@@ -1,8 +1,10 @@
 """An attempt at a job, without a database: what is called with what, and what becomes of the answer."""
 
+import asyncio
+import inspect
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -76,6 +78,33 @@ def test_a_handler_that_returns_completes_its_job() -> None:
     assert attempt.deadline == attempt.began + 5
 
 
+def test_the_start_of_an_attempt_is_logged_where_somebody_wants_to_know(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "hammerwork")
+    Making(one_handler(lambda _: None)).run()
+    assert caplog.messages == ["The job starts attempt 1 of 1."]
+
+
+def test_an_error_of_the_worker_itself_fails_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("A defect.")
+
+    request: Any = "request"
+    for log_fails in (False, True):
+        made = Making(one_handler(lambda _: 7))
+        made.runner._isolation.done = fail  # type: ignore[method-assign]
+        with monkeypatch.context() as patch:
+            if log_fails:
+                patch.setattr(module.log, "error", fail)
+            attempt, ended = made.run()
+            asked = made.runner.run(Attempt(ClaimedRequest(request, claimed("b")), threading.RLock()))
+        assert (ended.end, ended.job, ended.error.partition("\n")[0]) == (
+            AttemptEnd.FAILED,
+            attempt.job,
+            "RuntimeError: A defect.",
+        )
+        assert asked is None
+
+
 def test_a_handler_that_raises_fails_its_attempt_unless_that_is_decided() -> None:
     def fail(job: Job) -> None:
         if job.payload["text"] == "late":
@@ -118,6 +147,7 @@ def test_results_are_encoded_and_nothing_else_is() -> None:
     ):
         _, ended = Making(one_handler(lambda _, result=result: result), codecs=Codecs()).run()
         assert (ended.end, ended.result) == (end, stored)
+        assert ("cannot be encoded" in (ended.error or "")) == (end == AttemptEnd.FAILED)
 
 
 def test_payloads_are_decoded_only_where_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,21 +173,24 @@ def test_a_handler_gets_what_it_asks_for_and_its_spawn_handler_gets_what_it_retu
     def with_context(_: Job, context: SpawnContext) -> str:
         return f"{context.config.max_spawn_count} {context.job.id}"
 
-    for function, config, result in (
-        (plain, None, '"Job"'),
-        (with_context, None, '"100 a"'),
-        (with_context, SpawnConfig(max_spawn_count=3), '"3 a"'),
+    three, four = SpawnConfig(max_spawn_count=3), SpawnConfig(max_spawn_count=4)
+    for function, default, carried, result in (
+        (plain, None, None, '"Job"'),
+        (with_context, None, None, '"100 a"'),
+        (with_context, three, None, '"3 a"'),
+        (with_context, three, four, '"4 a"'),
     ):
         handlers = one_handler(function)
         handlers.register_handler("queue", lambda _: [])
-        if config:
-            handlers._configure("queue", config)
+        if default:
+            handlers._configure("queue", default)
+        job = Job("queue", {}).with_spawn_config(carried) if carried else Job("queue", {})
         made = Making(handlers)
-        _, ended = made.run()
+        _, ended = made.run(payload=job._new_job(datetime.now(UTC)).payload)
         assert ended is None
         ((_, _, completed, found, given, returned),) = [call for call in made.calls if call[0] == "spawn"]
         assert (completed.result, returned, found.name) == (result, result, "queue")
-        assert given == (config or SpawnConfig())
+        assert given == (carried or default or SpawnConfig())
 
 
 def test_a_spawn_handler_alone_completes_the_job_without_a_result() -> None:
@@ -205,8 +238,8 @@ def test_what_is_left_after_a_coroutine_is_done_by_a_thread_if_it_may_wait(
     assert running is STILL_RUNNING
     ((awaitable, deadline, done, owner, inner),) = made.started
     assert (awaitable, deadline, owner) == (attempt.awaits, attempt.began + 9, attempt)
-    awaitable.close()
-    inner.close()
+    assert inspect.iscoroutine(inner)
+    assert asyncio.run(awaitable) == '"a"'
     made.calls.clear()
     attempt.over = state.get("over", False)
     error = state.get("error")
@@ -250,20 +283,48 @@ def test_a_task_that_an_executor_has_is_cancelled_as_far_as_it_can_be() -> None:
     handlers = one_handler(sleeps)
     job_handler: Any = handlers._job_handler("queue")
     elsewhere = Elsewhere.__new__(Elsewhere)
+    around: Any = "around"
+    handlers._arounds.append(around)
     made = Making(handlers)
     attempt = Attempt(claimed("a"), threading.RLock())
     attempt.awaits = "task"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(handlers, "_job_handler", lambda _: SimpleNamespace(function=elsewhere))
         assert made.runner.end(attempt).startswith("Its task is cancelled; if its executor runs that already")
-        handlers._arounds.append(print)  # type: ignore[arg-type]
     assert made.calls == [("cancel", "a")]
     assert made.runner._around(SimpleNamespace(function=elsewhere)) == ()  # type: ignore[arg-type]
-    assert made.runner._around(job_handler) == made.runner._arounds
+    assert made.runner._around(job_handler) == (around,)
+
+
+def test_what_is_around_handlers_is_around_those_that_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def surrounded(arounds: Any, handler: Any, arguments: Any, context: Any, runner: Any) -> str:
+        seen.append((arounds, handler.function, len(arguments), type(context), type(runner)))
+        return "surrounded"
+
+    def here(_: Job) -> str:
+        return "here"
+
+    class There(Elsewhere):
+        def __init__(self) -> None: ...
+
+        def __call__(self, *_: Any) -> Any:
+            return "there"
+
+    monkeypatch.setattr(module, "surrounded", surrounded)
+    around: Any = "around"
+    results = []
+    for function in (here, There()):
+        handlers = one_handler(function)
+        handlers._arounds.append(around)
+        results.append(Making(handlers).run()[1].result)
+    assert results == ['"surrounded"', '"there"']
+    assert seen == [((around,), here, 1, SpawnContext, module._InLoop)]
 
 
 def test_a_worker_knows_which_queues_never_hold_a_thread() -> None:
     handlers = one_handler(sleeps)
     handlers.register_job("blocks", print)
-    handlers.register_handler("spawns", lambda _: [])
+    handlers.spawn("spawns")(lambda _: [])
     assert Making(handlers).runner.coroutines == {"queue"}

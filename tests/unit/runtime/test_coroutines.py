@@ -161,3 +161,22 @@ def test_a_loop_goes_on_after_a_coroutine_that_exits_or_stops_it(
     loop.result(raises(), None)
     assert loop.result(here(), None) == thread
     assert caplog.messages == ["A coroutine raised SystemExit in the event loop, which goes on."]
+
+
+def test_a_loop_that_a_coroutine_closes_fails_the_others_and_the_next_one_runs_in_another(loop: EventLoop) -> None:
+    ends = Ends()
+
+    async def closes() -> None:
+        inner: Any = asyncio.get_running_loop()
+        for task in asyncio.all_tasks():
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio would say so once it is deleted
+        inner.run_forever = inner.close
+        inner.stop()
+
+    loop.start(asyncio.sleep(FAR), None, ends("sleeps"))
+    first = loop._turning
+    loop.start(closes(), None, ends("closes"))
+    until(lambda: len(ends.of) == 2)
+    assert ends.of == {"closes": None, "sleeps": JobError}
+    assert loop.result(here(), None) == loop.thread
+    assert loop._turning is not first

@@ -16,7 +16,7 @@ from hammerwork_cli.runtime.api.outcomes import Cancel, Retry, Snooze
 from hammerwork_cli.runtime.api.spawn import SpawnFailedError
 from hammerwork_cli.runtime.execution import outcome_policy as module
 from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
-from hammerwork_cli.runtime.outcomes.failures import Failed, OutOfTimeError
+from hammerwork_cli.runtime.outcomes.failures import Failed, JobError, OutOfTimeError
 from tests.conftest import each_row
 from tests.unit.runtime.test_slots import claimed
 
@@ -138,8 +138,17 @@ def test_a_function_for_the_pause_gets_the_same_error_as_who_hears_of_failures()
 
     deciding = Deciding(handler(retry=pause, retry_timeouts=True))
     deciding.policy.failed(job(), Failed("Too late.\n\nIt was there.", AttemptEnd.TIMED_OUT))
-    deciding.policy.failed_by(job(), ValueError("7"))
-    assert seen == [("a", TimeoutError, "Too late."), ("a", ValueError, "7")]
+    wrapped = SpawnFailedError("It failed.")
+    wrapped.__cause__ = ValueError("8")
+    for error in (ValueError("7"), wrapped, JobError("It cannot be run.")):
+        deciding.policy.failed_by(job(), error)
+    assert seen == [
+        ("a", TimeoutError, "Too late."),
+        ("a", ValueError, "7"),
+        ("a", ValueError, "8"),
+        ("a", JobError, "It cannot be run."),
+    ]
+    assert [str(error) for error in deciding.heard] == [said for _, _, said in seen]
 
 
 @each_row(
