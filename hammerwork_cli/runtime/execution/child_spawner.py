@@ -165,9 +165,8 @@ class ChildSpawner:
             database.transaction(lambda: unit(database))
 
         try:
-            self._connections.run(undone, patience=0)
-        except _UndoneError:
-            return True
+            with suppress(_UndoneError):
+                self._connections.run(undone, patience=0)
         except DatabaseError:
             return False
         return True

@@ -1,23 +1,27 @@
 """The end of a job that spawns, without a database: what is tried again, and what becomes of the job."""
 
+import inspect
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, RetryStrategy, SpawnConfig
+from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import DatabaseError, HammerworkError, RefusedValueError, UnreachableError
-from hammerwork_cli.features.worker.queries import finish, spawn
+from hammerwork_cli.features.job.queries import results
+from hammerwork_cli.features.worker.queries import finish, requests, spawn
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, FinishReport
 from hammerwork_cli.features.worker.queries.spawn import LostClaimError, SpawnedBeforeError
 from hammerwork_cli.runtime.api.outcomes import Cancel
 from hammerwork_cli.runtime.execution import attempts
+from hammerwork_cli.runtime.execution import child_spawner as module
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.child_spawner import LOST, ChildSpawner
+from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from hammerwork_cli.runtime.execution.outcome_policy import OutcomePolicy
 from hammerwork_cli.runtime.outcomes.children import Children
 from hammerwork_cli.runtime.outcomes.failures import OutOfTimeError
@@ -97,6 +101,18 @@ def test_children_that_the_database_refuses_are_tried_again_only_if_it_refuses_t
     ended = made.spawn()
     assert (ended and ended.end, made.calls) == (end, ["produced", *calls])
     assert made.children._file is None
+
+
+def test_a_job_that_completes_although_its_children_are_refused_is_not_tried_again() -> None:
+    made = Spawning(UNKNOWN)
+    made.spawner._accepts = lambda _: pytest.fail("it is written")
+    assert (made.spawn(COMPLETES), made.calls) == (None, ["produced", "tried", "tried"])
+    made = Spawning()
+    made.errors = [ValueError("7")]
+    made.spawner._produce = made.spawner._commit = lambda *_: made._commit(made.attempt, made.completed, None, None)
+    ended = made.spawn()
+    assert ended is not None
+    assert (ended.end, str(ended.cause)) == (AttemptEnd.RETRY, "7")
 
 
 def test_a_job_that_has_spawned_or_whose_outcome_is_decided_spawns_nothing() -> None:
@@ -276,3 +292,136 @@ def test_a_failure_that_cannot_be_recorded_is_logged(caplog: pytest.LogCaptureFi
     assert (written, caplog.messages) == (["database"], [])
     made._record(fail)
     assert caplog.messages == ["A failure could not be recorded: Away."]
+
+
+def test_children_may_come_from_a_coroutine_that_the_attempt_awaits_meanwhile() -> None:
+    made = Spawning(payload="{}")
+    parent: Any = SimpleNamespace(place=SimpleNamespace(root="root"), check_depth=None)
+    seen: list[Any] = []
+
+    def listed(_: SpawnContext) -> list[Job]:
+        seen.append(made.attempt.awaits)
+        return [Job("child"), Job("child")]
+
+    async def later(context: SpawnContext) -> list[Job]:
+        seen.append(inspect.iscoroutine(made.attempt.awaits))
+        return listed(context)[1:]
+
+    async def one_by_one(context: SpawnContext) -> AsyncIterator[Job]:
+        seen.append(inspect.isasyncgen(made.attempt.awaits))
+        for job in listed(context):
+            yield job
+
+    made.spawner._loop, made.spawner._priorities = EventLoop(), {}
+    counts = []
+    for function in (listed, later, one_by_one):
+        found: Any = SimpleNamespace(handler=SimpleNamespace(spawn_jobs=function))
+        context = SpawnContext(Job("queue"), SpawnConfig())
+        with made.spawner._drained(made.attempt, found, context, NOW, parent) as children:
+            counts.append(len(children))
+        assert made.attempt.awaits is None
+    made.spawner._loop.close()
+    assert counts == [2, 1, 2]
+    assert [one for one in seen if isinstance(one, bool)] == [True, True]
+
+
+class Fulfilling(Spawning):
+    """What fulfils a request of a job that has a result."""
+
+    def __init__(self, **options: Any) -> None:
+        job = Job("queue", {})
+        if "carried" in options:
+            job = job.with_spawn_config(SpawnConfig(max_spawn_count=options["carried"]))
+        super().__init__(payload=job._new_job(NOW).payload)
+        self.given: list[Any] = []
+        handlers = Handlers()
+        for name in options.get("names", ("queue", "other")):
+            handlers.register_handler(name, lambda _: [])
+        if "default" in options:
+            handlers._configure("queue", SpawnConfig(max_spawn_count=options["default"]))
+        made = self.spawner
+        made._handlers, made._codecs = handlers, None
+        made._queue = SimpleNamespace(url="url")
+        made._isolation = SimpleNamespace(
+            ready=lambda _: self.calls.append("ready"), can_kill=options.get("can_kill", False)
+        )
+        made._connections.run = lambda unit, **_: unit("database")
+        made._commit_request = lambda *arguments: self._written(arguments)
+        made._produce = lambda _, found, config, result, began: self._made(found, config, result, began)
+        self.request: Any = SimpleNamespace(id="r", config=options.get("config"), handler=options.get("handler"))
+
+    def _made(self, found: Any, config: SpawnConfig, result: Any, began: datetime) -> Any:
+        assert began == NOW
+        self.given.append((found.name, config.max_spawn_count, result))
+        if self.errors:
+            raise self.errors.pop()
+        return "operation", self.children
+
+    def _written(self, arguments: Any) -> None:
+        assert arguments == (self.attempt, self.request, "operation", self.children)
+        self.calls.append("written")
+
+    def _refuse(self, database: Any, request: Any, job: Any, text: str, now: datetime) -> None:
+        assert (database, request, job.id) == ("database", self.request, "a")
+        self.calls.append(("refused", now, text))
+
+    def fulfil(self) -> list[Any]:
+        """What was called."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "readable", lambda job, url: job._replace(trace_id=f"read by {url}"))
+            patch.setattr(results, "texts", lambda _, jobs: {"a": '"7"'} if jobs == ["a"] else {})
+            patch.setattr(requests, "refuse", self._refuse)
+            self.spawner.fulfil(self.attempt, self.request)
+        return self.calls
+
+
+@each_row(
+    ("options", "given"),
+    [
+        ({}, ("queue", 100, '"7"')),
+        ({"config": '{"max_spawn_count": 3}'}, ("queue", 3, '"7"')),
+        ({"handler": "other"}, ("other", 100, '"7"')),
+        ({"handler": "other", "config": '{"handler": "queue", "max_spawn_count": 3}'}, ("other", 3, '"7"')),
+        ({"config": '{"handler": "other"}'}, ("other", None, '"7"')),
+        ({"default": 5}, ("queue", 5, '"7"')),
+        ({"default": 5, "carried": 6}, ("queue", 6, '"7"')),
+        ({"default": 5, "carried": 6, "config": '{"max_spawn_count": 3}'}, ("queue", 3, '"7"')),
+    ],
+)
+def test_a_request_calls_the_handler_that_it_names_with_its_configuration_and_the_result_of_the_job(
+    options: dict[str, Any], given: tuple[Any, ...]
+) -> None:
+    made = Fulfilling(**options)
+    assert made.fulfil() == ["ready", "written", "announced"]
+    assert made.given == [given]
+    assert made.attempt.job.trace_id == "read by url"
+    assert made.children._file is None
+
+
+@each_row(
+    ("options", "stops", "error", "refused"),
+    [
+        ({}, False, ValueError("7"), "ValueError: 7"),
+        ({}, True, ValueError("7"), "ValueError: 7"),
+        ({"can_kill": True}, False, ValueError("7"), "ValueError: 7"),
+        ({"can_kill": True}, True, ValueError("7"), None),
+        ({}, True, UnreachableError("Away."), None),
+        ({}, False, UnreachableError("Away."), "UnreachableError: Away."),
+        ({"names": ()}, False, None, "There is no spawn handler 'queue'."),
+    ],
+)
+def test_a_request_that_fails_is_refused_unless_its_worker_stops_at_once(
+    options: dict[str, Any], stops: bool, error: Exception | None, refused: str | None
+) -> None:
+    made = Fulfilling(**options)
+    made.errors = [error] if error else []
+    if stops:
+        made.stopped_at_once.set()
+    called = made.fulfil()
+    assert called[0] == "ready"
+    if refused is None:
+        assert called[1:] == []
+    else:
+        ((what, now, text),) = called[1:]
+        assert (what, now) == ("refused", NOW)
+        assert text.startswith(refused)
