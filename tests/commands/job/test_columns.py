@@ -1,12 +1,15 @@
 """Each column that a new job may fill, on every way that its value takes."""
 
 import contextlib
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from hammerwork_cli import Job, Queue
 from hammerwork_cli.core.ids import new_id
@@ -16,9 +19,11 @@ from hammerwork_cli.features.backup.models.tables import TABLES, ColumnKind, wri
 from hammerwork_cli.features.backup.queries.rows import Rows as Stored
 from hammerwork_cli.features.job.models.new_job import COLUMNS, NewJob
 from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.worker.queries.claim import Claimed, claim
 from tests.conftest import Outcome, all_databases
-from tests.jobs import execute
+from tests.database.test_beside_rust import RUST_MIGRATIONS
+from tests.jobs import execute, move_to_archive
 from tests.rows import START, Rows
 from tests.whole_tree import BATCH, WORKFLOW, others
 
@@ -153,3 +158,21 @@ def test_each_column_of_a_new_job_arrives_wherever_the_job_goes(
     assert asked("archive", "restore", job.id, "--as-was", "--yes")["changed"] == 1
     again = stored(migrated_url)
     assert {name: again.get(name) for name in COLUMNS.values()} == {name: row.get(name) for name in COLUMNS.values()}
+
+
+@all_databases
+def test_a_program_reads_jobs_of_tables_that_lack_columns(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only hammerwork (Rust) has migrated them."""
+    with contextlib.closing(connect(url)) as database:
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:RUST_MIGRATIONS])
+            migrations.run(database)
+        rows = Rows(database)
+        live, archived = (rows.job(payload={"a": 1}, trace_id="t", max_attempts=7) for _ in range(2))
+    move_to_archive(url, archived, gzip.compress(b'{"a": 1}'))
+    with Queue(url) as queue:
+        found = [queue.get(job) for job in (live, archived)]
+    assert [(one.payload, one.status, one.retry_strategy, one.result_ttl) for one in found if one] == [
+        ({"a": 1}, "Completed", None, None)
+    ] * 2
+    assert [(one.trace_id, one.max_attempts) for one in found if one] == [("t", 7), (None, 3)]
