@@ -5,7 +5,7 @@ import inspect
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -53,6 +53,8 @@ async def sleeps(begun: threading.Event) -> None:
 def test_the_thread_of_a_loop_is_known_and_ends_with_the_program(loop: EventLoop) -> None:
     assert loop.thread is None
     assert loop.result(here(), None) == loop.thread
+    assert loop._turning is not None
+    assert loop._turning._deadlines is None, "it needs no thread for deadlines yet"
     loop.result(here(), time.monotonic() + FAR)
     names = {"hammerwork-loop", "hammerwork-deadlines"}
     assert {thread.name for thread in threading.enumerate() if thread.daemon} >= names
@@ -180,3 +182,37 @@ def test_a_loop_that_a_coroutine_closes_fails_the_others_and_the_next_one_runs_i
     assert ends.of == {"closes": None, "sleeps": JobError}
     assert loop.result(here(), None) == loop.thread
     assert loop._turning is not first
+
+
+@pytest.mark.parametrize("with_task", [True, False])
+def test_what_coroutines_leave_behind_ends_with_the_loop(monkeypatch: pytest.MonkeyPatch, with_task: bool) -> None:
+    monkeypatch.setattr(module, "LAST_SECONDS", PATIENCE)
+    kept: list[Any] = []
+    ended: list[str] = []
+
+    async def task() -> None:
+        try:
+            await asyncio.sleep(FAR)
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append("task")
+
+    async def generator() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            ended.append("generator")
+
+    async def leaves() -> None:
+        left = generator()
+        kept.append(left)
+        async for _ in left:
+            break
+        if with_task:
+            kept.append(asyncio.create_task(task()))
+            await asyncio.sleep(0)
+
+    loop = EventLoop()
+    loop.result(leaves(), None)
+    loop.close()
+    assert ended == ["task"] * with_task + ["generator"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.features.worker.queries.claim import Claim, Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, Owned
 from hammerwork_cli.runtime.execution import slots as slots_module
@@ -247,6 +248,7 @@ def test_the_application_is_asked_for_the_outcome_of_a_timeout_while_the_slots_g
     two.expire(asked)
     assert free == [True]
     assert names(two.outcomes.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
+    execute.go.set()
 
 
 def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(slots: Callable[..., Slots]) -> None:
@@ -716,3 +718,38 @@ def test_a_coroutine_that_ends_starts_none_before_what_others_left_to_do() -> No
 
 def test_every_thread_of_the_slots_ends_with_the_program(slots: Callable[..., Slots]) -> None:
     assert [thread.daemon for thread in slots(1, completed)._threads] == [True]
+
+
+def test_an_attempt_keeps_what_its_handler_says_of_it() -> None:
+    attempt = Attempt(claimed("a")._replace(attempts=2, trace_id="old", span_context="kept"), threading.RLock())
+    now = datetime.now(UTC)
+    attempt.report(0.5, "half", now)
+    assert attempt.progress == JobProgress("a", "queue", 2, 0.5, "half", now.isoformat())
+    attempt.hand_down({"trace_id": "new"})
+    assert (attempt.job.trace_id, attempt.job.span_context) == ("new", "kept")
+
+
+def test_the_thread_that_takes_on_an_attempt_is_that_of_the_attempt() -> None:
+    attempt, seen = Attempt(claimed("a"), threading.RLock()), list[Any]()
+    assert attempt.thread == threading.get_ident()
+    attempt.awaits, rest = "coroutine", lambda: None
+
+    def take() -> None:
+        seen.append((attempt.take_rest(), attempt.thread == threading.get_ident(), attempt.awaits))
+
+    for left in (None, rest):
+        attempt.rest = left
+        other = threading.Thread(target=take)
+        other.start()
+        other.join(PATIENCE)
+    assert seen == [(None, False, "coroutine"), (rest, True, None)]
+    assert attempt.rest is None
+
+
+def test_an_attempt_that_has_ended_is_over(slots: Callable[..., Slots]) -> None:
+    execute = Stopping()
+    execute.go.set()
+    one = slots(1, execute)
+    one.put([claimed("a")])
+    until(lambda: one.outcomes.has_ended)
+    until(lambda: execute.runs[0].over)  # a thread that it has left behind spawns nothing more

@@ -159,11 +159,14 @@ def test_a_call_leaves_the_rest_of_what_was_refused_to_the_next_one_after_a_whil
     writing.refused, writing.seconds = {"a"}, AGAIN_SECONDS * 0.4
     writing.end("abcdefgh")
     calls: list[list[str]] = []
+    kept: list[set[str]] = []
     while writing.finisher._parts or not calls:
         calls.append(writing.write()[1])
         assert writing.pause() is not None
         assert (writing.pause() == 0) == bool(writing.finisher._parts), "the next one follows at once"
+        kept.append({job.id for job in writing.outcomes.jobs()})
     assert calls == [["abcdefgh", "abcd", "efgh", "ab"], ["cd", "a", "b"]]
+    assert kept == [{*"abcd"}, {"a"}], "their jobs are still this worker's"
 
 
 def test_what_cannot_be_written_is_tried_after_ever_longer_pauses_and_logged_the_first_time_and_each_tenth(
@@ -198,10 +201,19 @@ def test_what_cannot_be_written_is_tried_after_ever_longer_pauses_and_logged_the
     assert writing.pause() == pytest.approx(FIRST_PAUSE)
 
 
+def test_once_an_outcome_is_written_the_others_are_tried_at_once(writing: Writing) -> None:
+    writing.refused = {"a", "b"}
+    writing.end("ab")
+    writing.write()
+    writing.refused.clear()
+    writing.clock.now += 2 * FIRST_PAUSE
+    assert writing.write() == (True, ["a", "b"])
+
+
 def test_of_many_outcomes_that_cannot_be_written_one_is_tried_each_second(writing: Writing) -> None:
     writing.refused = {*"abcdefghij"}
     writing.end("abcdefghij")
-    writing.write()
+    assert not writing.write()[0]
     assert writing.pause() == pytest.approx(max(SHORTEST_PAUSE, LONGEST_PAUSE / 10))
     seen = []
     for _ in range(20):
