@@ -315,6 +315,9 @@ def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(
     follower = stage.queue.enqueue(Job("follower").depends_on(*report))
     change(stage, children[:2], CancelJobs(stage.database.now(), by="me"))
     assert state(stage) == ("Pending", "waiting")
+    again = RetryJobs(stage.database.now(), cancelled=True)
+    assert changes.run(stage.database, ByIds(children[:1]), again).followed == 0, "the report waits still"
+    change(stage, children[:1], CancelJobs(stage.database.now(), by="me"))
     change(stage, children[2:], CancelJobs(stage.database.now(), by="me"))
     assert (state(stage), stage.status(follower)) == (("Failed", "failed"), ["Failed"])
     change(stage, children, RetryJobs(stage.database.now(), cancelled=True))
@@ -336,6 +339,7 @@ def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(
         ("Pending", "satisfied", 0, True),
         ("Pending", "satisfied", 1, False),
         ("Running", "satisfied", 1, False),
+        ("Running", "waiting", 1, False),
         ("Dead", "satisfied", 3, False),
         ("Completed", "satisfied", 1, False),
     ],
@@ -426,6 +430,12 @@ def test_a_child_that_failed_counts_in_the_archive_and_not_when_it_is_deleted(
     assert run(*command, url=stage.url).exit_code == 0
     assert stage.rows(where=f"id = '{children[1]}'") == []
     assert failures(stage) == [(1, 1)] * 2
+    columns = "id, queue_name, payload, status, created_at, scheduled_at, depends_on, ancestry"
+    stage.execute(
+        f"INSERT INTO hammerwork_jobs ({columns}) SELECT {columns.replace('payload', repr('{}'))}"
+        f" FROM hammerwork_jobs_archive WHERE id = '{children[1]}'"
+    )
+    assert failures(stage) == [(1, 1)] * 2, "the copy in the archive is the same job"
 
 
 def test_a_comparison_counts_an_archived_child_once_however_deep_the_tree_is(
@@ -554,6 +564,8 @@ def test_a_comparison_takes_the_end_of_a_recurring_parent_from_what_is_noted(lit
         joins.add(database, one.id, recurring.id, "children", "fail", now)
     joins.parents_ended(database, [ended.id])
     joins.count(database, {join.id: 1})
+    assert joins.parents_of_joins(database, [join.id]) == [(join.id, recurring.id)]
+    assert joins.counts(database, [ended.id]) == {ended.id: (True, 0, 0, "fail")}
     for has_ended in (False, True):
         database.transaction(lambda: joins.recount(database, join.id, recurring.id, now))
         assert joins.counts(database, [join.id])[join.id] == (has_ended, 0, 0, "fail")
@@ -581,6 +593,8 @@ def test_each_join_and_each_counter_of_callbacks_is_asked_for_its_own_state(lite
         lite.execute(f"UPDATE hammerwork_jobs SET dependency_status = 'waiting' WHERE id IN ('{first}', '{third}')")
         lite.execute(f"UPDATE hammerwork_jobs SET {columns} WHERE id = '{join}'")
     assert joins.stale(database, now + timedelta(seconds=1), 9) == [first]
+    joins.recount(database, first, top, now + timedelta(seconds=2))
+    assert joins.stale(database, now + timedelta(seconds=1), 9) == []
     assert joins.stale(database, now - timedelta(seconds=1), 9) == [], "somebody has just looked at all"
 
 

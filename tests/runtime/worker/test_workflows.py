@@ -165,8 +165,9 @@ def test_a_retry_opens_it_again_and_is_not_failed_by_earlier_failures(stage: Sta
 
 
 def test_a_retry_takes_the_failures_in_the_archive_for_dealt_with_and_no_other_job_there(lite: Stage, run: Run) -> None:
-    jobs = create(lite, more=2)
+    jobs, of_another = create(lite, more=2), create(lite)
     retried, waiting = jobs["more 0"], jobs["more 1"]
+    end(lite, of_another["bad"], "Dead")
     end(lite, jobs["other"])
     end(lite, jobs["bad"], "Dead")
     end_workflows(lite)
@@ -180,6 +181,13 @@ def test_a_retry_takes_the_failures_in_the_archive_for_dealt_with_and_no_other_j
     end(lite, retried, "Dead")
     end_workflows(lite)
     assert lite.one(waiting) == "Failed"
+    columns = "id, queue_name, payload, status, created_at, scheduled_at, workflow_id"
+    lite.execute(
+        f"INSERT INTO hammerwork_jobs ({columns}) SELECT {columns.replace('payload', repr('{}'))}"
+        f" FROM hammerwork_jobs_archive WHERE id = '{jobs['bad'].id}'"
+    )
+    lite.queue.retry(retried.id)
+    assert row(lite, id_of(jobs, lite))[3] == 3, "the copy in the archive is the same job"
 
 
 @all_databases

@@ -31,14 +31,12 @@ class _Waiting(NamedTuple):
 
 def spawner_of(ancestry: str | None) -> str | None:
     """Returns the parent of an early child, which the parent spawned before its own end."""
-    place = Ancestry.parse(ancestry) if ancestry else None
-    return place.spawner if place else None
+    return Ancestry.unplaced(ancestry).spawner
 
 
 def is_shared(ancestry: str | None) -> bool:
     """Whether several parents have spawned a job, so that it fails with none of them."""
-    place = Ancestry.parse(ancestry)
-    return place is not None and place.shared
+    return Ancestry.unplaced(ancestry).shared
 
 
 def awaited(parents: Iterable[str], statuses: Mapping[str, str], ancestry: str | None) -> set[str | None]:
@@ -46,9 +44,7 @@ def awaited(parents: Iterable[str], statuses: Mapping[str, str], ancestry: str |
 
     The parent of an early child counts only if it failed, and not even then if other parents share the child.
     """
-    place = Ancestry.parse(ancestry)
-    if place is None or place.spawner is None:
-        return {statuses.get(parent) for parent in parents}
+    place = Ancestry.unplaced(ancestry)
     alone, found = not place.shared, {parent: statuses.get(parent) for parent in parents}
     return {status for parent, status in found.items() if parent != place.spawner or (alone and status in FAILURES)}
 
