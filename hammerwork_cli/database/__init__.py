@@ -11,9 +11,10 @@ from hammerwork_cli.late_imports import late, state_versions
 
 UNUSED = (
     *("asyncio.sslproto", "base64", "ipaddress", "linecache", "locale", "random", "shutil", "ssl", "tempfile"),
-    "traceback",
+    *("traceback", "zoneinfo"),
 )
-"""What psycopg, and what it imports, need only for TLS of asyncio, to shuffle hosts, for two phases and for errors."""
+"""What psycopg, and what it imports, need only for TLS of asyncio, to shuffle hosts, for two phases,
+for times of zones and for errors."""
 
 __all__ = ["PATIENT", "Database", "DatabaseUrl", "Timeouts", "connect", "driver", "redact"]
 

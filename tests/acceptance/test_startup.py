@@ -19,7 +19,7 @@ HEAVY = {
 }
 LATE = {"typer.completion", "subprocess", "platform", "shutil", "uuid", "gettext", "traceback", "textwrap"}
 """What only Typer would import."""
-OF_PSYCOPG = {"importlib.metadata", "email", "ssl", "base64", "linecache", "locale", "random"}
+OF_PSYCOPG = {"importlib.metadata", "email", "ssl", "base64", "linecache", "locale", "random", "zoneinfo"}
 """What only psycopg and asyncio would import."""
 OF_OTHERS = {
     *("cli.lists", "core.input.fields", "core.input.rates", "core.input.spawn_config", "core.input.zones", "view.text"),

@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -67,7 +70,7 @@ def test_psycopg_and_asyncio_are_whole_after_the_driver_was_imported(tmp_path: P
     program = """
 from hammerwork_cli.database import DatabaseUrl, driver
 driver(DatabaseUrl.parse("postgresql://host/database"))
-print({"importlib.metadata", "asyncio.sslproto", "base64", "locale", "random", "ssl"} & {*sys.modules})
+print({"importlib.metadata", "asyncio.sslproto", "base64", "locale", "random", "ssl", "zoneinfo"} & {*sys.modules})
 
 import asyncio, psycopg, psycopg_binary, subprocess
 from psycopg.conninfo import conninfo_attempts
@@ -101,3 +104,22 @@ asyncio.run(stack_of_failed_task())
     whole = python(tmp_path, program)
     assert whole[:6] == ["set()", "127.0.0.1 127.0.0.2", "gtrid", "text", "True True", "SSLError"]
     assert whole[-1] == "ValueError"
+
+
+@pytest.mark.postgres
+def test_psycopg_reads_times_of_zones_after_the_driver_was_imported(
+    new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    program = f"""
+from hammerwork_cli.database import connect
+url = {new_database("postgres")!r}
+connect(url).close()
+print("zoneinfo" in sys.modules)
+
+import psycopg
+with psycopg.connect(url, options="-c TimeZone=Europe/Oslo") as connection:
+    for binary in (False, True):
+        (time,) = connection.cursor(binary=binary).execute("SELECT timestamptz '2026-07-01 12:00Z'").fetchone()
+        print(time, time.tzinfo.key)
+"""
+    assert python(tmp_path, program) == ["False", *["2026-07-01 14:00:00+02:00 Europe/Oslo"] * 2]

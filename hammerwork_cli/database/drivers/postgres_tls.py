@@ -11,7 +11,6 @@ from typing import Any
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from hammerwork_cli.database.tls import readable
 from hammerwork_cli.database.url import unknown_option
 from hammerwork_cli.errors import ConfigError
 
@@ -37,7 +36,7 @@ def arguments(url: str) -> dict[str, Any]:
     named = {name: effective[name] for name in FILES if effective.get(name)}
     # An empty value in the URL comes from an unset variable of a shell. libpq would ignore it.
     named |= {name: "" for name in FILES if asked.get(name) == ""}
-    files = {name: readable(name, value, HINT) for name, value in named.items() if _is_path(name, value)}
+    files = {name: _readable(name, value) for name, value in named.items() if _is_path(name, value)}
     if "sslrootcert" not in named or mode not in WITHOUT_PROOF:
         return files
     if mode == "prefer" and "prefer" not in (asked.get("sslmode"), os.environ.get("PGSSLMODE")):
@@ -55,6 +54,12 @@ def _effective_options(url: str) -> dict[str, str]:
         return {option.keyword.decode(): option.val.decode() for option in nowhere.info if option.val is not None}
     finally:
         nowhere.finish()
+
+
+def _readable(name: str, value: str) -> str:
+    from hammerwork_cli.database.tls import readable
+
+    return readable(name, value, HINT)
 
 
 def _is_path(name: str, value: str) -> bool:
