@@ -16,6 +16,7 @@ from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.tree.queries import tree as tree_queries
+from hammerwork_cli.features.worker.queries import claim
 from tests.callers import MysqlConnector, calling
 from tests.conftest import Makers
 from tests.database.test_plans import VERSION_2, WHOLE_TABLE, plan
@@ -162,3 +163,15 @@ def test_a_name_that_the_tables_cannot_hold_is_refused_in_a_sentence(narrow: Sta
     app.register_job(lacks, lambda job: job.payload)
     with pytest.raises(RefusedValueError, match=refused):
         Worker(narrow.queue, app, drain=True).run()
+
+
+def test_of_queues_whose_names_the_tables_spell_alike_those_with_jobs_are_found_unless_they_are_paused(
+    narrow: Stage,
+) -> None:
+    narrow.enqueue(Job("Zoë"), Job("Zoá"), Job("noop"))
+    now, names = narrow.database.now(), ["Zoë", "Zoé", "Zoá", "noop", "idle"]
+    assert claim.with_jobs(narrow.database, names, before=now) == ["Zoë", "Zoá", "noop"]
+    for name in ("Zoë", "noop"):
+        queues.pause(narrow.database, name, by="me", now=now)
+    assert claim.with_jobs(narrow.database, names, before=now) == ["Zoá"]
+    assert claim.with_jobs(narrow.database, names, after=now) == []

@@ -8,6 +8,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, Workflow
 from hammerwork_cli.core.ids import new_id
+from hammerwork_cli.core.values import id_list
 from hammerwork_cli.features.job.queries import attempts
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.worker.queries import ancestry, claim, finish, registry, rescue, spawn
@@ -205,6 +206,9 @@ def test_a_lease_is_put_back_of_a_job_that_still_runs_and_was_not_renewed(
     assert rescue.put_leases_back(lite.database, START) == 1
     left = {job: lite.timestamp(job, "lease_expires_at") for job in (runs, ended, renewed, beside)}
     assert left == {runs: ahead, ended: later, renewed: later, beside: later}
+    monkeypatch.undo()
+    lite.execute(f"UPDATE hammerwork_jobs SET started_at = 'yesterday' WHERE id = '{beside}'")
+    assert (len(rescue.leases_ahead(lite.database, START)), rescue.put_leases_back(lite.database, START)) == (1, 0)
     assert lite.timestamp(runs, "last_heartbeat_at") == START
 
 
@@ -289,11 +293,13 @@ def test_a_job_that_fails_beside_a_recurring_one_is_named_by_what_depended_on_it
 
 def test_jobs_of_one_queue_that_come_back_and_that_are_released_are_counted_together(lite: Stage) -> None:
     parent = Job("noop")
-    jobs = {job.id: job for job in claimed(lite, parent, Job("noop").depends_on(parent), Job("noop"), Job("noop"))}
+    others = [Job("noop") for _ in range(3)]
+    jobs = {job.id: job for job in claimed(lite, parent, Job("noop").depends_on(parent), *others)}
+    lite.execute(f"UPDATE hammerwork_jobs SET claim_token = 'another' WHERE id = '{others[0].id}'")
     done = EndedAttempt(jobs.pop(parent.id), AttemptEnd.COMPLETED)
     stopped = [EndedAttempt(job, AttemptEnd.STOPPED, at=lite.database.now()) for job in jobs.values()]
     report = finish.finish(lite.database, [*stopped, done], lite.database.now())
-    assert report.released == {"noop": 3}
+    assert (report.released, report.lost) == ({"noop": 3}, {others[0].id})
 
 
 @pytest.mark.parametrize("kind", ["batch", "workflow"])
@@ -369,3 +375,39 @@ def test_a_worker_has_no_successor_where_a_start_cannot_be_read(
     watch = registry.WorkerEndWatch(lite.database, asked, successors=True)
     assert watch.refresh()
     assert [worker.id for worker in watch.done.values()] == [WORKER]
+
+
+def test_a_child_that_waits_for_its_parent_and_for_the_holder_of_a_siblings_key_names_each_once(
+    lite: Stage, app: Handlers
+) -> None:
+    holder = lite.queue.enqueue(Job("held").with_unique("key"))
+    last = Job("last")
+
+    @app.spawn("parent")
+    def split(context: SpawnContext) -> list[Job]:
+        unique = Job("held").with_unique("key")
+        return [unique, last.depends_on(unique, context.parent_job)]
+
+    parent = Job("parent")
+    lite.enqueue(parent)
+    lite.work(app, queues=("parent",))
+    assert sorted(id_list(lite.one(last, "depends_on"))) == sorted([parent.id, holder.id])
+
+
+@pytest.mark.parametrize("freed", [False, True])
+def test_a_unique_job_that_exists_by_its_id_becomes_the_child_whoever_holds_its_key(
+    lite: Stage, app: Handlers, freed: bool
+) -> None:
+    known = Job("known").with_unique("key")
+    lite.enqueue(known)
+    if freed:
+        lite.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{known.id}'")
+        lite.enqueue(Job("known").with_unique("key"))
+
+    @app.job("parent")
+    def spawn_early(job: Job, context: SpawnContext) -> None:
+        context.spawn(Job("known", id=known.id).with_unique("key"), key="a")
+
+    lite.enqueue(Job("parent"))
+    lite.work(app, queues=("parent",))
+    assert lite.database.query("SELECT child_id FROM hammerwork_spawned_children") == [(known.id,)]
