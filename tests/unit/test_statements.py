@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hammerwork_cli.database import statements
-from hammerwork_cli.database.statements import bind, load
+from hammerwork_cli.database.statements import Names, bind, load
 from tests.conftest import each_row
 
 
@@ -161,6 +161,19 @@ def test_a_list_becomes_as_many_values_and_an_empty_one_matches_nothing(sql):
 def test_a_list_of_tuples_becomes_rows(sql):
     sql(jobs="-- name: x\nINSERT INTO t VALUES :rows\n")
     assert bound("jobs.x", rows=[(1, "a"), (2, None)]) == ("INSERT INTO t VALUES (?,?),(?,?)", [1, "a", 2, None])
+
+
+def test_names_stand_in_the_text_which_is_kept_for_each_list_of_them(sql):
+    sql(jobs="-- name: x\nSELECT :columns FROM t WHERE a LIKE '%' AND b = :b\n/* if :more */ AND :more\n")
+    given = {"b": 1, "more": ()}
+    for columns, text in ((Names(["a"]), "a"), (Names(["b", "c"]), "b, c"), (Names(["a"]), "a")):
+        for _ in range(2):
+            sent = bound("jobs.x", percent="%%", columns=columns, **given)
+            assert sent == (f"SELECT {text} FROM t WHERE a LIKE '%%' AND b = ?", [1])
+    assert len(load("jobs.x", frozenset()).texts) == 2
+    more = bound("jobs.x", columns=Names(["a"]), b=[1, 2], more=Names(["d"]))
+    assert more == ("SELECT a FROM t WHERE a LIKE '%' AND b = ?,?\nAND d", [1, 2])
+    assert bound("jobs.x", columns=Names(["a"]), **given) == ("SELECT a FROM t WHERE a LIKE '%' AND b = ?", [1])
 
 
 def test_a_missing_value_is_named_and_one_too_many_is_not_used(sql):

@@ -21,6 +21,7 @@ from hammerwork_cli.features.job.models.new_job import COLUMNS, NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.worker.queries.claim import Claimed, claim
+from hammerwork_cli.runtime.api.statement import statement
 from tests.conftest import Outcome, all_databases
 from tests.database.test_beside_rust import RUST_MIGRATIONS
 from tests.jobs import execute, move_to_archive
@@ -176,3 +177,16 @@ def test_a_program_reads_jobs_of_tables_that_lack_columns(url: str, monkeypatch:
         ({"a": 1}, "Completed", None, None)
     ] * 2
     assert [(one.trace_id, one.max_attempts) for one in found if one] == [("t", 7), (None, 3)]
+
+
+def test_a_row_has_the_columns_that_a_job_of_its_statement_fills(lite_url: str) -> None:
+    columns = [statement(job, "sqlite")[0].partition("VALUES")[0] for job in (Job("a"), Job("a", trace_id="t"))]
+    assert ["trace_id" in names for names in columns] == [False, True]
+    assert not any(
+        name in "".join(columns) for name in ("timeout_seconds", "span_context", "cron_schedule", "is_encrypted")
+    )
+    jobs = [NewJob.of("a", "{}", START, id=new_id(), **{name: name}) for name in ("trace_id", "correlation_id")]
+    with contextlib.closing(connect(lite_url)) as database:
+        enqueue.insert(database, jobs)
+        found = {(row["id"], row.get("trace_id"), row.get("correlation_id")) for row in Stored(database, "jobs").all()}
+    assert found == {(jobs[0].id, "trace_id", None), (jobs[1].id, None, "correlation_id")}
