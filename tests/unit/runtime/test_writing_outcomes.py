@@ -70,16 +70,20 @@ class Writing:
         self.refuses_all = False
         self.error: Exception = AccessDeniedError("Not now.")
         self.tried: list[str] = []
+        self.said: str | None = None
         nothing: Any = None
         self.slots = Slots(1, lambda: None)
         self.outcomes = self.slots.outcomes
-        policy: Any = SimpleNamespace(failed=lambda job, failure: EndedAttempt(job, AttemptEnd.FAILED, failure.error))
+        policy: Any = SimpleNamespace(
+            failed=lambda job, failure: EndedAttempt(job, AttemptEnd.FAILED, error=failure.error)
+        )
         self.finisher = Finisher(nothing, self.slots, ServerClock(), Progress(LEASE), policy)
         self.finisher._finish = self._finish  # type: ignore[method-assign]
 
     def _finish(self, batch: Any) -> None:
         self.clock.now += self.seconds
         self.tried.append("".join(one.job.id for one in batch.outcomes))
+        self.said = batch.outcomes[-1].error
         completes = all(one.end == AttemptEnd.COMPLETED for one in batch.outcomes)
         if self.refused & {*self.tried[-1]} and (completes or self.refuses_all):
             raise self.error
@@ -141,6 +145,7 @@ def test_an_error_that_nobody_knows_is_the_jobs_when_it_has_lasted_for_a_lease(w
     writing.clock.now += LEASE
     writing.refuses_all = False
     assert writing.write() == (True, ["a", "a"])
+    assert writing.said == "The database refuses the outcome of the job. Error 28."
     assert writing.outcomes.is_empty
 
 
@@ -148,6 +153,7 @@ def test_an_outcome_that_nothing_can_write_is_tried_twice_and_then_forgotten(wri
     writing.refused, writing.error = {"b"}, KeyError("A defect.")
     writing.end("abc")
     assert writing.write() == (True, ["abc", "a", "bc", "b", "c", "b", "b"])
+    assert writing.said == "The database cannot hold the result of the job. KeyError: 'A defect.'"
     assert writing.outcomes.is_empty
     writing.end("b")
     writing.refuses_all = True
