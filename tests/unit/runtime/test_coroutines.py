@@ -216,3 +216,33 @@ def test_what_coroutines_leave_behind_ends_with_the_loop(monkeypatch: pytest.Mon
     loop.result(leaves(), None)
     loop.close()
     assert ended == ["task"] * with_task + ["generator"]
+
+
+def test_a_coroutine_that_blocks_the_loop_fails_the_others_and_the_log_says_where_it_is(
+    loop: EventLoop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "BLOCKED_SECONDS", 0.05)
+    ends, begun, blocks, released = Ends(), threading.Event(), threading.Event(), threading.Event()
+
+    async def blocks_here() -> None:
+        blocks.set()
+        released.wait(PATIENCE)
+
+    loop.start(sleeps(begun), None, ends("sleeps"))
+    assert begun.wait(PATIENCE)
+    first: Any = loop._turning
+    loop.start(blocks_here(), None, ends("blocks"), "owner")
+    assert blocks.wait(PATIENCE)
+    loop.cancel_of("owner")
+    until(lambda: len(ends.of) == 2)
+    assert ends.of == {"sleeps": JobError, "blocks": OutOfTimeError}
+    until(lambda: caplog.messages)
+    (said,) = caplog.messages
+    assert said.startswith("A coroutine does not yield and blocks the others")
+    assert "in blocks_here" in said
+    assert isinstance(loop.result(here(), None), int)
+    assert loop._turning is not first
+    released.set()
+    first.join(PATIENCE)
+    assert not first.is_alive()
