@@ -41,10 +41,9 @@ DOES_NOT_COUNT = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_job_with_the_same_id_and_another_option_is_another_job(name: str) -> None:
-    stored = ExistingJob(
-        *("Pending", JOB.payload, "[]", int(JOB.priority), START, "none", JOB.queue, JOB.max_attempts),
-        *(JOB.timeout_seconds, JOB.trace_id, JOB.correlation_id, JOB.cron_schedule, JOB.timezone, False),
-    )
+    same = {name: getattr(JOB, name, None) for name in ExistingJob._fields}
+    others = {"stored_status": "Pending", "stored_parents": "[]", "stored_priority": int(JOB.priority)}
+    stored = ExistingJob(**{**same, **others, "is_encrypted": False})
     assert stored.differences(replace(JOB, scheduled_at=START + timedelta(hours=1))) == []
     assert stored.differences(replace(JOB, **{name: OTHERS[name]})) == [name.removesuffix("_seconds")]
 
