@@ -190,3 +190,13 @@ def test_a_row_has_the_columns_that_a_job_of_its_statement_fills(lite_url: str) 
         enqueue.insert(database, jobs)
         found = {(row["id"], row.get("trace_id"), row.get("correlation_id")) for row in Stored(database, "jobs").all()}
     assert found == {(jobs[0].id, "trace_id", None), (jobs[1].id, None, "correlation_id")}
+
+
+def test_a_program_gives_each_column_that_a_handler_gets_by_its_name() -> None:
+    full, names = full_job(), {one.name for one in fields(Job)}
+    set_by_queues = {"status", "attempts", "created_at", "started_at"}
+    given = {
+        name: getattr(full, name) for name in (COLUMNS.keys() & names) - {"payload", "retry_strategy", *set_by_queues}
+    }
+    new = Job(**given)._new_job(START)
+    assert {name: getattr(new, name) for name in given} == given
