@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, Workflow
+from hammerwork_cli import Handlers, Job, JobPriority, SpawnConfig, SpawnContext, Workflow
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import id_list
-from hammerwork_cli.features.job.queries import attempts
+from hammerwork_cli.features.job.queries import attempts, spawn_requests
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.worker.queries import ancestry, claim, finish, registry, rescue, spawn
 from hammerwork_cli.features.worker.queries.ancestry import Spawner
@@ -411,3 +411,79 @@ def test_a_unique_job_that_exists_by_its_id_becomes_the_child_whoever_holds_its_
     lite.enqueue(Job("parent"))
     lite.work(app, queues=("parent",))
     assert lite.database.query("SELECT child_id FROM hammerwork_spawned_children") == [(known.id,)]
+
+
+def test_a_claim_of_one_priority_takes_no_other(lite: Stage) -> None:
+    jobs = claimed(lite, *(Job("noop", priority=one) for one in JobPriority), priority=JobPriority.LOW)
+    assert [job.priority for job in jobs] == [JobPriority.LOW]
+
+
+def worker_named(lite: Stage, name: str, *, heard: timedelta = timedelta(), ended: timedelta | None = None) -> str:
+    """A worker whose last heartbeat and end are so long ago; its id."""
+    worker, now = new_id(), lite.database.now()
+    registry.register(lite.database, Registration(worker, name, "host", 1, "0", ("noop",), (), 2, 60.0))
+    times = {"heartbeat_at": now - heard, **({"ended_at": now - ended} if ended is not None else {})}
+    changes = ", ".join(f"{column} = '{lite.database.json_timestamp(at)}'" for column, at in times.items())
+    lite.execute(f"UPDATE hammerwork_workers SET {changes} WHERE id = '{worker}'")
+    return worker
+
+
+def test_workers_are_listed_that_ended_lately_or_were_heard_of_within_a_day(lite: Stage) -> None:
+    hour = timedelta(hours=1)
+    worker_named(lite, "lives")
+    worker_named(lite, "is silent", heard=2 * hour)
+    worker_named(lite, "is silent for long", heard=48 * hour)
+    worker_named(lite, "has ended", heard=48 * hour, ended=hour)
+    worker_named(lite, "ended long ago", ended=3 * hour)
+    now = lite.database.now()
+
+    def listed(**since: datetime) -> set[str]:
+        return {worker.name for worker in registry.listed(lite.database, **since)}
+
+    assert listed(since=now - 1.5 * hour, now=now) == {"lives", "is silent", "has ended"}
+    assert listed(since=now - 1.5 * hour) == {"lives", "is silent", "is silent for long", "has ended"}
+
+
+def test_of_workers_that_have_ended_the_last_one_has_the_name(lite: Stage) -> None:
+    first, last = (worker_named(lite, "name", ended=timedelta(hours=hours)) for hours in (2, 1))
+    lite.execute(f"UPDATE hammerwork_workers SET started_at = '2026-01-01 00:00:00' WHERE id = '{first}'")
+    assert registry.resolve(lite.database, "name").id == last
+
+
+def test_each_worker_is_told_and_shown_what_is_its_own(lite: Stage) -> None:
+    one, other = (worker_named(lite, name) for name in ("one", "other"))
+    rows = Rows(lite.database)
+    rows.insert("hammerwork_duties", {"name": "tidy", "claimed_by": one, "due_at": lite.database.now()})
+    registry.ask(lite.database, registry.resolve(lite.database, "one"), "stop", "me", grace=5.0)
+    report = registry.HeartbeatReport(running=1, job_progress="[]")
+    answers = [registry.record_heartbeat(lite.database, worker, report) for worker in (one, other)]
+    assert [(answer.request, answer.grace) for answer in answers] == [("stop", 5.0), (None, None)]
+    shown = {worker.name: (worker.requested_by, bool(worker.duties)) for worker in registry.listed(lite.database)}
+    assert shown == {"one": ("me", True), "other": (None, False)}
+    registry.end(lite.database, one, "one", report, lite.database.now())
+    kept = lite.database.query("SELECT name, job_progress FROM hammerwork_workers ORDER BY name")
+    assert kept == [("one", None), ("other", "[]")]
+
+
+def test_a_worker_runs_as_many_of_its_claimed_jobs_as_it_has_slots_or_more_if_it_says_so(lite: Stage) -> None:
+    worker_named(lite, "name")
+    found = registry.resolve(lite.database, "name")
+
+    def running(said: int) -> int:
+        return registry.with_jobs(lite.database, found._replace(running=said))[0].running
+
+    assert (running(0), running(1)) == (0, 1)
+    claimed(lite, *(Job("noop") for _ in range(3)), worker=found.id)
+    assert (running(0), running(1), running(3)) == (2, 2, 3)
+
+
+def test_a_request_counts_no_child_whose_key_another_job_holds(lite: Stage, app: Handlers) -> None:
+    app.register_handler("parent", lambda _: [Job("held").with_unique("key"), Job("free")])
+    parent = Job("parent")
+    lite.enqueue(parent)
+    lite.work(app, queues=("parent",))
+    now = lite.database.now()
+    spawn_requests.request(lite.database, parent.id, handler=None, config=None, by="me", now=now)
+    lite.work(app, queues=("parent",))
+    (request,) = spawn_requests.requests(lite.database, parent.id)
+    assert (request.state, request.children, len(lite.children(parent))) == ("done", 1, 3)
