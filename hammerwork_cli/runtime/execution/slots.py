@@ -153,12 +153,11 @@ class Slots:
             self._call_thread()
 
     def go_on(self) -> None:
-        """Lets idle threads ask again whether a job may start, and asks the system again for refused threads."""
+        """Lets an idle thread ask again whether a job may start, and asks the system again for refused threads."""
         with self._lock:
             if self._threads:
                 self._most_threads = self.count
             self._call_thread()
-            self._changed.notify_all()
 
     def drop(self, lost: Collection[Owned]) -> int:
         """Forgets waiting jobs that are no longer this worker's; returns their number."""

@@ -528,12 +528,12 @@ def asked_for(name: str) -> ClaimedRequest:
 def test_jobs_and_requests_are_counted_apart_whether_they_wait_run_or_have_ended() -> None:
     idle = Slots(9, lambda: None)
     other = claimed("e")._replace(queue_name="other")
-    idle.put([claimed("a"), asked_for("b"), claimed("c"), asked_for("d"), other])
+    idle.put([claimed("a"), asked_for("b"), asked_for("d"), claimed("c"), other])
     assert [idle.number(queue) for queue in ("queue", "other", "none")] == [2, 1, 0]
     assert idle.request_ids() == {"request b", "request d"}
-    for _ in range(2):
+    for _ in range(3):
         assert idle._take() is not None
-    assert (idle.running, idle.waiting) == (2, 3)
+    assert (idle.running, idle.waiting) == (3, 2)
     assert [idle.number(queue) for queue in ("queue", "other", "none")] == [2, 1, 0]
     assert idle.request_ids() == {"request b", "request d"}
     idle.outcomes.add(EndedAttempt(claimed("f"), AttemptEnd.COMPLETED))
