@@ -198,6 +198,15 @@ def test_a_filter_retries_parents_and_dependents_whatever_their_order(run: Run, 
     assert states(migrated_url)[1] == states(migrated_url)[2] == ("Pending", "waiting")
 
 
+def test_jobs_that_followed_another_are_not_tried_again(
+    run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selections, "BATCH", 1)
+    write(migrated_url, job(1, D), child(2, 1, F, "failed"))
+    record = changed(run, migrated_url, "retry", identity(1), identity(2), "--yes")
+    assert (record["changed"], record["followed"], record["left"]) == (1, 1, {})
+
+
 RETRIED = [
     (["--all"], [2, 3, 4]),
     (["--queue", "mail"], [3, 4]),

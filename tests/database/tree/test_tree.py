@@ -317,6 +317,9 @@ def test_lineage_goes_up_to_every_root_and_down(readable: Database, rows: Rows) 
     short = tree_queries.lineage(readable, job, ancestors=True, descendants=False, depth=1)
     assert short.truncated
     assert [node.id for _, node in short.ancestors or ()] == [parent]
+    few = tree_queries.lineage(readable, job, ancestors=True, descendants=False, depth=9, max_jobs=2)
+    assert few.truncated
+    assert [node.id for _, node in few.ancestors or ()] == [parent]
 
 
 @readable_on_sqlite

@@ -514,12 +514,12 @@ def test_the_end_of_a_batch_or_a_workflow_is_for_those_who_want_its_queue_and_pr
     ]
 
 
-def test_nobody_looks_for_the_end_of_a_batch_or_a_workflow_with_a_recurring_job(stage: Stage) -> None:
-    Listening(stage, ENDS).add_webhook("batch.ended", "workflow.ended")
-    jobs = [Job("leaf").with_cron("@daily"), Job("leaf")]
-    stage.queue.enqueue_batch("daily", jobs)
-    workflow = Workflow("daily")
-    for number, job in enumerate(jobs):
-        workflow.add(str(number), Job(job.queue, cron_schedule=job.cron_schedule))
-    stage.queue.enqueue_workflow(workflow)
-    assert stage.database.query("SELECT event FROM hammerwork_watches") == []
+def test_nobody_looks_for_the_end_of_what_recurs_or_is_below_another_job(stage: Stage) -> None:
+    Listening(stage, ENDS).add_webhook(*ENDS)
+    top, of_batch = Job("leaf"), Job("leaf")
+    stage.enqueue(top, Job("leaf").depends_on(top), Job("leaf").with_cron("@daily"))
+    stage.queue.enqueue_batch("daily", [of_batch, Job("leaf").with_cron("@daily")])
+    workflow = Workflow("daily").add("one", Job("leaf")).add("other", Job("leaf").with_cron("@daily"))
+    of_workflow = stage.queue.enqueue_workflow(workflow)["one"]
+    watched = stage.database.query("SELECT subject, subject_id FROM hammerwork_watches")
+    assert {*watched} == {("tree", job.id) for job in (top, of_batch, of_workflow)}

@@ -155,7 +155,6 @@ class _Descent:
                 self.nodes[node.id] = node
                 self.depths[node.id] = min(above, default=-1) + 1
                 self.cut.append(node.id)
-        self.has_joins = True  # so that tree() sorts the added jobs
 
     def _room(self) -> int | None:
         return None if self.max_jobs is None else max(self.max_jobs - len(self.nodes), 0)
