@@ -753,3 +753,10 @@ def test_an_attempt_that_has_ended_is_over(slots: Callable[..., Slots]) -> None:
     one.put([claimed("a")])
     until(lambda: one.outcomes.has_ended)
     until(lambda: execute.runs[0].over)  # a thread that it has left behind spawns nothing more
+
+
+def test_a_request_blocks_its_thread_and_so_does_a_job_that_is_no_coroutine() -> None:
+    idle = Slots(9, lambda: None)
+    idle.put([asked_for("a"), claimed("b"), claimed("c")._replace(queue_name="other")])
+    idle._coroutines = frozenset({"queue"})
+    assert [attempt.blocks for _ in range(3) if (attempt := idle._take())] == [True, False, True]
