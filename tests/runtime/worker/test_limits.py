@@ -508,3 +508,18 @@ def test_one_of_many_claims_forgets_the_starts_of_its_queue_that_count_no_longer
         [*kept, ("mail", "a")],
         [*kept, ("api", "d"), ("mail", "a")],
     ]
+
+
+def test_a_claim_says_when_the_first_value_without_room_gets_some(lite: Stage) -> None:
+    lite.queue.limit("api", rate="1/h", per="tenant")
+    lite.enqueue(*of_tenants("aabb"))
+    batch = claimed(lite)
+    assert tenants(batch, lite) == {"a": 1, "b": 1}
+    assert 3500 < wait_of(batch) <= 3636
+    earlier = int((lite.database.now() - timedelta(minutes=30)).timestamp() * 1000)
+    lite.execute(f"UPDATE hammerwork_limit_starts SET starts = '[[{earlier}, 1]]' WHERE limit_key = 'b'")
+    batch = claimed(lite)
+    assert (tenants(batch, lite), 1700 < wait_of(batch) <= 1800) == ({}, True)
+    lite.queue.limit("mail", rate="1/100ms")
+    lite.enqueue(Job("mail"), Job("mail"))
+    assert wait_of(claimed(lite, "mail")) < 0.2
