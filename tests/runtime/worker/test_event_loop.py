@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import inspect
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -124,8 +125,10 @@ def test_a_coroutine_that_another_one_cancels_before_its_first_step_has_an_end()
     async def second() -> None:
         await asyncio.sleep(3600)
 
+    cancelled = second()
+
     async def first() -> None:
-        loop.start(second(), None, lambda _, error: ended.append(error))
+        loop.start(cancelled, None, lambda _, error: ended.append(error))
         await asyncio.sleep(0)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
@@ -133,6 +136,7 @@ def test_a_coroutine_that_another_one_cancels_before_its_first_step_has_an_end()
     loop.result(first(), None)
     until(lambda: ended)
     assert isinstance(ended[0], CancelledError)
+    assert inspect.getcoroutinestate(cancelled) == inspect.CORO_CLOSED
     loop.close()
 
 

@@ -234,9 +234,12 @@ def test_a_coroutine_that_blocks_the_loop_fails_the_others_and_the_log_says_wher
     first: Any = loop._turning
     loop.start(blocks_here(), None, ends("blocks"), "owner")
     assert blocks.wait(PATIENCE)
+    unstarted = here()
+    loop.start(unstarted, None, ends("unstarted"))
     loop.cancel_of("owner")
-    until(lambda: len(ends.of) == 2)
-    assert ends.of == {"sleeps": JobError, "blocks": OutOfTimeError}
+    until(lambda: len(ends.of) == 3)
+    assert ends.of == {"sleeps": JobError, "blocks": OutOfTimeError, "unstarted": JobError}
+    assert inspect.getcoroutinestate(unstarted) == inspect.CORO_CLOSED
     until(lambda: caplog.messages)
     (said,) = caplog.messages
     assert said.startswith("A coroutine does not yield and blocks the others")
