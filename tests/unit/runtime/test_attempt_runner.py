@@ -227,7 +227,7 @@ async def sleeps(job: Job) -> str:
         ({"error": ValueError("7"), "spawns": True}, ("resume", False)),
     ],
 )
-def test_what_is_left_after_a_coroutine_is_done_by_a_thread_if_it_may_wait(
+def test_the_rest_after_a_coroutine_is_done_by_a_thread_if_it_may_wait(
     state: dict[str, Any], calls: tuple[Any, ...]
 ) -> None:
     handlers = one_handler(sleeps, **({"retry": state["retry"]} if "retry" in state else {}))
@@ -296,7 +296,7 @@ def test_a_task_that_an_executor_has_is_cancelled_as_far_as_it_can_be() -> None:
     assert made.runner._around(job_handler) == (around,)
 
 
-def test_what_is_around_handlers_is_around_those_that_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_functions_around_handlers_are_around_those_that_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
     def surrounded(arounds: Any, handler: Any, arguments: Any, context: Any, runner: Any) -> str:

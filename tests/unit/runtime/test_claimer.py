@@ -476,7 +476,7 @@ def test_payloads_that_are_claimed_together_leave_less_room_for_others(make: Mak
     assert made.how["slots"] == 1
 
 
-def test_what_a_claim_left_since_it_was_too_large_is_asked_for_again(make: Make) -> None:
+def test_jobs_that_a_claim_left_since_they_were_too_large_are_asked_for_again(make: Make) -> None:
     made = make()
     made.fill("work", "a")
     made.answers["work"] = {"is_cut": True}
@@ -554,7 +554,7 @@ def test_a_worker_compares_its_jobs_twice_a_lease_and_when_it_suspects_a_loss(
     assert made.slots.outcomes.writing.acquire(blocking=False)
 
 
-def test_what_a_comparison_finds_is_logged_and_no_longer_counts(
+def test_jobs_that_a_comparison_finds_are_logged_and_no_longer_count(
     make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = make(max_jobs=3)

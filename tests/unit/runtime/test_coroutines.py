@@ -185,7 +185,9 @@ def test_a_loop_that_a_coroutine_closes_fails_the_others_and_the_next_one_runs_i
 
 
 @pytest.mark.parametrize("with_task", [True, False])
-def test_what_coroutines_leave_behind_ends_with_the_loop(monkeypatch: pytest.MonkeyPatch, with_task: bool) -> None:
+def test_tasks_and_generators_that_coroutines_leave_behind_end_with_the_loop(
+    monkeypatch: pytest.MonkeyPatch, with_task: bool
+) -> None:
     monkeypatch.setattr(module, "LAST_SECONDS", PATIENCE)
     kept: list[Any] = []
     ended: list[str] = []

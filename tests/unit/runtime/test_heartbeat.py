@@ -157,7 +157,7 @@ def test_leases_of_jobs_are_looked_at_when_a_clock_was_moved_or_after_a_failure(
     assert (len(seen) == 2) == looks
 
 
-def test_what_a_handler_on_a_node_reports_belongs_to_the_attempt_that_runs(
+def test_a_report_of_a_handler_on_a_node_belongs_to_the_attempt_that_runs(
     beating: Beating, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts = [Attempt(claimed(name)._replace(attempts=2), threading.RLock()) for name in "ab"]

@@ -232,7 +232,7 @@ def test_a_worker_that_cannot_stop_says_why_once_nothing_runs(
     assert len(caplog.messages) == says
 
 
-def test_what_holds_a_worker_up_is_borne_for_a_lease_without_a_break(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_bears_what_holds_it_up_for_a_lease_without_a_break(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(module, "elapsed", lambda: now[0])
     loop = a(

@@ -175,7 +175,7 @@ def test_a_call_leaves_the_rest_of_what_was_refused_to_the_next_one_after_a_whil
     assert kept == [{*"abcd"}, {"a"}], "their jobs are still this worker's"
 
 
-def test_what_cannot_be_written_is_tried_after_ever_longer_pauses_and_logged_the_first_time_and_each_tenth(
+def test_an_outcome_that_cannot_be_written_is_tried_after_ever_longer_pauses_and_logged_now_and_then(
     writing: Writing, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "hammerwork")
