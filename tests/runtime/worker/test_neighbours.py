@@ -450,7 +450,7 @@ def test_of_workers_that_have_ended_the_last_one_has_the_name(lite: Stage) -> No
     assert registry.resolve(lite.database, "name").id == last
 
 
-def test_each_worker_is_told_and_shown_what_is_its_own(lite: Stage) -> None:
+def test_each_worker_hears_and_shows_what_is_its_own(lite: Stage) -> None:
     one, other = (worker_named(lite, name) for name in ("one", "other"))
     rows = Rows(lite.database)
     rows.insert("hammerwork_duties", {"name": "tidy", "claimed_by": one, "due_at": lite.database.now()})
