@@ -37,13 +37,13 @@ def test_a_waiting_job_runs_once_all_of_its_dependencies_have_completed(readable
 
 @current_only
 def test_the_dependents_of_some_jobs_are_found_with_the_jobs_that_they_wait_for(readable: Database, rows: Rows) -> None:
-    one, other = rows.job(), rows.job()
+    one, other, another = rows.job(), rows.job(), rows.job()
     waits = {"status": "Pending", "dependency_status": "waiting"}
-    alone, join = rows.job(one, **waits), rows.job(other, one, **waits)
+    found_once = [rows.job(*parents, **waits) for parents in ((one,), (other, one, another), (one, another))]
     rows.job(other, **waits)
     rows.job(one)
     found = dependencies.dependents(readable, [one], ("waiting",), WAITING_SPELLINGS)
-    assert sorted(found) == sorted([(one, alone), (one, join)])
+    assert sorted(found) == sorted((one, job) for job in found_once)
 
 
 @current_only
