@@ -411,8 +411,13 @@ def test_a_request_calls_the_handler_that_it_names_with_its_configuration_and_th
     ],
 )
 def test_a_request_that_fails_is_refused_unless_its_worker_stops_at_once(
-    options: dict[str, Any], stops: bool, error: Exception | None, refused: str | None
+    options: dict[str, Any],
+    stops: bool,
+    error: Exception | None,
+    refused: str | None,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.clear()
     made = Fulfilling(**options)
     made.errors = [error] if error else []
     if stops:
@@ -425,3 +430,5 @@ def test_a_request_that_fails_is_refused_unless_its_worker_stops_at_once(
         ((what, now, text),) = called[1:]
         assert (what, now) == ("refused", NOW)
         assert text.startswith(refused)
+        first = text.partition("\n")[0]
+        assert caplog.messages == [f"The spawn request for the job failed: {first}"]
