@@ -111,12 +111,12 @@ ENDS = {
     JobStatus.TIMED_OUT: "timed_out_at",
 }
 """Statuses of ended jobs that rows hold -> the column with the time of the end; Cancelled jobs are Failed there."""
-STORED = tuple(status for status in JobStatus if status is not JobStatus.CANCELLED)
-"""Statuses that a row may hold."""
 DERIVED = {JobStatus.RETRYING: JobStatus.PENDING, JobStatus.CANCELLED: JobStatus.FAILED}
 """Statuses that statements derive from other columns -> the status that the row holds. ``{status j}`` in
 ``features/shared.sql`` has the conditions.
 """
+STORED = tuple(status for status in JobStatus if status not in DERIVED or status is JobStatus.RETRYING)
+"""Statuses that a row may hold: hammerwork (Rust) knows a stored Retrying."""
 
 
 def spellings(statuses: Iterable[JobStatus]) -> tuple[str, ...]:

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.core.values import DERIVED, FAILURES, STORED, UNSUCCESSFUL, JobStatus, derived_words, spellings
+from hammerwork_cli.core.values import (
+    DERIVED,
+    FAILURES,
+    STORED,
+    UNSUCCESSFUL,
+    WAITING,
+    JobStatus,
+    derived_words,
+    spellings,
+)
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries import changes, listing
@@ -71,7 +80,7 @@ def test_each_derived_status_has_one_that_rows_hold() -> None:
     assert set(DERIVED.values()) <= set(STORED)
     assert JobStatus.CANCELLED not in STORED
     assert set(JobStatus.PENDING._spellings) <= set(spellings([JobStatus.RETRYING]))
-    assert not derived_words([JobStatus.PENDING, JobStatus.RETRYING])
+    assert not derived_words(WAITING)
     assert set(derived_words([JobStatus.RETRYING])) == set(JobStatus.RETRYING._spellings)
 
 

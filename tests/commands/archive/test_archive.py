@@ -108,7 +108,8 @@ def test_the_rules_name_the_jobs_that_leave_random_forests(
     run: Run, migrated_url: str, verb: str, *, table: bool
 ) -> None:
     chance = random.Random(verb)
-    ages = dict(zip(ENDS, map(timedelta, [30, 60, 90, 60]), strict=True))
+    days_by_status = {"Completed": 30, "Failed": 60, "Dead": 90, "TimedOut": 60}
+    ages = {JobStatus(status): timedelta(days=days) for status, days in days_by_status.items()}
     parents: dict[str, tuple[str, ...]] = {}
     goes: dict[str, bool] = {}
 
@@ -119,7 +120,7 @@ def test_the_rules_name_the_jobs_that_leave_random_forests(
                 above = tuple(chance.sample(made, min(len(made), chance.choice([1, 1, 1, 2]))))
                 if above and not chance.randrange(12) and parents:
                     above = (*above, chance.choice(list(parents)))  # a join with another tree
-                status = chance.choices([*ENDS, "Pending", "Running"], [20, 3, 3, 1, 1, 1])[0]
+                status = chance.choices([*ages, "Pending", "Running"], [20, 3, 3, 1, 1, 1])[0]
                 days = chance.choice([95, 95, 95, 95, 70, 40, 10])
                 spared = not chance.randrange(40)
                 job = ended(rows, *above, status=status, days=days, recurring=spared)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from jsonschema import Draft202012Validator
 
+from docs.generate import FOLDER
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.schema.views import SCHEMAS, SENT
@@ -24,69 +26,6 @@ from tests.web.api.servers import Server
 pytestmark = pytest.mark.sqlite
 EXAMPLES, PHASES = (4, "coverage,fuzzing") if "SIEGE_SECONDS" in os.environ else (1, "fuzzing")
 """The phase of coverage tries each value that a parameter must not have: see ``make siege``."""
-
-ENDPOINTS = {
-    "GET /api/spawn/operations",
-    "GET /api/spawn/operations/{id}",
-    "GET /api/spawn/stats",
-    "GET /api/failures",
-    "GET /api/jobs",
-    "POST /api/jobs",
-    "GET /api/jobs/{id}",
-    "GET /api/jobs/{id}/children",
-    "GET /api/jobs/{id}/child-groups",
-    "GET /api/jobs/{id}/parent",
-    "GET /api/jobs/{id}/tree-counts",
-    "GET /api/failed-jobs",
-    "GET /api/jobs/{id}/spawn-tree",
-    "GET /api/jobs/{id}/timeline",
-    "POST /api/jobs/{id}/retry",
-    "POST /api/jobs/{id}/cancel",
-    "POST /api/jobs/{id}/spawn",
-    "GET /api/queues",
-    "GET /api/health",
-    "GET /api/queues/{name}",
-    "POST /api/queues/{name}/pause",
-    "POST /api/queues/{name}/resume",
-    "GET /api/archive",
-    "GET /api/archive-stats",
-    "GET /api/archive/{id}",
-    "POST /api/archive/{id}/restore",
-    "GET /api/batches",
-    "GET /api/batches/{id}",
-    "POST /api/batches/{id}/retry",
-    "POST /api/batches/{id}/cancel",
-    "GET /api/workflows",
-    "GET /api/workflows/{id}",
-    "GET /api/workflows/{id}/graph",
-    "POST /api/workflows/{id}/retry",
-    "POST /api/workflows/{id}/cancel",
-    "GET /api/retention",
-    "GET /api/schedules",
-    "GET /api/schedules/{name}",
-    "GET /api/schedules/{name}/runs",
-    "POST /api/schedules/{name}/trigger",
-    "POST /api/schedules/{name}/enable",
-    "POST /api/schedules/{name}/disable",
-    "GET /api/webhooks",
-    "GET /api/webhooks/{name}",
-    "GET /api/webhooks/{name}/deliveries",
-    "POST /api/webhooks/{name}/test",
-    "POST /api/webhooks/{name}/enable",
-    "POST /api/webhooks/{name}/disable",
-    "POST /api/webhooks/{name}/replay",
-    "GET /api/streams",
-    "GET /api/streams/{name}",
-    "POST /api/streams/{name}/test",
-    "POST /api/streams/{name}/enable",
-    "POST /api/streams/{name}/disable",
-    "POST /api/streams/{name}/replay",
-    "GET /api/workers",
-    "GET /api/about",
-    "GET /api/events",
-    "GET /health",
-    "GET /metrics",
-}
 
 
 @pytest.fixture
@@ -105,7 +44,9 @@ def operations(document: Any) -> dict[str, Any]:
 
 
 def test_every_endpoint_is_documented(document: Any) -> None:
-    assert set(operations(document)) == ENDPOINTS
+    # `make reference` writes this page, and its diff says when an endpoint goes.
+    listed = re.findall("^## (.*)", (FOLDER / "endpoints.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(operations(document)) == sorted(listed)
     names = [operation["operationId"] for operation in operations(document).values()]
     assert len(set(names)) == len(names)
     for operation in operations(document).values():
@@ -227,5 +168,6 @@ def test_schemathesis_finds_nothing(serve: Callable[..., Server], empty_url: str
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
-    assert f"{len(ENDPOINTS) - 1} passed" in done.stdout
+    number = len(operations(server.json("/openapi.json"))) - 1
+    assert f"{number} passed" in done.stdout
     assert "Traceback" not in server.complaints
