@@ -13,8 +13,7 @@ UNUSED = (
     *("asyncio.sslproto", "base64", "ipaddress", "linecache", "locale", "random", "shutil", "ssl", "tempfile"),
     *("traceback", "zoneinfo"),
 )
-"""What psycopg, and what it imports, need only for TLS of asyncio, to shuffle hosts, for two phases,
-for times of zones and for errors."""
+"""Modules that psycopg needs only for TLS of asyncio, shuffled hosts, two-phase commits, time zones and errors."""
 
 __all__ = ["PATIENT", "Database", "DatabaseUrl", "Timeouts", "connect", "driver", "redact"]
 

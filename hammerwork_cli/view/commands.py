@@ -13,7 +13,7 @@ GROUPS = (
 """The groups whose commands open a database."""
 FIRST = "hammerwork migration run"
 """What has to run before a command that a database without all migrations refuses."""
-# Python compiles these when they are first used: most commands print no other one.
+# Compiled on first use, since most commands suggest no other one.
 _COMMAND = rf"\bhammerwork (?=(?P<verb>(?:{'|'.join(GROUPS)}) [a-z][a-z-]*)(?P<rest>[^\n)]*))(?!\S+ \S+ --help)"
 _JSON = r"\s*[\[{\"]"
 _READING: Mapping[str, str] = {

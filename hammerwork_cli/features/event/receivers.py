@@ -40,9 +40,9 @@ class EventReceivers(Generic[Kind]):
     Args:
         group: their commands.
         thing: what one of them is called.
-        statements: that list, add, update, enable and disable them.
+        statements: those that list, add, update, enable and disable them.
         read: reads the row of one.
-        values: what rows hold of the fields that webhooks and streams do not have in common, if it is not the field.
+        values: what a row holds in place of fields that only webhooks or only streams have.
         enabled: what happens once one is enabled, in the same transaction.
     """
 
@@ -65,7 +65,7 @@ class EventReceivers(Generic[Kind]):
         return [self._read(row) for row in database.rows(self._list, id=None)]
 
     def named(self, database: Database, name: str) -> Kind:
-        """The one with a name, or with an id."""
+        """The one with this name or id. Raises NotFoundError if there is none."""
         found = names.called(self.listed(database), name)
         if found is None:
             hint = f"To list them: hammerwork {self._group} list"
@@ -73,12 +73,12 @@ class EventReceivers(Generic[Kind]):
         return found
 
     def by_id(self, database: Database, receiver: str) -> Kind | None:
-        """The one with an id, unless somebody has removed it."""
+        """The one with this id; ``None`` if somebody has removed it."""
         row = database.row(self._list, id=receiver)
         return self._read(row) if row else None
 
     def present(self, database: Database, receiver: str) -> Kind:
-        """The one with an id. Raises NotFoundError if somebody has removed it."""
+        """The one with this id. Raises NotFoundError if somebody has removed it."""
         found = self.by_id(database, receiver)
         if found is None:
             raise NotFoundError(f"Somebody else has removed the {self._thing}.")

@@ -469,7 +469,7 @@ def test_a_value_that_has_room_again_starts_behind_jobs_of_one_without(lite: Sta
 
 
 @pytest.mark.parametrize("terms", [{"concurrency": 1}, {"rate": "1/h"}])
-def test_a_value_without_room_of_which_no_job_waits_lets_the_others_start_at_once(lite: Stage, terms: Any) -> None:
+def test_a_value_without_room_or_waiting_jobs_lets_the_others_start_at_once(lite: Stage, terms: Any) -> None:
     lite.queue.limit("api", per="tenant", **terms)
     for name in "ab":
         lite.enqueue(*of_tenants(name))

@@ -35,7 +35,7 @@ def claimed(stage: Stage, *jobs: Job, now: datetime | None = None, **options: An
     ("end", "took"),
     [(AttemptEnd.COMPLETED, 0.0), (AttemptEnd.COMPLETED, 1.0), (AttemptEnd.FAILED, 0.0), (AttemptEnd.RETRY, 0.0)],
 )
-def test_an_outcome_was_written_before_where_a_row_has_all_of_it(lite: Stage, end: AttemptEnd, took: float) -> None:
+def test_an_outcome_counts_as_written_if_a_row_has_all_of_it(lite: Stage, end: AttemptEnd, took: float) -> None:
     now, is_back = lite.database.now(), end == AttemptEnd.RETRY
     at = now + timedelta(hours=1) if is_back else None
     jobs = claimed(lite, *(Job("noop") for _ in range(5)))
@@ -96,7 +96,7 @@ def test_jobs_that_wait_for_others_are_not_due_later_and_no_more_are_counted_tha
     assert [claim.later(lite.database, queues, now, limit) for limit in (1, 9)] == [1, 4]
 
 
-def test_the_limit_of_another_queue_is_none(lite: Stage) -> None:
+def test_a_limit_of_another_queue_limits_nothing(lite: Stage) -> None:
     lite.queue.limit("mail", concurrency=1)
     lite.enqueue(Job("noop"))
     taken: Any = claimed(lite, Job("noop"))
@@ -161,7 +161,7 @@ def leased_by_rust(lite: Stage, look: Callable[[], Any], **columns: Any) -> int:
     return int(found)
 
 
-def test_a_job_is_abandoned_whose_rust_worker_let_the_lease_of_this_run_end(lite: Stage) -> None:
+def test_a_job_whose_rust_worker_let_the_lease_of_this_run_end_is_abandoned(lite: Stage) -> None:
     now = START + timedelta(hours=1)
 
     def abandoned(**columns: Any) -> int:
@@ -175,7 +175,7 @@ def test_a_job_is_abandoned_whose_rust_worker_let_the_lease_of_this_run_end(lite
     assert not abandoned(claimed_by=WORKER, claimed_at=START)
 
 
-def test_a_lease_is_ahead_that_a_rust_worker_renewed_in_the_future_for_a_job_that_runs(lite: Stage) -> None:
+def test_a_lease_that_a_rust_worker_renewed_in_the_future_for_a_running_job_is_ahead(lite: Stage) -> None:
     ahead, later = START + timedelta(hours=1), START + timedelta(hours=2)
 
     def are_ahead(**columns: Any) -> int:
@@ -190,7 +190,7 @@ def test_a_lease_is_ahead_that_a_rust_worker_renewed_in_the_future_for_a_job_tha
     assert not are_ahead(claimed_by=WORKER, claimed_at=START)
 
 
-def test_a_lease_is_put_back_of_a_job_that_still_runs_and_was_not_renewed(
+def test_the_lease_of_a_job_that_still_runs_and_was_not_renewed_is_put_back(
     lite: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead, later = START + timedelta(hours=1), START + timedelta(hours=2)
@@ -252,9 +252,7 @@ def test_the_descendants_of_a_run_are_those_of_its_tree_and_time(lite: Stage) ->
     assert {place: ancestry.descendants(lite.database, Ancestry(*place)) for place in counted} == counted
 
 
-def test_of_jobs_that_end_together_a_join_and_the_history_tell_the_lost_ones_from_the_others(
-    lite: Stage, app: Handlers
-) -> None:
+def test_a_join_and_the_history_tell_lost_jobs_from_others_that_end_with_them(lite: Stage, app: Handlers) -> None:
     @app.job("parent")
     def parent(job: Job, context: SpawnContext) -> None:
         context.after_all(Job("join"))
@@ -428,7 +426,7 @@ def worker_named(lite: Stage, name: str, *, heard: timedelta = timedelta(), ende
     return worker
 
 
-def test_workers_are_listed_that_ended_lately_or_were_heard_of_within_a_day(lite: Stage) -> None:
+def test_the_list_has_workers_that_ended_lately_or_were_heard_of_within_a_day(lite: Stage) -> None:
     hour = timedelta(hours=1)
     worker_named(lite, "lives")
     worker_named(lite, "is silent", heard=2 * hour)
@@ -444,7 +442,7 @@ def test_workers_are_listed_that_ended_lately_or_were_heard_of_within_a_day(lite
     assert listed(since=now - 1.5 * hour) == {"lives", "is silent", "is silent for long", "has ended"}
 
 
-def test_of_workers_that_have_ended_the_last_one_has_the_name(lite: Stage) -> None:
+def test_a_name_finds_the_last_of_the_workers_that_have_ended(lite: Stage) -> None:
     first, last = (worker_named(lite, "name", ended=timedelta(hours=hours)) for hours in (2, 1))
     lite.execute(f"UPDATE hammerwork_workers SET started_at = '2026-01-01 00:00:00' WHERE id = '{first}'")
     assert registry.resolve(lite.database, "name").id == last

@@ -296,7 +296,7 @@ def test_a_task_that_an_executor_has_is_cancelled_as_far_as_it_can_be() -> None:
     assert made.runner._around(job_handler) == (around,)
 
 
-def test_functions_around_handlers_are_around_those_that_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_functions_around_handlers_surround_only_those_that_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
     def surrounded(arounds: Any, handler: Any, arguments: Any, context: Any, runner: Any) -> str:

@@ -119,7 +119,7 @@ def test_children_that_are_not_written_do_not_count():
         assert (len(children), children.first_ids) == (2, [made[0].id, made[2].id])
 
 
-def test_it_is_known_whether_a_child_has_a_unique_key():
+def test_children_know_whether_one_of_them_has_a_unique_key():
     for jobs, are_unique in (([Job("a")], False), ([Job("a"), Job("b").with_unique("key"), Job("c")], True)):
         with drain(PARENT, NO_LIMIT, jobs, NOW) as children:
             assert children.are_unique == are_unique
@@ -221,7 +221,7 @@ def test_flags_that_are_off_leave_children_without():
     assert child.retry_strategy is None
 
 
-def test_of_a_parent_without_them_children_inherit_neither_timeout_nor_strategy():
+def test_children_of_a_parent_without_timeout_and_strategy_inherit_neither():
     (child,) = drained([Job("child")], SpawnConfig(inherit_timeout=True), Job("parent"))
     assert (child.timeout_seconds, child.retry_strategy, child.trace_id) == (None, None, None)
 

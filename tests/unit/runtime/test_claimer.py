@@ -187,9 +187,7 @@ def test_a_worker_that_heard_of_a_job_looks_for_it_again_and_again_for_a_moment(
     ("seconds", "is_alone", "pause"),
     [(0.0, False, POLL), (1.0, False, POLL), (4.0, False, LOOK_SHARE * 4.0), (4.0, True, POLL - 4.0)],
 )
-def test_a_worker_that_looked_for_long_which_queues_have_jobs_does_something_else_for_longer(
-    seconds: float, is_alone: bool, pause: float
-) -> None:
+def test_a_long_look_at_all_queues_is_followed_by_a_longer_pause(seconds: float, is_alone: bool, pause: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         made = Claiming("work", "other", is_alone=is_alone)
         made.seconds = seconds

@@ -120,7 +120,7 @@ def test_a_loop_that_is_over_takes_no_coroutine_and_fails_those_that_it_has(loop
     turning.finish()
 
 
-def test_a_coroutine_sees_the_variables_of_who_starts_it_and_the_end_sees_none(loop: EventLoop) -> None:
+def test_a_coroutine_sees_the_context_variables_of_its_caller_and_its_end_sees_none(loop: EventLoop) -> None:
     variable: ContextVar[str] = ContextVar("variable", default="unset")
     seen: list[str] = []
 

@@ -118,7 +118,7 @@ def test_an_attempt_that_failed_leads_to_another_one_or_to_an_end(
         assert deciding.heard == ([] if ended.end == AttemptEnd.CANCELLED else [error])
 
 
-def test_who_hears_of_failures_gets_what_the_handler_raised_or_a_timeout() -> None:
+def test_listeners_for_failures_get_the_error_of_the_handler_or_a_timeout() -> None:
     deciding, cause = Deciding(), ValueError("7")
     wrapped = SpawnFailedError("It failed.")
     wrapped.__cause__ = cause
@@ -129,7 +129,7 @@ def test_who_hears_of_failures_gets_what_the_handler_raised_or_a_timeout() -> No
     assert (type(second), str(second)) == (TimeoutError, "Too late.")
 
 
-def test_a_function_for_the_pause_gets_the_same_error_as_who_hears_of_failures() -> None:
+def test_a_function_for_the_pause_gets_the_same_error_as_listeners_for_failures() -> None:
     seen: list[Any] = []
 
     def pause(job: Any, error: Any) -> timedelta:
@@ -155,7 +155,7 @@ def test_a_function_for_the_pause_gets_the_same_error_as_who_hears_of_failures()
     ("of_handler", "asks"),
     [(None, False), (handler(), False), (handler(retry=linear(1)), False), (handler(retry=lambda *_: SECOND), True)],
 )
-def test_it_is_known_whether_a_pause_is_asked_of_a_function(of_handler: Any, asks: bool) -> None:
+def test_a_policy_knows_whether_a_function_chooses_the_pause(of_handler: Any, asks: bool) -> None:
     assert Deciding(of_handler).policy.asks_handler(job()) == asks
 
 

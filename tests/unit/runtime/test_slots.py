@@ -605,7 +605,7 @@ def test_jobs_go_back_once_the_first_of_them_has_waited_for_long(monkeypatch: py
     assert [job.id for job in idle.withdraw(older_than=5.0)] == ["a", "b"]
 
 
-def test_of_running_attempts_those_are_taken_away_whose_jobs_are_lost() -> None:
+def test_running_attempts_whose_jobs_are_lost_are_taken_away() -> None:
     idle = Slots(9, lambda: None)
     idle.put([claimed("a"), claimed("b")])
     one, other = idle._take(), idle._take()

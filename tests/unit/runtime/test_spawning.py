@@ -272,7 +272,7 @@ def test_a_refusal_lasts_from_the_first_try_and_says_the_last_error(monkeypatch:
     assert refuse("Again.") == ((1005.0, "Again."), True)
 
 
-def test_a_deadline_that_no_time_can_hold_is_none() -> None:
+def test_a_deadline_beyond_the_last_date_is_none() -> None:
     made = Spawning().spawner
     assert made._time_of(None) is None
     assert made._time_of(1e18) is None

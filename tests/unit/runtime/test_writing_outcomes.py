@@ -216,7 +216,7 @@ def test_once_an_outcome_is_written_the_others_are_tried_at_once(writing: Writin
     assert writing.write() == (True, ["a", "b"])
 
 
-def test_of_many_outcomes_that_cannot_be_written_one_is_tried_each_second(writing: Writing) -> None:
+def test_one_of_many_outcomes_that_cannot_be_written_is_tried_each_second(writing: Writing) -> None:
     writing.refused = {*"abcdefghij"}
     writing.end("abcdefghij")
     assert not writing.write()[0]
@@ -318,7 +318,7 @@ NOW = datetime(2030, 12, 1, tzinfo=UTC)
 
 
 @each_row(("callbacks", "failed", "due"), [(0, 0, False), (1, 0, True), (0, 1, True)])
-def test_somebody_looks_at_callbacks_when_jobs_have_ended_for_which_they_wait(
+def test_a_worker_looks_at_callbacks_once_jobs_that_they_wait_for_have_ended(
     callbacks: int, failed: int, due: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -520,7 +520,7 @@ def test_when_large_outcomes_are_written_jobs_may_start_again(
     assert (outcomes.size, calls) == (10, ["room"]), "there is none yet"
 
 
-def test_who_writes_outcomes_is_woken_when_there_are_some_and_in_a_hurry(kept: Kept) -> None:
+def test_the_writer_of_outcomes_is_woken_when_there_are_some_and_in_a_hurry(kept: Kept) -> None:
     outcomes, calls = kept
     outcomes.hurry()
     assert calls == []

@@ -289,17 +289,17 @@ def _resolved(database: Database, job: NewJob) -> NewJob:
 
 
 _MADE = ("id", "queue", "payload", "status", "priority", "depends_on")
-"""Fields that :func:`_row` looks at one by one."""
+"""Fields whose values :func:`_row` converts."""
 _USUAL = ("attempts", "max_attempts", "created_at", "scheduled_at", "dependency_status")
 """The other fields that every row has."""
 _DEFAULTS = {one.name: one.default for one in fields(NewJob) if one.name in COLUMNS.keys() - {*_MADE, *_USUAL}}
-"""Fields that few jobs fill -> what the others have, as the table has it by default."""
+"""Fields that few jobs fill -> their defaults, which are those of the table."""
 _rare = attrgetter(*_DEFAULTS)
 _NOTHING = {tuple(_DEFAULTS.values())}
 
 
 def _rows(database: Database, jobs: Sequence[NewJob]) -> tuple[list[tuple[Any, ...]], Names]:
-    """The rows to insert, and their columns: of those that few jobs fill, the ones that one of these fills."""
+    """The rows to insert, and their columns: one that few jobs fill is there only if one of these does."""
     columns, others = _plain(_filled(jobs))
     encrypted = any(job.encryption for job in jobs)
     if encrypted:
@@ -311,7 +311,7 @@ def _rows(database: Database, jobs: Sequence[NewJob]) -> tuple[list[tuple[Any, .
 
 
 def _filled(jobs: Iterable[NewJob]) -> tuple[str, ...]:
-    found = set(map(_rare, jobs))  # at the speed of C: jobs are many
+    found = set(map(_rare, jobs))  # in C, since jobs may be many
     if found == _NOTHING:
         return ()
     fields_of_all = zip(_DEFAULTS.items(), zip(*found, strict=True), strict=True)
@@ -320,7 +320,7 @@ def _filled(jobs: Iterable[NewJob]) -> tuple[str, ...]:
 
 @cache
 def _plain(few: tuple[str, ...]) -> tuple[Names, Callable[[NewJob], tuple[Any, ...]]]:
-    """The columns of a row with these rare ones, and what reads those that are stored as they are."""
+    """The columns of rows that fill these rare fields, and a reader of the values that are stored as they are."""
     plain = (*_USUAL, *few)
     columns = Names((*(COLUMNS[name] for name in _MADE), "dependents", *(COLUMNS[name] for name in plain)))
     return columns, attrgetter(*plain)

@@ -1,7 +1,7 @@
 -- Spawn requests, which ask workers to spawn again.
 
 -- name: job
--- Reads a job, with worker.queries.claim.CLAIMED_COLUMNS as a spawn handler gets it.
+-- Reads a job; with :columns, as a spawn handler gets it.
 SELECT {is_encrypted}, j.id, j.queue_name, j.payload
 /* if :columns */ , :columns
 FROM hammerwork_jobs j WHERE j.id = :id

@@ -80,7 +80,7 @@ _COLUMNS = dict.fromkeys((*FACTS, *ARCHIVAL_FACTS, *ENCRYPTION_FACTS, *LATER_FAC
     "last_heartbeat_at": key.null_or(key.instant("Of the lease that version 3 of hammerwork (Rust) checks")),
     "lease_expires_at": key.null_or(key.instant()),
 }
-"""Those of facts: text where nothing else is said."""
+"""Fact -> its key: text unless this says more."""
 FACT_KEYS = Shape[JobDetails | WholeJob](
     {
         **{name: one.of(_fact(name)).optional for name, one in _COLUMNS.items() if name != "recurring"},

@@ -25,7 +25,7 @@ RESULTS_BATCH = 500
 TAKEN = "The job was taken from its worker while it ran."
 """The error of an attempt that its worker lost."""
 CLOSE_SECONDS = 0.001
-"""Runs that take no longer than the shortest and this share one start: a start of each would cost 5 % of short jobs."""
+"""Runs that take at most this much longer than the shortest share its start: one of each costs 5 % of short jobs."""
 MOST_STARTS = 200
 """Most runs with a start of their own in one statement, which searches their list for each job."""
 

@@ -120,7 +120,7 @@ class _Allowance:
 
     def _of_each_value(self, most: int, ready: Ready, *, behind: bool) -> tuple[list[Row], bool]:
         chosen: list[Row] = []
-        full: set[str] = set()  # values that left jobs for want of room; from the second look on, all that have none
+        full: set[str] = set()  # values without room: those that a look has met; from the second one on, all
         for look in range(MOST_LOOKS):
             if look and not behind:
                 break

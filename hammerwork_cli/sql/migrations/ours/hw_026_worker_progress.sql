@@ -1,4 +1,4 @@
--- Stalled threads and held slots of workers, and graces of their stops
+-- Stalled threads, held slots and grace periods of workers
 --
 -- What a worker reports with its heartbeats besides its counts: for how long the main loop and the thread that writes
 -- outcomes have not gone round, and the slots whose handlers have not returned although their attempts have ended. And

@@ -1,4 +1,4 @@
--- What workers have counted of their queues
+-- Workers' counts of their queues
 --
 -- What a worker has counted of its queues since its start, as JSON: it reports that with its heartbeats.
 

@@ -1,4 +1,4 @@
--- Columns of jobs that the archive lacks
+-- More columns of the archive
 --
 -- Values of columns of the job table that the archive has no column for: the next version of hammerwork (Rust) may add some.
 

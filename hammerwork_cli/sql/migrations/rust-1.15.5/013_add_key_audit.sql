@@ -1,4 +1,4 @@
--- The log of key use
+-- Uses of encryption keys
 
 -- [postgresql]
 CREATE TABLE hammerwork_key_audit_log (
