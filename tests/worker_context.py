@@ -17,6 +17,16 @@ from hammerwork_cli.runtime.worker.stopping import StopSwitch
 WORKER = Registration(new_id(), "name", "host", 1, "0", ("work",), (), 1, 60.0)
 
 
+class Clock:
+    """Stands for the module `time`: only the test moves it."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 def worker_context(
     connections: Any,
     registration: Registration = WORKER,

@@ -1,6 +1,7 @@
 """Migrations that were released: a database that has one recorded never runs it again, so none of them may change."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,18 @@ def test_every_migration_is_in_the_list_once_for_each_database(request: pytest.F
             file.writelines(f"{migration} {dialect} {checksum(migration, dialect)}\n" for migration, dialect in missing)
     else:
         assert missing == [], "Run this test with --rewrite-expected when the migration is as it will be released."
+
+
+def test_an_index_of_jobs_is_built_on_postgresql_while_workers_go_on() -> None:
+    locking = [
+        migration.id
+        for migration in MIGRATIONS
+        if migration.owner == "ours"
+        and re.search(
+            r"CREATE (UNIQUE )?INDEX (?!CONCURRENTLY)\w+ ON hammerwork_jobs", section(migration.id, "postgresql")
+        )
+    ]
+    assert locking == [], "Workers would wait for these: build the index as 016_recent_jobs_index does."
 
 
 def test_the_name_of_a_new_migration_comes_after_those_that_were_released() -> None:

@@ -28,22 +28,12 @@ from hammerwork_cli.runtime.worker.claimer import (
 )
 from tests.conftest import each_row
 from tests.unit.runtime.test_slots import claimed
-from tests.worker_context import WORKER, worker_context
+from tests.worker_context import WORKER, Clock, worker_context
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 LEASE, POLL = 60.0, 16.0
 SLOW = 1000.0
 """Seconds of a job that is not claimed ahead."""
-
-
-class Clock:
-    """Stands for the module `time`: it moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0  # as on a machine that has just started
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 class Claiming:
@@ -57,7 +47,7 @@ class Claiming:
     """
 
     def __init__(self, *queues: str, concurrency: int = 2, slots: Any = None, **options: Any) -> None:
-        self.clock, self.seconds = Clock(), 0.0
+        self.clock, self.seconds = Clock(0.0), 0.0
         self.ready: dict[str, list[Any]] = {}
         self.answers: dict[str, dict[str, Any]] = {}
         self.asked: list[Any] = []

@@ -14,24 +14,14 @@ from hammerwork_cli.runtime.worker import keeper as module
 from hammerwork_cli.runtime.worker.keeper import BETWEEN_LOOKS, IDLE_SWEEP, Keeper
 from tests.conftest import each_row
 from tests.unit.runtime.test_worker_threads import Line, away
-from tests.worker_context import WORKER, worker_context
+from tests.worker_context import WORKER, Clock, worker_context
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 
 
-class Clock:
-    """Stands for the module `time`: it moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
+    made = Clock(1000.0)
     monkeypatch.setattr(module, "time", made)
     return made
 
@@ -76,7 +66,7 @@ def test_one_worker_a_minute_looks_for_jobs_of_rust_workers_that_are_gone(
 ) -> None:
     caplog.clear()
     made: list[Any] = []
-    clock = Clock()
+    clock = Clock(1000.0)
     database: Any = SimpleNamespace(tags={"rust_3"} if "rust" in state else set())
 
     def doctor(_: Any, *, now: datetime, lost_before: datetime | None) -> Any:

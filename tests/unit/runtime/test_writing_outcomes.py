@@ -30,22 +30,13 @@ from hammerwork_cli.runtime.execution.unwritten_outcomes import UnwrittenOutcome
 from hammerwork_cli.runtime.faults import Progress
 from tests.conftest import each_row
 from tests.unit.runtime.test_slots import claimed
+from tests.worker_context import Clock
 
 LEASE = 30.0
 
 
 def outcome(name: str) -> EndedAttempt:
     return EndedAttempt(claimed(name), AttemptEnd.COMPLETED)
-
-
-class Clock:
-    """Stands for the module `time`: it moves when it is told to."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture
