@@ -11,9 +11,10 @@ from hammerwork_cli.core.cron.expressions import EVERY, Expression
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.input.reading import duration_of, instant_of
+from hammerwork_cli.core.values import JobPriority, length_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.model import CatchUp, NewSchedule, Overlap, Schedule
-from hammerwork_cli.features.job.options import OPTION, SPAWNING, arguments, wanted_job
+from hammerwork_cli.features.job.options import OPTION, SPAWNING, wanted_job
 
 NOT_GIVEN = "none"
 """The word that takes a start or an end away."""
@@ -55,8 +56,16 @@ def read_schedule(
 
 
 def job_options(schedule: NewSchedule | Schedule) -> dict[str, Any]:
-    """The options of its jobs, beside the queue and the payload, as :meth:`NewJob.of` takes them."""
-    return arguments({name: getattr(schedule, field) for name, field in STORED.items()})
+    """The options of its jobs, beside the queue and the payload, as :meth:`NewJob.of` takes them.
+
+    They are as they are stored: a job of hammerwork (Rust) that became a schedule may have what no option could say,
+    such as a timeout of 0 s.
+    """
+    return {
+        "priority": JobPriority(schedule.priority),
+        "max_attempts": schedule.max_attempts,
+        "timeout": length_of(schedule.timeout_seconds),
+    }
 
 
 def read_schedules(tables: Any) -> list[NewSchedule]:

@@ -74,18 +74,13 @@ def wanted_job(given: Mapping[str, Any], *, payload: str | None = None) -> Wante
         raise UsageError("No payload was given.")
     if "delay" in options and "at" in options:
         raise UsageError("Give a delay or a time (at), not both.")
-    rest = arguments(options)
+    rest = {argument: read(options[name], name) for name, argument, read in _READ if name in options}
     if encryption := encryption_of(options):
         rest["encryption"] = encryption
     if unique := unique_of(options):
         rest["unique"] = unique
     encrypt = True if encryption else options.get("encrypt")
     return WantedJob(fields.queue(options["queue"]), _payload(given["payload"], payload, options), rest, encrypt)
-
-
-def arguments(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of :meth:`NewJob.of` that options of a job make; ``None`` makes none."""
-    return {argument: read(options[name], name) for name, argument, read in _READ if options.get(name) is not None}
 
 
 def new_callback(event: CallbackEvent, options: Mapping[str, Any]) -> NewCallback:

@@ -550,6 +550,16 @@ def test_a_recurring_job_is_parked_and_comes_back_as_it_was(database: Database) 
             )
 
 
+def test_a_recurring_job_of_rust_goes_on_as_a_schedule_with_limits_that_no_option_could_say(here: Database) -> None:
+    recurring.create(here, read_schedule(GIVEN), START)
+    here.script("UPDATE hammerwork_jobs SET max_attempts = 0, timeout_seconds = 0")
+    [job] = recurring.recurring_jobs(here)
+    made = manual.convert(here, job, "converted", ME, START)
+    assert tick(here, made, START + MINUTE)
+    ran = "SELECT max_attempts, timeout_seconds FROM hammerwork_jobs WHERE cron_schedule IS NULL"
+    assert here.query(ran) == [(0, 1)]
+
+
 def test_a_dry_run_shows_the_schedule_that_the_change_leaves(
     run: Callable[..., Outcome], dialect: str, migrated_url: str
 ) -> None:
