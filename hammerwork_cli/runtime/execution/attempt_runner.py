@@ -74,8 +74,13 @@ class AttemptRunner:
             The outcome; ``None`` when that is written already; ``STILL_RUNNING`` while a coroutine runs: the slots hear
             of the attempt again when that ends.
         """
+        ended: EndedAttempt | StillRunning | None = None
         try:
-            ended = self._work_on(attempt)
+            if attempt.request is not None:
+                self._child_spawner.fulfil(attempt, attempt.request)
+            else:
+                rest = attempt.take_rest()
+                ended = self._run_job(attempt, attempt.job) if rest is None else rest()
             self._isolation.done(attempt)
         except BaseException as error:  # noqa: BLE001  a thread of the worker outlives every error
             return self._end_after(attempt, error)
@@ -103,13 +108,6 @@ class AttemptRunner:
             return None if attempt.request else self._outcome_policy.failed_by(attempt.job, error)
         except BaseException:  # noqa: BLE001  whatever a handler of the log raises
             return None if attempt.request else EndedAttempt(attempt.job, AttemptEnd.FAILED, error=described(error))
-
-    def _work_on(self, attempt: Attempt) -> EndedAttempt | StillRunning | None:
-        if attempt.request is not None:
-            self._child_spawner.fulfil(attempt, attempt.request)
-            return None
-        rest = attempt.take_rest()
-        return self._run_job(attempt, attempt.job) if rest is None else rest()
 
     def _run_job(self, attempt: Attempt, claimed: Claimed) -> EndedAttempt | StillRunning | None:
         try:

@@ -115,9 +115,9 @@ class Attempt:
 
     def take_rest(self) -> Callable[[], EndedAttempt | None] | None:
         """Hands the present thread what is left to do after its coroutine; ``None`` at its beginning."""
-        rest, self.rest = self.rest, None
+        rest = self.rest
         if rest is not None:
-            self.thread, self.awaits = threading.get_ident(), None
+            self.rest, self.thread, self.awaits = None, threading.get_ident(), None
         return rest
 
     def decide(self) -> bool:

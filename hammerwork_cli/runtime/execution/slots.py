@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.features.worker.models.counts import Unwritten
-from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.features.worker.queries.claim import Claimed, payload_size
 from hammerwork_cli.features.worker.queries.finish import EndedAttempt, Owned
 from hammerwork_cli.runtime.execution import unwritten_outcomes
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest, StillRunning, Work
@@ -236,7 +236,7 @@ class Slots:
         with self._lock:
             jobs = [*(work for work, _ in self._waiting if isinstance(work, Claimed)), *others]
         took = self.seconds.get
-        return Ahead(sum([len(job.payload or "") for job in jobs]), sum([took(job.queue_name, 0.0) for job in jobs]))
+        return Ahead(payload_size(jobs), sum([took(job.queue_name, 0.0) for job in jobs]))
 
     def refused(self) -> Unwritten | None:
         """Reports the outcomes that could not be written so far, and those that wait for them; ``None`` without any."""

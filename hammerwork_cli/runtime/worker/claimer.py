@@ -15,7 +15,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.worker.models.worker import job_lease
 from hammerwork_cli.features.worker.queries import claim, finish
-from hammerwork_cli.features.worker.queries.claim import Claimed, ClaimedBatch
+from hammerwork_cli.features.worker.queries.claim import Claimed, ClaimedBatch, payload_size
 from hammerwork_cli.runtime.clock import elapsed
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
@@ -288,7 +288,7 @@ class Claimer:
                 self._hold(queue, got.no_room.seconds if is_known else 0.0, held + len(got))
                 return False
             if got:
-                size = sum([len(job.payload or "") for job in got]) / len(got)
+                size = payload_size(got) / len(got)
                 self._sizes[queue] = (self._sizes.get(queue, size) + size) / 2
                 # From an unknown queue, it may have taken a single job that had lost its worker.
                 may_have_more |= len(got) >= limit or queue not in self._slots.seconds

@@ -7,6 +7,7 @@ to its commit can run the change again and recognize its own work.
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.core.ids import new_id
@@ -202,6 +203,7 @@ def _one_by_one(database: Database, priority: int | None) -> Sequence[int | None
 _COLUMNS = Claimed._fields.index("claim")
 """Number of columns that a ready row shares with :class:`Claimed`. The others say whether the job has spawned, which
 value the limit goes by, and whether there is a limit."""
+_payload_of = attrgetter("payload")
 CLAIMED_NAMES = Claimed._fields[Claimed._fields.index("payload") + 1 : _COLUMNS]
 """The columns that follow the id, the queue and the payload."""
 CLAIMED_COLUMNS = Columns(f"j.{name}" for name in CLAIMED_NAMES)
@@ -245,12 +247,17 @@ def _read(value: Any, is_encrypted: object = False, *sealed: Any) -> Any:
 
 
 def _claimed(row: tuple[Any, ...], token: Claim, spawned: Set[tuple[str, str]], large: Mapping[str, Any]) -> Claimed:
-    values = list(row[:_COLUMNS])
+    values = [*row[:_COLUMNS], token, False, None]
     if row[_PAYLOAD] is None:
         values[_PAYLOAD] = large[str(row[0])]
-    values[_ATTEMPTS] = min(values[_ATTEMPTS] + 1, LARGEST_INTEGER)  # as the statement counts
-    job = Claimed._make((*values, token, False, None))
+    values[_ATTEMPTS] += values[_ATTEMPTS] < LARGEST_INTEGER  # as the statement counts
+    job = Claimed._make(values)
     return job._replace(has_spawned=True) if spawned and (job.id, job.occurrence) in spawned else job
+
+
+def payload_size(jobs: Iterable[Claimed]) -> int:
+    """The characters of the payloads of jobs, counted at the speed of C: this is done for every job."""
+    return sum(map(len, filter(None, map(_payload_of, jobs))))
 
 
 def claimed_row(database: Database, row: Sequence[Any], token: Claim, *, archived: bool = False) -> Claimed:

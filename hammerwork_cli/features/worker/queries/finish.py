@@ -98,13 +98,17 @@ def finish(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> 
     Raises:
         RefusedValueError: the database refuses a value, such as a result; nothing is written.
     """
+    completions = [one for one in ended if one.end == AttemptEnd.COMPLETED and one.at is None]
+    others: Sequence[EndedAttempt] = ()
+    if len(completions) < len(ended):
+        others = [one for one in ended if one.end != AttemptEnd.COMPLETED or one.at is not None]
 
     def work() -> FinishReport:
         report = FinishReport()
         marks = joins.Marks()
-        completed = _complete(database, ended, now, report, marks)
-        dead, cancelled = _write_others(database, ended, now, report, marks)
-        grouped = any(attempt.job.workflow_id or attempt.job.batch_id for attempt in ended)
+        completed = _complete(database, completions, now, report, marks)
+        dead, cancelled = _write_others(database, others, now, report, marks)
+        grouped = {one.job.workflow_id or one.job.batch_id for one in ended} != {None}
         update_dependents(database, completed, dead, now, report, cancelled=cancelled, grouped=grouped, marks=marks)
         if report.lost:
             record_taken(database, [one.job for one in ended if one.job.id in report.lost], now)
@@ -166,8 +170,7 @@ def _complete(
 ) -> list[str]:
     by_claim: dict[Claim, list[EndedAttempt]] = defaultdict(list)
     for attempt in ended:
-        if attempt.end == AttemptEnd.COMPLETED and attempt.at is None:
-            by_claim[attempt.job.claim].append(attempt)
+        by_claim[attempt.job.claim].append(attempt)
     completed: list[str] = []
     for token, together in by_claim.items():
         mine = _completed(database, token, together, now, report, marks)
@@ -259,8 +262,6 @@ def _write_others(
     cancelled: list[str] = []
     incomplete: list[PastAttempt] = []
     for attempt in ended:
-        if attempt.end == AttemptEnd.COMPLETED and attempt.at is None:
-            continue
         if write(database, attempt, now):
             # Otherwise an earlier try, which was committed, has recorded and counted it.
             if attempt.end in OUTCOMES:
