@@ -108,7 +108,7 @@ def test_an_error_of_the_worker_itself_ends_the_attempt_as_one_of_the_handler_do
     def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("A defect.")
 
-    monkeypatch.setattr(AttemptRunner, "_work_on", fail)
+    monkeypatch.setattr(AttemptRunner, "_run_job", fail)
     if log_fails:
         monkeypatch.setattr(attempt_runner.log, "error", fail)
     (job,) = stage.enqueue(Job("noop").with_max_attempts(1))
