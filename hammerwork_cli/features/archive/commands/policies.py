@@ -24,7 +24,7 @@ from hammerwork_cli.cli.options import (
 )
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import before
-from hammerwork_cli.core.values import ENDS, JobStatus
+from hammerwork_cli.core.values import DERIVED, ENDS, JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.archive import views as shown
@@ -57,8 +57,6 @@ OlderThanOption = Annotated[
         help="Age since the job ended, for all or by status: 30d, failed=90d.",
     ),
 ]
-_AGE_OF = {status: status for status in ENDS} | {JobStatus.CANCELLED: JobStatus.FAILED}
-"""Status -> the one whose age it has."""
 
 
 def ages_by_status(given: list[str] | None) -> dict[JobStatus, str]:
@@ -101,10 +99,11 @@ class AgesInDays:
 
 
 def _age_of(status: JobStatus) -> JobStatus:
-    """The status whose age jobs in a status have."""
-    if status not in _AGE_OF:
+    """The status whose age jobs in a status have: the one that their rows hold."""
+    held = DERIVED.get(status, status)
+    if held not in ENDS:
         raise UsageError(f"{status} jobs have not ended.", hint="Give completed, failed, dead or timedout.")
-    return _AGE_OF[status]
+    return held
 
 
 BatchOption = Annotated[
@@ -232,8 +231,9 @@ def set_policy(
     if name != EVERY_QUEUE:
         note_new_queue(context, database, name)
     old = next(iter(policies.all_policies(database, [name])), Policy(name, PolicyAction.ARCHIVE, {}))
+    kept = {**old.ages, **ages}
     wanted = old._replace(
-        ages={status: kept for status in ENDS if (kept := {**old.ages, **ages}.get(status)) is not None},
+        ages={status: age for status in ENDS if (age := kept.get(status)) is not None},
         action=action or old.action,
         purge_after=old.purge_after if purge_after is None else _length(purge_after),
         by_tree=old.by_tree if whole is None else whole,

@@ -98,10 +98,10 @@ def finish(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> 
     Raises:
         RefusedValueError: the database refuses a value, such as a result; nothing is written.
     """
-    completions = [one for one in ended if one.end == AttemptEnd.COMPLETED and one.at is None]
-    others: Sequence[EndedAttempt] = ()
-    if len(completions) < len(ended):
-        others = [one for one in ended if one.end != AttemptEnd.COMPLETED or one.at is not None]
+    completions: list[EndedAttempt] = []
+    others: list[EndedAttempt] = []
+    for one in ended:
+        (completions if one.end == AttemptEnd.COMPLETED and one.at is None else others).append(one)
 
     def work() -> FinishReport:
         report = FinishReport()
@@ -210,8 +210,10 @@ def set_completed(database: Database, claim: Claim, ended: Sequence[EndedAttempt
     """Completes jobs of one claim; returns for how many it was still valid."""
     guard = _guard(claim)
     close = min([attempt.took or 0.0 for attempt in ended]) + CLOSE_SECONDS
-    alike = [attempt for attempt in ended if (attempt.took or 0.0) <= close]
-    others = [attempt for attempt in ended if (attempt.took or 0.0) > close] if len(alike) < len(ended) else ()
+    alike: list[EndedAttempt] = []
+    others: list[EndedAttempt] = []
+    for attempt in ended:
+        (alike if (attempt.took or 0.0) <= close else others).append(attempt)
     ids = database.ids([attempt.job.id for attempt in alike])
     done = database.run("worker.finish.complete", ids=ids, start=_run_start(alike[0], now), **guard, now=now)
     for part in chunks(others, MOST_STARTS):
