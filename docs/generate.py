@@ -1,6 +1,6 @@
 """Writes what follows from the program itself: ``make reference``.
 
-That is the pages of ``docs/reference`` and the types of answers in ``client.d.ts``.
+That is the pages of ``docs/reference``, the types of answers in ``client.d.ts``, and the sets of statuses of the page.
 """
 
 import json
@@ -19,6 +19,7 @@ from hammerwork_cli.app import app
 from hammerwork_cli.cli.verb import shared_options
 from hammerwork_cli.config import KEYS
 from hammerwork_cli.config.keys import PROFILE_KEYS
+from hammerwork_cli.core.values import FAILURES, FINISHED, WAITING, JobStatus
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.event.samples import sample
 from hammerwork_cli.features.event.shapes import MEANINGS, data_of
@@ -28,6 +29,7 @@ from hammerwork_cli.web.application import ENDPOINTS, EVENTS, HEALTH, METRICS
 from hammerwork_cli.web.endpoints.endpoint import Endpoint
 
 FOLDER = Path(__file__).parent / "reference"
+STATUSES = client_types.FILE.parent / "page" / "statuses.js"
 GENERATED = "<!-- Written by `make reference`: change the program instead. -->\n\n"
 
 OVERVIEW = """\
@@ -367,9 +369,22 @@ def _parameters(endpoint: Endpoint) -> Iterator[tuple[str, str, str]]:
         yield _code(name), "", _cell(field.get("description", ""))
 
 
+# The page.
+
+
+def page_statuses() -> str:
+    """The module of the page with the sets of statuses as they are now."""
+    text = STATUSES.read_text(encoding="utf-8")
+    for name, members in {"FAILED": FAILURES, "WAITING": WAITING, "FINISHED": FINISHED}.items():
+        words = json.dumps([status for status in JobStatus if status in members])
+        text = re.sub(rf"(?<={name} = new Set\()[^)]*", words, text)
+    return text
+
+
 if __name__ == "__main__":
     for name, text in pages().items():
         target = FOLDER / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     client_types.FILE.write_text(client_types.client_types(), encoding="utf-8")
+    STATUSES.write_text(page_statuses(), encoding="utf-8")

@@ -96,6 +96,18 @@ class JobStatus(StrEnum):
         return tuple(sorted({form for word in words for form in (word, f'"{word}"')}))
 
 
+GOOD_FIRST = (
+    JobStatus.COMPLETED,
+    JobStatus.RUNNING,
+    JobStatus.PENDING,
+    JobStatus.RETRYING,
+    JobStatus.FAILED,
+    JobStatus.TIMED_OUT,
+    JobStatus.DEAD,
+    JobStatus.CANCELLED,
+    JobStatus.ARCHIVED,
+)
+"""All statuses, as people read counts of them."""
 WORST_FIRST = (JobStatus.DEAD, JobStatus.FAILED, JobStatus.TIMED_OUT)
 FAILURES = frozenset(WORST_FIRST)
 UNSUCCESSFUL = FAILURES | {JobStatus.CANCELLED}

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from hammerwork_cli.core.values import Counts, JobStatus, Timestamp, timestamp
+from hammerwork_cli.core.values import GOOD_FIRST, Counts, JobStatus, Timestamp, timestamp
 
 NOTHING = "-"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -27,17 +27,6 @@ PAINT = re.compile("(\x1b\\[[0-9;]*m)")
 """An ANSI sequence that sets a colour."""
 _SHORT_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
-_STATUS_ORDER = (
-    JobStatus.COMPLETED,
-    JobStatus.RUNNING,
-    JobStatus.PENDING,
-    JobStatus.RETRYING,
-    JobStatus.FAILED,
-    JobStatus.TIMED_OUT,
-    JobStatus.DEAD,
-    JobStatus.CANCELLED,
-    JobStatus.ARCHIVED,
-)
 _UNKNOWN_CELLS = 20
 _UNKNOWN_NAMED = 3
 
@@ -287,15 +276,15 @@ def unsuccessful_text(counts: Counts) -> str:
 
 def status_word(status: str) -> str:
     """A status in a sentence: ``completed``, ``timed out``; an unknown word in quotes."""
-    if status in _STATUS_ORDER:
+    if status in GOOD_FIRST:
         return "timed out" if status == JobStatus.TIMED_OUT else status.lower()
     return f'"{shorten(visible(status), _UNKNOWN_CELLS, "...")}"'
 
 
 def statuses(counts: Counts) -> str:
     """``37 completed, 4 dead``: good statuses first, unknown words last; empty without jobs."""
-    known: list[str] = [status for status in _STATUS_ORDER if counts.of(status)]
-    unknown = sorted(status for status in counts.by_status.keys() - set(_STATUS_ORDER) if counts.of(status))
+    known: list[str] = [status for status in GOOD_FIRST if counts.of(status)]
+    unknown = sorted(status for status in counts.by_status.keys() - set(GOOD_FIRST) if counts.of(status))
     parts = [f"{count(counts.of(word))} {status_word(word)}" for word in known + unknown[:_UNKNOWN_NAMED]]
     rest = counts.of(*unknown[_UNKNOWN_NAMED:])
     return ", ".join(parts + [f"{count(rest)} in other words"] * bool(rest))

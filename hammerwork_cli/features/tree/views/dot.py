@@ -2,24 +2,14 @@
 
 from collections.abc import Iterator
 
-from hammerwork_cli.core.values import WITH_ERROR, Counts, JobStatus
+from hammerwork_cli.core.values import WITH_ERROR, Counts
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.outline import unread_children
+from hammerwork_cli.view.colour import OTHER_COLOURS, STATUS_COLOURS
 from hammerwork_cli.view.text import first_line, plural, short_id, shorten, statuses, visible
 
 _ERROR_CELLS = 60
-_COLOURS = {
-    JobStatus.COMPLETED: "#d3f2d9",
-    JobStatus.RUNNING: "#d6ebff",
-    JobStatus.PENDING: "#fff4cc",
-    JobStatus.RETRYING: "#ffe8cc",
-    JobStatus.FAILED: "#ffd9d6",
-    JobStatus.DEAD: "#f2b8b5",
-    JobStatus.TIMED_OUT: "#ffdfe8",
-    JobStatus.ARCHIVED: "#e6e6e6",
-    JobStatus.CANCELLED: "#ece3f0",
-}
 
 
 def dot(tree: SpawnTree) -> Iterator[str]:
@@ -27,12 +17,11 @@ def dot(tree: SpawnTree) -> Iterator[str]:
 
     Nodes have full ids as names. Edges to spawned children are solid, other dependencies are dashed.
     """
-    fills = {str(status): colour for status, colour in _COLOURS.items()}
     yield "digraph spawn {\n"
     yield "  rankdir=LR;\n"
     yield '  node [shape=box, style="filled,rounded", fontname="sans-serif"];\n'
     for job, node in tree.nodes.items():
-        fill = fills.get(node.status, "#f5f5f5")
+        fill = _fill(node.status)
         target = ", penwidth=4" if job == tree.target else ""
         yield f'  {_quoted(job)} [label={_label(node)}, tooltip={_quoted(job)}, fillcolor="{fill}"{target}];\n'
     for parent, children in tree.children.items():
@@ -48,10 +37,14 @@ def dot(tree: SpawnTree) -> Iterator[str]:
             if below := tree.below_omitted.get(parent):
                 text += f" · below: {statuses(below)}"
                 every.merge(below)
-            fill = fills.get(every.worst or "", "#f5f5f5")
+            fill = _fill(every.worst or "")
             yield f'  "unread {number}" [label={_quoted(text)}, fillcolor="{fill}"];\n'
             yield f'  {_quoted(parent)} -> "unread {number}" [style=dotted];\n'
     yield "}\n"
+
+
+def _fill(status: str) -> str:
+    return STATUS_COLOURS.get(status, OTHER_COLOURS)[1]
 
 
 def _label(node: TreeNode) -> str:

@@ -8,6 +8,7 @@ from heapq import heappop, heappush
 from hammerwork_cli.core.values import FAILURES, Counts
 from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.outline import Below, unread_children
+from hammerwork_cli.view.colour import OTHER_COLOURS, STATUS_COLOURS
 from hammerwork_cli.view.text import TIMES, count, percent, plural, short_id, shorten, status_word, statuses, visible
 
 MAX_EDGES = 500
@@ -25,18 +26,9 @@ _MORE_NODE = 150
 """Characters reserved for the node that counts everything below one that is not expanded."""
 
 _STYLES = {
-    "completed": "fill:#d3f2d9,stroke:#2e7d32,color:#10300f",
-    "running": "fill:#d6ebff,stroke:#1565c0,color:#0b2540",
-    "pending": "fill:#fff4cc,stroke:#b28704,color:#3d2f00",
-    "retrying": "fill:#ffe8cc,stroke:#b26a00,color:#3d2400",
-    "failed": "fill:#ffd9d6,stroke:#c62828,color:#400a0a",
-    "dead": "fill:#f2b8b5,stroke:#7f0000,color:#300000",
-    "timedout": "fill:#ffdfe8,stroke:#ad1457,color:#3d0619",
-    "cancelled": "fill:#ece3f0,stroke:#6a4b7a,color:#2a1833",
-    "archived": "fill:#e6e6e6,stroke:#616161,color:#202020",
-    "other": "fill:#f5f5f5,stroke:#616161,color:#202020",
-    "target": "stroke-width:4px",
-}
+    status.lower(): f"fill:{fill},stroke:{line},color:{text}"
+    for status, (_, fill, line, text) in {**STATUS_COLOURS, "other": OTHER_COLOURS}.items()
+} | {"target": "stroke-width:4px"}
 
 # Characters that Mermaid, its directives, Markdown, mathematics or HTML could interpret.
 _SPECIAL = re.compile(r"[^\w\s.,:/·\xd7()-]|(?<![^\W_])_|_(?![^\W_])|^[-.]|(?<=^\d)[.)]|\s(?=\s)|(?<=:)/", re.ASCII)

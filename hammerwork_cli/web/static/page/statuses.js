@@ -3,12 +3,13 @@
 /** @import { Status } from "../client.js" */
 /** @typedef {"failed" | "running" | "pending" | "completed" | "unknown"} Kind */
 
+// `make reference` writes the words of these sets.
 /** @type {ReadonlySet<Status>} */
 export const FAILED = new Set(["Failed", "Dead", "TimedOut"]);
 /** @type {ReadonlySet<Status>} */
 export const WAITING = new Set(["Pending", "Retrying"]);
 /** @type {ReadonlySet<Status>} */
-export const FINISHED = new Set(["Completed", "Archived", "Cancelled", ...FAILED]);
+export const FINISHED = new Set(["Completed", "Failed", "Dead", "TimedOut", "Archived", "Cancelled"]);
 
 /**
  * @param {Status} status
