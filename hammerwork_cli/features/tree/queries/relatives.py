@@ -111,8 +111,19 @@ class Relatives:
         return parents if later is None else [job for job in parents if job in later or job.lower() in later]
 
     @cached
+    def _in_use(self) -> tuple[Any, ...]:
+        found = self.database.row("tree.relatives.in_use") if "archive" in self.database.tags else None
+        return found or (False, False)
+
+    @property
     def has_archive(self) -> bool:
-        return "archive" in self.database.tags and self.database.row("tree.relatives.any_archived") is not None
+        """Whether the archive holds any job."""
+        return bool(self._in_use[0])
+
+    @property
+    def has_progress(self) -> bool:
+        """Whether any worker has written how far its jobs are."""
+        return bool(self._in_use[1])
 
     def job(self, job: str) -> TreeNode:
         found = self.jobs([job])

@@ -1,4 +1,8 @@
--- Fragments that the statements of graph/ share.
+-- Fragments that the statements about trees share.
+
+-- name: has_progress
+-- Whether worker w has not ended, and has written how far its jobs are.
+w.ended_at IS NULL AND w.job_progress IS NOT NULL
 
 -- name: urgency
 -- 0 for a failed job, 1 for a running one, 2 for any other.
