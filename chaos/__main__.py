@@ -42,6 +42,7 @@ FAULTS = {
 }
 """What else happens: one for so many kills."""
 COUNTED = (
+    "late",
     "outages",
     "forgets",
     "forgotten",
@@ -194,8 +195,8 @@ def _tell(what: str, outcome: Outcome) -> None:
         f" {outcome.clock_steps} clock steps, {outcome.wrong_clocks} wrong clocks,"
         f" {outcome.full_notify} full queues of notifications, {outcome.away} times away,"
         f" {found.jobs:,} jobs, {found.runs:,} runs of handlers,"
-        f" {outcome.slowest_heartbeat:.1f} s the slowest heartbeat, {len(found.problems)} problems,"
-        f" {outcome.seconds:.0f} s",
+        f" {outcome.slowest_heartbeat:.1f} s the slowest heartbeat, {outcome.late} late,"
+        f" {len(found.problems)} problems, {outcome.seconds:.0f} s",
         file=sys.stderr,
         flush=True,
     )

@@ -61,6 +61,7 @@ class Outcome:
         away: those who get events were away, and the receiver was killed.
         unanswered: step -> how many connections were lost there.
         slowest_heartbeat: seconds between two heartbeats of a worker that was well.
+        late: how often such a worker lost jobs, or was taken for lost, after more than its lease without a heartbeat.
         findings: what the check found.
         seconds: how long it took.
     """
@@ -80,6 +81,7 @@ class Outcome:
     away: int = 0
     unanswered: Counter[str] = field(default_factory=Counter)
     slowest_heartbeat: float = 0.0
+    late: int = 0
     findings: Findings = field(default_factory=Findings)
     seconds: float = 0.0
 
@@ -163,7 +165,7 @@ class Run:
         ways = [way.url(url) for url in urls] if way else urls
         self.crew = Crew(self.url, ways, folder, coming, self.drawn, self.lease, size.extras, clock)
         self.receiver = events.Receiver(folder)
-        self.watch = Watch(self.url, None if dialect == "sqlite" else LATE_LEASES * self.lease)
+        self.watch = Watch(self.url, self.lease, None if dialect == "sqlite" else LATE_LEASES * self.lease)
         self._faults = self._deck()
         self._number_of_faults = len(self._faults)
 
@@ -194,7 +196,7 @@ class Run:
             self.receiver.kill()
         self.problems += duties.second_run(self.url, timedelta(seconds=max(WRONG) if self.outcome.wrong_clocks else 0))
         outcome.kills, outcome.freezes = self.crew.kills, self.crew.freezes
-        outcome.slowest_heartbeat = self.watch.slowest
+        outcome.slowest_heartbeat, outcome.late = self.watch.slowest, self.watch.late
         forgot = self.server is not None and not self.server.lives_in_workers and outcome.forgets > 0
         outcome.findings = checking.check(
             self.url,

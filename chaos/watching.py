@@ -25,20 +25,32 @@ class _Heard(NamedTuple):
     state: str
 
 
+class _Beat(NamedTuple):
+    heard: _Heard
+    seen_at: float  # the look that found it
+    after: float  # the look before, which it followed
+
+
 class Watch:
     """One connection that looks at everything.
 
     Args:
         url: the database.
+        lease: of the workers, in seconds. Others may take the jobs of one that sends no heartbeat for so long, as on a
+            machine that gives it no processor.
         patience: seconds without a heartbeat that are too many; ``None`` where all wait for one lock of a file.
     """
 
-    def __init__(self, url: str, patience: float | None) -> None:
-        self.url, self.patience = url, patience
+    def __init__(self, url: str, lease: float, patience: float | None) -> None:
+        self.url, self.lease, self.patience = url, lease, patience
         self.problems: list[str] = []
         self.slowest = 0.0
+        self.late = 0
+        """How often others took the jobs of a worker, or it was taken for lost, after such a silence."""
         self.database: Database | None = None
-        self._heard: dict[int, tuple[_Heard, float]] = {}
+        self._beats: dict[int, _Beat] = {}
+        self._silent: dict[int, float] = {}
+        """Seconds for which each worker may have been silent at the last look, as far as the looks before tell."""
         self._looked = 0.0
         self._losses: dict[str, int] = {}
         self._pids: dict[str, int] = {}
@@ -68,28 +80,37 @@ class Watch:
         for worker, number in losses:
             taken, pid = number - self._losses.get(str(worker), 0), self._pids.get(str(worker))
             if taken > 0 and pid is not None and is_well(pid):
-                self.problems.append(f"{taken} jobs were taken from worker {pid}, which was well")
+                self._judge(pid, f"{taken} jobs were taken from worker {pid}, which was well")
         self._losses = {str(worker): number for worker, number in losses}
         return left
 
     def _compare(self, workers: list[_Heard]) -> None:
         now = time.monotonic()
         if now - self._looked > BREAK:
-            self._heard.clear()
-        self._looked = now
-        before, self._heard = self._heard, {}
+            self._beats.clear()
+        before, self._beats, self._silent = self._beats, {}, {}
         for heard in workers:
-            last, at = before.get(heard.pid, (heard, now))
-            silent = now - at
-            if last != heard:
-                self.slowest, at = max(self.slowest, silent), now
+            last = before.get(heard.pid) or _Beat(heard, now, now)
+            silent, self._silent[heard.pid] = now - last.seen_at, now - last.after
+            if last.heard != heard:
+                self.slowest = max(self.slowest, silent)
+                beat = _Beat(heard, now, self._looked)
             elif self.patience is not None and silent > self.patience:
                 self.problems.append(f"worker {heard.pid} was well, and no heartbeat came for {silent:.1f} s")
-                at = now
+                beat = last._replace(seen_at=now)
+            else:
+                beat = last
             # Before its first heartbeat it holds no job, and a busy machine may take its time.
-            if heard.state == "lost" and last.state != "lost" and heard.beats:
-                self.problems.append(f"worker {heard.pid} was well, and was taken for lost")
-            self._heard[heard.pid] = (heard, at)
+            if heard.state == "lost" and last.heard.state != "lost" and heard.beats:
+                self._judge(heard.pid, f"worker {heard.pid} was well, and was taken for lost")
+            self._beats[heard.pid] = beat
+        self._looked = now
+
+    def _judge(self, pid: int, problem: str) -> None:
+        if self._silent.get(pid, 0.0) < self.lease:
+            self.problems.append(problem)
+        else:
+            self.late += 1
 
     def changes(self) -> int:
         """How many changes of jobs the database remembers."""
@@ -103,4 +124,4 @@ class Watch:
         if self.database is not None:
             self.database.close()
         self.database = None
-        self._heard.clear()
+        self._beats.clear()
