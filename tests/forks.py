@@ -4,6 +4,7 @@ For tests of what a process does, not of how it starts. What imports, options an
 processes that start as a user's do.
 """
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -246,17 +247,21 @@ def _origin() -> tuple[socket.socket, str, subprocess.Popen[bytes]]:
     listening.bind("")  # the system gives it an address that vanishes with it
     listening.listen()
     with theirs, listening:
-        return (
-            ours,
-            listening.getsockname()[1:].decode(),
-            subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(listening.fileno())],
-                env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)},
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno(), listening.fileno()],
-                start_new_session=True,
-            ),
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(listening.fileno())],
+            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno(), listening.fileno()],
+            start_new_session=True,
         )
+        atexit.register(_end, ours, process)
+        return ours, listening.getsockname()[1:].decode(), process
+
+
+def _end(orders: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    orders.shutdown(socket.SHUT_RDWR)  # close() would leave it open to forks of this process
+    orders.close()
+    process.wait()
 
 
 class _Origin:
