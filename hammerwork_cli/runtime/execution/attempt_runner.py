@@ -78,9 +78,10 @@ class AttemptRunner:
         try:
             if attempt.request is not None:
                 self._child_spawner.fulfil(attempt, attempt.request)
+            elif attempt.rest is None:
+                ended = self._run_job(attempt, attempt.job)
             else:
-                rest = attempt.take_rest()
-                ended = self._run_job(attempt, attempt.job) if rest is None else rest()
+                ended = attempt.take_rest()()
             self._isolation.done(attempt)
         except BaseException as error:  # noqa: BLE001  a thread of the worker outlives every error
             return self._end_after(attempt, error)

@@ -113,11 +113,11 @@ class Attempt:
         job = self.job
         self.progress = JobProgress(job.id, job.queue_name, job.attempts, share, text, now.isoformat())
 
-    def take_rest(self) -> Callable[[], EndedAttempt | None] | None:
-        """Hands the present thread what is left to do after its coroutine; ``None`` at its beginning."""
+    def take_rest(self) -> Callable[[], EndedAttempt | None]:
+        """Hands the present thread what is left to do after the attempt's coroutine."""
         rest = self.rest
-        if rest is not None:
-            self.rest, self.thread, self.awaits = None, threading.get_ident(), None
+        assert rest is not None
+        self.rest, self.thread, self.awaits = None, threading.get_ident(), None
         return rest
 
     def decide(self) -> bool:

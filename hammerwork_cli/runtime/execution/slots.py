@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import timedelta
+from itertools import repeat
+from operator import attrgetter
 from typing import NamedTuple
 
 from hammerwork_cli.features.worker.models.counts import Unwritten
@@ -27,6 +29,7 @@ class Ahead(NamedTuple):
     seconds: float
 
 
+_queue_of = attrgetter("queue_name")
 Run = Callable[[Attempt], EndedAttempt | StillRunning | None]
 log = logging.getLogger("hammerwork")
 
@@ -234,9 +237,10 @@ class Slots:
     def ahead(self, others: Iterable[Claimed] = ()) -> Ahead:
         """Measures the jobs that wait, and others that will."""
         with self._lock:
-            jobs = [*(work for work, _ in self._waiting if isinstance(work, Claimed)), *others]
-        took = self.seconds.get
-        return Ahead(payload_size(jobs), sum([took(job.queue_name, 0.0) for job in jobs]))
+            jobs = [work for work, _ in self._waiting if isinstance(work, Claimed)]
+        jobs += others
+        # At the speed of C, as payload_size().
+        return Ahead(payload_size(jobs), sum(map(self.seconds.get, map(_queue_of, jobs), repeat(0.0))))
 
     def refused(self) -> Unwritten | None:
         """Reports the outcomes that could not be written so far, and those that wait for them; ``None`` without any."""
