@@ -42,13 +42,43 @@ WHOLE_TABLE = re.compile(
 )
 
 
-def plan(database: Database, statement: str, **values: Any) -> str:
-    """What the database would do, in its own words."""
+INDEXES = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
+MOST_OF_SCANS = 0.7
+"""How much a plan with indexes may cost of one without. Where they cost almost the same, random ids choose."""
+
+
+def bound(database: Database, statement: str, values: dict[str, Any]) -> tuple[str, list[Any]]:
+    """A statement and its values, as the driver wants them."""
     lines = statements.load(statement, database.tags)
-    sql, bound = statements.bind(lines, values, database.placeholder, database.percent)
-    adapted = [database._adapt(value) if isinstance(value, datetime) else value for value in bound]
+    sql, found = statements.bind(lines, values, database.placeholder, database.percent)
+    return sql, [database._adapt(value) if isinstance(value, datetime) else value for value in found]
+
+
+def plan(database: Database, statement: str, **values: Any) -> str:
+    """What the database would do, in its own words; on PostgreSQL, not by chance."""
+    sql, adapted = bound(database, statement, values)
     rows = database.query(EXPLAIN[database.dialect] + sql, adapted)
-    return "\n".join(str(row[-1] if database.dialect == "sqlite" else row[0]) for row in rows)
+    told = "\n".join(str(row[-1] if database.dialect == "sqlite" else row[0]) for row in rows)
+    if database.dialect == "postgresql":
+        share = share_of_scans(database, sql, adapted)
+        assert share == 1 or share <= MOST_OF_SCANS, f"{share:.0%} of the cost without indexes:\n{told}"
+    return told
+
+
+def share_of_scans(database: Database, sql: str, values: list[Any]) -> float:
+    """What PostgreSQL expects a statement to cost, of what it would cost without indexes; 1 if it uses none."""
+
+    def cost() -> float:
+        first = database.query(f"EXPLAIN {sql}", values)[0][0]
+        return float(re.findall(r"cost=[\d.]+\.\.([\d.]+)", first)[0])
+
+    by_indexes = cost()
+    for setting in INDEXES:
+        database.script(f"SET {setting} = off")
+    by_scans = cost()
+    for setting in INDEXES:
+        database.script(f"RESET {setting}")
+    return by_indexes / by_scans
 
 
 NEWEST: dict[str, Any] = {

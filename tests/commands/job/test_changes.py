@@ -586,6 +586,8 @@ def test_a_deletion_speaks_of_waiting_where_waiting_counts(run: Run, migrated_ur
     write(migrated_url, job(5), child(6, 5))
     kept = run("job", "delete", identity(5), "--yes", url=migrated_url)
     assert "Jobs that a remaining job depends on will be kept.\n" in kept.stderr
+    forced = run("job", "delete", identity(5), "--yes", "--force", url=migrated_url)
+    assert (forced.exit_code, "will be kept" in forced.stderr) == (0, False)
 
 
 def test_deleting_a_parent_tells_of_its_children(run: Run, tree: str) -> None:

@@ -593,7 +593,10 @@ def test_each_join_and_each_counter_of_callbacks_is_asked_for_its_own_state(lite
         lite.execute(f"UPDATE hammerwork_jobs SET dependency_status = 'waiting' WHERE id IN ('{first}', '{third}')")
         lite.execute(f"UPDATE hammerwork_jobs SET {columns} WHERE id = '{join}'")
     assert joins.stale(database, now + timedelta(seconds=1), 9) == [first]
+    others = f"SELECT * FROM hammerwork_joins WHERE job_id <> '{first}' ORDER BY job_id"
+    before = database.query(others)
     joins.recount(database, first, top, now + timedelta(seconds=2))
+    assert database.query(others) == before
     assert joins.stale(database, now + timedelta(seconds=1), 9) == []
     assert joins.stale(database, now - timedelta(seconds=1), 9) == [], "somebody has just looked at all"
 

@@ -255,8 +255,9 @@ def test_a_handler_that_spawns_early_spawns_again_when_it_is_asked_to(stage: Sta
 
     @app.spawn("parent")
     def spawn(context: SpawnContext) -> list[Job]:
-        context.spawn(Job("child", {}), key="one")
+        early = context.spawn(Job("child", {}), key="one")
         if fails[0]:
+            stage.enqueue(Job("after").depends_on(early))
             raise ValueError("not now")
         return [Job("child", {})]
 
@@ -269,6 +270,7 @@ def test_a_handler_that_spawns_early_spawns_again_when_it_is_asked_to(stage: Sta
     states = [request.state for request in spawn_requests.requests(stage.database, parent.id)]
     assert states == ["failed", "done"]
     assert sorted(row[0] for row in stage.children(parent, "status")) == ["Failed"] + ["Pending"] * 4
+    assert stage.rows("status", "queue_name = 'after'") == [("Failed",)]
 
 
 @mariadb_too

@@ -207,8 +207,11 @@ def test_the_lease_of_a_job_that_still_runs_and_was_not_renewed_is_put_back(
     left = {job: lite.timestamp(job, "lease_expires_at") for job in (runs, ended, renewed, beside)}
     assert left == {runs: ahead, ended: later, renewed: later, beside: later}
     monkeypatch.undo()
-    lite.execute(f"UPDATE hammerwork_jobs SET started_at = 'yesterday' WHERE id = '{beside}'")
-    assert (len(rescue.leases_ahead(lite.database, START)), rescue.put_leases_back(lite.database, START)) == (1, 0)
+    unreadable = {"started_at": "yesterday", "last_heartbeat_at": "2026-12-99", "lease_expires_at": "tomorrow"}
+    for column, text in unreadable.items():
+        rows.job(status="Running", **{**lease, "lease_expires_at": START + timedelta(days=60), column: text})
+    lite.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{beside}'")
+    assert (len(rescue.leases_ahead(lite.database, START)), rescue.put_leases_back(lite.database, START)) == (3, 0)
     assert lite.timestamp(runs, "last_heartbeat_at") == START
 
 

@@ -1,5 +1,6 @@
 """What is large, or larger than its column, costs its own job at most, or is refused before anything happens."""
 
+import tracemalloc
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import RefusedValueError
-from hammerwork_cli.features.worker.queries import finish
+from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.runtime.execution import finisher, slots, unwritten_outcomes
 from hammerwork_cli.runtime.execution.unwritten_outcomes import UnwrittenOutcomes
 from hammerwork_cli.runtime.worker import claimer
@@ -99,6 +100,18 @@ def test_a_worker_keeps_large_payloads_ready_up_to_a_bound(stage: Stage, bounds:
     assert sorted(seen) == [1] * 40 + [LARGE] * 40
     # Two slots may start two more at once.
     assert LARGE < bounds["waiting"] <= BOUND + 2 * LARGE
+
+
+def test_a_claim_reads_the_large_payloads_that_it_takes_and_no_others(lite: Stage) -> None:
+    lite.enqueue(Job("large", "x" * LARGE), Job("another", "x" * 20 * LARGE))
+    now = lite.database.now() + timedelta(seconds=1)
+    tracemalloc.start()
+    try:
+        (job,) = claim.claim(lite.database, "large", worker=new_id(), now=now, limit=1, slots=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert LARGE < len(job.payload) < peak < 10 * LARGE
 
 
 def test_results_that_are_not_written_yet_are_held_up_to_a_bound(

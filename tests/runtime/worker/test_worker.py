@@ -396,7 +396,8 @@ def test_a_worker_that_lost_its_claim_writes_nothing(stage: Stage) -> None:
         assert report.lost == {job.id}
     assert stage.one(job, "status, attempts, result_data") == ("Running", 2, None)
     assert not finish.finish(stage.database, [EndedAttempt(second, AttemptEnd.COMPLETED)], now).lost
-    assert stage.one(job) == "Completed"
+    finish.store_results(stage.database, first.claim, [EndedAttempt(first, AttemptEnd.COMPLETED, result="1")], now)
+    assert stage.one(job, "status, result_data") == ("Completed", None)
 
 
 WORKER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"

@@ -14,7 +14,6 @@ from typing import Any
 from hammerwork_cli.core.values import WAITING_SPELLINGS, JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.models.unique import Unique
 from hammerwork_cli.features.job.queries import limits
@@ -48,8 +47,6 @@ def _hold(database: Database, claimants: Mapping[str, Sequence[_Claimant]], held
     rows = [(key, queue, unique.key, job) for key, (job, queue, unique, _) in first.items()]
     database.run("job.unique.hold", rows=rows)
     holders = _holders(database, "job.unique.holders", [*claimants])
-    if holders.keys() != claimants.keys():
-        raise RetryableError("A unique key was deleted while a job took it.", hint="Try again.")
     others = sorted({holder for key, holder in holders.items() if holder != first[key][0]})
     found = database.rows("job.unique.statuses", ids=database.ids(others)) if others else []
     known = {str(job): (status_of(status), timestamp(created)) for job, status, created in found}
