@@ -14,7 +14,7 @@ from hammerwork_cli.core.values import COMPLETED_SPELLINGS, ENDED_SPELLINGS, FAI
 from hammerwork_cli.database import Database, connect, statements
 from hammerwork_cli.database.migration_files import steps
 from hammerwork_cli.features.cron.options import read_schedule
-from hammerwork_cli.features.cron.queries import changes
+from hammerwork_cli.features.cron.queries import changes, schedules
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.job.models.job import JobFilter, PastAttempt
@@ -379,7 +379,9 @@ def test_due_schedules_are_read_from_the_end_of_an_index(database: Database) -> 
             other = {"id": str(uuid4()), "name": f"s{number}", "next_run_at": START + timedelta(minutes=number)}
             rows.insert("hammerwork_schedules", dict(zip(names, row, strict=True)) | other)
     analyze(database, "hammerwork_schedules")
-    told = plan(database, "cron.schedules.upcoming", until=START + timedelta(minutes=5), limit=100)
+    told = plan(
+        database, "cron.schedules.upcoming", columns=schedules.COLUMNS, until=START + timedelta(minutes=5), limit=100
+    )
     assert "idx_hammerwork_schedules_next_run" in told, told
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hammerwork_cli.database import statements
-from hammerwork_cli.database.statements import Names, bind, load
+from hammerwork_cli.database.statements import Assignments, Names, bind, load
 from tests.conftest import each_row
 
 
@@ -161,6 +161,14 @@ def test_a_list_becomes_as_many_values_and_an_empty_one_matches_nothing(sql):
 def test_a_list_of_tuples_becomes_rows(sql):
     sql(jobs="-- name: x\nINSERT INTO t VALUES :rows\n")
     assert bound("jobs.x", rows=[(1, "a"), (2, None)]) == ("INSERT INTO t VALUES (?,?),(?,?)", [1, "a", 2, None])
+
+
+def test_assignments_name_their_columns_before_their_values(sql):
+    sql(jobs="-- name: x\nUPDATE t SET :said, n = :n\n")
+    sent = bound("jobs.x", placeholder="%s", said=Assignments({"a": "A", "b": None}), n=1)
+    assert sent == ("UPDATE t SET a = %s, b = %s, n = %s", ["A", None, 1])
+    with pytest.raises(ValueError, match="not names"):
+        Assignments({"a = 1, b": 2})
 
 
 def test_names_stand_in_the_text_which_is_kept_for_each_list_of_them(sql):

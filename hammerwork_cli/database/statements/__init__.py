@@ -5,7 +5,7 @@
 
 - Of several variants the loader takes the one with the most tags, all of which apply.
 - ``:name`` is a value. A list becomes as many values, for ``IN (:ids)``; a list of tuples becomes as many rows, for
-  ``VALUES :rows``. :class:`Names` become these names.
+  ``VALUES :rows``. :class:`Names` become these names, and :class:`Assignments` become ``column = value``, for ``SET``.
 - ``{name}`` is a fragment: a named block of the same file, else of the ``shared.sql`` of its feature, else of that of
   all features. ``{name one two}`` puts ``one`` and ``two`` in the places of its ``$1`` and ``$2``. A fragment
   may name fragments, which name none.
@@ -60,6 +60,14 @@ class Columns(Names):
 
     def __new__(cls, terms: Iterable[str]) -> "Columns":
         return tuple.__new__(cls, terms)
+
+
+class Assignments(list[Any]):
+    """Values that an update writes, by column. The names of the columns come from lists in the code."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(values.values())
+        self.columns = Names(values)
 
 
 class StatementLine(NamedTuple):
@@ -255,6 +263,8 @@ def _placeholders(value: Any, placeholder: str) -> str:
         return placeholder
     if not value:
         return "NULL"
+    if isinstance(value, Assignments):
+        return ", ".join([f"{column} = {placeholder}" for column in value.columns])
     if isinstance(value[0], tuple):
         row = "(" + ",".join([placeholder] * len(value[0])) + ")"
         return ",".join([row] * len(value))

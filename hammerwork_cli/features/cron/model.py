@@ -96,10 +96,15 @@ class NewSchedule:
 
     @property
     def stored(self) -> dict[str, Any]:
-        """All but the name, by attribute of :class:`Schedule`, in the order of ``cron.schedules.options``."""
+        """All but the name, by attribute of :class:`Schedule`."""
         options = {name: getattr(self, name) for name in _SHARED}
         plain = {name: value.value if isinstance(value, Enum) else value for name, value in options.items()}
         return {"text": self.expression.text, "timezone": self.expression.timezone, **plain}
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The same by column."""
+        return {column_of(name): value for name, value in self.stored.items()}
 
 
 _SHARED = [field.name for field in fields(NewSchedule) if field.name not in {"name", "expression"}]
@@ -126,7 +131,7 @@ class Gap(NamedTuple):
 class Schedule:
     """A row of ``hammerwork_schedules``, as it is stored, perhaps by a version that knows further words.
 
-    A recurring job is one, too.
+    A recurring job is one, too. The fields before ``kind`` are columns.
     """
 
     id: str
@@ -236,6 +241,11 @@ class Schedule:
             due = self.next_after(due)
         found = found[-most:]
         return found, total - len(found)
+
+
+def column_of(name: str) -> str:
+    """The column of an attribute of :class:`Schedule`."""
+    return {"text": "expression", "queue": "queue_name"}.get(name, name)
 
 
 @dataclass(slots=True)

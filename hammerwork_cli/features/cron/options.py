@@ -61,11 +61,8 @@ def job_options(schedule: NewSchedule | Schedule) -> dict[str, Any]:
     They are as they are stored: a job of hammerwork (Rust) that became a schedule may have what no option could say,
     such as a timeout of 0 s.
     """
-    return {
-        "priority": JobPriority(schedule.priority),
-        "max_attempts": schedule.max_attempts,
-        "timeout": length_of(schedule.timeout_seconds),
-    }
+    kept = {name: getattr(schedule, field) for name, field in STORED.items() if name not in {"queue", "payload"}}
+    return {**kept, "priority": JobPriority(schedule.priority), "timeout": length_of(schedule.timeout_seconds)}
 
 
 def read_schedules(tables: Any) -> list[NewSchedule]:

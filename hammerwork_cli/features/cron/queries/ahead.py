@@ -38,7 +38,7 @@ def found(database: Database, now: datetime) -> list[PutOffSchedule]:
     """The schedules and the recurring jobs that a wrong clock has put off."""
     if not database.is_current:
         return []
-    late = [schedules.read(row) for row in database.rows("cron.schedules.later", until=latest(now))]
+    late = schedules.selected(database, "cron.schedules.later", until=latest(now))
     late += recurring.waiting(database, latest(now))
     return [PutOffSchedule(schedule, due) for schedule in late if (due := _due(schedule, now))]
 

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.statements import Assignments, Names
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
 from hammerwork_cli.features.cron.model import CatchUp, NewSchedule, Overlap, RunKind, RunOutcome, Schedule
 from hammerwork_cli.features.cron.queries import ahead, recurring, ticks
-from hammerwork_cli.features.cron.queries.schedules import all_schedules, known_runs
+from hammerwork_cli.features.cron.queries.schedules import all_schedules, known_runs, selected
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import limits
 from hammerwork_cli.features.job.queries.encryption import refuse_plaintext
@@ -80,7 +81,7 @@ def add(
     schedule = preview(new, now)
 
     def work() -> Schedule:
-        if database.rows("cron.schedules.named", name=new.name):
+        if selected(database, "cron.schedules.named", name=new.name):
             raise ConflictError(
                 f"There is already a schedule {new.name!r:.80}.",
                 hint=f"Change it with: hammerwork cron update {quote(new.name)}",
@@ -89,7 +90,8 @@ def add(
             "cron.schedules.add",
             id=schedule.id,
             name=new.name,
-            options=[*new.stored.values()],
+            columns=Names(new.columns),
+            values=[*new.columns.values()],
             by=author.by[:LONGEST_NAME],
             next=schedule.next_run_at,
             now=now,
@@ -150,10 +152,9 @@ def change(
     if schedule.is_in_place:
         return recurring.change(database, schedule, new, old, now, dry_run=dry_run)
     check(database, new, now, old)
-    stored = new.stored
     changed = replace(
         schedule,
-        **stored,
+        **new.stored,
         changed_by=author.by,
         reason=author.reason,
         last_error=None,
@@ -170,7 +171,7 @@ def change(
             ahead.forget(database, schedule, now)
         done = database.run(
             "cron.schedules.change",
-            **stored,
+            options=Assignments(new.columns),
             **_change(schedule, author, now),
             moves=moves,
             next=changed.next_run_at if moves else None,

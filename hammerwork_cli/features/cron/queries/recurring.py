@@ -16,28 +16,33 @@ from hammerwork_cli.core.cron.rust import next_run
 from hammerwork_cli.core.cron.translation import to_rust
 from hammerwork_cli.core.values import JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.statements import Columns
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.features.cron.model import NewSchedule, Schedule, ScheduleKind
 from hammerwork_cli.features.cron.options import ENABLED, OWN_OPTIONS, STORED, job_options
-from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.models.new_job import COLUMNS, NewJob
 from hammerwork_cli.features.job.queries import enqueue
 
 log = logging.getLogger("hammerwork")
 PARKED = datetime(2038, 1, 1, 0, 0, 0, 2038, tzinfo=UTC)
 """Not a whole second, in which a schedule may be due."""
+_OPTIONS = Columns(f"j.{COLUMNS[field]}" for field in STORED.values())
 
 
 def recurring_jobs(database: Database, *, queues: Sequence[str] = ()) -> list[Schedule]:
     """Recurring jobs as schedules, by queue. They never overlap, and run once after an outage."""
-    found = [_schedule(row) for row in database.rows("cron.recurring.list", queues=queues)]
+    found = _jobs(database, "cron.recurring.list", queues=queues)
     in_queue = Counter(job.queue for job in found)  # of several in a queue, the names have the beginnings of their ids
     return [replace(job, name=f"{job.queue}-{job.id[:8]}") if in_queue[job.queue] > 1 else job for job in found]
 
 
 def find(database: Database, job: str) -> Schedule | None:
     """A recurring job by its whole id; ``None`` for any other job."""
-    row = database.row("cron.recurring.one", id=job)
-    return _schedule(row) if row else None
+    return next(iter(_jobs(database, "cron.recurring.one", id=job)), None)
+
+
+def _jobs(database: Database, statement: str, **values: Any) -> list[Schedule]:
+    return [_schedule(row) for row in database.rows(statement, options=_OPTIONS, **values)]
 
 
 def _schedule(row: Sequence[Any]) -> Schedule:
@@ -173,7 +178,7 @@ def trigger(database: Database, job: Schedule, now: datetime) -> None:
 
 def waiting(database: Database, until: datetime) -> list[Schedule]:
     """Recurring jobs that a worker made due after a time, or that were created after it."""
-    return [_schedule(row) for row in database.rows("cron.recurring.later", until=until, parked=PARKED)]
+    return _jobs(database, "cron.recurring.later", until=until, parked=PARKED)
 
 
 def put_back(database: Database, job: Schedule, due: datetime, now: datetime) -> bool:
@@ -184,8 +189,7 @@ def put_back(database: Database, job: Schedule, due: datetime, now: datetime) ->
 def unpark_enabled(database: Database, now: datetime) -> int:
     """Lets the parked jobs recur that hammerwork (Rust) has enabled, which leaves them parked; returns their number."""
     done = 0
-    for row in database.rows("cron.recurring.stranded", parked=PARKED):
-        job = _schedule(row)
+    for job in _jobs(database, "cron.recurring.stranded", parked=PARKED):
         try:
             due = next_run(job.text, job.timezone, now)
         except UsageError as error:

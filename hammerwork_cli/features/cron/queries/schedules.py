@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from hammerwork_cli.core.input.reading import ids_from
 from hammerwork_cli.core.values import Counts, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
+from hammerwork_cli.database.statements import Columns
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.features.cron.model import (
     CatchUp,
@@ -20,6 +21,7 @@ from hammerwork_cli.features.cron.model import (
     RunTotals,
     Schedule,
     ScheduleRun,
+    column_of,
 )
 from hammerwork_cli.features.cron.queries import recurring
 from hammerwork_cli.features.worker.queries import duties, registry
@@ -102,11 +104,22 @@ class KnownRuns:
         return known.job if known else None
 
 
+_NAMES = [field.name for field in fields(Schedule)]
+COLUMNS = Columns(f"s.{column_of(name)}" for name in _NAMES[_NAMES.index("text") : _NAMES.index("kind")])
+"""The columns of a schedule that follow its id and its name."""
+
+
+def selected(database: Database, statement: str, **values: Any) -> list[Schedule]:
+    """The schedules that a statement with ``{columns}`` selects."""
+    found = (Schedule(*row) for row in database.rows(statement, columns=COLUMNS, **values))
+    return [replace(one, id=str(one.id), enabled=bool(one.enabled)) for one in found]
+
+
 def all_schedules(database: Database, *, queues: Sequence[str] = (), source: str | None = None) -> list[Schedule]:
     """Lists schedules by name."""
     if not database.has_own_tables():
         return []
-    return [read(row) for row in database.rows("cron.schedules.list", queues=queues, source=source)]
+    return selected(database, "cron.schedules.list", queues=queues, source=source)
 
 
 def listed(database: Database, *, queues: Sequence[str] = (), now: datetime | None = None) -> list[ListedSchedule]:
@@ -131,14 +144,13 @@ def with_last_runs(
 
 def find(database: Database, text: str) -> Schedule:
     """The schedule with a name, an id or the beginning of an id; or the recurring job with such an id."""
-    rows: list[Row] = []
+    found: list[Schedule] = []
     between = ids_from(text)
     if database.has_own_tables():
-        rows = database.rows("cron.schedules.named", name=text)
-        if not rows and between:
+        found = selected(database, "cron.schedules.named", name=text)
+        if not found and between:
             low, high = between
-            rows = database.rows("cron.schedules.by_prefix", low=low, high=high, limit=MOST_CANDIDATES)
-    found = [read(row) for row in rows]
+            found = selected(database, "cron.schedules.by_prefix", low=low, high=high, limit=MOST_CANDIDATES)
     if not found:
         found = [
             job
@@ -160,12 +172,6 @@ def _near(database: Database, text: str) -> str:
 
     near = get_close_matches(text, [schedule.name for schedule in all_schedules(database)], 3)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-
-
-def read(row: Row) -> Schedule:
-    """The schedule in a row of ``cron.schedules.columns``."""
-    schedule = Schedule(*row)
-    return replace(schedule, id=str(schedule.id), enabled=bool(schedule.enabled))
 
 
 def coming(schedule: Schedule, count: int, now: datetime, until: datetime | None = None) -> list[datetime]:

@@ -63,7 +63,7 @@ class Tick(NamedTuple):
 
 def upcoming(database: Database, until: datetime, limit: int) -> list[Schedule]:
     """The schedules that are due until a time, the longest due first."""
-    return [schedules.read(row) for row in database.rows("cron.schedules.upcoming", until=until, limit=limit)]
+    return schedules.selected(database, "cron.schedules.upcoming", until=until, limit=limit)
 
 
 def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:

@@ -1,9 +1,9 @@
 -- Recurring jobs: the rows that come back by their schedules, as hammerwork (Rust) has them.
 
 -- name: columns
--- The columns of cron.queries.recurring, in order; from the queue to the timeout, those of cron.options.STORED.
-j.id, j.cron_schedule, j.timezone, j.queue_name, j.payload, j.priority, j.max_attempts, j.timeout_seconds, j.recurring,
-j.status, j.scheduled_at, substr(j.error_message, 1, 500), j.created_at
+-- The columns of cron.queries.recurring, in order; :options are those that a schedule stores, too.
+j.id, j.cron_schedule, j.timezone, :options, j.recurring, j.status, j.scheduled_at, substr(j.error_message, 1, 500),
+j.created_at
 
 -- name: list
 -- Lists recurring jobs, and those that are disabled.

@@ -8,13 +8,8 @@ s.name
 CONVERT(s.name USING utf8mb4)
 
 -- name: columns
--- The columns of cron.model.Schedule, in order.
-s.id, {name}, {options}, s.changed_by, s.reason, s.next_run_at, s.last_error, s.revision, s.created_at, s.updated_at
-
--- name: options
--- The columns of what cron.model.NewSchedule says of a schedule, in the order of its attribute `stored`.
-expression, timezone, queue_name, payload, priority, max_attempts, timeout_seconds, starts_at, ends_at, overlap,
-catch_up, grace_seconds, jitter_seconds, enabled, description, source
+-- The columns of cron.model.Schedule, in order; :columns are those after the name.
+s.id, {name}, :columns
 
 -- name: run
 -- The columns of cron.model.ScheduleRun, in order, of run r and its job j.
@@ -66,16 +61,13 @@ WHERE r.schedule_id = :id GROUP BY r.outcome, {status j}
 
 -- name: add
 -- Adds a schedule.
-INSERT INTO hammerwork_schedules (id, name, {options}, changed_by, next_run_at, revision, created_at, updated_at)
-VALUES (:id, :name, :options, :by, :next, 1, :now, :now)
+INSERT INTO hammerwork_schedules (id, name, :columns, changed_by, next_run_at, revision, created_at, updated_at)
+VALUES (:id, :name, :values, :by, :next, 1, :now, :now)
 
 -- name: change
 -- Updates a schedule unless somebody else has updated it.
-UPDATE hammerwork_schedules SET queue_name = :queue, payload = :payload, priority = :priority,
-max_attempts = :max_attempts, timeout_seconds = :timeout_seconds, expression = :text, timezone = :timezone,
-starts_at = :starts_at, ends_at = :ends_at, overlap = :overlap, catch_up = :catch_up, grace_seconds = :grace_seconds,
-jitter_seconds = :jitter_seconds, enabled = :enabled, changed_by = :by, reason = :reason,
-last_error = NULL, source = :source, revision = :revision + 1, description = :description, updated_at = :now
+UPDATE hammerwork_schedules SET :options, changed_by = :by, reason = :reason, last_error = NULL,
+revision = :revision + 1, updated_at = :now
 /* if :moves */ , next_run_at = :next
 WHERE id = :id AND revision = :revision
 
