@@ -11,6 +11,7 @@ from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import Timestamp, timestamp
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.statements import Assignments, Names
 from hammerwork_cli.errors import ConflictError, DuplicateError, NotFoundError
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.event.queries import READERS
@@ -41,6 +42,7 @@ class EventReceivers(Generic[Kind]):
         group: their commands.
         thing: what one of them is called.
         statements: those that list, add, update, enable and disable them.
+        columns: of one. People say what is between the id and ``enabled``.
         read: reads the row of one.
         values: what a row holds in place of fields that only webhooks or only streams have.
         enabled: what happens once one is enabled, in the same transaction.
@@ -51,18 +53,20 @@ class EventReceivers(Generic[Kind]):
         group: str,
         thing: str,
         statements: Sequence[str],
+        columns: Names,
         read: Callable[[Sequence[Any]], Kind],
         values: Callable[[Database, Kind], Mapping[str, Any]],
         enabled: Callable[[Database, Kind, datetime], object] = lambda *_: None,
     ) -> None:
         self._group, self._thing, self._read, self._values, self._enabled = group, thing, read, values, enabled
         self._list, self._add, self._update, self._enable, self._disable = statements
+        self._columns, self._said = columns, columns[1 : columns.index("enabled")]
 
     def listed(self, database: Database) -> list[Kind]:
         """All of them, by name."""
         if not database.has_own_tables():
             return []
-        return [self._read(row) for row in database.rows(self._list, id=None)]
+        return [self._read(row) for row in database.rows(self._list, columns=self._columns, id=None)]
 
     def named(self, database: Database, name: str) -> Kind:
         """The one with this name or id. Raises NotFoundError if there is none."""
@@ -74,7 +78,7 @@ class EventReceivers(Generic[Kind]):
 
     def by_id(self, database: Database, receiver: str) -> Kind | None:
         """The one with this id; ``None`` if somebody has removed it."""
-        row = database.row(self._list, id=receiver)
+        row = database.row(self._list, columns=self._columns, id=receiver)
         return self._read(row) if row else None
 
     def present(self, database: Database, receiver: str) -> Kind:
@@ -103,12 +107,20 @@ class EventReceivers(Generic[Kind]):
 
     def _write(self, database: Database, statement: str, one: Kind, *, by: str, now: datetime, **more: Any) -> bool:
         fields = one._asdict()
-        values = {
+        stored = {
             **fields,
             "events": json.dumps([str(event) for event in fields["events"]]),
             "queues": database.json(list(fields["queues"])),
             "priorities": json.dumps(list(fields["priorities"])),
             **self._values(database, one),
+        }
+        said = {name: stored[name] for name in self._said}
+        values = {
+            "id": one.id,
+            "columns": Names(said),
+            "values": [*said.values()],
+            "said": Assignments(said),
+            "enabled": fields["enabled"],
             "by": by[:LONGEST_NAME],
             "now": now,
             **more,

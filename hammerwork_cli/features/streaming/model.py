@@ -40,7 +40,7 @@ class StreamFormat(StrEnum):
 
 
 class Stream(NamedTuple):
-    """A stream, in the order of the statement's columns."""
+    """A stream: its columns."""
 
     id: str
     name: str

@@ -37,6 +37,7 @@ MOST_DROPPED = 10_000
 """Rows that are dropped at a time, so that a worker does not lose its duty meanwhile."""
 MOST_COUNTED = 10_000
 """Rows of a backlog that :func:`states` counts at most; it estimates the number of events in a longer one."""
+_COLUMNS = Names(Stream._fields)
 _NOTICED_LATER = frozenset(map(str, events.FINAL))
 
 
@@ -53,7 +54,7 @@ class UnsentEvent(NamedTuple):
 
 def to_send(database: Database) -> list[Stream]:
     """The streams that are enabled and have events to send."""
-    return [_read(row) for row in database.rows("streaming.to_send")]
+    return [_read(row) for row in database.rows("streaming.to_send", columns=_COLUMNS)]
 
 
 def remove(database: Database, stream: Stream) -> bool:
@@ -289,6 +290,7 @@ _streams = receivers.EventReceivers(
     "streaming",
     "stream",
     ("streaming.list", "streaming.add", "streaming.update", "streaming.enable", "streaming.disable"),
+    _COLUMNS,
     _read,
     _values,
 )

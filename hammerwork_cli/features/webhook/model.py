@@ -30,7 +30,7 @@ class WebhookBody(StrEnum):
 
 
 class Webhook(NamedTuple):
-    """A webhook, in the order of the statement's columns."""
+    """A webhook: its columns."""
 
     id: str
     name: str

@@ -8,6 +8,7 @@ from typing import Any
 from hammerwork_cli.core.clock import EPOCH
 from hammerwork_cli.core.values import FAILED_SPELLINGS, UNSUCCESSFUL, Counts, JobStatus, status_of, timestamp
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.statements import Names
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event import receivers
 from hammerwork_cli.features.event.model import DELIVERIES
@@ -24,6 +25,7 @@ MOST_COUNTED = 10_000
 """Waiting deliveries that are counted, of all webhooks together."""
 DISABLED_BY = "hammerwork"
 """Who has disabled a webhook if no person has."""
+_COLUMNS = Names(Webhook._fields)
 
 
 def remove(database: Database, webhook: Webhook) -> bool:
@@ -65,7 +67,7 @@ def disable_failing(database: Database, now: datetime) -> list[Webhook]:
         now: by a clock that is not ahead: by that, all have.
     """
     disabled = []
-    for row in database.rows("webhook.failing", earliest=EPOCH, before=now - GIVEN_UP_AFTER):
+    for row in database.rows("webhook.failing", columns=_COLUMNS, earliest=EPOCH, before=now - GIVEN_UP_AFTER):
         one = _read(row)
         reason = f"No delivery has succeeded for {GIVEN_UP_AFTER.days} days. The last answer: {one.last_answer}"
         if switch(database, one, enabled=False, by=DISABLED_BY, now=now, reason=reason):
@@ -167,6 +169,7 @@ _webhooks = receivers.EventReceivers(
     "webhook",
     "webhook",
     ("webhook.list", "webhook.add", "webhook.update", "webhook.enable", "webhook.disable"),
+    _COLUMNS,
     _read,
     _values,
     _deliver_now,

@@ -1,35 +1,25 @@
 -- Streams, and the events that wait to be sent.
 
--- name: columns
--- The columns of streaming.model.Stream, in order.
-s.id, s.name, s.backend, s.target, s.events, s.queues, s.priorities, s.partitioning, s.format, s.include_payload, s.buffer_size,
-s.buffer_seconds, s.max_backlog, s.enabled, s.disabled_reason, s.enabled_at, s.sent, s.failed, s.dropped, s.failing_since,
-s.last_sent_at, s.last_error, s.created_at, s.updated_at, s.updated_by
-
 -- name: list
 -- Lists the streams by name, or reads one.
-SELECT {columns} FROM hammerwork_streams s
+SELECT :columns FROM hammerwork_streams s
 /* if :id */ WHERE s.id = :id
 ORDER BY s.name
 
 -- name: to_send
 -- Lists the streams that are enabled and have events to send.
-SELECT {columns} FROM hammerwork_streams s
+SELECT :columns FROM hammerwork_streams s
 WHERE s.enabled AND EXISTS (SELECT 1 FROM hammerwork_stream_events e WHERE e.stream_id = s.id AND e.sent_at IS NULL)
 ORDER BY s.name
 
 -- name: add
 -- Adds a stream.
-INSERT INTO hammerwork_streams (id, name, backend, target, events, queues, priorities, partitioning, format, include_payload,
-buffer_size, buffer_seconds, max_backlog, enabled, enabled_at, sent, failed, dropped, created_at, updated_at, updated_by)
-VALUES (:id, :name, :backend, :target, :events, :queues, :priorities, :partitioning, :format, :include_payload, :buffer_size,
-:buffer_seconds, :max_backlog, TRUE, :now, 0, 0, 0, :now, :now, :by)
+INSERT INTO hammerwork_streams (id, :columns, enabled, enabled_at, sent, failed, dropped, created_at, updated_at, updated_by)
+VALUES (:id, :values, TRUE, :now, 0, 0, 0, :now, :now, :by)
 
 -- name: update
 -- Changes what somebody says of a stream.
-UPDATE hammerwork_streams SET name = :name, target = :target, events = :events, queues = :queues, priorities = :priorities,
-partitioning = :partitioning, format = :format, include_payload = :include_payload, buffer_size = :buffer_size,
-buffer_seconds = :buffer_seconds, max_backlog = :max_backlog, updated_at = :now, updated_by = :by
+UPDATE hammerwork_streams SET :said, updated_at = :now, updated_by = :by
 /* if :others */ , enabled_at = :now
 WHERE id = :id
 /* if :seen */ AND updated_at = :seen

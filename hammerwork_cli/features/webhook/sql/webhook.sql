@@ -1,32 +1,19 @@
 -- Webhooks.
 
--- name: columns
--- The columns of webhook.model.Webhook, in order.
-w.id, w.name, w.url, w.method, w.events, w.queues, w.priorities, w.headers, w.auth, w.secret, w.old_secret, w.old_until, w.body,
-w.template, w.include_payload, w.allow_private, w.insecure, w.timeout_seconds, w.max_retries, w.enabled, w.disabled_reason,
-w.enabled_at, w.delivered, w.failed, w.failing_since, w.last_success_at, w.last_failure_at, w.last_answer, w.created_at,
-w.updated_at, w.updated_by
-
 -- name: list
 -- Lists the webhooks by name, or reads one.
-SELECT {columns} FROM hammerwork_webhooks w
+SELECT :columns FROM hammerwork_webhooks w
 /* if :id */ WHERE w.id = :id
 ORDER BY w.name
 
 -- name: add
 -- Adds a webhook.
-INSERT INTO hammerwork_webhooks (id, name, url, method, events, queues, priorities, headers, auth, secret, body, template,
-include_payload, allow_private, insecure, timeout_seconds, max_retries, enabled, enabled_at, delivered, failed, created_at,
-updated_at, updated_by)
-VALUES (:id, :name, :url, :method, :events, :queues, :priorities, :headers, :auth, :secret, :body, :template, :include_payload,
-:allow_private, :insecure, :timeout_seconds, :max_retries, :enabled, :now, 0, 0, :now, :now, :by)
+INSERT INTO hammerwork_webhooks (id, :columns, enabled, enabled_at, delivered, failed, created_at, updated_at, updated_by)
+VALUES (:id, :values, :enabled, :now, 0, 0, :now, :now, :by)
 
 -- name: update
 -- Changes what somebody says of a webhook.
-UPDATE hammerwork_webhooks SET name = :name, url = :url, method = :method, events = :events, queues = :queues,
-priorities = :priorities, headers = :headers, auth = :auth, secret = :secret, old_secret = :old_secret, old_until = :old_until,
-body = :body, template = :template, include_payload = :include_payload, allow_private = :allow_private, insecure = :insecure,
-timeout_seconds = :timeout_seconds, max_retries = :max_retries, updated_at = :now, updated_by = :by
+UPDATE hammerwork_webhooks SET :said, updated_at = :now, updated_by = :by
 /* if :others */ , enabled_at = :now
 WHERE id = :id
 /* if :seen */ AND updated_at = :seen
@@ -60,7 +47,7 @@ WHERE id = :id
 
 -- name: failing
 -- Lists enabled webhooks that have failed since a time; not by a clock that was wrong by years.
-SELECT {columns} FROM hammerwork_webhooks w
+SELECT :columns FROM hammerwork_webhooks w
 WHERE w.enabled AND w.failing_since >= :earliest AND w.failing_since < :before
 
 -- name: deliveries
