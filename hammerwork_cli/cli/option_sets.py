@@ -1,10 +1,14 @@
-"""Options that several verbs share, as one parameter."""
+"""Verbs as Typer takes them, and options that several of them share, as one parameter."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, NamedTuple
+
+import typer
+
+_CTX = Parameter("ctx", Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
 
 class OptionGroup(NamedTuple):
@@ -15,18 +19,23 @@ class OptionGroup(NamedTuple):
     """Makes the parameter's value of theirs."""
 
 
-def expand_option_groups(verb: Callable[..., None]) -> Callable[..., None]:
-    """Wraps a verb so that Typer sees the options of a group instead of the parameter that it stands for."""
+def for_typer(verb: Callable[..., None]) -> Callable[..., None]:
+    """Wraps a verb so that Typer sees the options of a group instead of the parameter that it stands for.
+
+    The verb gets the :class:`~hammerwork_cli.cli.context.Context` of the command as ``context``, or Typer's as ``ctx``.
+    """
     parts = signature(verb).parameters
     groups = {name: group for name, part in parts.items() if (group := _group(part.annotation))}
     parameters = [
         one.replace(kind=Parameter.KEYWORD_ONLY)
         for name, part in parts.items()
-        for one in (groups[name].options if name in groups else [part])
+        for one in (groups[name].options if name in groups else [_CTX if name == "context" else part])
     ]
 
     @wraps(verb)
     def call(**given: Any) -> None:
+        if "context" in parts:
+            given["context"] = given.pop("ctx").obj
         for name, group in groups.items():
             given[name] = group.value(**{option.name: given.pop(option.name) for option in group.options})
         verb(**given)

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from inspect import cleandoc
 from itertools import pairwise
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
@@ -16,6 +16,7 @@ from typer.main import get_command, get_group
 
 from hammerwork_cli import compat
 from hammerwork_cli.cli import given
+from hammerwork_cli.cli.option_sets import for_typer
 from hammerwork_cli.errors import UsageError
 
 WIDEST = 11
@@ -24,6 +25,9 @@ WHOLE_SENTENCE = 1_000
 """A limit that no first sentence of a help reaches."""
 ONLY_QUEUES = "hammerwork.only_queues"
 """Key of ``Context.meta`` of Click for the queues that a verb is limited to."""
+
+
+Function = TypeVar("Function", bound=Callable[..., None])
 
 
 class Color(StrEnum):
@@ -102,7 +106,7 @@ def _keeping_all(param: Any) -> Any:
 @cache
 def shared_options() -> list[Any]:
     """Returns the options of :func:`_options`, which store their values in ``Context.options``."""
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app = Verbs()
     app.command()(_options)
     options = [option for option in get_command(app).params if option.name != "help"]
     for option in options:
@@ -111,7 +115,23 @@ def shared_options() -> list[Any]:
     return options
 
 
-def group(*examples: str, package: str | None = None, verbs: "Mapping[str, LateVerb] | None" = None) -> typer.Typer:
+class Verbs(typer.Typer):
+    """Verbs, whose functions take what :func:`for_typer` gives them."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(add_completion=False, rich_markup_mode=None, **settings)
+
+    def verb(self, name: str, text: str | None = None) -> Callable[[Function], Function]:
+        """Adds a verb; without a text, the docstring of the function is its help."""
+
+        def add(function: Function) -> Function:
+            self.command(name, cls=Verb, help=text)(for_typer(function))
+            return function
+
+        return add
+
+
+def group(*examples: str, package: str | None = None, verbs: "Mapping[str, LateVerb] | None" = None) -> Verbs:
     """Makes a group of verbs. Every module of the commands makes one and calls it ``app``.
 
     Args:
@@ -122,7 +142,7 @@ def group(*examples: str, package: str | None = None, verbs: "Mapping[str, LateV
     lines = [f"  hammerwork {example}" for example in examples]
     text = "\n".join(["\b", "Examples:" if lines[1:] else "Example:", *lines])
     kind = Group if verbs is None else type("Verbs", (LateVerbs,), {"package": package, "verbs": verbs})
-    return typer.Typer(cls=kind, help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    return Verbs(cls=kind, help=text, no_args_is_help=True)
 
 
 class LateVerb(NamedTuple):
@@ -136,10 +156,8 @@ class LateVerb(NamedTuple):
     def command(self, name: str, package: str | None) -> Any:
         """Imports the module and returns the command."""
         module, _, function = self.function.partition(":")
-        app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        called = getattr(import_module(module, package), function)
-        text = _joined(self.summary, called.__doc__)
-        app.command(name, cls=Verb, help=text)(called)
+        app, called = Verbs(), getattr(import_module(module, package), function)
+        app.verb(name, _joined(self.summary, called.__doc__))(called)
         return get_command(app)
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.verb import Verb
+from hammerwork_cli.cli.verb import Verbs
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = Verbs()
 
 _PACKAGE = Path(__file__).parents[2]
 FOLDERS = (_PACKAGE / "completions", _PACKAGE.parent / "completions")
@@ -27,9 +27,9 @@ class Shell(StrEnum):
 SCRIPTS = {Shell.BASH: "hammerwork.bash", Shell.ZSH: "_hammerwork", Shell.FISH: "hammerwork.fish"}
 
 
-@app.command("completion", cls=Verb)
+@app.verb("completion")
 def completion(
-    ctx: typer.Context,
+    context: Context,
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.", show_default=False)],
 ) -> None:
     """
@@ -42,6 +42,5 @@ def completion(
       source <(hammerwork completion zsh)
       hammerwork completion fish > ~/.config/fish/completions/hammerwork.fish
     """
-    context: Context = ctx.obj
     folder = next(folder for folder in FOLDERS if folder.is_dir())
     context.write([(folder / SCRIPTS[shell]).read_text(encoding="utf-8")])

@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
-from hammerwork_cli.cli.verb import Verb, group
+from hammerwork_cli.cli.verb import group
 from hammerwork_cli.config import KEYS, Setting, blaming, elsewhere, known, writing
 from hammerwork_cli.config.keys import PROFILE_KEYS, PROFILE_NAME
 from hammerwork_cli.database import DatabaseUrl
@@ -25,8 +25,8 @@ KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="A setting, such
 SecretsOption = Annotated[bool, typer.Option("--show-secrets", help="Show passwords too.")]
 
 
-@app.command("show", cls=Verb)
-def show(ctx: typer.Context, show_secrets: SecretsOption = False, form: FormatOption = Format.TABLE) -> None:
+@app.verb("show")
+def show(context: Context, show_secrets: SecretsOption = False, form: FormatOption = Format.TABLE) -> None:
     """Show every setting and profile: its value, its source and its purpose. Passwords are masked.
 
     \b
@@ -34,7 +34,6 @@ def show(ctx: typer.Context, show_secrets: SecretsOption = False, form: FormatOp
       hammerwork config show
       hammerwork config show --format json | jq -r '.[] | select(.source == "file") | .key'
     """
-    context: Context = ctx.obj
     found = [_setting(context, name) for name in KEYS]
     for profile in context.settings.profile_names:
         found += [context.settings.of_profile(profile, field) for field in PROFILE_KEYS]
@@ -48,9 +47,9 @@ def show(ctx: typer.Context, show_secrets: SecretsOption = False, form: FormatOp
     )
 
 
-@app.command("get", cls=Verb)
+@app.verb("get")
 def get(
-    ctx: typer.Context, key: KeyArgument, show_secrets: SecretsOption = False, form: FormatOption = Format.TABLE
+    context: Context, key: KeyArgument, show_secrets: SecretsOption = False, form: FormatOption = Format.TABLE
 ) -> None:
     """Print the value of one setting; exit code 1 when it is not set and has no default.
 
@@ -59,7 +58,6 @@ def get(
       hammerwork config get default_limit
       hammerwork config get database_url --show-secrets
     """
-    context: Context = ctx.obj
     setting = _shown(_setting(context, key), secrets=show_secrets)
     if form is Format.TABLE and setting.value is None:
         raise AnswerIsNoError(
@@ -68,9 +66,9 @@ def get(
     context.answer(SETTING.record(setting), form, lambda: [visible(setting.text or "")])
 
 
-@app.command("set", cls=Verb)
+@app.verb("set")
 def set_(
-    ctx: typer.Context,
+    context: Context,
     key: KeyArgument,
     value: Annotated[str, typer.Argument(metavar="VALUE", help="Its value; - reads it from stdin.")],
 ) -> None:
@@ -87,7 +85,6 @@ def set_(
       hammerwork config set profiles.production.protected true
       hammerwork config set database_url - < url.txt
     """
-    context: Context = ctx.obj
     wanted = known(key)
     with blaming(wanted.name):
         checked = wanted.from_text(disk.line() if value == "-" else value)
@@ -101,8 +98,8 @@ def set_(
             context.note(f"{variable} is set, and overrides the file.")
 
 
-@app.command("unset", cls=Verb)
-def unset(ctx: typer.Context, key: KeyArgument) -> None:
+@app.verb("unset")
+def unset(context: Context, key: KeyArgument) -> None:
     """Remove a setting or a whole profile from the file; a missing one is not an error.
 
     \b
@@ -110,16 +107,15 @@ def unset(ctx: typer.Context, key: KeyArgument) -> None:
       hammerwork config unset default_queue
       hammerwork config unset profiles.production
     """
-    context: Context = ctx.obj
     is_profile = re.fullmatch(f"profiles\\.{PROFILE_NAME}", key.strip())
     place = tuple(key.strip().split(".")) if is_profile else known(key).path
     removed = writing.remove(context.settings.path, place)
     context.note(f"{'.'.join(place)} is {'no longer' if removed else 'not'} in {context.settings.path}")
 
 
-@app.command("reset", cls=Verb)
+@app.verb("reset")
 def reset(
-    ctx: typer.Context,
+    context: Context,
     yes: YesOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed; change nothing.")] = False,
 ) -> None:
@@ -130,7 +126,6 @@ def reset(
       hammerwork config reset --dry-run
       hammerwork config reset --yes
     """
-    context: Context = ctx.obj
     path = context.settings.path
     if not path.exists():
         context.note(f"There is no {path}.")
@@ -143,8 +138,8 @@ def reset(
     context.note(f"Removed {path}")
 
 
-@app.command("path", cls=Verb)
-def path(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+@app.verb("path")
+def path(context: Context, form: FormatOption = Format.TABLE) -> None:
     """Print the path of the configuration file, whether it exists or not. To use another file, set HAMMERWORK_CONFIG.
 
     \b
@@ -153,14 +148,13 @@ def path(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
       "$EDITOR" "$(hammerwork config path)"
       hammerwork config path --format json | jq .exists
     """
-    context: Context = ctx.obj
     where = context.settings.path
     context.answer(CONFIG_PATH.record(where), form, lambda: [str(where)])
 
 
-@app.command("init", cls=Verb)
+@app.verb("init")
 def init(
-    ctx: typer.Context,
+    context: Context,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a configuration file that explains every setting and sets none.
@@ -170,7 +164,6 @@ def init(
       hammerwork config init
       HAMMERWORK_CONFIG=staging.toml hammerwork config init
     """
-    context: Context = ctx.obj
     where = context.settings.path
     if not writing.begin(where, force=force):
         raise ConflictError(f"{where} already exists.", hint="--force overwrites it.")

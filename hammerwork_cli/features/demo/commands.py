@@ -14,7 +14,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.files import make_folder
-from hammerwork_cli.cli.verb import Verb
+from hammerwork_cli.cli.verb import Verbs
 from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.migration import queries as migrations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.features.spawn.queries.tree_watch import WatchedTree
     from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = Verbs()
 
 FOLDER = Path("hammerwork-demo")
 NAME = "hammerwork"
@@ -35,9 +35,9 @@ REPAIRED = "Retry the failed segments with handlers that can read them. One more
 LIMITS = Limits.of(TreeFormat.TEXT, None, None, None, full=False)
 
 
-@app.command("demo", cls=Verb)
+@app.verb("demo")
 def demo(
-    ctx: typer.Context,
+    context: Context,
     folder: Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Folder of its database.")] = FOLDER,
 ) -> None:
     """
@@ -45,7 +45,6 @@ def demo(
     Example:
       hammerwork demo
     """
-    context: Context = ctx.obj
     if "database_url" in context.options:
         raise UsageError(
             "demo creates its own database and does not take --database-url.", hint="Choose its place with --folder."

@@ -7,7 +7,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.cli.verb import Verb, group
+from hammerwork_cli.cli.verb import group
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError
 from hammerwork_cli.features.migration import queries as migrations
@@ -27,9 +27,9 @@ RustOption = Annotated[
 ]
 
 
-@app.command("run", cls=Verb)
+@app.verb("run")
 def run(
-    ctx: typer.Context,
+    context: Context,
     drop: Annotated[
         bool, typer.Option("-d", "--drop", help="First drop all tables of the migrations, with all jobs.")
     ] = False,
@@ -54,7 +54,6 @@ def run(
       hammerwork migration run --rust 3 --dry-run
       hammerwork migration run --drop --dry-run
     """
-    context: Context = ctx.obj
     database = context.database(create=not dry_run, changes=not dry_run)
     if dry_run:
         _look(context, database, form, drop=drop, rust=rust)
@@ -82,9 +81,9 @@ def run(
         context.note(warning)
 
 
-@app.command("status", cls=Verb)
+@app.verb("status")
 def status(
-    ctx: typer.Context,
+    context: Context,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every migration is applied.")] = False,
     rust: RustOption = None,
     form: FormatOption = Format.TABLE,
@@ -102,7 +101,6 @@ def status(
       hammerwork migration status --rust 3 --check
       hammerwork migration status --format json | jq -e 'all(.applied)'
     """
-    context: Context = ctx.obj
     database = context.database()
     states = migrations.status(database, rust)
     _show(context, states, form)
@@ -114,8 +112,8 @@ def status(
         raise ShownAnswerError(f"{unapplied} of {plural(len(states), 'migration')} are not applied.")
 
 
-@app.command("plan", cls=Verb)
-def plan(ctx: typer.Context, rust: RustOption = None, form: FormatOption = Format.TABLE) -> None:
+@app.verb("plan")
+def plan(context: Context, rust: RustOption = None, form: FormatOption = Format.TABLE) -> None:
     """Show the statements that `migration run` would send, below a summary. Changes nothing.
 
     \b
@@ -123,7 +121,6 @@ def plan(ctx: typer.Context, rust: RustOption = None, form: FormatOption = Forma
       hammerwork migration plan
       hammerwork migration plan --format json | jq -r '.[].id'
     """
-    context: Context = ctx.obj
     _plan(context, context.database(), form, rust)
 
 

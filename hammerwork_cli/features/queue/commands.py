@@ -9,7 +9,6 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.limits import LimitOptions
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, note_lost_jobs, show_list
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     DryRunOption,
     Format,
@@ -21,7 +20,7 @@ from hammerwork_cli.cli.options import (
     since_option,
     start_of,
 )
-from hammerwork_cli.cli.verb import ONLY_QUEUES, Verb, group
+from hammerwork_cli.cli.verb import ONLY_QUEUES, group
 from hammerwork_cli.core.input.rates import is_rate
 from hammerwork_cli.core.values import WAITING
 from hammerwork_cli.database import Database
@@ -56,10 +55,9 @@ AllNamedOption = Annotated[list[str] | None, typer.Option("-q", "--queue", callb
 AllOption = Annotated[bool, typer.Option("--all", help="All queues; asks for confirmation.")]
 
 
-@app.command("list", cls=Verb)
-@expand_option_groups
+@app.verb("list")
 def list_(
-    ctx: typer.Context,
+    context: Context,
     *,
     paused: Annotated[bool, typer.Option("--paused", help="Only paused queues.")] = False,
     options: ListOptions,
@@ -76,7 +74,6 @@ def list_(
       hammerwork queue list --watch --sort -ready
       hammerwork queue list --paused --format json | jq -r '.[].queue'
     """
-    context: Context = ctx.obj
 
     def read(database: Database, order: Order | None) -> list[QueueState]:
         del order
@@ -96,9 +93,9 @@ def list_(
         note_lost_jobs(context)
 
 
-@app.command("stats", cls=Verb)
+@app.verb("stats")
 def stats(
-    ctx: typer.Context,
+    context: Context,
     queue: OptionalQueueArgument = None,
     detailed: Annotated[
         bool, typer.Option("--detailed", help="Also by priority, with throughput, failure rate and run times.")
@@ -119,7 +116,6 @@ def stats(
       hammerwork queue stats video_ingest --detailed --since 24h
       hammerwork queue stats video_ingest --format json | jq .by_status.Pending
     """
-    context: Context = ctx.obj
     now = context.now()
     window = now - start_of(now, since, hours) if detailed else None
     found = queues.stats(context.database(), now=now, queue=_one(queue, named), window=window)
@@ -130,10 +126,9 @@ def stats(
     )
 
 
-@app.command("health", cls=Verb)
-@expand_option_groups
+@app.verb("health")
 def health(
-    ctx: typer.Context,
+    context: Context,
     queue: OptionalQueueArgument = None,
     *,
     named: NamedOption = None,
@@ -150,7 +145,6 @@ def health(
       hammerwork queue health mail --max-pending 500 --max-pending-age 5m --max-failure-rate off
       hammerwork queue health --format json | jq '.queues[].checks[] | select(.status == "exceeded")'
     """
-    context: Context = ctx.obj
     one, now = _one(queue, named), context.now()
     found = queues.health(context.database(), most.limits(), now=now, queue=one)
     if form in {Format.TABLE, Format.JSON}:
@@ -169,8 +163,8 @@ def health(
         raise ShownAnswerError(f"{unhealthy:,} of {plural(len(found), 'queue')} exceeded a limit.")
 
 
-@app.command("paused", cls=Verb)
-def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+@app.verb("paused")
+def paused(context: Context, form: FormatOption = Format.TABLE) -> None:
     """List paused queues: since when, by whom and why.
 
     \b
@@ -178,7 +172,6 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
       hammerwork queue paused
       hammerwork queue paused --format json | jq -r '.[].queue'
     """
-    context: Context = ctx.obj
     context.show(
         queues.all_paused(context.database()),
         form,
@@ -188,9 +181,9 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     )
 
 
-@app.command("pause", cls=Verb)
+@app.verb("pause")
 def pause(
-    ctx: typer.Context,
+    context: Context,
     names: QueuesArgument = None,
     reason: ReasonOption = None,
     every: AllOption = False,
@@ -216,7 +209,6 @@ def pause(
       hammerwork queue pause transcode thumbnail
       hammerwork queue pause --all --yes
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     now = context.now(database)
     wanted = _several(names, named, every)
@@ -232,9 +224,9 @@ def pause(
     _show_changes(context, database, changes, form, paused=True, dry_run=dry_run)
 
 
-@app.command("resume", cls=Verb)
+@app.verb("resume")
 def resume(
-    ctx: typer.Context,
+    context: Context,
     names: QueuesArgument = None,
     every: AllOption = False,
     yes: YesOption = False,
@@ -252,7 +244,6 @@ def resume(
       hammerwork queue resume mail
       hammerwork queue resume --all --yes
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     wanted = _several(names, named, every)
     if every:
@@ -268,9 +259,9 @@ def resume(
     _show_changes(context, database, changes, form, paused=False, dry_run=dry_run)
 
 
-@app.command("limit", cls=Verb)
+@app.verb("limit")
 def limit(
-    ctx: typer.Context,
+    context: Context,
     names: QueuesArgument = None,
     concurrency: Annotated[
         int | None,
@@ -303,7 +294,6 @@ def limit(
       hammerwork queue limit load --concurrency 2 --per tenant
       hammerwork queue limit api --remove
     """
-    context: Context = ctx.obj
     wanted = list(dict.fromkeys([*(names or ()), *(named or ())]))
     if concurrency is None and rate is None and not remove:
         if unused := [name for name, given in (("--per", per), ("--dry-run", dry_run)) if given]:
@@ -330,8 +320,7 @@ def limit(
     _note_strange(context, database, list(new))
 
 
-@app.command("clear", cls=Verb)
-@expand_option_groups
+@app.verb("clear")
 def clear(
     ctx: typer.Context,
     queue: QueueArgument = None,

@@ -6,15 +6,15 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
-from hammerwork_cli.cli.verb import Verb
+from hammerwork_cli.cli.verb import Verbs
 from hammerwork_cli.errors import NotFoundError
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = Verbs()
 
 
-@app.command("schema", cls=Verb)
+@app.verb("schema")
 def schema(
-    ctx: typer.Context,
+    context: Context,
     name: Annotated[
         list[str] | None,
         typer.Argument(metavar="[SCHEMA]", help="A name such as spawn-tree; leave it out to list all."),
@@ -35,7 +35,6 @@ def schema(
     from hammerwork_cli.view import json
     from hammerwork_cli.view.table import Column
 
-    context: Context = ctx.obj
     if name:
         found = SCHEMAS.get("-".join(name))
         if found is None:

@@ -8,7 +8,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import EncryptionKeyOption, several_names
-from hammerwork_cli.cli.verb import Verb, group
+from hammerwork_cli.cli.verb import group
 from hammerwork_cli.database import redact as without_passwords
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.web.endpoints.settings import ServerSettings
@@ -27,9 +27,9 @@ def web() -> None:
 INSTALL = "In a checkout of hammerwork, run: pip install '.[web]'"
 
 
-@app.command("serve", cls=Verb)
+@app.verb("serve")
 def serve(
-    ctx: typer.Context,
+    context: Context,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port; 0 picks a free one.")
@@ -71,7 +71,6 @@ def serve(
       hammerwork web serve --port 9000 --read-only --redact
       HAMMERWORK_WEB_TOKEN=$(openssl rand -hex 32) hammerwork web serve --host 0.0.0.0
     """
-    context: Context = ctx.obj
     settings = ServerSettings.of(
         host,
         context.environ.get("HAMMERWORK_WEB_TOKEN") if token is None else token,

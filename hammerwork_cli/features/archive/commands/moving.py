@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     MOST_DAYS,
     JobArgument,
@@ -42,9 +41,8 @@ USUAL = dict.fromkeys(ENDS, timedelta(days=30)) | {JobStatus.COMPLETED: timedelt
 """The ages of ``archive run``, unless others are given."""
 
 
-@expand_option_groups
 def run(
-    ctx: typer.Context,
+    context: Context,
     queue: QueueOption = None,
     status: StatusOption = None,
     older_than: OlderThanOption = None,
@@ -81,7 +79,6 @@ def run(
       hammerwork archive run --queue mail --older-than 90d,completed=7d --yes
       hammerwork archive run --status completed --no-tree --yes
     """
-    context: Context = ctx.obj
     asked = {status: age(length) for status, length in ages_by_status(older_than).items()}
     ages = USUAL | asked | in_days.given()
     if by is not None:
@@ -96,9 +93,8 @@ def run(
     note_uncounted(context, database)
 
 
-@expand_option_groups
 def restore(
-    ctx: typer.Context,
+    context: Context,
     job: JobArgument,
     tree: Annotated[bool, typer.Option("--tree", help="JOB and everything below it.")] = False,
     run_again: Annotated[
@@ -122,7 +118,6 @@ def restore(
       hammerwork archive restore 178ebfc3 --as-was
       hammerwork archive restore 178ebfc3 --tree --run-again --yes
     """
-    context: Context = ctx.obj
     if run_again and as_was:
         raise UsageError("Give --run-again or --as-was, not both.")
     database = context.database(changes=True)
@@ -134,9 +129,8 @@ def restore(
     execute(context, database, ArchivedTree(top) if tree else named, change, confirmation)
 
 
-@expand_option_groups
 def purge(
-    ctx: typer.Context,
+    context: Context,
     older_than: Annotated[
         str | None,
         typer.Option("--older-than", metavar="DURATION", help="Only jobs archived longer ago than this: 365d."),
@@ -156,7 +150,6 @@ def purge(
       hammerwork archive purge --older-than 365d --dry-run
       hammerwork archive purge --older-than 90d --queue mail --yes
     """
-    context: Context = ctx.obj
     lengths = [age(older_than)] if older_than is not None else []
     lengths += [days(older_than_days)] if older_than_days is not None else []
     if not lengths:

@@ -11,7 +11,6 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     MOST_DAYS,
     Format,
@@ -168,9 +167,8 @@ def _hidden() -> Any:
     return typer.Option(metavar="DURATION", hidden=True)
 
 
-@expand_option_groups
 def set_policy(
-    ctx: typer.Context,
+    context: Context,
     queue: PolicyQueueOption = None,
     all_: AllOption = False,
     older_than: OlderThanOption = None,
@@ -215,7 +213,6 @@ def set_policy(
       hammerwork archive set-policy --queue mail --older-than completed=7d,dead=90d --purge-after 365d
       hammerwork archive set-policy --all --older-than 90d --action delete --yes
     """
-    context: Context = ctx.obj
     name = _queue(queue, all_=all_)
     each = {
         JobStatus.COMPLETED: completed_after,
@@ -266,7 +263,7 @@ def _show_plans(context: Context, plans: list[ChangePlan], form: Format) -> None
 
 
 def get_policy(
-    ctx: typer.Context, queue: PolicyQueueOption = None, all_: AllOption = False, form: FormatOption = Format.TABLE
+    context: Context, queue: PolicyQueueOption = None, all_: AllOption = False, form: FormatOption = Format.TABLE
 ) -> None:
     """
     \b
@@ -274,12 +271,11 @@ def get_policy(
       hammerwork archive get-policy --queue mail
       hammerwork archive get-policy --all --format json
     """
-    context: Context = ctx.obj
     name = _queue(queue, all_=all_)
     _show(context, policies.policy(context.database(), name), form)
 
 
-def policies_(ctx: typer.Context, queue: QueueOption = None, form: FormatOption = Format.TABLE) -> None:
+def policies_(context: Context, queue: QueueOption = None, form: FormatOption = Format.TABLE) -> None:
     """
     \b
     Examples:
@@ -287,7 +283,6 @@ def policies_(ctx: typer.Context, queue: QueueOption = None, form: FormatOption 
       hammerwork archive policies --queue mail
       hammerwork archive policies --format json | jq '.[] | select(.last_error)'
     """
-    context: Context = ctx.obj
     context.show(
         policies.all_policies(context.database(), queue or ()),
         form,
@@ -298,7 +293,7 @@ def policies_(ctx: typer.Context, queue: QueueOption = None, form: FormatOption 
 
 
 def remove_policy(
-    ctx: typer.Context,
+    context: Context,
     queue: PolicyQueueOption = None,
     all_: AllOption = False,
     yes: YesOption = False,
@@ -310,7 +305,6 @@ def remove_policy(
       hammerwork archive remove-policy --queue mail
       hammerwork archive remove-policy --all --yes
     """
-    context: Context = ctx.obj
     name = _queue(queue, all_=all_)
     database = context.database(changes=True)
     old = policies.policy(database, name)

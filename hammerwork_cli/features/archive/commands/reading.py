@@ -26,7 +26,7 @@ from hammerwork_cli.features.job.queries.listing import resolve
 
 
 def list_(
-    ctx: typer.Context,
+    context: Context,
     queue: QueueOption = None,
     status: StatusOption = None,
     since: Annotated[str | None, since_option("Only jobs archived")] = None,
@@ -47,7 +47,6 @@ def list_(
       hammerwork archive list --queue mail --status dead
       hammerwork archive list --since 7d --format csv >archived.csv
     """
-    context: Context = ctx.obj
     wanted = ArchiveFilter(
         queues=tuple(queue or ()),
         statuses=tuple(statuses(status) or ()),
@@ -64,7 +63,7 @@ def list_(
 
 
 def show(
-    ctx: typer.Context,
+    context: Context,
     job: JobArgument,
     full: FullOption = False,
     form: FormatOption = Format.TABLE,
@@ -79,7 +78,6 @@ def show(
     from hammerwork_cli.features.job.queries.details import details
     from hammerwork_cli.features.job.views import details as shown_details
 
-    context: Context = ctx.obj
     database = context.database()
     found = details(database, resolve(database, job, hint=LIST_ARCHIVED), archived=True)
     context.answer(
@@ -91,14 +89,13 @@ def show(
     )
 
 
-def stats(ctx: typer.Context, queue: QueueOption = None, form: FormatOption = Format.TABLE) -> None:
+def stats(context: Context, queue: QueueOption = None, form: FormatOption = Format.TABLE) -> None:
     """
     \b
     Examples:
       hammerwork archive stats
       hammerwork archive stats --queue mail --format json
     """
-    context: Context = ctx.obj
     context.show(
         listing.sums(context.database(), queue or ()),
         form,

@@ -21,7 +21,7 @@ from hammerwork_cli.view.text import plural
 
 
 def copy(
-    ctx: typer.Context,
+    context: Context,
     to: Annotated[str, typer.Option("--to", metavar="URL", help="Target database; it must have tables.")],
     merge: Annotated[bool, typer.Option("--merge", help="Keep the records of the target, and add to them.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Copy even if jobs of the source may change.")] = False,
@@ -44,7 +44,6 @@ def copy(
       hammerwork backup copy --to postgresql://user@db.example/jobs --yes
       hammerwork backup copy --to postgresql://user@db.example/jobs --verify-only
     """
-    context: Context = ctx.obj
     # The source is only read: the profile whose name is confirmed is that of the target.
     other = Context(context.environ, context.stdout, context.stderr)
     other.options = {**context.options, "database_url": to}

@@ -17,7 +17,7 @@ from hammerwork_cli.features.job.models.job import JobFilter
 
 
 def create(
-    ctx: typer.Context,
+    context: Context,
     output: Annotated[
         str,
         typer.Option(
@@ -44,7 +44,6 @@ def create(
       hammerwork backup create -o jobs.jsonl.gz
       hammerwork backup create -o mail.jsonl --queue mail --no-archive
     """
-    context: Context = ctx.obj
     chosen = JobFilter(
         queues=tuple(queue or ()),
         statuses=tuple(sorted(statuses(status) or ())),

@@ -16,7 +16,7 @@ from hammerwork_cli.features.backup.views import backups as shown
 
 
 def verify(
-    ctx: typer.Context,
+    context: Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="Backup file, compressed or not; - for stdin.")],
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -27,7 +27,6 @@ def verify(
     Examples:
       hammerwork backup verify jobs.jsonl.gz
     """
-    context: Context = ctx.obj
     with disk.opened(file) as stream:
         try:
             found: FileSummary | HammerworkError = summaries.verify(stream)
@@ -41,7 +40,7 @@ def verify(
 
 
 def list_(
-    ctx: typer.Context,
+    context: Context,
     path: Annotated[Path, typer.Option("-p", "--path", metavar="FOLDER", help="Folder of the files.")] = Path(),
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -53,7 +52,6 @@ def list_(
       hammerwork backup list
       hammerwork backup list -p /var/backups/jobs --format json
     """
-    context: Context = ctx.obj
     context.show(
         sorted(_files(path), key=lambda one: str(one.created_at), reverse=True),
         form,

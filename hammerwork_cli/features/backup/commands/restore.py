@@ -23,7 +23,7 @@ class Running(StrEnum):
 
 
 def restore(
-    ctx: typer.Context,
+    context: Context,
     file: Annotated[
         str,
         typer.Option("-i", "--input", metavar="FILE", help="Backup file; - for stdin."),
@@ -55,7 +55,6 @@ def restore(
       hammerwork backup restore -i jobs.jsonl.gz --paused --yes
       hammerwork backup restore -i jobs.jsonl.gz --existing skip --yes
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     options = RestoreOptions(
         existing=Existing.SKIP if skip_existing else existing,

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
 from hammerwork_cli.core.input.reading import before
 from hammerwork_cli.core.values import JobStatus
@@ -24,9 +23,8 @@ from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, Dele
 from hammerwork_cli.features.job.queries.selections import ByFilter
 
 
-@expand_option_groups
 def retry(
-    ctx: typer.Context,
+    context: Context,
     batch: OptionalBatchArgument = None,
     queue: QueueOption = None,
     status: StatusOption = None,
@@ -45,7 +43,6 @@ def retry(
       hammerwork batch retry 178ebfc3
       hammerwork batch retry 178ebfc3 --queue mail --status dead --yes
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     change = RetryJobs(context.now(database), cancelled=cancelled)
     chosen = JobFilter(
@@ -56,9 +53,8 @@ def retry(
     _execute(context, database, batch, chosen, status, change, confirmation)
 
 
-@expand_option_groups
 def cancel(
-    ctx: typer.Context,
+    context: Context,
     batch: OptionalBatchArgument = None,
     queue: QueueOption = None,
     status: StatusOption = None,
@@ -81,7 +77,6 @@ def cancel(
       hammerwork batch cancel 178ebfc3 --reason "wrong file"
       hammerwork batch cancel 178ebfc3 --dry-run
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     change = CancelJobs(context.now(database), by=context.operator, reason=reason, force=force)
     until = None if older_than_hours is None else before(change.now, timedelta(hours=older_than_hours))
@@ -89,9 +84,8 @@ def cancel(
     _execute(context, database, batch, chosen, status, change, confirmation)
 
 
-@expand_option_groups
 def delete(
-    ctx: typer.Context,
+    context: Context,
     batch: BatchArgument,
     force: ForceOption = False,
     *,
@@ -106,7 +100,7 @@ def delete(
       hammerwork batch delete 178ebfc3 --dry-run
       hammerwork batch delete 178ebfc3 --yes
     """
-    delete_batch(ctx.obj, batch, confirmation, force=force)
+    delete_batch(context, batch, confirmation, force=force)
 
 
 def delete_batch(context: Context, batch: str, confirmation: Confirmation, *, force: bool) -> None:

@@ -7,7 +7,6 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import print_problems, printing_problems
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     EncryptionKeyOption,
     Format,
@@ -27,9 +26,8 @@ from hammerwork_cli.features.job.options import BATCH
 from hammerwork_cli.view.text import plural
 
 
-@expand_option_groups
 def enqueue(
-    ctx: typer.Context,
+    context: Context,
     file: Annotated[
         str, typer.Option("-f", "--file", metavar="FILE", help="A job for each JSON line of FILE, or of stdin (-).")
     ] = "-",
@@ -64,7 +62,6 @@ def enqueue(
       hammerwork batch enqueue -f letters.jsonl -q mail --on-success report
       id=$(hammerwork batch enqueue -f letters.jsonl -q mail) && hammerwork batch show "$id"
     """
-    context: Context = ctx.obj
     defaults["queue"] = defaults["queue"] or context.settings.get("default_queue").value
     given = {option: value for option, value in defaults.items() if value is not None}
     batch, new_callbacks = NewBatch.of(name, batch_id), callbacks.new()

@@ -1,7 +1,5 @@
 """``hammerwork batch export``."""
 
-import typer
-
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import DataFormat, DataFormatOption, FieldsOption, QueueOption, StatusOption, statuses
 from hammerwork_cli.features.batch.commands.reading import BatchArgument
@@ -13,7 +11,7 @@ from hammerwork_cli.features.job.views.export import hidden_keys
 
 
 def export(
-    ctx: typer.Context,
+    context: Context,
     batch: BatchArgument,
     queue: QueueOption = None,
     status: StatusOption = None,
@@ -27,7 +25,6 @@ def export(
       hammerwork batch export 178ebfc3 >letters.jsonl
       hammerwork batch export 178ebfc3 --status failed,dead --format csv --fields id,error,payload.to >failed.csv
     """
-    context: Context = ctx.obj
     hidden, wanted = hidden_keys(redact), tuple(sorted(statuses(status) or ()))
     database = context.database()
     chosen = JobFilter(queues=tuple(queue or ()), statuses=wanted, batches=(listing.resolve(database, batch),))

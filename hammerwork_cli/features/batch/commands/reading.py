@@ -7,7 +7,6 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     CursorOption,
     ErrorLimitOption,
@@ -32,9 +31,8 @@ BatchArgument = Annotated[
 ]
 
 
-@expand_option_groups
 def list_(
-    ctx: typer.Context,
+    context: Context,
     since: Annotated[str | None, since_option("Only batches created")] = None,
     limit: LimitOption = 50,
     cursor: CursorOption = None,
@@ -51,7 +49,6 @@ def list_(
       hammerwork batch list --since 7d --sort -failed
       hammerwork batch list --format json | jq -r '.[] | select(.status == "Processing") | .id'
     """
-    context: Context = ctx.obj
     start = None if since is None else since_of(since, context.now())
 
     def read(database: Database, order: Order | None) -> Iterator[StoredBatch]:
@@ -72,7 +69,7 @@ def list_(
 
 
 def show(
-    ctx: typer.Context,
+    context: Context,
     batch: BatchArgument,
     limit: ErrorLimitOption = 10,
     form: FormatOption = Format.TABLE,
@@ -83,7 +80,6 @@ def show(
       hammerwork batch show 178ebfc3
       hammerwork batch show 178ebfc3 --format json | jq .by_status
     """
-    context: Context = ctx.obj
     database = context.database()
     found = listing.details(database, listing.resolve(database, batch), limit=limit)
     context.answer(
@@ -94,7 +90,7 @@ def show(
 
 
 def wait(
-    ctx: typer.Context,
+    context: Context,
     batch: BatchArgument,
     timeout: GiveUpOption = None,
     interval: IntervalOption = "1s",
@@ -109,7 +105,6 @@ def wait(
       hammerwork batch wait 178ebfc3
       hammerwork batch wait 178ebfc3 --timeout 15m && ./publish.sh
     """
-    context: Context = ctx.obj
     found = wait_until_ended(
         context,
         "batch",

@@ -21,7 +21,7 @@ from hammerwork_cli.view.text import plural, visible
 
 
 def apply(
-    ctx: typer.Context,
+    context: Context,
     file: Annotated[
         Path | None,
         typer.Argument(metavar="[FILE]", help="A TOML file (.toml), or a JSON file."),
@@ -58,7 +58,6 @@ def apply(
       hammerwork cron apply schedules.toml --prune --yes
       hammerwork cron apply --handlers my_app:app
     """
-    context: Context = ctx.obj
     if (file is None) == (not handlers):
         raise UsageError("Give a file of schedules, or --handlers MODULE:ATTRIBUTE, not both.")
     if source is not None and file is None:

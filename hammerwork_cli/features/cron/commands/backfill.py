@@ -25,7 +25,7 @@ from hammerwork_cli.view.text import instant, plural, visible
 
 
 def backfill(
-    ctx: typer.Context,
+    context: Context,
     name: ScheduleArgument,
     start: Annotated[str, since_option("Due times")],
     end: Annotated[str | None, until_option("Due times")] = None,
@@ -50,7 +50,6 @@ def backfill(
       hammerwork cron backfill report --since 7d --dry-run
       hammerwork cron backfill report --since 2026-11-01 --until 2026-11-08 --one-at-a-time
     """
-    context: Context = ctx.obj
     database = context.database(changes=not dry_run)
     schedule, now = schedules.find(database, name), context.now(database)
     first, before = since_of(start, now), now if end is None else since_of(end, now)

@@ -29,7 +29,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="All schedules; asks for 
 
 
 def enable(
-    ctx: typer.Context,
+    context: Context,
     names: SchedulesArgument = None,
     every: AllOption = False,
     yes: YesOption = False,
@@ -41,11 +41,11 @@ def enable(
       hammerwork cron enable report
       hammerwork cron enable --all --yes
     """
-    _switch(ctx.obj, names, every=every, yes=yes, form=form, enabled=True, reason=None)
+    _switch(context, names, every=every, yes=yes, form=form, enabled=True, reason=None)
 
 
 def disable(
-    ctx: typer.Context,
+    context: Context,
     names: SchedulesArgument = None,
     reason: ReasonOption = None,
     every: AllOption = False,
@@ -61,7 +61,7 @@ def disable(
       hammerwork cron disable report --reason "the warehouse is down"
       hammerwork cron disable --all --yes
     """
-    _switch(ctx.obj, names, every=every, yes=yes, form=form, enabled=False, reason=reason)
+    _switch(context, names, every=every, yes=yes, form=form, enabled=False, reason=reason)
 
 
 def _switch(
@@ -107,7 +107,7 @@ def _switch(
 
 
 def trigger(
-    ctx: typer.Context,
+    context: Context,
     name: ScheduleArgument,
     payload: Annotated[
         str | None,
@@ -131,7 +131,6 @@ def trigger(
       hammerwork cron trigger report --payload '{"day": "2026-11-24"}'
       hammerwork cron trigger report --wait --timeout 15m
     """
-    context: Context = ctx.obj
     waiter = waiter_of(context, timeout)
     start = None if at is None else instant_of(at)
     merged = None if payload is None else json_value(read.text_from(payload), "The payload")
@@ -149,7 +148,7 @@ def trigger(
 
 
 def convert(
-    ctx: typer.Context,
+    context: Context,
     name: ScheduleArgument,
     new: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the schedule.")],
     form: FormatOption = Format.TABLE,
@@ -161,7 +160,6 @@ def convert(
     Examples:
       hammerwork cron convert 178ebfc3 --name nightly
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     now, job = context.now(database), schedules.find(database, name)
     schedule = manual.convert(database, job, new, Author(context.operator), now)
@@ -170,7 +168,7 @@ def convert(
 
 
 def delete(
-    ctx: typer.Context,
+    context: Context,
     name: ScheduleArgument,
     dry_run: ShowOnlyOption = False,
     yes: YesOption = False,
@@ -184,7 +182,6 @@ def delete(
       hammerwork cron delete report
       hammerwork cron delete report --yes
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     schedule = schedules.find(database, name)
     named = f"the {'recurring job' if schedule.is_in_place else 'schedule'} {visible(schedule.name)}"

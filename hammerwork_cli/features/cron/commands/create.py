@@ -8,7 +8,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.option_sets import OptionGroup, expand_option_groups
+from hammerwork_cli.cli.option_sets import OptionGroup
 from hammerwork_cli.cli.options import Format, FormatOption, NoEncryptOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.commands.arguments import SHOWN_DATES, ScheduleArgument, ShowOnlyOption, note_meaning
@@ -62,9 +62,8 @@ def _parameter(option: ScheduleOption | str) -> Parameter:
 ScheduleOptions = Annotated[GivenOptions, OptionGroup([_parameter(one) for one in SCHEDULE_OPTIONS], GivenOptions.of)]
 
 
-@expand_option_groups
 def create(
-    ctx: typer.Context,
+    context: Context,
     options: ScheduleOptions,
     name: Annotated[str | None, _known(NAME)] = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Create it disabled.")] = False,
@@ -101,7 +100,6 @@ def create(
       hammerwork cron create --queue ping --payload '{}' --every 45m --name heartbeat
       hammerwork cron create --queue ingest --payload '{}' --schedule @hourly --spawn-handler frames --overlap skip-tree
     """
-    context: Context = ctx.obj
     given, text = options
     given["queue"] = context.queue(given["queue"])
     new = read_schedule({**given, "name": name, "enabled": not disabled}, payload=text)
@@ -136,9 +134,8 @@ def create(
         context.note(f"Would create the schedule {visible(schedule.name)}.")
 
 
-@expand_option_groups
 def update(
-    ctx: typer.Context,
+    context: Context,
     name: ScheduleArgument,
     options: ScheduleOptions,
     no_encrypt: NoEncryptOption = False,
@@ -154,7 +151,6 @@ def update(
       hammerwork cron update report --timezone Europe/Oslo --overlap skip-tree
       hammerwork cron update report --ends none
     """
-    context: Context = ctx.obj
     given, text = options
     if all(value is None for value in given.values()):
         raise UsageError("No change was given.", hint="See: hammerwork cron update --help")

@@ -9,7 +9,6 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
@@ -33,9 +32,8 @@ NONE = "There are no schedules."
 CREATE = "To create one: hammerwork cron create --help"
 
 
-@expand_option_groups
 def list_(
-    ctx: typer.Context,
+    context: Context,
     queue: QueueOption = None,
     active_only: Annotated[bool, typer.Option("--active-only", help="Only enabled schedules.")] = False,
     disabled: Annotated[bool, typer.Option("--disabled", help="Only disabled schedules.")] = False,
@@ -55,7 +53,6 @@ def list_(
       hammerwork cron list --sort next_run_at --watch
       hammerwork cron list --format json | jq -r '.[] | select(.enabled | not) | .name'
     """
-    context: Context = ctx.obj
     if detailed and options != ListOptions():
         raise UsageError(
             "--detailed cannot be combined with --format, --fields, --sort or --watch.",
@@ -109,7 +106,7 @@ def _details(
 
 
 def show(
-    ctx: typer.Context,
+    context: Context,
     name: ScheduleArgument,
     limit: LimitOption = 10,
     form: FormatOption = Format.TABLE,
@@ -120,7 +117,6 @@ def show(
       hammerwork cron show report
       hammerwork cron show report --format json | jq .next
     """
-    context: Context = ctx.obj
     database = context.database()
     schedule = schedules.find(database, name)
     now = context.now(database)
@@ -132,7 +128,7 @@ def show(
 
 
 def history(
-    ctx: typer.Context,
+    context: Context,
     name: ScheduleArgument,
     since: Annotated[str | None, since_option("Only runs due")] = None,
     status: Annotated[
@@ -151,7 +147,6 @@ def history(
       hammerwork cron history report --since 7d --status failed,dead
       hammerwork cron history report --format json | jq -r '.[] | select(.outcome == "missed") | .due_at'
     """
-    context: Context = ctx.obj
     wanted = statuses(status)
     database = context.database()
     schedule = schedules.find(database, name)
@@ -174,7 +169,7 @@ def history(
 
 
 def next_(
-    ctx: typer.Context,
+    context: Context,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this schedule.")] = None,
     count: Annotated[
         int, typer.Option("-c", "--count", metavar="N", min=1, max=10_000, help="Maximum number of due times.")
@@ -193,7 +188,6 @@ def next_(
       hammerwork cron next report --count 3
       hammerwork cron next --hours 24 --format json
     """
-    context: Context = ctx.obj
     database = context.database()
     listed = [row.schedule for row in schedules.listed(database, queues=queue or ())] if name is None else []
     found = [schedules.find(database, name)] if name is not None else [one for one in listed if views.words(one)]
@@ -214,7 +208,7 @@ def next_(
 
 
 def check(
-    ctx: typer.Context,
+    context: Context,
     expression: Annotated[str, typer.Argument(metavar="CRON", help="A cron expression, in quotes.")],
     timezone: Annotated[
         str | None, typer.Option("-z", "--timezone", metavar="ZONE", help="Time zone, such as Europe/Oslo.")
@@ -236,7 +230,6 @@ def check(
       hammerwork cron check '0 0 6 * * 1-5'
       hammerwork cron check '@every 45m' --limit 3 --format json
     """
-    context: Context = ctx.obj
     now = instant_of(after) if after is not None else context.now()
     found = Expression.of(expression, timezone)
     dates = list(islice(found.dates(now, now), limit))

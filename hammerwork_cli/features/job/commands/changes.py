@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import MOST_DAYS, QueueOption, StatusOption, age, statuses
 from hammerwork_cli.core.input.reading import before, duration_of
 from hammerwork_cli.core.values import FAILURES, FINISHED, UNSUCCESSFUL, JobStatus
@@ -204,9 +203,8 @@ def _listed(statuses: Iterable[JobStatus]) -> str:
     return f"{', '.join(some)} and {last}" if some else last
 
 
-@expand_option_groups
 def retry(
-    ctx: typer.Context,
+    context: Context,
     which: Targets,
     *,
     failed: FailedOption = False,
@@ -238,8 +236,6 @@ def retry(
       hammerwork job retry 178ebfc3 --force --respawn
       hammerwork job retry --all --yes
     """
-    context: Context = ctx.obj
-
     asked = {*(statuses(which.status) or ()), *(statuses(subtree.only) or ())}
     cancelled_too = cancelled or JobStatus.CANCELLED in asked or (which.is_named and not subtree.tree)
 
@@ -269,9 +265,8 @@ def retry(
     )
 
 
-@expand_option_groups
 def cancel(
-    ctx: typer.Context,
+    context: Context,
     which: Targets,
     subtree: Subtree,
     *,
@@ -298,7 +293,6 @@ def cancel(
       hammerwork job cancel --workflow 178ebfc3 --reason "wrong day"
       jq -r 'select(.payload.items > 100).id' jobs.jsonl | hammerwork job cancel - --yes
     """
-    context: Context = ctx.obj
     operator = context.operator
     if (workflow := which.whole(which.workflow)) and not subtree.tree:
         from hammerwork_cli.features.workflow.commands.changes import cancel_whole
@@ -340,9 +334,8 @@ def _execute(
     execute(context, database, selection, change, options, agreed=more_agreed)
 
 
-@expand_option_groups
 def delete(
-    ctx: typer.Context,
+    context: Context,
     which: Targets,
     *,
     failed: FailedOption = False,
@@ -363,7 +356,6 @@ def delete(
       hammerwork job delete --status dead --older-than 30d --dry-run
       hammerwork job delete --batch 178ebfc3 --dry-run
     """
-    context: Context = ctx.obj
     if not failed and older_than is None and _delete_whole(context, which, confirmation, force=force):
         return
     lengths = [age(older_than)] if older_than is not None else []
@@ -392,9 +384,8 @@ def _delete_whole(context: Context, which: Targets, confirmation: Confirmation, 
     return True
 
 
-@expand_option_groups
 def purge(
-    ctx: typer.Context,
+    context: Context,
     status: StatusOption = None,
     completed: Annotated[bool, typer.Option("--completed", help="Completed jobs.")] = False,
     dead: Annotated[bool, typer.Option("--dead", help="Dead jobs.")] = False,
@@ -428,7 +419,6 @@ def purge(
       hammerwork job purge --status failed,cancelled --older-than 90d --yes
       hammerwork job purge --all --tree --older-than 365d --yes
     """
-    context: Context = ctx.obj
     asked = {
         JobStatus.COMPLETED: completed,
         JobStatus.DEAD: dead,

@@ -6,7 +6,6 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     EncryptionKeyOption,
     Format,
@@ -22,9 +21,8 @@ from hammerwork_cli.features.job.queries import listing
 from hammerwork_cli.features.job.views.enqueue import ENQUEUED
 
 
-@expand_option_groups
 def enqueue(
-    ctx: typer.Context,
+    context: Context,
     payload: new_job_options.PayloadOption = None,
     *,
     options: Annotated[dict[str, Any], new_job_options.job_options(ENQUEUE)],
@@ -71,7 +69,6 @@ def enqueue(
       hammerwork job enqueue --queue payments --payload @card.json --encrypt --encryption-key env:PAYMENTS_KEY
       hammerwork job enqueue --file jobs.jsonl --queue mail --max-attempts 5
     """
-    context: Context = ctx.obj
     queue, job_id, workflow, depends_on = (options.pop(name) for name in ("queue", "id", "workflow", "depends_on"))
     keys = context.encryption_keys(encryption_key)
     text = read.text_from(payload) if payload is not None else None

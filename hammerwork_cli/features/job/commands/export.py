@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import DataFormat, DataFormatOption, FieldsOption, WithoutColumnOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.commands.filters import Filters
@@ -31,9 +30,8 @@ OutputOption = Annotated[
 ]
 
 
-@expand_option_groups
 def export(
-    ctx: typer.Context,
+    context: Context,
     job: JobToExport = None,
     *,
     tree: TreeOption = False,
@@ -59,7 +57,6 @@ def export(
       hammerwork job export --redact payload,result,error | gzip >jobs.jsonl.gz
       hammerwork job export 178ebfc3 --tree -o tree.jsonl.gz
     """
-    context: Context = ctx.obj
     if job is not None or tree:
         from hammerwork_cli.features.job.commands import export_tree
 

@@ -29,7 +29,7 @@ FileArgument = Annotated[
 
 
 def import_(
-    ctx: typer.Context,
+    context: Context,
     file: FileArgument,
     state: Annotated[
         ImportState,
@@ -61,7 +61,6 @@ def import_(
       hammerwork job import tree.jsonl.gz --new-ids --queue-prefix dev-
       hammerwork job import tree.jsonl.gz --as pending
     """
-    context: Context = ctx.obj
     if len(queue_prefix) >= LONGEST_NAME:
         raise UsageError(f"A queue's name has at most {LONGEST_NAME} characters.")
     database = context.database(changes=True, keys=context.encryption_keys(encryption_key))

@@ -7,7 +7,6 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     CursorOption,
     Format,
@@ -27,9 +26,8 @@ JobsArgument = Annotated[
 ]
 
 
-@expand_option_groups
 def list_(
-    ctx: typer.Context,
+    context: Context,
     filters: Filters,
     *,
     limit: LimitOption = 50,
@@ -53,7 +51,6 @@ def list_(
       hammerwork job list --status running --sort started_at --watch
       hammerwork job list --cursor "$(hammerwork job list --format json | jq -r '.[-1].id')"
     """
-    context: Context = ctx.obj
     chosen = filters.chosen(context.now())  # mistakes in options are found before the database is opened
     if options.sort is not None and cursor is not None:
         raise UsageError("--cursor cannot be combined with --sort: it continues the list by creation.")
@@ -83,7 +80,7 @@ def list_(
 
 
 def show(
-    ctx: typer.Context,
+    context: Context,
     jobs: JobsArgument,
     full: FullOption = False,
     form: FormatOption = Format.TABLE,
@@ -103,7 +100,6 @@ def show(
     from hammerwork_cli.features.spawn.queries import delays
     from hammerwork_cli.features.spawn.views.hold import hold_of
 
-    context: Context = ctx.obj
     database = context.database()
     found = [details(database, job) for job in dict.fromkeys(listing.resolve(database, job) for job in jobs)]
     now = context.now()

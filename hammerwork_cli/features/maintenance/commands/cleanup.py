@@ -2,10 +2,7 @@
 
 from typing import Annotated, Any
 
-import typer
-
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, QueueOption, YesOption
 from hammerwork_cli.core.values import ENDS, JobStatus
 from hammerwork_cli.features.archive.commands.policies import (
@@ -28,9 +25,8 @@ def _days(status: str, default: str) -> Any:
     return days_option(f"Keep {status} jobs for DAYS days. [default: {default}]")
 
 
-@expand_option_groups
 def cleanup(
-    ctx: typer.Context,
+    context: Context,
     queue: QueueOption = None,
     keep_completed_days: Annotated[float | None, _days("Completed", "30")] = None,
     keep_failed_days: Annotated[float | None, _days("Failed", "30")] = None,
@@ -51,7 +47,6 @@ def cleanup(
       hammerwork maintenance cleanup --dry-run
       hammerwork maintenance cleanup --queue mail --keep-completed-days 7 --keep-failed-days 90 --yes
     """
-    context: Context = ctx.obj
     ages = dict.fromkeys(ENDS, days(keep_failed_days, 30)) | {
         JobStatus.COMPLETED: days(keep_completed_days, 30),
         JobStatus.DEAD: days(keep_dead_days, keep_failed_days, 30),
@@ -66,7 +61,7 @@ def cleanup(
 
 
 def purge_encrypted(
-    ctx: typer.Context, yes: YesOption = False, dry_run: DryRunOption = False, form: FormatOption = Format.TABLE
+    context: Context, yes: YesOption = False, dry_run: DryRunOption = False, form: FormatOption = Format.TABLE
 ) -> None:
     """
     The command deletes jobs that have ended, and archived ones. It keeps jobs that others wait for, and needs no key. A
@@ -77,7 +72,6 @@ def purge_encrypted(
       hammerwork maintenance purge-encrypted --dry-run
       hammerwork maintenance purge-encrypted --yes
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     now = context.now(database)
     plan = expiry.plan(database, now)

@@ -6,19 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
+from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, QueueOption, YesOption
 from hammerwork_cli.features.spawn.commands.doctor import Asked, doctor, examine
 from hammerwork_cli.view.names import option
 
 
-def check(ctx: typer.Context, **given: Any) -> None:
+def check(context: Context, **given: Any) -> None:
     """
     \b
     Examples:
       hammerwork maintenance check
       hammerwork maintenance check --fix --yes
     """
-    doctor(ctx, **given)
+    doctor(context, **given)
 
 
 # Typer reads the parameters from here.
@@ -27,7 +28,7 @@ check.__annotations__ = doctor.__annotations__
 
 
 def dead_jobs(
-    ctx: typer.Context,
+    context: Context,
     stale_hours: Annotated[
         float,
         typer.Option(
@@ -52,11 +53,11 @@ def dead_jobs(
       hammerwork maintenance dead-jobs --dry-run
       hammerwork maintenance dead-jobs --stale-hours 2 --yes
     """
-    doctor(ctx, fix=True, yes=yes, dry_run=dry_run, older_than=f"{stale_hours * 3600:.3f}s", queue=queue, form=form)
+    doctor(context, fix=True, yes=yes, dry_run=dry_run, older_than=f"{stale_hours * 3600:.3f}s", queue=queue, form=form)
 
 
 def requeue_stale(
-    ctx: typer.Context,
+    context: Context,
     older_than_secs: Annotated[
         int,
         typer.Option(
@@ -87,4 +88,4 @@ def requeue_stale(
     asked = Asked(
         not dry_run, yes, timedelta(seconds=older_than_secs), False, queues, 5, form, remedy=again, only_lost=True
     )
-    examine(ctx.obj, asked, changes=True)
+    examine(context, asked, changes=True)

@@ -8,7 +8,6 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.limits import TableLimits
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import MOST_DAYS, FieldsOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.database import Database
@@ -21,9 +20,8 @@ from hammerwork_cli.features.monitor.views import health as views
 from hammerwork_cli.features.worker.queries import registry
 
 
-@expand_option_groups
 def health(
-    ctx: typer.Context,
+    context: Context,
     limits: TableLimits,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -38,7 +36,6 @@ def health(
       hammerwork maintenance health
       hammerwork maintenance health --max-rows 5000000 --max-dead-rows off
     """
-    context: Context = ctx.obj
     allowed = limits.limits()
     database = context.database()
     report = maintenance.health(database, allowed, now=context.now(database))
@@ -57,7 +54,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="On SQLite: vacuum ev
 
 
 def vacuum(
-    ctx: typer.Context,
+    context: Context,
     force: ForceOption = False,
     keep_completed_days: KeepOption = None,
     keep_failed_days: KeepOption = None,
@@ -76,18 +73,16 @@ def vacuum(
       hammerwork maintenance vacuum
       hammerwork maintenance vacuum --yes --format json
     """
-    context: Context = ctx.obj
     if (keep_completed_days, keep_failed_days) != (None, None):
+        from hammerwork_cli.features.job.commands.execute import Confirmation
         from hammerwork_cli.features.maintenance.commands.cleanup import cleanup
 
         context.note("Running `hammerwork maintenance cleanup` instead, which vacuums nothing.")
         cleanup(
-            ctx=ctx,
+            context,
             keep_completed_days=keep_completed_days,
             keep_failed_days=7 if keep_failed_days is None else keep_failed_days,  # the default of hammerwork (Rust)
-            yes=yes or confirm,
-            dry_run=dry_run,
-            form=form,
+            confirmation=Confirmation(yes or confirm, dry_run, form),
         )
         return
     if dry_run or confirm:
@@ -103,17 +98,16 @@ def vacuum(
     _work(context, database, maintenance.vacuum, form)
 
 
-def analyze(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+def analyze(context: Context, form: FormatOption = Format.TABLE) -> None:
     """
     \b
     Examples:
       hammerwork maintenance analyze
     """
-    context: Context = ctx.obj
     _work(context, context.database(changes=True), maintenance.analyze, form)
 
 
-def reindex(ctx: typer.Context, yes: YesOption = False, form: FormatOption = Format.TABLE) -> None:
+def reindex(context: Context, yes: YesOption = False, form: FormatOption = Format.TABLE) -> None:
     """
     PostgreSQL builds each index next to the old one while others read and write, and drops the leftovers of an
     interrupted run. On MySQL, the command copies each table, and asks for confirmation.
@@ -122,7 +116,6 @@ def reindex(ctx: typer.Context, yes: YesOption = False, form: FormatOption = For
     Examples:
       hammerwork maintenance reindex
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     if database.dialect == "mysql":
         _ask_to_copy(context, database, yes=yes, form=form)
@@ -130,7 +123,7 @@ def reindex(ctx: typer.Context, yes: YesOption = False, form: FormatOption = For
 
 
 def sizes(
-    ctx: typer.Context,
+    context: Context,
     detailed: Annotated[bool, typer.Option("--detailed", help="Also each index.")] = False,
     in_bytes: Annotated[bool, typer.Option("--bytes", help="Print bytes instead of KiB, MiB and GiB.")] = False,
     fields: FieldsOption = None,
@@ -146,7 +139,6 @@ def sizes(
       hammerwork maintenance sizes --detailed --bytes
       hammerwork maintenance sizes --format json | jq 'map(.bytes) | add'
     """
-    context: Context = ctx.obj
     found = maintenance.sizes(context.database())
     if form is Format.TABLE and fields is None and found:
         rows: Sequence[Any] = found if detailed else shown.tables_of(found)

@@ -3,19 +3,18 @@
 from inspect import signature
 from typing import Any
 
-import typer
-
+from hammerwork_cli.cli.context import Context
 from hammerwork_cli.features.spawn.commands.monitor import monitor
 
 
-def dashboard(ctx: typer.Context, **given: Any) -> None:
+def dashboard(context: Context, **given: Any) -> None:
     """
     \b
     Examples:
       hammerwork monitor dashboard
       hammerwork monitor dashboard --queue video_ingest --interval 1
     """
-    monitor(ctx, **given)
+    monitor(context, **given)
 
 
 # Typer reads the parameters from here.

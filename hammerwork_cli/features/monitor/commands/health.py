@@ -9,7 +9,6 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.given import is_given
 from hammerwork_cli.cli.limits import LimitOptions, TableLimits
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import Format, FormatOption, QueueOption
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of, limit_of
@@ -36,7 +35,6 @@ _LIMITED: Mapping[str, tuple[str, ...]] = {
 """Option -> the checks that it limits."""
 
 
-@expand_option_groups
 def health(
     ctx: typer.Context,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,

@@ -30,7 +30,7 @@ class EventFormat(StrEnum):
 
 
 def logs(
-    ctx: typer.Context,
+    context: Context,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -73,7 +73,6 @@ def logs(
       hammerwork monitor logs --tree 178ebfc3 --follow
       hammerwork monitor logs --queue mail --format jsonl | jq -r 'select(.event == "dead") | .error'
     """
-    context: Context = ctx.obj
     if sum(value is not None for value in (queue, job, tree)) > 1:
         raise UsageError("Give only one of --queue, --job and --tree.")
     seconds = seconds_between(interval or "1")

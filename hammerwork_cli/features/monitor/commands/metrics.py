@@ -23,7 +23,7 @@ class MetricsFormat(StrEnum):
 
 
 def metrics(
-    ctx: typer.Context,
+    context: Context,
     since: Annotated[str, since_option("Ended jobs, and spawning,")] = "1h",
     queue: QueueOption = None,
     period: Annotated[str | None, typer.Option("-t", "--period", metavar="DURATION", hidden=True)] = None,
@@ -43,7 +43,6 @@ def metrics(
       hammerwork monitor metrics --since 7d --queue mail --format json | jq '.queues[].failure_rate'
       hammerwork monitor metrics --format prometheus > hammerwork.new && mv hammerwork.new hammerwork.prom
     """
-    context: Context = ctx.obj
     now = context.now()
     window = now - start_of(now, since if period is None else period)
     for_prometheus = form is MetricsFormat.PROMETHEUS

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
@@ -23,9 +22,8 @@ from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.job.options import AGAIN, with_options
 
 
-@expand_option_groups
 def again(
-    ctx: typer.Context,
+    context: Context,
     job: JobArgument,
     handler: Annotated[
         str | None, typer.Option("--handler", metavar="NAME", help="Spawn handler to use instead of the job's.")
@@ -52,7 +50,6 @@ def again(
     from hammerwork_cli.features.job.queries import listing, spawn_requests
     from hammerwork_cli.features.worker.queries import requests
 
-    context: Context = ctx.obj
     limit = duration_of(timeout).total_seconds() if timeout is not None else None
     database = context.database(changes=True)
     parent = listing.resolve(database, job)

@@ -13,7 +13,7 @@ from hammerwork_cli.features.tree.views.picture import Charset
 
 
 def compare(
-    ctx: typer.Context,
+    context: Context,
     a: Annotated[str, typer.Argument(metavar="A", help="A job of the first tree, the baseline.")],
     b: Annotated[str, typer.Argument(metavar="B", help="A job of the second tree.")],
     fail_above: Annotated[
@@ -38,7 +38,6 @@ def compare(
     from hammerwork_cli.features.spawn.queries import timeline
     from hammerwork_cli.features.spawn.views import comparison as views
 
-    context: Context = ctx.obj
     most = _share(fail_above)
     database = context.database()
     now = context.now(database)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    ctx: typer.Context,
+    context: Context,
     fix: Annotated[bool, typer.Option("--fix", help="Fix damage that has one right outcome; asks first.")] = False,
     yes: YesOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report, as without --fix.")] = False,
@@ -52,7 +52,7 @@ def doctor(
     length = age(older_than) if older_than is not None else None
     remedy = _fixing(older_than, queue or ())
     asked = Asked(fix and not dry_run, yes, length, strict, tuple(queue or ()), examples, form, remedy)
-    examine(ctx.obj, asked, changes=fix)
+    examine(context, asked, changes=fix)
 
 
 class Asked(NamedTuple):

@@ -35,7 +35,7 @@ class Until(StrEnum):
 
 
 def monitor(
-    ctx: typer.Context,
+    context: Context,
     interval: Annotated[str, typer.Option("--interval", metavar="SECONDS", help="Refresh interval: 5, 0.5, 2m.")] = "5",
     queue: QueueOption = None,
     count: Annotated[
@@ -69,7 +69,6 @@ def monitor(
     from hammerwork_cli.cli.live import Pace
     from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
 
-    context: Context = ctx.obj
     wanted = frozenset(until or ())
     pace = Pace(seconds_between(interval), duration_of(timeout).total_seconds() if timeout is not None else None, count)
     window = timedelta(seconds=pace.interval)

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, NoEncryptOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.batch.queries import callbacks as stored
@@ -17,9 +16,8 @@ from hammerwork_cli.features.job.queries.listing import resolve
 from hammerwork_cli.view.text import plural
 
 
-@expand_option_groups
 def on_end(
-    ctx: typer.Context,
+    context: Context,
     job: JobArgument,
     clear: Annotated[bool, typer.Option("--clear", help="Remove the open callbacks.")] = False,
     *,
@@ -41,7 +39,6 @@ def on_end(
       hammerwork spawn on-end 178ebfc3
       hammerwork spawn on-end 178ebfc3 --clear
     """
-    context: Context = ctx.obj
     wanted = callbacks.new()
     if clear and wanted:
         raise UsageError("--clear removes callbacks, and the other options add some.", hint="Run one after the other.")

@@ -39,7 +39,7 @@ def _columns(*, failed: bool, detailed: bool) -> "Sequence[Column[SpawnOperation
 
 
 def list_(
-    ctx: typer.Context,
+    context: Context,
     recent: Annotated[bool, typer.Option("--recent", hidden=True)] = False,
     since: Annotated[str | None, since_option("Only parents created")] = None,
     until: Annotated[str | None, until_option("Only parents created")] = None,
@@ -79,7 +79,6 @@ def list_(
       hammerwork spawn list --queue video_ingest --status failed,dead --detailed
       hammerwork spawn list --failed --since 7d --format json | jq '.[] | select(.failed_below > 100)'
     """
-    context: Context = ctx.obj
     now = context.now()
     start = since_of(since, now) if since is not None else before(now, timedelta(hours=1)) if recent else None
     wanted: dict[str, Any] = {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def rehearse(
-    ctx: typer.Context,
+    context: Context,
     job: Annotated[
         str | None, typer.Argument(metavar="[JOB]", help="A job's id, or at least its first 4 hex digits.")
     ] = None,
@@ -64,7 +64,6 @@ def rehearse(
     from hammerwork_cli.runtime.rehearsal.collecting_queue import CollectingQueue
     from hammerwork_cli.runtime.rehearsal.rehearser import Rehearser
 
-    context: Context = ctx.obj
     target = only(handlers)
     _check(job, target, queue, payload)
     texts = {"payload": _json("--payload", payload), "result": _json("--result", result)}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def stats(
-    ctx: typer.Context,
+    context: Context,
     since: Annotated[str, since_option("Only parents created")] = "24h",
     queue: QueueOption = None,
     detailed: Annotated[bool, typer.Option("--detailed", help="Also by queue, by handler, and the slowest.")] = False,
@@ -45,7 +45,6 @@ def stats(
       hammerwork spawn stats --since 7d --queue video_ingest --detailed
       hammerwork spawn stats --format json | jq .success_rate
     """
-    context: Context = ctx.obj
     now = context.now()
     start = start_of(now, since, hours)
     database = context.database()
@@ -66,7 +65,7 @@ def stats(
 
 
 def pending(
-    ctx: typer.Context,
+    context: Context,
     queue: QueueOption = None,
     show_config: Annotated[bool, typer.Option("--show-config", help="Also the spawn configuration.")] = False,
     limit: LimitOption = 50,
@@ -81,7 +80,6 @@ def pending(
       hammerwork spawn pending --queue video_ingest --show-config
       hammerwork spawn pending --format json | jq '.[] | select(.reason == "stuck")'
     """
-    context: Context = ctx.obj
     found = pending_queries.pending(context.database(), limit=limit, queues=queue or ())
     context.show(
         found,

@@ -19,7 +19,7 @@ class TimelineFormat(StrEnum):
 
 
 def timeline(
-    ctx: typer.Context,
+    context: Context,
     job: JobArgument,
     form: Annotated[
         TimelineFormat, typer.Option("--format", help="Output format; mermaid is a Gantt chart.")
@@ -53,7 +53,6 @@ def timeline(
     from hammerwork_cli.features.spawn.queries import timeline as timeline_queries
     from hammerwork_cli.features.spawn.views import timeline as timeline_views
 
-    context: Context = ctx.obj
     style = timeline_views.TimelineStyle(
         width=width or context.width,
         charset=charset or context.charset,

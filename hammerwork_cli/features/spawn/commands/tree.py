@@ -130,7 +130,7 @@ def _marks(database: "Database", tree: "SpawnTree", now: datetime) -> "Annotatio
 
 
 def lineage(
-    ctx: typer.Context,
+    context: Context,
     job: JobArgument,
     ancestors: Annotated[bool, typer.Option("--ancestors", help="Only ancestors.")] = False,
     descendants: Annotated[bool, typer.Option("--descendants", help="Only descendants.")] = False,
@@ -148,7 +148,6 @@ def lineage(
     from hammerwork_cli.features.tree.queries import tree as tree_queries
     from hammerwork_cli.features.tree.views.lineage import LINEAGE, LINEAGE_LINE, lineage_text, related
 
-    context: Context = ctx.obj
     database = context.database()
     both = ancestors == descendants
     found = tree_queries.lineage(

@@ -22,7 +22,7 @@ OptionalJobArgument = Annotated[
 
 
 def wait(
-    ctx: typer.Context,
+    context: Context,
     job: OptionalJobArgument = None,
     batch: Annotated[
         str | None, typer.Option("--batch", metavar="BATCH", help="Wait for the jobs of this batch instead.")
@@ -56,14 +56,13 @@ def wait(
       hammerwork spawn wait --batch 5fe1dcfd && ./publish.sh
     """
     if batch is not None or workflow is not None:
-        _wait_for_group(ctx, job, batch, workflow, timeout, interval, form, children_only or fail_stuck)
+        _wait_for_group(context, job, batch, workflow, timeout, interval, form, children_only or fail_stuck)
         return
     if job is None:
         raise UsageError("No job was given.", hint="Give JOB, --batch BATCH or --workflow WORKFLOW.")
     from hammerwork_cli.features.job.queries import listing
     from hammerwork_cli.features.spawn.views import wait as wait_views
 
-    context: Context = ctx.obj
     waiter = waiter_of(context, timeout, interval, fail_stuck=fail_stuck)
     database = context.database()
     result = waiter.wait(database, listing.resolve(database, job), whole=not children_only, now=context.now())
@@ -76,7 +75,7 @@ def wait(
 
 
 def _wait_for_group(
-    ctx: typer.Context,
+    context: Context,
     job: str | None,
     batch: str | None,
     workflow: str | None,
@@ -92,11 +91,11 @@ def _wait_for_group(
     if batch is not None:
         from hammerwork_cli.features.batch.commands.reading import wait as wait_for_batch
 
-        wait_for_batch(ctx, batch, timeout, interval, form)
+        wait_for_batch(context, batch, timeout, interval, form)
     elif workflow is not None:
         from hammerwork_cli.features.workflow.commands.reading import wait as wait_for_workflow
 
-        wait_for_workflow(ctx, workflow, timeout, interval, form)
+        wait_for_workflow(context, workflow, timeout, interval, form)
 
 
 def waiter_of(context: Context, timeout: str | None, interval: str = "1s", *, fail_stuck: bool = False) -> "Waiter":

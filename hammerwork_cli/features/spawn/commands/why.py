@@ -19,7 +19,7 @@ JOBS, ERRORS = 3, 20
 
 
 def why(
-    ctx: typer.Context,
+    context: Context,
     job: Annotated[
         str | None, typer.Argument(metavar="[JOB]", help="A job's id, or at least its first 4 hex digits.")
     ] = None,
@@ -56,7 +56,6 @@ def why(
       hammerwork spawn why --queue segment --since 2h
       hammerwork spawn why --since 1d --format json | jq -r '.groups[].retry'
     """
-    context: Context = ctx.obj
     if job is None:
         _all(context, queue, since, limit or ERRORS, form, exits=exit_code is True)
     elif queue is not None or since is not None:

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
@@ -158,9 +157,8 @@ def _words(command: str) -> list[str]:
         raise UsageError(f"The command cannot be read: {error}.") from error
 
 
-@expand_option_groups
 def add(
-    ctx: typer.Context,
+    context: Context,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the stream.")],
     backend: Annotated[Backend, typer.Option("-b", "--backend", help="Where events go.")],
     no_test: Annotated[bool, typer.Option("--no-test", help="Do not ask the backend whether it takes events.")] = False,
@@ -178,7 +176,6 @@ def add(
       hammerwork streaming add --name lake --backend kafka --kafka-brokers kafka:9092 --kafka-topic job-events
       hammerwork streaming add --name nats --backend command --command 'python3 to_nats.py jobs' --events completed,dead
     """
-    context: Context = ctx.obj
     given = {"events": USUAL, "target": settings.target(backend), **settings.read()}
     stream = Stream(new_id(), names.of_receiver(name, "stream"), backend, **given)
     validate(stream)
@@ -207,9 +204,8 @@ def _check(stream: Stream) -> None:
         raise
 
 
-@expand_option_groups
 def update(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     new_name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Do not ask the backend whether it takes events.")] = False,
@@ -227,7 +223,6 @@ def update(
       hammerwork streaming update lake --events completed,dead
       hammerwork streaming update lake --kafka-topic other
     """
-    context: Context = ctx.obj
     given = settings.read() | ({} if new_name is None else {"name": names.of_receiver(new_name, "stream")})
     given |= dict(cleared(CLEARED, clear or (), given))
     database = context.database(changes=True)
@@ -246,7 +241,7 @@ def update(
 
 
 def enable(
-    ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+    context: Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
     """
     Events that happened while it was disabled are not sent; those that waited are.
@@ -255,11 +250,11 @@ def enable(
     Examples:
       hammerwork streaming enable lake
     """
-    _switch(ctx.obj, required(name, named), form, enabled=True)
+    _switch(context, required(name, named), form, enabled=True)
 
 
 def disable(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     reason: ReasonOption = None,
     named: NamedOption = None,
@@ -272,11 +267,11 @@ def disable(
     Examples:
       hammerwork streaming disable lake --reason "the cluster moves"
     """
-    _switch(ctx.obj, required(name, named), form, enabled=False, reason=reason)
+    _switch(context, required(name, named), form, enabled=False, reason=reason)
 
 
 def toggle(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     wanted: WantedOption = False,
     named: NamedOption = None,
@@ -288,7 +283,7 @@ def toggle(
       hammerwork streaming toggle lake --enable
       hammerwork streaming toggle lake --disable
     """
-    _switch(ctx.obj, required(name, named), form, enabled=wanted)
+    _switch(context, required(name, named), form, enabled=wanted)
 
 
 def _switch(context: Context, name: str, form: Format, *, enabled: bool, reason: str | None = None) -> None:
@@ -310,7 +305,7 @@ def _answer(context: Context, database: Database, stream: Stream, form: Format, 
 
 
 def remove(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     yes: YesOption = False,
     named: NamedOption = None,
@@ -321,7 +316,6 @@ def remove(
     Examples:
       hammerwork streaming remove lake --yes
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     stream = queries.named(database, required(name, named))
     state = queries.state(database, stream, context.now(database))
@@ -335,7 +329,7 @@ def remove(
 
 
 def replay(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     since: Annotated[str, since_option("Job-end events")] = "24h",
     yes: YesOption = False,
@@ -349,7 +343,6 @@ def replay(
     Examples:
       hammerwork streaming replay lake --since 2h
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     now = context.now(database)
     stream, start = queries.named(database, required(name, named)), start_of(now, since)

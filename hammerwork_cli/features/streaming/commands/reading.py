@@ -27,7 +27,7 @@ from hammerwork_cli.runtime.delivery.streams.messages import encode
 
 
 def list_(
-    ctx: typer.Context,
+    context: Context,
     detailed: Annotated[bool, typer.Option("--detailed", help="Show more columns.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -37,11 +37,11 @@ def list_(
       hammerwork streaming list
       hammerwork streaming list --format json | jq '.[] | select(.backlog > 1000)'
     """
-    _shown(ctx.obj, None, form, detailed=detailed)
+    _shown(context, None, form, detailed=detailed)
 
 
 def show(
-    ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+    context: Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
     """
     \b
@@ -49,14 +49,13 @@ def show(
       hammerwork streaming show lake
       hammerwork streaming show lake --format json | jq '.backlog, .oldest_seconds'
     """
-    context: Context = ctx.obj
     database = context.database()
     found = queries.state(database, queries.named(database, required(name, named)), context.now(database))
     context.answer(views.STREAM.record(found), form, lambda: views.text(found))
 
 
 def try_(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     event_type: EventTypeOption = "completed",
     job: AboutJobOption = None,
@@ -73,7 +72,6 @@ def try_(
       hammerwork streaming test lake
       hammerwork streaming test lake --event-type dead --job 0d7c21a4
     """
-    context: Context = ctx.obj
     database = context.database()
     stream, now = queries.named(database, required(name, named)), context.now(database)
     event = event_to_try(database, event_type, job, queue, now, payload=stream.include_payload)
@@ -90,25 +88,25 @@ def try_(
 
 
 def stats(
-    ctx: typer.Context, name: OptionalNameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+    context: Context, name: OptionalNameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
     """
     \b
     Examples:
       hammerwork streaming stats lake
     """
-    _shown(ctx.obj, name or named, form)
+    _shown(context, name or named, form)
 
 
 def health(
-    ctx: typer.Context, name: OptionalNameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+    context: Context, name: OptionalNameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
     """
     \b
     Examples:
       hammerwork streaming health && echo fine
     """
-    states = _shown(ctx.obj, name or named, form)
+    states = _shown(context, name or named, form)
     if bad := [f"{state.stream.name}: {state.problem}" for state in states if state.problem]:
         raise AnswerIsNoError(" ".join(bad))
 

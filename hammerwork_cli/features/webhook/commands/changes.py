@@ -10,7 +10,6 @@ import typer
 
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
@@ -224,9 +223,8 @@ SecretOption = Annotated[
 ]
 
 
-@expand_option_groups
 def add(
-    ctx: typer.Context,
+    context: Context,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the webhook.")],
     url: Annotated[str, UrlOption],
     secret: SecretOption = None,
@@ -245,7 +243,6 @@ def add(
       hammerwork webhook add --name shop --url https://shop.example/done --events tree.completed --queue import
       hammerwork webhook add --name page --url https://page.example/v2 --auth-token env:PAGE_TOKEN
     """
-    context: Context = ctx.obj
     new_secret = secrets.new_secret() if secret is None else None
     fields = {
         "events": DEFAULT_EVENTS,
@@ -292,9 +289,8 @@ def _prepare(database: Database, now: datetime) -> None:
         policies.put(database, kept, by="hammerwork", now=now)
 
 
-@expand_option_groups
 def update(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     new_name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
     url: Annotated[str | None, UrlOption] = None,
@@ -312,7 +308,6 @@ def update(
       hammerwork webhook update chat --events dead,failed,timed_out
       hammerwork webhook update chat --url https://chat.example/other --clear queue,template
     """
-    context: Context = ctx.obj
     wanted, given = required(name, named), settings.read()
     given |= {} if new_name is None else {"name": names.of_receiver(new_name, "webhook")}
     given |= {} if url is None else {"url": url}
@@ -334,7 +329,7 @@ def update(
 
 
 def rotate_secret(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     secret: SecretOption = None,
     keep_old: Annotated[
@@ -356,7 +351,6 @@ def rotate_secret(
       hammerwork webhook rotate-secret chat
       hammerwork webhook rotate-secret chat --secret env:CHAT_SECRET --keep-old 1h
     """
-    context: Context = ctx.obj
     new_secret = secrets.new_secret() if secret is None else None
     kept = duration_of(OLD_SIGNS_TOO if keep_old is None else keep_old)
     given = new_secret or secrets.given(secret or "", "--secret")
@@ -389,7 +383,7 @@ def _note_one_signature(context: Context, webhook: Webhook) -> None:
 
 
 def enable(
-    ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+    context: Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
     """
     What waited is delivered at once. Events that happened while it was disabled are not delivered.
@@ -398,11 +392,11 @@ def enable(
     Examples:
       hammerwork webhook enable chat
     """
-    _switch(ctx.obj, required(name, named), form, enabled=True)
+    _switch(context, required(name, named), form, enabled=True)
 
 
 def disable(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     reason: ReasonOption = None,
     named: NamedOption = None,
@@ -415,11 +409,11 @@ def disable(
     Examples:
       hammerwork webhook disable chat --reason "the chat moves"
     """
-    _switch(ctx.obj, required(name, named), form, enabled=False, reason=reason)
+    _switch(context, required(name, named), form, enabled=False, reason=reason)
 
 
 def toggle(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     wanted: WantedOption = False,
     named: NamedOption = None,
@@ -431,7 +425,7 @@ def toggle(
       hammerwork webhook toggle chat --enable
       hammerwork webhook toggle chat --disable
     """
-    _switch(ctx.obj, required(name, named), form, enabled=wanted)
+    _switch(context, required(name, named), form, enabled=wanted)
 
 
 def _switch(context: Context, name: str, form: Format, *, enabled: bool, reason: str | None = None) -> None:
@@ -452,7 +446,7 @@ def _answer(context: Context, database: Database, webhook: Webhook, form: Format
 
 
 def remove(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     yes: YesOption = False,
     named: NamedOption = None,
@@ -465,7 +459,6 @@ def remove(
     Examples:
       hammerwork webhook remove chat --yes
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     webhook = queries.named(database, required(name, named))
     context.confirm(f"Remove the webhook {visible(webhook.name)}?", yes=yes, form=form, plan=[webhook.name])
@@ -476,7 +469,7 @@ def remove(
 
 
 def replay(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     since: Annotated[str, since_option("Deliveries of events")] = "24h",
     every: Annotated[bool, typer.Option("--all", help="Also what was delivered, not only what was given up.")] = False,
@@ -493,7 +486,6 @@ def replay(
       hammerwork webhook replay chat --since 2h
       hammerwork webhook replay chat --since 2h --all --yes
     """
-    context: Context = ctx.obj
     if only not in {None, "failed", "all"}:
         raise UsageError(
             "--only must be failed or all.", hint="For everything: --all. For deliveries that were given up: neither."
@@ -515,7 +507,7 @@ def replay(
 
 
 def import_(
-    ctx: typer.Context,
+    context: Context,
     file: Annotated[
         str | None,
         typer.Argument(metavar="[FILE]", help="Its webhooks.json; - for stdin. [default: where it is]"),
@@ -531,7 +523,6 @@ def import_(
       hammerwork webhook import
       hammerwork webhook import old/webhooks.json
     """
-    context: Context = ctx.obj
     found = taken_over(disk.text(file or _kept(context)))
     database = context.database(changes=True)
     now, listed = context.now(database), queries.listed(database)

@@ -13,7 +13,7 @@ from hammerwork_cli.features.webhook.views import WebhookStats
 
 
 def list_(
-    ctx: typer.Context,
+    context: Context,
     detailed: Annotated[bool, typer.Option("--detailed", help="Show more columns.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -23,7 +23,6 @@ def list_(
       hammerwork webhook list
       hammerwork webhook list --format json | jq '.[] | select(.enabled | not)'
     """
-    context: Context = ctx.obj
     database = context.database()
     context.show(
         queries.listed(database),
@@ -35,21 +34,20 @@ def list_(
 
 
 def show(
-    ctx: typer.Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+    context: Context, name: NameArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
     """
     \b
     Examples:
       hammerwork webhook show chat
     """
-    context: Context = ctx.obj
     database = context.database()
     found, now = queries.named(database, required(name, named)), context.now(database)
     context.answer(views.WEBHOOK.record(found), form, lambda: views.text(found, now))
 
 
 def deliveries(
-    ctx: typer.Context,
+    context: Context,
     name: OptionalNameArgument = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only deliveries that were given up.")] = False,
     since: Annotated[str | None, since_option("Only deliveries of events")] = None,
@@ -67,7 +65,6 @@ def deliveries(
       hammerwork webhook deliveries --failed
       hammerwork webhook deliveries chat --since 2h --format json | jq '.[].answer'
     """
-    context: Context = ctx.obj
     database = context.database()
     now = context.now(database)
     start = None if since is None else start_of(now, since)
@@ -82,7 +79,7 @@ def deliveries(
 
 
 def stats(
-    ctx: typer.Context,
+    context: Context,
     name: OptionalNameArgument = None,
     since: Annotated[str, since_option("Count events")] = "24h",
     hours: HoursOption = None,
@@ -95,7 +92,6 @@ def stats(
       hammerwork webhook stats
       hammerwork webhook stats chat --since 7d --format json
     """
-    context: Context = ctx.obj
     database = context.database()
     start = start_of(context.now(database), since, hours)
     chosen = queries.listed(database) if not (name or named) else [queries.named(database, required(name, named))]

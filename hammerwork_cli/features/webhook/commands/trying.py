@@ -21,7 +21,7 @@ from hammerwork_cli.runtime.delivery.webhooks.sending import send
 
 
 def try_(
-    ctx: typer.Context,
+    context: Context,
     name: NameArgument = None,
     event_type: EventTypeOption = "completed",
     job: AboutJobOption = None,
@@ -38,7 +38,6 @@ def try_(
       hammerwork webhook test chat
       hammerwork webhook test chat --event-type dead --job 0d7c21a4
     """
-    context: Context = ctx.obj
     database = context.database()
     webhook, now = queries.named(database, required(name, named)), context.now(database)
     record = event_to_try(database, event_type, job, queue, now, payload=webhook.include_payload).record()
@@ -61,7 +60,7 @@ def try_(
 
 
 def verify(
-    ctx: typer.Context,
+    context: Context,
     secret: Annotated[
         str, typer.Option("--secret", metavar="SECRET", help="Secret of the webhook: env:NAME, @FILE, or -.")
     ],
@@ -81,7 +80,6 @@ def verify(
     Examples:
       hammerwork webhook verify --secret env:HOOK_SECRET --headers headers.txt --body body.json
     """
-    context: Context = ctx.obj
     oldest: timedelta = duration_of(tolerance)
     given = secrets.given(secret, "--secret")
     note_plain(context, {"--secret": secret})

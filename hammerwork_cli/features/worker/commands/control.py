@@ -9,7 +9,6 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.given import is_given
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
@@ -101,7 +100,6 @@ def _named(database: Database, worker: list[str] | None, named: list[str] | None
     return list({found.id: found for found in (registry.resolve(database, word) for word in words)}.values())
 
 
-@expand_option_groups
 def list_(
     ctx: typer.Context,
     queue: QueueOption = None,
@@ -147,7 +145,7 @@ def list_(
 
 
 def status(
-    ctx: typer.Context,
+    context: Context,
     worker: WorkersArgument = None,
     queue: QueueOption = None,
     jobs: Annotated[
@@ -171,7 +169,6 @@ def status(
       hammerwork worker status --jobs --queue mail
       hammerwork worker status --format json | jq '.[].jobs[] | select(.running_seconds > 60)'
     """
-    context: Context = ctx.obj
     database = context.database()
     found = _named(database, worker, named)
     if jobs:
@@ -207,8 +204,7 @@ def _show_leases(
         context.note(f"More than {count(MOST_JOBS)} jobs are Running. All: hammerwork job list --status running")
 
 
-@expand_option_groups
-def stop(ctx: typer.Context, asking: ControlOptions) -> None:
+def stop(context: Context, asking: ControlOptions) -> None:
     """
     A handler that never returns keeps its worker from stopping, unless --grace or --now gives its job back. The job
     then runs again, or becomes Dead if it may run only once. On the worker's host, a second SIGTERM ends the process
@@ -221,11 +217,10 @@ def stop(ctx: typer.Context, asking: ControlOptions) -> None:
       hammerwork worker stop web-1-4242 --now
       hammerwork worker stop --all --yes
     """
-    _ask(ctx.obj, "stop", asking)
+    _ask(context, "stop", asking)
 
 
-@expand_option_groups
-def restart(ctx: typer.Context, asking: ControlOptions) -> None:
+def restart(context: Context, asking: ControlOptions) -> None:
     """
     Only a worker of `worker start` can start again; one in your own Python program stops, and its report says why. Exit
     code 124 when --timeout passes, 1 when --wait saw a worker stop without a successor.
@@ -235,7 +230,7 @@ def restart(ctx: typer.Context, asking: ControlOptions) -> None:
       hammerwork worker restart web-1-4242
       hammerwork worker restart --all --yes --wait --timeout 5m
     """
-    _ask(ctx.obj, "restart", asking)
+    _ask(context, "restart", asking)
 
 
 def _ask(context: Context, request: str, asking: ControlOptions) -> None:

@@ -8,7 +8,6 @@ import typer
 
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     DryRunOption,
     EncryptionKeyOption,
@@ -48,9 +47,8 @@ from hammerwork_cli.features.workflow.views import GraphFormat
 from hammerwork_cli.view.text import plural
 
 
-@expand_option_groups
 def create(
-    ctx: typer.Context,
+    context: Context,
     file: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +89,6 @@ def create(
       id=$(hammerwork workflow create --name repair --failure-policy manual) && \\
         hammerwork job enqueue --queue extract --payload '{}' --workflow "$id"
     """
-    context: Context = ctx.obj
     wanted = WantedWorkflow({}, {}, {})
     if file is not None:
         wanted = read_workflow(parsed(disk.text(file), "stdin" if file == "-" else file))
@@ -133,9 +130,8 @@ def create(
             note_upkeep(context, database, now)
 
 
-@expand_option_groups
 def retry(
-    ctx: typer.Context,
+    context: Context,
     workflow: WorkflowArgument,
     queue: QueueOption = None,
     status: StatusOption = None,
@@ -152,7 +148,6 @@ def retry(
       hammerwork workflow retry 178ebfc3
       hammerwork workflow retry 178ebfc3 --cancelled --yes
     """
-    context: Context = ctx.obj
     database = context.database(changes=True)
     change = RetryJobs(context.now(database), cancelled=cancelled)
     wanted = acceptable(change, statuses(status))
@@ -169,9 +164,8 @@ def reopen(context: Context, database: Database, workflows: Sequence[str]) -> No
             context.note(f"The workflow {workflow} is no longer cancelled: jobs can join it.")
 
 
-@expand_option_groups
 def cancel(
-    ctx: typer.Context,
+    context: Context,
     workflow: WorkflowArgument,
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Reason to write into the errors of the jobs.")
@@ -189,7 +183,7 @@ def cancel(
       hammerwork workflow cancel 178ebfc3 --reason "wrong day"
       hammerwork workflow cancel 178ebfc3 --dry-run
     """
-    cancel_whole(ctx.obj, workflow, confirmation, reason=reason, force=force)
+    cancel_whole(context, workflow, confirmation, reason=reason, force=force)
 
 
 def cancel_whole(
@@ -211,9 +205,8 @@ def cancel_whole(
     change_within(context, database, chosen, acceptable(change, None), change, confirmation)
 
 
-@expand_option_groups
 def delete(
-    ctx: typer.Context,
+    context: Context,
     workflow: WorkflowArgument,
     force: ForceOption = False,
     *,
@@ -228,7 +221,7 @@ def delete(
       hammerwork workflow delete 178ebfc3 --dry-run
       hammerwork workflow delete 178ebfc3 --yes
     """
-    delete_workflow(ctx.obj, workflow, confirmation, force=force)
+    delete_workflow(context, workflow, confirmation, force=force)
 
 
 def delete_workflow(context: Context, workflow: str, confirmation: Confirmation, *, force: bool) -> None:

@@ -7,7 +7,6 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
-from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     CursorOption,
     Format,
@@ -40,7 +39,7 @@ GraphFormatOption = Annotated[GraphFormat, typer.Option("--format", help="Output
 
 
 def graph(
-    ctx: typer.Context,
+    context: Context,
     workflow: WorkflowArgument,
     max_nodes: Annotated[
         int | None, typer.Option("--max-nodes", metavar="N", min=1, help="Jobs drawn (text: 500).")
@@ -58,7 +57,6 @@ def graph(
       hammerwork workflow graph 178ebfc3 --format dot | dot -Tsvg > graph.svg
       hammerwork workflow graph 178ebfc3 --format json | jq '.edges[] | [.from, .to]'
     """
-    context: Context = ctx.obj
     database = context.database()
     draw(context, database, listing.resolve(database, workflow), form, max_nodes)
 
@@ -105,7 +103,7 @@ def show_graph(
 
 
 def dependencies(
-    ctx: typer.Context,
+    context: Context,
     job: JobArgument,
     dependents: Annotated[bool, typer.Option("--dependents", help="Only jobs that wait for it.")] = False,
     depth: Annotated[int, typer.Option("--depth", metavar="N", min=1, max=100_000, help="Levels up and down.")] = 10,
@@ -117,12 +115,11 @@ def dependencies(
       hammerwork workflow dependencies 1c22a0f1
       hammerwork workflow dependencies 1c22a0f1 --dependents --depth 100
     """
-    lineage(ctx, job, descendants=dependents, depth=depth, form=form)
+    lineage(context, job, descendants=dependents, depth=depth, form=form)
 
 
-@expand_option_groups
 def list_(
-    ctx: typer.Context,
+    context: Context,
     running: Annotated[bool, typer.Option("--running", help="Only running workflows.")] = False,
     completed: Annotated[bool, typer.Option("--completed", help="Only completed workflows.")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Only failed workflows.")] = False,
@@ -148,7 +145,6 @@ def list_(
       hammerwork workflow list --failed --since 7d
       hammerwork workflow list --name 'nightly*' --format json | jq -r '.[] | select(.needs_decision) | .id'
     """
-    context: Context = ctx.obj
     start = None if since is None else since_of(since, context.now())
     asked = {
         WorkflowStatus.RUNNING: running,
@@ -176,7 +172,7 @@ def list_(
 
 
 def show(
-    ctx: typer.Context,
+    context: Context,
     workflow: WorkflowArgument,
     limit: Annotated[
         int,
@@ -201,7 +197,6 @@ def show(
       hammerwork workflow show 178ebfc3 --format json | jq .by_status
       hammerwork workflow show 178ebfc3 --format mermaid > diagram.mmd
     """
-    context: Context = ctx.obj
     database = context.database()
     found = listing.resolve(database, workflow)
     if form in {GraphFormat.MERMAID, GraphFormat.DOT}:
@@ -217,7 +212,7 @@ def show(
 
 
 def wait(
-    ctx: typer.Context,
+    context: Context,
     workflow: WorkflowArgument,
     timeout: GiveUpOption = None,
     interval: IntervalOption = "1s",
@@ -232,7 +227,6 @@ def wait(
       hammerwork workflow wait 178ebfc3
       hammerwork workflow wait 178ebfc3 --timeout 15m && ./publish.sh
     """
-    context: Context = ctx.obj
     found = wait_until_ended(
         context,
         "workflow",
