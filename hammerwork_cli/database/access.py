@@ -13,6 +13,7 @@ from hammerwork_cli import app_path
 from hammerwork_cli.cached import cached
 from hammerwork_cli.core.values import Migrated
 from hammerwork_cli.database import driver_errors, statements
+from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.database.guards import is_change
 from hammerwork_cli.database.interrupts import Interruption
@@ -408,6 +409,16 @@ class Database:
                 rows = list(cursor.fetchall())
             yield from ((part[place], row) for place, *row in rows)
 
+    def rows_of(self, statement: str, ids: Sequence[str], size: int | None = None, /, **values: Any) -> Iterator[Row]:
+        """Yields the rows of a statement for ``:ids``, of which a part is sent at a time: ``size``, or else many."""
+        for part in chunks(ids, size or self.read_chunk):
+            yield from self.rows(statement, ids=self.ids(part), **values)
+
+    def rows_in(self, statement: str, ids: Sequence[str], /, **values: Any) -> Iterator[Row]:
+        """Like :meth:`rows_of`, for a statement with ``IN (:ids)``."""
+        for part in chunks(ids, self.key_chunk):
+            yield from self.rows(statement, ids=part, **values)
+
     def row_parts(self, statement: str, size: int, /, **values: Any) -> Iterator[list[Row]]:
         """Yields the rows of a statement, ``size`` at a time. Read all of them before you send another statement."""
         cursor = self._send(statement, self.tags, values, buffered=False)
@@ -432,6 +443,10 @@ class Database:
         """Runs a statement and returns the number of rows that it changed."""
         cursor = self._send(statement, self.tags, values)
         return int(cursor.rowcount)
+
+    def run_for(self, statement: str, ids: Sequence[str], /, **values: Any) -> int:
+        """Like :meth:`run`, for any number of ``:ids``."""
+        return sum(self.run(statement, ids=self.ids(part), **values) for part in chunks(ids, self.key_chunk))
 
     def run_once(self, statement: str, /, **values: Any) -> int:
         """Runs a statement that inserts a row ``{unless_it_exists}``, and returns whether it did, as 1 or 0."""

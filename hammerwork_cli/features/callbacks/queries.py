@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.callbacks.model import Callback, Subject, writes_event
 from hammerwork_cli.features.event.model import DELIVERIES
 
@@ -24,10 +23,9 @@ def announcing(database: Database, subjects: Sequence[str], *, done: bool = Fals
         done: only those that are not open.
     """
     found: dict[str, list[str]] = {}
-    for part in chunks(subjects, database.key_chunk):
-        for callback, subject, job in database.rows("callbacks.of_subjects", ids=part, done=done):
-            if writes_event(job):
-                found.setdefault(str(subject), []).append(str(callback))
+    for callback, subject, job in database.rows_in("callbacks.of_subjects", subjects, done=done):
+        if writes_event(job):
+            found.setdefault(str(subject), []).append(str(callback))
     return found
 
 

@@ -337,11 +337,7 @@ def _deliver(database: Database, hooks: Sequence[Reader], found: Sequence[Event]
 
 def _archived(database: Database, deliveries: Sequence[str]) -> set[str]:
     """Those of some deliveries that are in the archive: they were made."""
-    return {
-        str(job)
-        for part in chunks(deliveries, database.key_chunk)
-        for (job,) in database.rows("event.archived", ids=part)
-    }
+    return {str(job) for (job,) in database.rows_in("event.archived", deliveries)}
 
 
 def _weight(row: tuple[Any, ...]) -> int:

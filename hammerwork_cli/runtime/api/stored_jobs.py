@@ -10,7 +10,6 @@ from hammerwork_cli.core.encryption import EncryptedText, UndecryptableError
 from hammerwork_cli.core.payloads import unpacked
 from hammerwork_cli.core.values import JobPriority, priority_word, status_of, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.backup.models.tables import TABLES
 from hammerwork_cli.features.job.queries import results
 from hammerwork_cli.features.job.queries.details import terms
@@ -89,17 +88,15 @@ def _stored(database: Database, jobs: Sequence[str]) -> dict[str, _Stored]:
     """The jobs by their ids, those of the archive included."""
     found: dict[str, _Stored] = {}
     columns = CLAIMED_COLUMNS if "current" in database.tags else terms(database.jobs_columns(), CLAIMED_NAMES)
-    for part in chunks(jobs, database.key_chunk):
-        for row in database.rows("job.details.stored", ids=database.ids(part), columns=columns):
-            claimed = claimed_row(database, row[3:], _nobody())
-            found[claimed.id.lower()] = _Stored(row[0], row[1], row[2], claimed)
+    for row in database.rows_of("job.details.stored", jobs, database.key_chunk, columns=columns):
+        claimed = claimed_row(database, row[3:], _nobody())
+        found[claimed.id.lower()] = _Stored(row[0], row[1], row[2], claimed)
     missing = [job for job in jobs if job not in found]
     if missing and "archive" in database.tags:
         columns = terms(database.schema[TABLES["archive"].name], CLAIMED_NAMES)
-        for part in chunks(missing, database.key_chunk):
-            for row in database.rows("job.details.archived_stored", ids=database.ids(part), columns=columns):
-                claimed = _unarchived(claimed_row(database, row[3:], _nobody(), archived=True))
-                found[claimed.id.lower()] = _Stored(row[0], row[1], row[2], claimed)
+        for row in database.rows_of("job.details.archived_stored", missing, database.key_chunk, columns=columns):
+            claimed = _unarchived(claimed_row(database, row[3:], _nobody(), archived=True))
+            found[claimed.id.lower()] = _Stored(row[0], row[1], row[2], claimed)
     return found
 
 

@@ -118,9 +118,8 @@ class NamedArchived(Archived):
     def read(self, database: Database) -> Snapshot:
         """See :class:`Selection`."""
         found: dict[str, Counts] = {}
-        for part in chunks(self.named, database.read_chunk):
-            for queue, status in database.rows("archive.listing.states", ids=database.ids(part)):
-                found.setdefault(queue, Counts()).add(status_of(status))
+        for queue, status in database.rows_of("archive.listing.states", self.named):
+            found.setdefault(queue, Counts()).add(status_of(status))
         return Snapshot(groups_of(found))
 
     def have_failed(self, database: Database) -> bool:

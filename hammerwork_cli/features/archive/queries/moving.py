@@ -5,7 +5,6 @@ from datetime import datetime
 
 from hammerwork_cli.core.values import WAITING_SPELLINGS, JobStatus
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.archive.models.rows import OF_THE_ARCHIVE, Archival, restored, to_run_again
 from hammerwork_cli.features.archive.queries.listing import NamedArchived
@@ -57,8 +56,7 @@ class Archive(PurgeJobs):
             archive.remove([{"id": job} for job in copied])
         archive.insert(moved)
         events.jobs(database, EventType.JOB_ARCHIVED, ids, self._how.at)
-        for part in chunks(ids, database.key_chunk):
-            step.changed += database.run("archive.moving.delete_jobs", ids=database.ids(part))
+        step.changed += database.run_for("archive.moving.delete_jobs", ids)
 
     def _archived(self, jobs: Rows, archive: Rows, record: Record) -> Record:
         elsewhere = _of_other_types(jobs, archive)
@@ -109,8 +107,7 @@ class PurgeArchive(Change):
         awaited = self._awaited(database, locked)
         _skip(step, Reason.WAITED_FOR, len(awaited))
         going = [job for job in locked if job not in awaited]
-        for part in chunks(going, database.key_chunk):
-            step.changed += database.run("archive.moving.delete", ids=database.ids(part), before=self._before)
+        step.changed += database.run_for("archive.moving.delete", going, before=self._before)
         records.forget(database, going)
         return step
 

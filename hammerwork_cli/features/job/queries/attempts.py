@@ -63,17 +63,12 @@ def of_jobs(database: Database, jobs: Iterable[str]) -> dict[str, list[PastAttem
     """Job -> its attempts that did not complete, the oldest first."""
     found: dict[str, list[PastAttempt]] = {}
     wanted = list(jobs) if database.is_current else []
-    for part in chunks(wanted, database.read_chunk):
-        for job, *values in database.rows("job.attempts.of_jobs", ids=database.ids(part)):
-            found.setdefault(str(job), []).append(PastAttempt(str(job), *values))
+    for job, *values in database.rows_of("job.attempts.of_jobs", wanted):
+        found.setdefault(str(job), []).append(PastAttempt(str(job), *values))
     return found
 
 
 def last_of(database: Database, jobs: Iterable[str]) -> dict[str, PastAttempt]:
     """Job -> the last of its attempts that did not complete, without the error."""
     wanted = list(jobs) if database.is_current else []
-    return {
-        str(job): PastAttempt(str(job), *values)
-        for part in chunks(wanted, database.read_chunk)
-        for job, *values in database.rows("job.attempts.last", ids=database.ids(part))
-    }
+    return {str(job): PastAttempt(str(job), *values) for job, *values in database.rows_of("job.attempts.last", wanted)}

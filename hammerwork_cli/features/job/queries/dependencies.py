@@ -73,11 +73,7 @@ def read_jobs(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_
 def _jobs(database: Database, ids: Iterable[str], wanted: JobFilter, *, locks: bool | None) -> list[LockedJob]:
     known = sorted(set(ids))
     values = chosen(wanted)
-    return [
-        LockedJob._make(row)
-        for part in chunks(known, database.key_chunk)
-        for row in database.rows("job.changes.lock", ids=part, locks=locks, **values)
-    ]
+    return [LockedJob._make(row) for row in database.rows_in("job.changes.lock", known, locks=locks, **values)]
 
 
 def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str]:
@@ -88,13 +84,8 @@ def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str
     """
     wanted = set(parents)
     found = {job.id: job.awaited_status for job in lock_jobs(database, wanted)}
-    rest = sorted(wanted - found.keys())
-    if rest:
-        for part in chunks(rest, database.key_chunk):
-            found |= {
-                job: status_of(status) for job, status in database.rows("tree.release.archived_statuses", ids=part)
-            }
-    return found
+    rows = database.rows_in("tree.release.archived_statuses", sorted(wanted - found.keys()))
+    return found | {job: status_of(status) for job, status in rows}
 
 
 def state_of(parents: Iterable[str], statuses: Mapping[str, str], ancestry: str | None = None) -> str:
@@ -124,13 +115,9 @@ def dependents(
         failing: leave out jobs of workflows whose policy is ``manual`` or ``ignore_failures``.
     """
     size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
-    return [
-        (str(parent), str(job))
-        for part in chunks(parents, size)
-        for parent, job in database.rows(
-            "job.dependencies.dependents", ids=database.ids(part), states=states, statuses=statuses, failing=failing
-        )
-    ]
+    values = {"states": states, "statuses": statuses, "failing": failing}
+    rows = database.rows_of("job.dependencies.dependents", parents, size, **values)
+    return [(str(parent), str(job)) for parent, job in rows]
 
 
 class Following(NamedTuple):
@@ -256,12 +243,12 @@ def spawned_early(database: Database, parents: Sequence[str], request: str | Non
         request: return the children of this spawn request instead, whether the parents failed or not.
     """
     found = []
-    for part in chunks(parents, database.key_chunk):
-        rows = database.rows("job.dependencies.spawned_early", ids=database.ids(part), statuses=WAITING_SPELLINGS)
-        for parent, child, occurrence, status, recurring, next_run_at in rows:
-            last = occurrence_of(recurring=recurring, next_run_at=next_run_at)
-            if occurrence == request or (request is None and occurrence == last and status_of(status) in FAILURES):
-                found.append((str(parent), str(child)))
+    statement = "job.dependencies.spawned_early"
+    rows = database.rows_of(statement, parents, database.key_chunk, statuses=WAITING_SPELLINGS)
+    for parent, child, occurrence, status, recurring, next_run_at in rows:
+        last = occurrence_of(recurring=recurring, next_run_at=next_run_at)
+        if occurrence == request or (request is None and occurrence == last and status_of(status) in FAILURES):
+            found.append((str(parent), str(child)))
     return found
 
 

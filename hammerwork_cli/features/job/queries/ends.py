@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.callbacks import queries as callbacks
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import OF_ENDS, EventType
@@ -56,8 +55,7 @@ def _any_skipping_trees(database: Database) -> bool:
 
 
 def _look_again(database: Database, lineage: Collection[str]) -> None:
-    for part in chunks(sorted(lineage), database.key_chunk):
-        database.run("job.ends.look_again", ids=database.ids(part))
+    database.run_for("job.ends.look_again", sorted(lineage))
 
 
 def of_workflows_to_come_again(database: Database, workflows: Sequence[str], *, done: bool = False) -> None:
@@ -74,8 +72,7 @@ def of_workflows_to_come_again(database: Database, workflows: Sequence[str], *, 
 
 
 def _announce_again(database: Database, watches: Sequence[str], now: datetime) -> None:
-    for part in chunks(sorted(watches), database.key_chunk):
-        database.run("job.ends.announce_again", ids=database.ids(part), now=now)
+    database.run_for("job.ends.announce_again", sorted(watches), now=now)
 
 
 def _lineage(database: Database, jobs: Collection[str]) -> set[str]:
@@ -91,6 +88,5 @@ def _lineage(database: Database, jobs: Collection[str]) -> set[str]:
 def _groups(database: Database, jobs: Collection[str], only_below: bool) -> set[str]:
     return {
         str(group)
-        for part in chunks(sorted(jobs), database.key_chunk)
-        for (group,) in database.rows("job.ends.groups", ids=database.ids(part), batches=not only_below)
+        for (group,) in database.rows_of("job.ends.groups", sorted(jobs), database.key_chunk, batches=not only_below)
     }

@@ -49,9 +49,9 @@ class PurgeJobs(Delete):
 
     def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
         kept = super()._later(database, jobs)
-        for part in chunks([job.id for job in jobs], database.key_chunk):
-            for job, is_requested in database.rows("job.selections.reserved", ids=database.ids(part)):
-                kept[str(job)] = Reason.SPAWN_REQUESTED if is_requested else Reason.AWAITED
+        ids = [job.id for job in jobs]
+        for job, is_requested in database.rows_of("job.selections.reserved", ids, database.key_chunk):
+            kept[str(job)] = Reason.SPAWN_REQUESTED if is_requested else Reason.AWAITED
         if not self.whole:
             below = _below_uncounted(database, [job for job in jobs if job.id not in kept])
             return kept | dict.fromkeys(below, Reason.AWAITED)
@@ -78,11 +78,7 @@ def _below_uncounted(database: Database, jobs: Sequence[LockedJob]) -> set[str]:
         for parent in parents:
             below.setdefault(parent, []).append(job)
     reached: set[str] = set()
-    coming = [
-        str(job)
-        for part in chunks(sorted(below), database.read_chunk)
-        for (job,) in database.rows("job.selections.uncounted_trees", ids=database.ids(part))
-    ]
+    coming = [str(job) for (job,) in database.rows_of("job.selections.uncounted_trees", sorted(below))]
     while coming:
         more = [job for job in below.get(coming.pop(), ()) if job not in reached]
         reached.update(more)
@@ -225,8 +221,7 @@ def _fitting(database: Database, jobs: Iterable[str], wanted: JobFilter) -> dict
     """The queue and the status of those jobs that fit a filter."""
     return {
         str(job): (sys.intern(queue), sys.intern(status))
-        for part in chunks(list(jobs), database.read_chunk)
-        for job, queue, status in database.rows("job.selections.fitting", ids=database.ids(part), **chosen(wanted))
+        for job, queue, status in database.rows_of("job.selections.fitting", list(jobs), **chosen(wanted))
     }
 
 
@@ -247,11 +242,7 @@ class _Links:
     def live(self, database: Database) -> _Live:
         """The jobs that are not only in the archive."""
         archived = [job for job in self.parents if job in self.archived]
-        marked = {
-            str(job)
-            for part in chunks(archived, database.read_chunk)
-            for job, *_ in database.rows("tree.relatives.states", ids=database.ids(part))
-        }
+        marked = {str(job) for job, *_ in database.rows_of("tree.relatives.states", archived)}
         live = dict.fromkeys(job for job in self._upward() if job not in self.archived or job in marked)
         return _Live(list(live), [job for job in live if live.keys().isdisjoint(self.parents[job])])
 

@@ -34,11 +34,7 @@ class Groups(NamedTuple):
         """The workflows and batches of some jobs; none unless version 3 uses the database. Needs a transaction."""
         if "rust_3" not in database.tags or not jobs:
             return cls()
-        rows = [
-            row
-            for part in chunks(sorted(jobs), database.key_chunk)
-            for row in database.rows("job.groups.of", ids=database.ids(part))
-        ]
+        rows = list(database.rows_of("job.groups.of", sorted(jobs), database.key_chunk))
         workflows = {str(workflow) for workflow, _ in rows if workflow is not None}
         batches = {str(batch) for _, batch in rows if batch is not None}
         return cls(list(_locked_workflows(database, workflows)), sorted(batches))
@@ -93,15 +89,13 @@ def _fail_waiting(database: Database, now: datetime, error: str, **of: str) -> l
 
 
 def _locked_workflows(database: Database, ids: Iterable[str]) -> Iterator[StoredWorkflow]:
-    for part in chunks(sorted(ids), database.key_chunk):
-        for workflow, status, policy in database.rows("job.groups.lock_workflows", ids=part):
-            yield StoredWorkflow(str(workflow), "", status, policy, 0, None)
+    for workflow, status, policy in database.rows_in("job.groups.lock_workflows", sorted(ids)):
+        yield StoredWorkflow(str(workflow), "", status, policy, 0, None)
 
 
 def _locked_batches(database: Database, ids: Sequence[str]) -> Iterator[tuple[StoredBatch, str]]:
-    for part in chunks(ids, database.key_chunk):
-        for batch, status, mode in database.rows("job.groups.lock_batches", ids=part):
-            yield StoredBatch(str(batch), "", 0, mode.strip('"'), None), status.strip('"')
+    for batch, status, mode in database.rows_in("job.groups.lock_batches", ids):
+        yield StoredBatch(str(batch), "", 0, mode.strip('"'), None), status.strip('"')
 
 
 def _settle_workflow(database: Database, workflow: StoredWorkflow, now: datetime) -> None:

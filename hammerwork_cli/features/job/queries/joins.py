@@ -49,9 +49,8 @@ class Settled:
 def of_failed(database: Database, jobs: Collection[str]) -> Marks:
     """Reads the marks of jobs that this transaction has failed."""
     found = Marks()
-    for part in chunks(sorted(jobs), database.key_chunk):
-        for _, ancestry, *_ in database.rows("tree.joins.marks", ids=database.ids(part)):
-            found.add(ancestry, failed=True)
+    for _, ancestry, *_ in database.rows_of("tree.joins.marks", sorted(jobs), database.key_chunk):
+        found.add(ancestry, failed=True)
     return found
 
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from hammerwork_cli.core.values import Timestamp, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 
 
 class _Result(NamedTuple):
@@ -31,11 +30,10 @@ def texts(database: Database, ids: Collection[str]) -> dict[str, str | None]:
 
 def _stored(database: Database, ids: Collection[str]) -> Iterator[_Result]:
     missing = dict.fromkeys(ids)
-    for part in chunks(list(missing), database.key_chunk):
-        for job, *rest in database.rows("job.results.live", ids=database.ids(part)):
-            found = _Result(str(job), *rest)
-            missing.pop(found.job, None)
-            yield found
+    for job, *rest in database.rows_of("job.results.live", list(missing), database.key_chunk):
+        found = _Result(str(job), *rest)
+        missing.pop(found.job, None)
+        yield found
     if missing and "archive" in database.tags:
-        for part in chunks(list(missing), database.key_chunk):
-            yield from (_Result(str(job), *rest) for job, *rest in database.rows("job.results.archived", ids=part))
+        rows = database.rows_in("job.results.archived", list(missing))
+        yield from (_Result(str(job), *rest) for job, *rest in rows)

@@ -127,10 +127,7 @@ class ByFilter:
         above = sorted({parent for (parents,) in rows for parent in id_list(parents)})
         known = {node.id: node.status for node in Relatives(database).jobs(above)}
         failed = [parent for parent in above if known.get(parent) in UNSUCCESSFUL]
-        ours = sum(
-            len(database.rows("job.selections.chosen_among", **filtered, ids=database.ids(part)))
-            for part in chunks(failed, database.read_chunk)
-        )
+        ours = len(list(database.rows_of("job.selections.chosen_among", failed, **filtered)))
         return len(known) < len(above) or ours < len(failed)
 
     def has_dependents(self, database: Database, found: Snapshot) -> bool:

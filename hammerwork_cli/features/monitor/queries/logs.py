@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 from hammerwork_cli.core.values import UNSUCCESSFUL, JobStatus, Timestamp, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.job.models.job import PastAttempt
 from hammerwork_cli.features.job.queries import attempts
 from hammerwork_cli.features.monitor.models.log import EventKind, JobEvent
@@ -70,9 +69,8 @@ def _of_some(database: Database, nodes: Sequence[TreeNode], lines: int) -> list[
     found = _of_jobs(database, nodes)
     if database.is_current:
         queues = {node.id: node.queue for node in nodes}
-        for part in chunks(list(queues), database.read_chunk):
-            for operation in database.rows("monitor.logs.operations_of", ids=database.ids(part)):
-                found += _spawned(queues.get(str(operation[0])), *operation)
+        for operation in database.rows_of("monitor.logs.operations_of", list(queues)):
+            found += _spawned(queues.get(str(operation[0])), *operation)
     return _newest(found, lines)
 
 

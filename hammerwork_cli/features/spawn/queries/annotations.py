@@ -4,7 +4,6 @@ from datetime import datetime
 
 from hammerwork_cli.core.values import FINISHED, WAITING, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.tree.queries.blockers import blockers_of
 from hammerwork_cli.features.tree.spawn_tree import Annotations, SpawnTree
 
@@ -22,15 +21,12 @@ def annotations(database: Database, tree: SpawnTree, now: datetime) -> Annotatio
     asked = [node.id for node in tree.nodes.values() if node.status in WAITING and node.archived_at is None]
     due: dict[str, datetime] = {}
     suspects: list[str] = []
-    for part in chunks(asked, database.read_chunk):
-        for job, scheduled_at, dependency_status in database.rows(
-            "spawn.why.late_jobs", ids=database.ids(part), now=now
-        ):
-            at = timestamp(scheduled_at)
-            if at and at > now:
-                due[job] = at
-            if dependency_status == "waiting" and _parents_have_ended(tree, job):
-                suspects.append(job)
+    for job, scheduled_at, dependency_status in database.rows_of("spawn.why.late_jobs", asked, now=now):
+        at = timestamp(scheduled_at)
+        if at and at > now:
+            due[job] = at
+        if dependency_status == "waiting" and _parents_have_ended(tree, job):
+            suspects.append(job)
     blockers = blockers_of(database, suspects) if suspects else {}
     return Annotations(frozenset(job for job, blocker in blockers.items() if blocker.is_stuck), due)
 

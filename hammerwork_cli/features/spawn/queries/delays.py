@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.input.spawn_config import ignored_because
 from hammerwork_cli.core.values import WAITING, JobStatus, Timestamp, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.job.models.job import AttemptOutcome, JobDetails, PastAttempt
 from hammerwork_cli.features.job.queries import attempts
@@ -90,8 +89,7 @@ def _webhooks_off(database: Database, nodes: Sequence[TreeNode]) -> dict[str, st
     }
     return {
         str(job): names[webhook]
-        for part in chunks(waiting if names else [], database.read_chunk)
-        for job, webhook in database.rows("spawn.why.deliveries", ids=database.ids(part))
+        for job, webhook in database.rows_of("spawn.why.deliveries", waiting if names else [])
         if webhook in names
     }
 
@@ -135,11 +133,7 @@ class _OpenJob(NamedTuple):
 
 
 def _details(database: Database, ids: Sequence[str]) -> dict[str, _OpenJob]:
-    return {
-        job: _OpenJob._make(details)
-        for part in chunks(ids, database.read_chunk)
-        for job, *details in database.rows("spawn.why.open_jobs", ids=database.ids(part))
-    }
+    return {job: _OpenJob._make(details) for job, *details in database.rows_of("spawn.why.open_jobs", ids)}
 
 
 def _last_attempt(node: TreeNode, error: str | None, row: _OpenJob, recorded: PastAttempt | None) -> LastAttempt:

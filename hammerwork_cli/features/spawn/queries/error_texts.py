@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from hammerwork_cli.core.input.reading import UUID_PATTERN
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.tree.model import TreeNode
 
 _TRACEBACK = "Traceback (most recent call last)"
@@ -93,9 +92,8 @@ def error_texts(database: Database, nodes: Sequence[TreeNode]) -> dict[str, str]
     """Id -> error, for the jobs that have one; of a traceback only its end, which contains the headline."""
     errors = {node.id: node.error for node in nodes if node.error}
     cut = [job for job, error in errors.items() if error.startswith(_TRACEBACK)]
-    for part in chunks(cut, database.key_chunk):
-        for job, ending in database.rows("spawn.why.error_endings", ids=part):
-            errors[job] = of_traceback(ending)
+    for job, ending in database.rows_in("spawn.why.error_endings", cut):
+        errors[job] = of_traceback(ending)
     return errors
 
 

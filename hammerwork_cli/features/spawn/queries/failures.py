@@ -6,7 +6,6 @@ from typing import Any
 
 from hammerwork_cli.core.values import ODDLY_FAILED, WAITING, Counts, JobStatus, id_list, status_of, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.spawn.models.why import ErrorGroup, FailedJob, Failures, path_of
 from hammerwork_cli.features.spawn.queries.error_texts import headline, of_traceback, pattern
 from hammerwork_cli.features.tree.ancestry import Ancestry
@@ -142,11 +141,10 @@ def _read_parents(database: Database, found: _Grouping, jobs: Sequence[str]) -> 
     statements = ["spawn.failures.parents"] + ["spawn.failures.archived_parents"] * ("archive" in database.tags)
     for statement in statements:
         missing = [job for job in jobs if job not in read]
-        for part in chunks(missing, database.read_chunk):
-            for job, parents, ancestry in database.rows(statement, ids=database.ids(part)):
-                parent = next(iter(id_list(parents)), None)
-                # The row of a job that a worker spawned names the root itself.
-                read[str(job)] = parent and (found.root(ancestry) or parent)
+        for job, parents, ancestry in database.rows_of(statement, missing):
+            parent = next(iter(id_list(parents)), None)
+            # The row of a job that a worker spawned names the root itself.
+            read[str(job)] = parent and (found.root(ancestry) or parent)
     return read
 
 

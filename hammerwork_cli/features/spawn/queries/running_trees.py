@@ -75,17 +75,14 @@ class RunningTrees:
         """Returns the jobs that have spawned, with a spawn configuration or without."""
         if not jobs or not self.database.is_current:
             return set()
-        return {
-            str(one) for part in chunks(jobs, 1000) for (one,) in self.database.rows("spawn.monitor.recorded", ids=part)
-        }
+        return {str(one) for (one,) in self.database.rows_in("spawn.monitor.recorded", jobs)}
 
     # Downward.
 
     def children(self, parents: Sequence[str]) -> dict[str, ChildTotals]:
         """Parent -> counts of the children that have it as their first parent, for parents with children."""
         totals: dict[str, ChildTotals] = {}
-        for part in chunks(parents, self.database.read_chunk):
-            collect_totals(totals, self.database.rows("tree.relatives.child_totals", ids=self.database.ids(part)))
+        collect_totals(totals, self.database.rows_of("tree.relatives.child_totals", parents))
         return totals
 
     def below(self, children: dict[str, ChildTotals]) -> dict[str, ChildTotals]:
@@ -114,8 +111,7 @@ class RunningTrees:
 
     def _parents_below(self, frontier: dict[str, str], seen: set[str]) -> dict[str, str]:
         """Job of the next level that has children -> the top of its tree."""
-        parts = map(self.database.ids, chunks(list(frontier), self.database.read_chunk))
-        rows = chain.from_iterable(self.database.rows("spawn.monitor.parents_below", ids=part) for part in parts)
+        rows = self.database.rows_of("spawn.monitor.parents_below", list(frontier))
         return {job: frontier[parent.lower()] for job, parent in rows if parent.lower() in frontier and job not in seen}
 
     def _add_level(self, whole: dict[str, ChildTotals], frontier: dict[str, str], left: int) -> int:

@@ -16,7 +16,6 @@ from hammerwork_cli.core.values import (
     timestamp,
 )
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
 from hammerwork_cli.features.spawn.models.stats import SpawnGroup, SpawnStats
 from hammerwork_cli.features.spawn.queries.operations import counted
@@ -203,14 +202,11 @@ def _depth(database: Database, parents: Sequence[_Parents], *, since: datetime, 
 def _members(database: Database, ids: Iterable[str], *, since: datetime, queues: Sequence[str]) -> Iterable[str]:
     """The jobs among ``ids`` that belong to the window and spawned or may spawn."""
     unconfigured = []
-    for part in chunks(sorted(ids), database.read_chunk):
-        for job, configured in database.rows(
-            "spawn.operations.window_members", ids=database.ids(part), since=since, queues=queues
-        ):
-            if configured:
-                yield job
-            else:
-                unconfigured.append(job)
+    for job, configured in database.rows_of("spawn.operations.window_members", sorted(ids), since=since, queues=queues):
+        if configured:
+            yield job
+        else:
+            unconfigured.append(job)
     yield from records.parents(database, unconfigured)
 
 

@@ -8,7 +8,6 @@ from operator import itemgetter
 
 from hammerwork_cli.core.values import FAILURES, FINISHED, WAITING, JobStatus, Timestamp, status_of
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.features.spawn.models.timeline import PARTS, QueueTimes, SiblingGroup, Timeline, TimelineStep, Times
 from hammerwork_cli.features.tree.model import JobDate, TreeNode
@@ -49,11 +48,10 @@ def _first_attempts(database: Database, tree: SpawnTree) -> dict[str, int]:
         return {}
     several = [job for job, node in tree.nodes.items() if node.attempts > 1 or job in tree.dates]
     firsts: dict[str, int] = {}
-    for part in chunks(several, database.read_chunk):
-        for job, number, at in database.rows("spawn.timeline.first_attempts", ids=database.ids(part)):
-            started = _microseconds(at)
-            if number == 1 and started is not None:
-                firsts[str(job)] = started
+    for job, number, at in database.rows_of("spawn.timeline.first_attempts", several):
+        started = _microseconds(at)
+        if number == 1 and started is not None:
+            firsts[str(job)] = started
     return firsts
 
 

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from hammerwork_cli.core.values import UNSUCCESSFUL, WAITING, Counts, JobStatus
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.job.queries import attempts
 from hammerwork_cli.features.queue.queries import Services
 from hammerwork_cli.features.spawn.models.why import Diagnosis, FailedJob, FailureGroup, UnderWay
@@ -88,8 +87,7 @@ class _Diagnosing:
         dependent = [node.id for node in failed if node.depends_on]
         return {
             job
-            for part in chunks(dependent, self.database.key_chunk)
-            for job, status in self.database.rows("spawn.why.dependency_statuses", ids=part)
+            for job, status in self.database.rows_in("spawn.why.dependency_statuses", dependent)
             if status == "failed"
         }
 

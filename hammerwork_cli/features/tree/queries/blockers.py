@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from hammerwork_cli.core.values import FINISHED, UNSUCCESSFUL, WAITING_SPELLINGS, JobStatus, status_of
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.features.tree.wait import Blocker, BlockerReason
 
@@ -19,12 +18,11 @@ def blockers_of(database: Database, ids: Iterable[str]) -> dict[str, Blocker]:
     """
     parents: dict[str, dict[str, str]] = defaultdict(dict)
     policies: dict[str, str] = {}
-    for part in chunks(list(ids), database.key_chunk):
-        for job, parent, status, policy in database.rows("tree.blockers.of_jobs", ids=part, waiting=WAITING_SPELLINGS):
-            policies[job] = policy
-            above = parents[job]
-            if parent is not None:
-                above[parent] = MISSING if status is None else status_of(status)
+    for job, parent, status, policy in database.rows_in("tree.blockers.of_jobs", list(ids), waiting=WAITING_SPELLINGS):
+        policies[job] = policy
+        above = parents[job]
+        if parent is not None:
+            above[parent] = MISSING if status is None else status_of(status)
     found = {job: Blocker(job, above, _reason(above, policies[job])) for job, above in parents.items()}
     released = [str(job) for job, blocker in found.items() if blocker.reason == BlockerReason.NOT_RELEASED]
     for job, awaited in (joins.counts(database, released) if database.is_current else {}).items():

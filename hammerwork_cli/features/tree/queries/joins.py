@@ -101,16 +101,14 @@ def count(database: Database, open_jobs: Mapping[str, int], failed: Mapping[str,
 
 def parents_ended(database: Database, joins: Sequence[str]) -> None:
     """Notes that the parent of joins has ended. Needs a transaction."""
-    for part in chunks(sorted(joins), database.key_chunk):
-        database.run("tree.joins.parent_ended", ids=database.ids(part))
+    database.run_for("tree.joins.parent_ended", sorted(joins))
 
 
 def counts(database: Database, joins: Iterable[str]) -> dict[str, JoinCounts]:
     """Reads what joins count, by the id of the join."""
     found: dict[str, JoinCounts] = {}
-    for part in chunks(sorted(set(joins)), database.key_chunk):
-        for join, ended, *rest in database.rows("tree.joins.of_jobs", ids=database.ids(part)):
-            found[str(join)] = JoinCounts(bool(ended), *rest)
+    for join, ended, *rest in database.rows_of("tree.joins.of_jobs", sorted(set(joins)), database.key_chunk):
+        found[str(join)] = JoinCounts(bool(ended), *rest)
     return found
 
 
@@ -124,22 +122,19 @@ class Ready(NamedTuple):
 def ready(database: Database, joins: Iterable[str]) -> Ready:
     """Locks and returns those of some joins that wait for nothing any more."""
     found = Ready({}, [])
-    for part in chunks(sorted(set(joins)), database.key_chunk):
-        for join, on_failure, failed, scope, parent in database.rows("tree.joins.ready", ids=database.ids(part)):
-            if scope == CALLBACKS:
-                found.subjects.append(str(parent))
-            else:
-                found.joins[str(join)] = JoinCounts(True, 0, failed, on_failure).state
+    rows = database.rows_of("tree.joins.ready", sorted(set(joins)), database.key_chunk)
+    for join, on_failure, failed, scope, parent in rows:
+        if scope == CALLBACKS:
+            found.subjects.append(str(parent))
+        else:
+            found.joins[str(join)] = JoinCounts(True, 0, failed, on_failure).state
     return found
 
 
 def failing(database: Database, joins: Iterable[str]) -> list[str]:
     """The batches, trees and workflows that some of these counters count for, and of which a job has failed."""
-    values = {"scope": CALLBACKS}
-    parts = chunks(sorted(set(joins)), database.key_chunk)
-    return [
-        str(row[0]) for part in parts for row in database.rows("tree.joins.failing", ids=database.ids(part), **values)
-    ]
+    rows = database.rows_of("tree.joins.failing", sorted(set(joins)), database.key_chunk, scope=CALLBACKS)
+    return [str(row[0]) for row in rows]
 
 
 def make_due(database: Database, ended: Sequence[str], failing: Sequence[str], now: datetime) -> int:
@@ -151,11 +146,9 @@ def make_due(database: Database, ended: Sequence[str], failing: Sequence[str], n
     """
     is_put_off: dict[str, bool] = {}
     for subjects, event in ((ended, None), (failing, "failure")):
-        for part in chunks(sorted(set(subjects)), database.key_chunk):
-            rows = database.rows("tree.joins.open_callbacks", ids=part, event=event, now=now)
-            is_put_off.update((str(callback), put_off) for callback, put_off in rows)
-    for part in chunks(sorted(one for one, put_off in is_put_off.items() if put_off), database.key_chunk):
-        database.run("tree.joins.due", ids=database.ids(part), now=now)
+        rows = database.rows_in("tree.joins.open_callbacks", sorted(set(subjects)), event=event, now=now)
+        is_put_off.update((str(callback), put_off) for callback, put_off in rows)
+    database.run_for("tree.joins.due", sorted(one for one, put_off in is_put_off.items() if put_off), now=now)
     return len(is_put_off)
 
 
@@ -167,11 +160,7 @@ def stale(database: Database, before: datetime, limit: int) -> list[str]:
 
 def parents_of_joins(database: Database, ids: Sequence[str]) -> list[tuple[str, str]]:
     """(join, parent) of those of some joins that exist, in the order of their ids."""
-    rows = [
-        row
-        for part in chunks(sorted(ids), database.key_chunk)
-        for row in database.rows("tree.joins.parents", ids=database.ids(part))
-    ]
+    rows = database.rows_of("tree.joins.parents", sorted(ids), database.key_chunk)
     return sorted((str(join), str(parent)) for join, parent in rows)
 
 

@@ -27,10 +27,9 @@ def of_jobs(database: Database, ids: Iterable[str]) -> dict[str, list[RecordedSp
     """Parent -> its recorded spawns, the oldest first."""
     found: dict[str, list[RecordedSpawn]] = {}
     wanted = list(ids) if database.is_current else []
-    for part in chunks(wanted, database.read_chunk):
-        for row in database.rows("tree.records.of_jobs", ids=database.ids(part)):
-            record = RecordedSpawn._make(row)
-            found.setdefault(record.parent_id, []).append(record)
+    for row in database.rows_of("tree.records.of_jobs", wanted):
+        record = RecordedSpawn._make(row)
+        found.setdefault(record.parent_id, []).append(record)
     return found
 
 
@@ -39,11 +38,7 @@ def parents(database: Database, ids: Iterable[str]) -> frozenset[str]:
     wanted = list(ids)
     if not wanted or not are_there(database):
         return frozenset()
-    return frozenset(
-        one
-        for part in chunks(wanted, database.read_chunk)
-        for (one,) in database.rows("tree.records.parents", ids=database.ids(part))
-    )
+    return frozenset(one for (one,) in database.rows_of("tree.records.parents", wanted))
 
 
 def are_there(database: Database, since: datetime | None = None) -> bool:

@@ -245,15 +245,10 @@ class Relatives:
 
 def live_or_archived(database: Database, live: str, archived: str, ids: Sequence[str]) -> dict[str, Any]:
     """Returns the value that a statement finds for each job: in the live table, else in the archive."""
-    found = {
-        str(job): value
-        for part in chunks(ids, database.key_chunk)
-        for job, value in database.rows(live, ids=database.ids(part))
-    }
+    found = {str(job): value for job, value in database.rows_of(live, ids, database.key_chunk)}
     missing = [job for job in ids if job not in found]
     if missing and "archive" in database.tags:
-        for part in chunks(missing, database.key_chunk):
-            found |= {str(job): value for job, value in database.rows(archived, ids=part)}
+        found |= {str(job): value for job, value in database.rows_in(archived, missing)}
     return found
 
 

@@ -64,13 +64,12 @@ def release(database: Database, ended: Sequence[str], awaiting: list[str] | None
     """
     waiting: dict[str, _Waiting] = {}
     size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
-    for part in chunks(ended, size):
-        for job, parents, *rest in database.rows("tree.release.waiting_for", ids=database.ids(part)):
-            one = _Waiting(id_list(parents), *rest)
-            if not is_join(one.ancestry):
-                waiting[str(job)] = one
-            elif awaiting is not None:
-                awaiting.append(str(job))
+    for job, parents, *rest in database.rows_of("tree.release.waiting_for", ended, size):
+        one = _Waiting(id_list(parents), *rest)
+        if not is_join(one.ancestry):
+            waiting[str(job)] = one
+        elif awaiting is not None:
+            awaiting.append(str(job))
     released: dict[str, int] = {}
     for ids in chunks(sorted(waiting), database.key_chunk):
         for job in _release(database, ids, waiting):

@@ -250,9 +250,8 @@ def without_room(database: Database, limit: QueueLimit, jobs: Sequence[str], now
     """The ids of jobs of a queue that its limit would not let start now."""
     keys = dict.fromkeys(jobs, SHARED)
     if limit.per is not None:
-        for part in chunks(jobs, database.read_chunk):
-            rows = database.rows("worker.limits.keys", ids=database.ids(part), per=value_path(database, limit))
-            keys.update((str(job), str(key)) for job, key in rows)
+        rows = database.rows_of("worker.limits.keys", jobs, per=value_path(database, limit))
+        keys.update((str(job), str(key)) for job, key in rows)
     values, allowance = set(keys.values()), _Allowance(database, limit, now)
     allowance.read_starts(values)
     full = {value for value in values if allowance.room(value) <= 0}

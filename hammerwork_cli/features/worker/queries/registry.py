@@ -11,7 +11,6 @@ from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.reading import ids_from
 from hammerwork_cli.core.values import RUNNING_SPELLINGS, Timestamp, rfc3339, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
@@ -166,8 +165,7 @@ def take_reports(database: Database, worker: str, running: Collection[str]) -> l
     """Reads the reports that were left for a worker, and deletes those of jobs that run no longer."""
     rows = database.rows("worker.registry.reports", worker=worker)
     ended = sorted(str(job) for job, *_ in rows if str(job) not in running)
-    for part in chunks(ended, database.key_chunk):
-        database.run("worker.registry.forget_reports", ids=database.ids(part))
+    database.run_for("worker.registry.forget_reports", ended)
     return [
         one._replace(reported_at=rfc3339(at) or "")
         for job, column, at in rows
