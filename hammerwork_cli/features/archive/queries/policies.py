@@ -7,18 +7,20 @@ from typing import Any
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import ENDS, Timestamp, timestamp
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.archive.models.policies import Policy
 
 PAGE = 10_000
 """Candidates in a statement: MySQL reads all that are old enough for each."""
+_AGES = Names(f"{status.name.lower()}_seconds" for status in ENDS)
 
 
 def all_policies(database: Database, queues: Sequence[str] = ()) -> list[Policy]:
     """The policies by queue, or those of some queues."""
     if not database.has_own_tables():
         return []
-    return [_policy(*row) for row in database.rows("archive.policies.list", queues=queues)]
+    return [_policy(*row) for row in database.rows("archive.policies.list", ages=_AGES, queues=queues)]
 
 
 def policy(database: Database, queue: str) -> Policy:
@@ -35,7 +37,8 @@ def put(database: Database, wanted: Policy, *, by: str, now: datetime) -> None:
     values = {
         "queue": wanted.queue,
         "action": wanted.action,
-        **{status.name.lower(): _seconds(wanted.ages.get(status)) for status in ENDS},
+        "ages": _AGES,
+        "seconds": [_seconds(wanted.ages.get(status)) for status in ENDS],
         "archive": _seconds(wanted.purge_after),
         "by_tree": wanted.by_tree,
         "level": wanted.level,

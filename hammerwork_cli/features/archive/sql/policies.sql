@@ -2,8 +2,7 @@
 
 -- name: list
 -- Lists the policies by queue, or that of one queue.
-SELECT p.queue_name, p.action, p.completed_seconds, p.failed_seconds, p.dead_seconds, p.timed_out_seconds,
-p.archive_seconds, p.by_tree, p.compression_level, p.enabled, p.updated_at, p.updated_by,
+SELECT p.queue_name, p.action, :ages, p.archive_seconds, p.by_tree, p.compression_level, p.enabled, p.updated_at, p.updated_by,
 p.last_run_at, p.last_jobs, p.last_error
 FROM hammerwork_retention p
 /* if :queues */ WHERE {one_of p.queue_name :queues}
@@ -11,9 +10,9 @@ ORDER BY p.queue_name
 
 -- name: add
 -- Adds a policy.
-INSERT INTO hammerwork_retention (queue_name, action, completed_seconds, failed_seconds, dead_seconds, timed_out_seconds,
-archive_seconds, by_tree, compression_level, enabled, updated_at, updated_by)
-VALUES (:queue, :action, :completed, :failed, :dead, :timed_out, :archive, :by_tree, :level, :enabled, :now, :by)
+INSERT INTO hammerwork_retention (queue_name, action, :ages, archive_seconds, by_tree, compression_level, enabled, updated_at,
+updated_by)
+VALUES (:queue, :action, :seconds, :archive, :by_tree, :level, :enabled, :now, :by)
 
 -- name: remove
 -- Removes the policy of a queue.
