@@ -263,11 +263,11 @@ def _placeholders(value: Any, placeholder: str) -> str:
         return placeholder
     if not value:
         return "NULL"
-    if isinstance(value, Assignments):
-        return ", ".join([f"{column} = {placeholder}" for column in value.columns])
     if isinstance(value[0], tuple):
         row = "(" + ",".join([placeholder] * len(value[0])) + ")"
         return ",".join([row] * len(value))
+    if isinstance(value, Assignments):
+        return ", ".join([f"{column} = {placeholder}" for column in value.columns])
     return ",".join([placeholder] * len(value))
 
 
