@@ -24,6 +24,7 @@ Run = Callable[..., Any]
 ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 NAMES = {"name", "batch_name", "queue_name"}
 ALONE = "alone.db"
+LATER = START + timedelta(days=9)
 FRACTION = re.compile(r"(?<=:)\d+\.\d+")
 """Of seconds that went by."""
 SHARED = ("hammerwork_migrations", "hammerwork_duties")
@@ -126,6 +127,9 @@ def twins(
                 made = [[twin(*one) for one in zip(columns, row, strict=True)] for row in found]
                 database.executemany(f"INSERT INTO {table} VALUES ({places})", made)
         database.commit()
+    with contextlib.closing(connect(f"sqlite:///{path}")) as database:
+        for webhook in (names["webhook"], names["disabled_webhook"]):  # no deliveries, whatever their payloads are
+            Rows(database).job(queue="mail twin", status="Pending", payload={"webhook": webhook}, scheduled_at=LATER)
     return path, names, ids
 
 

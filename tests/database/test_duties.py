@@ -50,6 +50,15 @@ def test_only_the_worker_that_has_a_duty_moves_it(database: Database) -> None:
     assert duties.times(database) == {"tidy": START + 2 * MINUTE}
 
 
+def test_a_worker_gives_up_a_duty_that_it_has_and_no_other(database: Database) -> None:
+    one, other = new_id(), new_id()
+    for name, taker in (("tidy", one), ("sweep", one), ("look", other)):
+        assert duties.take(database, name, taker, seen=None, until=START)
+    for name in ("tidy", "look"):
+        duties.give_up(database, name, one)
+    assert duties.times(database).keys() == {"sweep", "look"}
+
+
 def test_each_worker_is_listed_with_the_duties_that_it_took_last(database: Database) -> None:
     workers = [WORKER._replace(id=new_id(), name=name) for name in ("one", "other", "idle")]
     for worker in workers:

@@ -312,6 +312,16 @@ def test_the_end_of_many_jobs_of_a_workflow_and_a_batch_takes_as_many_statements
     assert statements(40) == statements(2)
 
 
+def test_the_first_job_that_ends_begins_its_own_batch(stage3: Stage) -> None:
+    for name in ("one", "beside"):
+        stage3.queue.enqueue_batch(name, [Job(name), Job("later")])
+    now = stage3.database.now() + SECOND
+    (job,) = claim.claim(stage3.database, "one", worker=new_id(), now=now, limit=1, slots=1)
+    finish.finish(stage3.database, [EndedAttempt(job, AttemptEnd.COMPLETED)], now + SECOND)
+    found = dict(stage3.database.query("SELECT batch_name, status FROM hammerwork_batches"))
+    assert (found["one"].strip('"'), found["beside"].strip('"')) == ("Processing", "Pending")
+
+
 @all_databases
 def test_a_workflow_that_is_cancelled_as_a_whole_has_the_operators_words_in_all_of_its_jobs(
     stage3: Stage, monkeypatch: pytest.MonkeyPatch

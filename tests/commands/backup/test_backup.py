@@ -155,15 +155,24 @@ def test_a_replacement_leaves_the_rows_of_an_owner_that_another_part_of_the_file
     write(migrated_url, job(1))
     with contextlib.closing(connect(migrated_url)) as database:
         writer = Rows(database)
-        for number in range(1, 5):
-            child = {"parent_id": identity(1), "occurrence": "", "spawn_key": f"key {number}", "child_id": identity(2)}
-            writer.insert("hammerwork_spawned_children", {**child, "spawned_at": START})
-            began = {"job_id": identity(1), "started_at": START + timedelta(microseconds=number)}
-            writer.insert("hammerwork_attempts", {**began, "attempt": number, "outcome": "failed", "ended_at": START})
+
+        def add(owner: str) -> None:
+            for number in range(1, 5):
+                child = {"parent_id": owner, "occurrence": "", "spawn_key": f"key {number}", "child_id": identity(2)}
+                writer.insert("hammerwork_spawned_children", {**child, "spawned_at": START})
+                began = {"job_id": owner, "started_at": START + timedelta(microseconds=number), "attempt": number}
+                writer.insert("hammerwork_attempts", {**began, "outcome": "failed", "ended_at": START})
+
+        add(identity(1))
+        path = made(run, migrated_url, tmp_path / "jobs")
+        add(identity(3))
     before = records(migrated_url)
-    path = made(run, migrated_url, tmp_path / "jobs")
-    execute(migrated_url, "DELETE FROM hammerwork_spawned_children WHERE spawn_key IN ('key 1', 'key 3')")
-    execute(migrated_url, "DELETE FROM hammerwork_attempts WHERE attempt IN (1, 3)")
+    ours = identity(1)
+    execute(
+        migrated_url,
+        f"DELETE FROM hammerwork_spawned_children WHERE parent_id = '{ours}' AND spawn_key IN ('key 1', 'key 3')",
+    )
+    execute(migrated_url, f"DELETE FROM hammerwork_attempts WHERE job_id = '{ours}' AND attempt IN (1, 3)")
     replaced = restored(run, migrated_url, path, "--existing", "replace", "--format", "json").json
     assert (replaced["written"], replaced["replaced"]) == (9, 5)
     assert records(migrated_url) == before
@@ -202,9 +211,10 @@ def test_pauses_of_other_queues_are_no_conflict(
     path = made(run, filled, tmp_path / "jobs")
     new = new_database("sqlite", migrated=True)
     assert run("queue", "pause", "elsewhere", url=new).exit_code == 0
-    outcome = restored(run, new, path)
-    assert outcome.exit_code == 0, outcome.stderr
-    assert {one["queue_name"] for one in records(new)["pauses"]} == {"mail é", "elsewhere"}
+    for options in ((), ("--existing", "replace")):
+        outcome = restored(run, new, path, *options)
+        assert outcome.exit_code == 0, outcome.stderr
+        assert {one["queue_name"] for one in records(new)["pauses"]} == {"mail é", "elsewhere"}
 
 
 @all_databases

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from hammerwork_cli import ConflictError, Job, Queue, UsageError
 from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.database import connect
 from hammerwork_cli.features.batch.queries import enqueue as enqueueing
 from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, job, rows, statuses, write
@@ -105,6 +107,9 @@ def test_jobs_of_a_batch_are_listed_retried_cancelled_and_deleted(
     execute(migrated_url, "UPDATE hammerwork_jobs SET status = 'Running' WHERE queue_name = 'q0'")
     assert batch("delete", found, "--yes").exit_code == 1
     assert counts(found) == {"Running": 3}
+    with closing(connect(migrated_url)) as database:
+        assert not enqueueing.delete_empty(database, found), "a job has joined it meanwhile"
+    assert {row["id"] for row in batch("list", "--format", "json").json} == {found, other}
     passed = batch("cancel", found, "--yes", "--format", "json")
     assert (passed.exit_code, json.loads(passed.stdout)["left"]) == (1, {"Running": 3})
     assert batch("cancel", found, "--force", "--dry-run").exit_code == 0

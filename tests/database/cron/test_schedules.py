@@ -454,13 +454,14 @@ def test_a_schedule_keeps_its_jitter_its_start_and_its_end(here: Database) -> No
 
 def test_a_job_that_the_database_refuses_is_said_and_stops_nobody(new_database: Callable[..., str]) -> None:
     with contextlib.closing(connect(new_database("postgres", migrated=True))) as database:
-        schedule = add(database)
+        schedule, beside = add(database), add(database, name="beside", every="1d", schedule=None)
         database.script('UPDATE hammerwork_schedules SET payload = \'{"a": "\\u0000"}\'')
         found = ticks.upcoming(database, START + MINUTE, 100)[0]
         with pytest.raises(RefusedValueError) as refused:
             ticks.tick(database, found, START + MINUTE)
         ticks.fail(database, found, str(refused.value), START + MINUTE)
         assert "refuses" in (again(database, schedule).last_error or "")
+        assert again(database, beside).last_error is None
         assert again(database, schedule).due == START + MINUTE
         assert runs(database, schedule) == []
         with pytest.raises(RefusedValueError):

@@ -24,10 +24,10 @@ class Listening:
         stream: takes all events, but for those of ``but``.
     """
 
-    def __init__(self, stage: Stage, but: Sequence[str] = ()) -> None:
+    def __init__(self, stage: Stage, but: Sequence[str] = (), name: str = "all") -> None:
         self.stage = stage
         wanted = tuple(event for event in EventType if event not in but)
-        self.stream = Stream(new_id(), "all", Backend.COMMAND, {"command": ["true"]}, events=wanted)
+        self.stream = Stream(new_id(), name, Backend.COMMAND, {"command": ["true"]}, events=wanted)
         streams.add(stage.database, self.stream, by="test", now=stage.database.now())
 
     def add_webhook(self, *events_: str, **values: Any) -> Webhook:

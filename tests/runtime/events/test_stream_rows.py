@@ -9,7 +9,8 @@ from hammerwork_cli import Handlers
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.new_job import NewJob
-from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.job.queries import changes, enqueue
+from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.worker.streams import StreamSenders, trim
@@ -82,6 +83,22 @@ def test_sent_events_are_forgotten_once_although_the_answer_to_the_commit_was_lo
     for _ in range(2):
         streams.note_sent(database, listening.stream, rest, database.now())
     assert [stream.sent for stream in streams.listed(database)] == [5]
+
+
+def test_what_a_stream_sent_long_ago_is_forgotten_when_it_sends_the_next_end_of_a_job(lite: Stage) -> None:
+    database, one, other = lite.database, *(Listening(lite, name=name) for name in ("one", "other"))
+
+    def send(*listening: Listening, hours: int) -> dict[str, int]:
+        changes.run(database, ByIds(enqueued(lite, 1)), changes.CancelJobs(database.now(), by="me"))
+        for stream in (each.stream for each in listening):
+            sent, now = streams.unsent(database, stream, 9), database.now() + timedelta(hours=hours)
+            streams.note_sent(database, stream, sent, now)
+        kept = "SELECT stream_id, COUNT(*) FROM hammerwork_stream_events WHERE sent_at IS NOT NULL GROUP BY 1"
+        return dict(database.query(kept))
+
+    send(one, other, hours=0)
+    assert send(one, other, hours=0) == {one.stream.id: 2, other.stream.id: 2}
+    assert send(one, hours=1) == {one.stream.id: 1, other.stream.id: 2}
 
 
 @all_databases
