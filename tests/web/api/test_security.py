@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -432,6 +433,25 @@ def test_redact_hides_every_key_of_an_answer_but_those_that_are_listed() -> None
         assert {key for key, value in shown["jobs"][0].items() if value == SECRET} == fields.keys() & redaction.SHOWN
         for key in redaction.COUNTS.keys() & fields.keys():
             assert shown["jobs"][0][key] == {"unknown": 1}
+
+
+def test_redact_shows_every_number_flag_time_and_id() -> None:
+    plain = {"integer", "number", "boolean", "date-time", "uuid"}
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for one in ENDPOINTS:
+        for fields in objects(SCHEMAS[one.schema] if isinstance(one.schema, str) else one.schema):
+            for name, schema in fields.items():
+                kinds[name] |= {word for part in schema.get("anyOf", [schema]) for word in kinds_of(part)}
+    assert sum(found <= plain for found in kinds.values()) > 100
+    hidden = {name for name, found in kinds.items() if found and found <= plain} - redaction.SHOWN
+    assert hidden == set(), "list them in web/redaction.py"
+
+
+def kinds_of(schema: dict[str, Any]) -> set[str]:
+    """The types of a schema, or the format of its text; ``any`` for anything."""
+    types = schema.get("type", "any")
+    listed = {types} if isinstance(types, str) else set(types)
+    return {schema["format"]} if "format" in schema else listed - {"null"}
 
 
 def test_each_column_that_names_who_did_something_is_personal(new_database: Callable[..., str]) -> None:
