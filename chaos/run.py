@@ -296,6 +296,7 @@ class Run:
         self.crew.down_until = float("inf")
         self.server.order(how)
         yield
+        self.watch.up_since = time.monotonic()
         self.server.order(START)
         self.crew.down_until = time.monotonic() + 2 * self.lease
 
@@ -363,6 +364,7 @@ class Run:
         self.crew.down_until = float("inf")
         self.server.order(FREEZE)
         self._go_on(self.drawn.uniform(0.5, 2.5) * self.lease)
+        self.watch.up_since = time.monotonic()
         self.server.order(THAW)
         self.crew.down_until = time.monotonic() + 2 * self.lease
         self.outcome.frozen_backends += 1

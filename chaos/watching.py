@@ -25,12 +25,6 @@ class _Heard(NamedTuple):
     state: str
 
 
-class _Beat(NamedTuple):
-    heard: _Heard
-    seen_at: float  # the look that found it
-    after: float  # the look before, which it followed
-
-
 class Watch:
     """One connection that looks at everything.
 
@@ -48,9 +42,11 @@ class Watch:
         self.late = 0
         """How often others took the jobs of a worker, or it was taken for lost, after such a silence."""
         self.database: Database | None = None
-        self._beats: dict[int, _Beat] = {}
-        self._silent: dict[int, float] = {}
-        """Seconds for which each worker may have been silent at the last look, as far as the looks before tell."""
+        self.up_since = 0.0
+        """When the server last began to answer, as far as the faults tell."""
+        self._heard: dict[int, tuple[_Heard, float]] = {}
+        self._beats: dict[int, tuple[int, float]] = {}
+        """Worker -> its heartbeats, and the look before the last of them, however long ago that was."""
         self._looked = 0.0
         self._losses: dict[str, int] = {}
         self._pids: dict[str, int] = {}
@@ -74,7 +70,9 @@ class Watch:
         if running > AT_ONCE:
             self.problems.append(f"{running} jobs of the queue {LIMITED} run at once, and {AT_ONCE} may")
         # Who died while the database was read is dead.
-        self._compare([_Heard(*rest) for _, *rest in workers if is_well(rest[0])])
+        well = [_Heard(*rest) for _, *rest in workers if is_well(rest[0])]
+        now = time.monotonic()
+        self._compare(well, now)
         # A server that forgets may forget a worker's registration, and the worker may die before it registers again.
         self._pids |= {str(worker): pid for worker, pid, *_ in workers}
         for worker, number in losses:
@@ -82,32 +80,33 @@ class Watch:
             if taken > 0 and pid is not None and is_well(pid):
                 self._judge(pid, f"{taken} jobs were taken from worker {pid}, which was well")
         self._losses = {str(worker): number for worker, number in losses}
+        for heard in well:
+            if heard.beats != self._beats.get(heard.pid, (None,))[0]:
+                self._beats[heard.pid] = heard.beats, self._looked
+        self._looked = now
         return left
 
-    def _compare(self, workers: list[_Heard]) -> None:
-        now = time.monotonic()
+    def _compare(self, workers: list[_Heard], now: float) -> None:
         if now - self._looked > BREAK:
-            self._beats.clear()
-        before, self._beats, self._silent = self._beats, {}, {}
+            self._heard.clear()
+        before, self._heard = self._heard, {}
         for heard in workers:
-            last = before.get(heard.pid) or _Beat(heard, now, now)
-            silent, self._silent[heard.pid] = now - last.seen_at, now - last.after
-            if last.heard != heard:
-                self.slowest = max(self.slowest, silent)
-                beat = _Beat(heard, now, self._looked)
+            last, at = before.get(heard.pid, (heard, now))
+            silent = now - at
+            if last != heard:
+                self.slowest, at = max(self.slowest, silent), now
             elif self.patience is not None and silent > self.patience:
                 self.problems.append(f"worker {heard.pid} was well, and no heartbeat came for {silent:.1f} s")
-                beat = last._replace(seen_at=now)
-            else:
-                beat = last
+                at = now
             # Before its first heartbeat it holds no job, and a busy machine may take its time.
-            if heard.state == "lost" and last.heard.state != "lost" and heard.beats:
+            if heard.state == "lost" and last.state != "lost" and heard.beats:
                 self._judge(heard.pid, f"worker {heard.pid} was well, and was taken for lost")
-            self._beats[heard.pid] = beat
-        self._looked = now
+            self._heard[heard.pid] = (heard, at)
 
     def _judge(self, pid: int, problem: str) -> None:
-        if self._silent.get(pid, 0.0) < self.lease:
+        """Notes a problem, unless the worker may have been silent for a lease while the server answered."""
+        _, after = self._beats.get(pid, (0, 0.0))
+        if time.monotonic() - max(after, self.up_since) < self.lease:
             self.problems.append(problem)
         else:
             self.late += 1
@@ -124,4 +123,4 @@ class Watch:
         if self.database is not None:
             self.database.close()
         self.database = None
-        self._beats.clear()
+        self._heard.clear()
