@@ -13,20 +13,22 @@ from uuid import uuid4
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus, spellings
 from hammerwork_cli.database import connect
+from hammerwork_cli.database.statements import Columns, Names, Statement, bind, load
 from hammerwork_cli.features.cron.queries import recurring
 from hammerwork_cli.features.event.model import DELIVERIES
-from tests.commands.test_contract import CONTRACT, ENVIRONMENT, HERE, LEAVES
+from tests.commands.test_contract import CONTRACT, ENVIRONMENT, LEAVES
 from tests.conftest import each_row
+from tests.database.test_states import whole_statements
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
+Twins = tuple[Path, dict[str, str], set[str]]
 ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 NAMES = {"name", "batch_name", "queue_name"}
 ALONE = "alone.db"
 LATER = START + timedelta(days=9)
-FRACTION = re.compile(r"(?<=:)\d+\.\d+")
-"""Of seconds that went by."""
 SHARED = ("hammerwork_migrations", "hammerwork_duties")
 
 CHANGES = {
@@ -95,9 +97,7 @@ def is_of_a_twin(row: tuple[Any, ...], ids: set[str]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def twins(
-    full_file: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, dict[str, str], set[str]]:
+def twins(full_file: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Twins:
     """A database with all that the contract asks about, the names of that, and the ids of the twins.
 
     A twin has other ids and names, and nothing else.
@@ -117,7 +117,7 @@ def twins(
         return ID.sub(other, value) if isinstance(value, str) else None if column == "id" else value
 
     with contextlib.closing(connect(f"sqlite:///{path}")) as database:
-        names = full_file[1] | more(Rows(database), full_file[1]["schedule"])
+        names = full_file[1] | more(Rows(database), full_file[1])
     shutil.copy(path, path.with_name(ALONE))
     with contextlib.closing(sqlite3.connect(path)) as database:
         for table, found in rows_of(database).items():
@@ -133,18 +133,28 @@ def twins(
     return path, names, ids
 
 
-def more(rows: Rows, schedule: str) -> dict[str, str]:
+def more(rows: Rows, names: dict[str, str]) -> dict[str, str]:
     """Adds what else is changed here, and returns its names."""
     recurs = {"cron_schedule": "0 30 2 * * Mon-Fri", "timezone": "Europe/Oslo", "recurring": False}
     archived = {"id": str(uuid4()), "queue_name": "mail", "payload": b"{}", "payload_compressed": False}
-    archived |= {"status": "Completed", "archival_reason": "Manual", "archived_by": "me"}
+    archived |= {"status": "Dead", "archival_reason": "Manual", "archived_by": "me", "failed_at": START}
+    archived |= {"batch_id": names["batch"], "workflow_id": names["workflow"], "depends_on": rows.ids([names["root"]])}
     rows.insert(
         "hammerwork_jobs_archive", archived | dict.fromkeys(("created_at", "scheduled_at", "archived_at"), START)
     )
+    job, root = names["lonely"], names["root"]
+    attempt = {"job_id": job, "started_at": START, "attempt": 1, "outcome": "failed", "ended_at": START}
+    rows.insert("hammerwork_attempts", attempt)
+    rows.insert("hammerwork_unique", {"id": job, "queue_name": "mail", "unique_key": "k", "job_id": job})
+    join = {"job_id": names["join"], "parent_id": root, "scope": "children", "on_failure": "run", "checked_at": START}
+    rows.insert("hammerwork_joins", {**join, "parent_ended": True, "open_jobs": 0, "failed_jobs": 1})
+    child = {"parent_id": root, "occurrence": "", "spawn_key": "a", "child_id": names["segment"], "root_id": root}
+    rows.insert("hammerwork_spawned_children", {**child, "spawned_at": START})
     limit = {"queue_name": "segment", "rate": 5, "period_ms": 1000, "changed_by": "me", "changed_at": START}
     rows.insert("hammerwork_queue_limits", {**limit, "claims": 0})
     starts = {"queue_name": "segment", "key_hash": "0", "limit_key": "", "starts": "[]", "ends_at": START}
     rows.insert("hammerwork_limit_starts", starts)
+    schedule = names["schedule"]
     rows.run(f"UPDATE hammerwork_schedules SET expression = '* * * * *', timezone = 'UTC' WHERE id = '{schedule}'")
     alive = (
         "UPDATE hammerwork_workers SET heartbeat_at = ?, lease_seconds = 86400, request = NULL WHERE ended_at IS NULL"
@@ -163,9 +173,7 @@ def test_every_verb_that_changes_something_of_a_name_is_asked_to() -> None:
 
 
 @each_row(("path", "line"), [(path, line) for path, lines in CHANGES.items() for line in lines])
-def test_a_change_leaves_the_rows_of_a_twin_alone(
-    run: Run, twins: tuple[Path, dict[str, str], set[str]], tmp_path: Path, path: str, line: str
-) -> None:
+def test_a_change_leaves_the_rows_of_a_twin_alone(run: Run, twins: Twins, tmp_path: Path, path: str, line: str) -> None:
     original, names, ids = twins
     file = shutil.copy(original, tmp_path / "jobs.db")
     words = [word.format(**names) for word in line.split()]
@@ -180,32 +188,91 @@ def test_a_change_leaves_the_rows_of_a_twin_alone(
     assert [(table, row) for table, row in gone if is_of_a_twin(row, ids)] == []
 
 
-SELECTING = {"--queue": ("mail", "segment"), "--batch": ("{batch}",), "--workflow": ("{workflow}",)}
-AT_RANDOM = {"spawn rehearse", "cron create", "webhook test", "streaming test"}
-"""Their answers have new ids or times."""
+# Statements.
+
+LISTS = {"ids", "parents", "queues", "but_queues"}
+SELECTING = LISTS | {"id", "queue", "batch", "workflow", "worker", "parent", "root", "name", "job", "stream", "webhook"}
+"""Values that choose rows."""
+VALUES: dict[str, Any] = {
+    "queue": "mail",
+    **dict.fromkeys(("columns", "options"), Columns(["j.id"])),
+    **dict.fromkeys(("archival", "encryption", "more"), Columns(["NULL"])),
+    "ages": Names(["completed_seconds"]),
+    **dict.fromkeys(("offset", "kept"), 0),
+    **dict.fromkeys(("since", "latest", "failures_since", "recently", "recent", "schedules"), "2020-01-01T00:00:00Z"),
+    **dict.fromkeys(("until", "now", "before", "last", "first"), "2030-01-01T00:00:00Z"),
+    **dict.fromkeys(("limit", "window", "most", "sample"), 100_000),
+    **dict.fromkeys(("most_pending", "most_running", "most_failures", "most_parents", "most_timed_out"), 100_000),
+    **dict.fromkeys(("failed", "running", "completed", "ended", "waiting", "open", "pending"), spellings(JobStatus)),
+    **dict.fromkeys(("oddly_failed", "oddly_completed", "oddly_pending", "statuses", "states"), spellings(JobStatus)),
+}
+"""With these, a statement finds as much as it can. Another value is an id."""
+OF_STATEMENT: dict[str, dict[str, Any]] = {
+    "archive.policies.old": {"ended": Names(["completed_at"]), "status": "Completed"},
+    "backup.of_owner": {
+        "columns": Names(["attempt"]),
+        "table": Names(["hammerwork_attempts"]),
+        "owner": Names(["job_id"]),
+    },
+    "cron.schedules.list": {"columns": Columns(["s.enabled"])},
+    "cron.schedules.named": {"columns": Columns(["s.enabled"]), "name": "nightly"},
+    "streaming.list": {"columns": Columns(["s.name"])},
+    "webhook.list": {"columns": Columns(["w.name"])},
+    "worker.limits.keys": {"per": "$.a"},
+    "worker.limits.running_keys": {"per": "$.a"},
+}
+"""Values that mean something else in a statement."""
+OF_ALL = {("spawn.monitor.figures", "queues"), ("spawn.operations.window", "ids")}
+"""Conditions that choose what some of the figures count."""
 
 
-def asks() -> Iterator[tuple[str, str]]:
-    """Lines that name something: those of the contract, and each option that selects by a name."""
-    for path, says in CONTRACT.items():
-        if path not in AT_RANDOM | HERE:
-            yield from ((path, line) for line in says.lines if re.search(r"\{|--queue |^(mail|segment)\b", line))
-            options = {name for param in LEAVES[path].params for name in param.opts} if not says.changes else set()
-            if (
-                whole := next((line for line in says.lines if "{" not in line and "--queue" not in line), None)
-            ) is not None:
-                for option in SELECTING.keys() & options:
-                    yield from ((path, f"{whole} {option} {name}") for name in SELECTING[option])
+def questions(tags: frozenset[str]) -> Iterator[tuple[str, Statement, str | None]]:
+    """The statements that read what some values choose, with each condition that chooses too, and without."""
+    for name, variants in whole_statements().items():
+        if any(wanted <= tags for wanted, _ in variants):
+            found = load(name, tags)
+            always = {value for line in found if line.condition is None for _, value in line.parts}
+            if found.text.lstrip().startswith(("SELECT", "WITH")) and "'now'" not in found.text:
+                conditions = {*found.conditions} & SELECTING | ({None} if always & SELECTING else set())
+                yield from ((name, found, one) for one in conditions if (name, one) not in OF_ALL)
 
 
-@each_row(("path", "line"), sorted({*asks()}))
-def test_an_answer_about_something_is_the_same_beside_its_twin(
-    run: Run, twins: tuple[Path, dict[str, str], set[str]], path: str, line: str
-) -> None:
-    words = [word.format(**twins[1]) for word in line.split()]
-    form = ["--format", "json"] if any("--format" in param.opts for param in LEAVES[path].params) else []
-    answers = []
-    for file in (ALONE, twins[0].name):
-        done = run(*path.split(), *words, *form, url=f"sqlite:///{twins[0].with_name(file)}", env=ENVIRONMENT)
-        answers.append((done.exit_code, FRACTION.sub("", done.stdout), done.stderr))
-    assert answers[0] == answers[1]
+def bound(
+    question: tuple[str, Statement, str | None], one: str, lists: dict[str, list[str]]
+) -> tuple[str, tuple[Any, ...]]:
+    """A statement with its values: those of a list are as the text wants them, and the others are about one thing."""
+    name, statement, condition = question
+    values: dict[str, Any] = {}
+    for before, value in (part for line in statement for part in line.parts if part[1] is not None):
+        given = lists.get(value, one)
+        if value in lists and not before.endswith("IN ("):
+            given = json.dumps(given)
+        values[value] = OF_STATEMENT.get(name, {}).get(value, VALUES.get(value, given))
+    unused = {other: None for other in statement.conditions if other != condition}
+    text, found = bind(statement, values | unused, "?")
+    return text, tuple(found)
+
+
+def test_what_a_statement_reads_of_something_is_the_same_beside_its_twin(twins: Twins) -> None:
+    path, names, _ = twins
+    with (
+        contextlib.closing(connect(f"sqlite:///{path.with_name(ALONE)}")) as alone,
+        contextlib.closing(connect(f"sqlite:///{path}")) as beside,
+    ):
+        things = [name for name in names.values() if ID.fullmatch(name)]
+        jobs = [
+            job for table in ("jobs", "jobs_archive") for (job,) in alone.query(f"SELECT id FROM hammerwork_{table}")
+        ]
+        queues = [queue for (queue,) in beside.query("SELECT DISTINCT queue_name FROM hammerwork_jobs")]
+        lists = {"ids": [*jobs, *things], "parents": jobs, "queues": ["mail", "segment"]}
+        lists["but_queues"] = [DELIVERIES, *(queue for queue in queues if queue.endswith(" twin"))]
+        found, wrong = set(), set()
+        for question in questions(alone.tags):
+            for statement, values in {bound(question, one, lists) for one in things}:
+                here, there = (sorted(map(repr, each.query(statement, [*values]))) for each in (alone, beside))
+                if here:
+                    found.add(question[0])
+                if here != there:
+                    wrong.add((question[0], question[2]))
+    assert len(found) > 100
+    assert wrong == set()
