@@ -1,7 +1,7 @@
 """The limits of ``monitor health``, ``queue health`` and ``maintenance health``, as options."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,38 +10,22 @@ from hammerwork_cli.features.maintenance.model import AllowedTables
 from hammerwork_cli.features.queue.model import HealthLimits
 
 
+def _most(metavar: str, about: str) -> Any:
+    return typer.Option(metavar=metavar, help=about)
+
+
 @dataclass(frozen=True, slots=True)
 class LimitOptions:
     """Limits that a healthy queue stays within; ``off`` disables a check."""
 
-    max_pending: Annotated[
-        str,
-        typer.Option("--max-pending", metavar="JOBS", help="Maximum number of ready jobs that no worker has claimed."),
-    ] = "10000"
-    max_pending_age: Annotated[
-        str,
-        typer.Option("--max-pending-age", metavar="DURATION", help="Longest time a ready job may wait for a worker."),
-    ] = "1h"
-    max_running_age: Annotated[
-        str, typer.Option("--max-running-age", metavar="DURATION", help="Longest time a job may run.")
-    ] = "1h"
-    max_waiting_age: Annotated[
-        str, typer.Option("--max-waiting-age", metavar="DURATION", help="Longest time a job may wait for other jobs.")
-    ] = "24h"
-    max_retrying: Annotated[
-        str,
-        typer.Option("--max-retrying", metavar="JOBS", help="Maximum number of Retrying jobs."),
-    ] = "10"
-    max_failed: Annotated[
-        str, typer.Option("--max-failed", metavar="JOBS", help="Maximum number of failures in the last hour.")
-    ] = "10"
+    max_pending: Annotated[str, _most("JOBS", "Maximum number of ready jobs that no worker has claimed.")] = "10000"
+    max_pending_age: Annotated[str, _most("DURATION", "Longest time a ready job may wait for a worker.")] = "1h"
+    max_running_age: Annotated[str, _most("DURATION", "Longest time a job may run.")] = "1h"
+    max_waiting_age: Annotated[str, _most("DURATION", "Longest time a job may wait for other jobs.")] = "24h"
+    max_retrying: Annotated[str, _most("JOBS", "Maximum number of Retrying jobs.")] = "10"
+    max_failed: Annotated[str, _most("JOBS", "Maximum number of failures in the last hour.")] = "10"
     max_failure_rate: Annotated[
-        str,
-        typer.Option(
-            "--max-failure-rate",
-            metavar="RATE",
-            help="Maximum share of failures among jobs that ended in the last hour.",
-        ),
+        str, _most("RATE", "Maximum share of failures among jobs that ended in the last hour.")
     ] = "15%"
 
     def limits(self) -> HealthLimits:
@@ -60,15 +44,9 @@ class LimitOptions:
 class TableLimits:
     """Limits that healthy tables stay within; ``off`` disables a check."""
 
-    max_rows: Annotated[
-        str, typer.Option("--max-rows", metavar="N", help="Maximum number of rows in the jobs table.")
-    ] = "1000000"
-    max_dead_rows: Annotated[
-        str, typer.Option("--max-dead-rows", metavar="RATE", help="Maximum share of dead rows in a table.")
-    ] = "20%"
-    max_transaction: Annotated[
-        str, typer.Option("--max-transaction", metavar="DURATION", help="Maximum age of an open transaction.")
-    ] = "10m"
+    max_rows: Annotated[str, _most("N", "Maximum number of rows in the jobs table.")] = "1000000"
+    max_dead_rows: Annotated[str, _most("RATE", "Maximum share of dead rows in a table.")] = "20%"
+    max_transaction: Annotated[str, _most("DURATION", "Maximum age of an open transaction.")] = "10m"
 
     def limits(self) -> AllowedTables:
         return AllowedTables(

@@ -75,7 +75,7 @@ AppDirOption = Annotated[
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or at least its first 4 hex digits.")]
 
 
-def names_of(ctx: typer.Context, param: typer.CallbackParam, given: list[str] | None) -> list[str] | None:
+def several_names(ctx: typer.Context, param: typer.CallbackParam, given: list[str] | None) -> list[str] | None:
     """The names that an option gives, which may be repeated and takes commas; ``None`` if it is not given."""
     if not given:
         return None
@@ -87,11 +87,6 @@ def names_of(ctx: typer.Context, param: typer.CallbackParam, given: list[str] | 
         otherwise = f"write {CLEAR} {option.removeprefix('--')}" if clears else "leave the option out"
         raise UsageError(f"{option} needs a name.", hint=f"Name one, or {otherwise}.")
     return list(dict.fromkeys(found))
-
-
-def several_names(ctx: typer.Context, param: typer.CallbackParam, given: list[str] | None) -> list[str] | None:
-    """The callback of an option that gives names."""
-    return names_of(ctx, param, given)
 
 
 def one_name(param: typer.CallbackParam, given: str | None) -> str | None:
@@ -108,7 +103,7 @@ def one_name(param: typer.CallbackParam, given: str | None) -> str | None:
 
 
 def _keep_queues(ctx: typer.Context, param: typer.CallbackParam, queues: list[str] | None) -> list[str] | None:
-    found = names_of(ctx, param, queues)
+    found = several_names(ctx, param, queues)
     ctx.meta[ONLY_QUEUES] = found
     return found
 

@@ -205,6 +205,14 @@ class JobPriority(IntEnum):
         return self.name.lower()
 
 
+WEIGHTS = {
+    JobPriority.BACKGROUND: 1,
+    JobPriority.LOW: 2,
+    JobPriority.NORMAL: 5,
+    JobPriority.HIGH: 10,
+    JobPriority.CRITICAL: 20,
+}
+"""The weights that hammerwork (Rust) gives to priorities, as workers do that claim by them."""
 _PRIORITY_WORDS = {priority.value: priority.word for priority in JobPriority}
 
 

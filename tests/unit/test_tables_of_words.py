@@ -5,9 +5,8 @@ from enum import Enum
 from typing import Any
 
 from docs.generate import STATUSES, page_statuses
-from hammerwork_cli.core.values import FINISHED, GOOD_FIRST, WAITING, JobStatus
+from hammerwork_cli.core.values import FINISHED, GOOD_FIRST, WAITING, WEIGHTS, JobStatus
 from hammerwork_cli.database.driver_errors import SENTENCES
-from hammerwork_cli.features.archive.models.rows import WEIGHTS
 from hammerwork_cli.features.completion.commands import SCRIPTS
 from hammerwork_cli.features.event.shapes import MEANINGS
 from hammerwork_cli.features.monitor.models.log import KIND_ORDER

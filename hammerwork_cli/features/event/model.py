@@ -100,17 +100,17 @@ class EventJob(NamedTuple):
     max_attempts: int
     created_at: Timestamp
     scheduled_at: Timestamp
-    started_at: Timestamp
-    completed_at: Timestamp
-    failed_at: Timestamp
-    error: str | None
-    run_start: Timestamp
-    stored_parents: Any
-    batch_id: str | None
-    workflow_id: str | None
-    trace_id: str | None
-    correlation_id: str | None
-    ancestry: str | None
+    started_at: Timestamp = None
+    completed_at: Timestamp = None
+    failed_at: Timestamp = None
+    error: str | None = None
+    run_start: Timestamp = None
+    stored_parents: Any = ()
+    batch_id: str | None = None
+    workflow_id: str | None = None
+    trace_id: str | None = None
+    correlation_id: str | None = None
+    ancestry: str | None = None
     is_encrypted: bool = False
     stored_payload: str | None = None  # JSON text, if it was read
 

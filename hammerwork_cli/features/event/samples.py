@@ -61,11 +61,7 @@ def _job(status: JobStatus, now: datetime, queue: str) -> EventJob:
         error=error,
         run_start=began if has_begun else None,
         stored_parents=[OTHER_ID] if status is JobStatus.FAILED else [],
-        batch_id=None,
-        workflow_id=None,
         trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
-        correlation_id=None,
-        ancestry=None,
     )
 
 

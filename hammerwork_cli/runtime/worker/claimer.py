@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from hammerwork_cli.core.values import JobPriority
+from hammerwork_cli.core.values import WEIGHTS
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.worker.models.worker import job_lease
@@ -42,13 +42,6 @@ LOOK_SHARE = 10
 long before it looks again."""
 PATIENCE_SECONDS = 0.5
 """How long a comparison waits for the thread that writes outcomes."""
-WEIGHTS = {
-    JobPriority.BACKGROUND: 1,
-    JobPriority.LOW: 2,
-    JobPriority.NORMAL: 5,
-    JobPriority.HIGH: 10,
-    JobPriority.CRITICAL: 20,
-}
 log = logging.getLogger("hammerwork")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.core.ids import new_id
-from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.core.values import WEIGHTS, timestamp
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import ConflictError, DatabaseError, RefusedValueError, RetryableError, UnreachableError
 from hammerwork_cli.features.job.models.new_job import NewJob
@@ -37,7 +37,7 @@ from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.host.logs import named
 from hammerwork_cli.runtime.outcomes.failures import Failed
-from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claimer
+from hammerwork_cli.runtime.worker.claimer import Claimer
 from hammerwork_cli.runtime.worker.finisher_thread import FinisherThread
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.keeper import Keeper

@@ -10,19 +10,11 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.core.input import strategies
 from hammerwork_cli.core.input.limits import LONGEST_ARCHIVER
-from hammerwork_cli.core.values import JobPriority, JobStatus, priority_word
+from hammerwork_cli.core.values import WEIGHTS, JobPriority, JobStatus, priority_word
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.features.archive.models.policies import COMPRESSION_LEVEL
 from hammerwork_cli.features.backup.models.tables import CLAIM, DEFAULTS, TABLES, OtherColumns, Record, exactly
 
-WEIGHTS = {
-    JobPriority.BACKGROUND: 1,
-    JobPriority.LOW: 2,
-    JobPriority.NORMAL: 5,
-    JobPriority.HIGH: 10,
-    JobPriority.CRITICAL: 20,
-}
-"""The weights that hammerwork (Rust) gives to priorities."""
 LARGEST_PAYLOAD = 1 << 28
 _SHARED = TABLES["jobs"].columns.keys() & TABLES["archive"].columns.keys()
 _OWN = {"payload", "priority", "retry_strategy"}

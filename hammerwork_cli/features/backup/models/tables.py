@@ -235,17 +235,8 @@ TABLES = {
 NOT_IN_FILES = frozenset(
     f"hammerwork_{name}"
     for name in (
-        "migrations",
-        "workers",
-        "progress",
-        "duties",
-        "limit_starts",
-        "encryption_keys",
-        "key_audit_log",
-        "kms_data_keys",
-        "webhooks",
-        "streams",
-        "stream_events",
+        *("migrations", "workers", "progress", "duties", "limit_starts", "encryption_keys", "key_audit_log"),
+        *("kms_data_keys", "webhooks", "streams", "stream_events"),
     )
 )
 """Tables that belong to one database, or to the keeper of its keys and of other secrets."""
