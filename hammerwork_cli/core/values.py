@@ -36,6 +36,12 @@ def timestamp(value: Timestamp) -> datetime | None:
         return None
 
 
+def between(start: Timestamp, end: Timestamp) -> timedelta | None:
+    """Returns the time from one to the other, never negative: clocks may differ. ``None`` if one is not known."""
+    began, ended = timestamp(start), timestamp(end)
+    return max(ended - began, timedelta()) if began and ended else None
+
+
 def length_of(seconds: Any) -> timedelta | None:
     """Returns the duration that a database calculated; 0 if clocks made it negative, ``None`` for no value."""
     return None if seconds is None else timedelta(seconds=max(float(seconds), 0.0))

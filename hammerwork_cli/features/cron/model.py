@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from hammerwork_cli.core.cron import counting, rust
 from hammerwork_cli.core.cron.expressions import INTERVAL, RUST, Expression
-from hammerwork_cli.core.values import Counts, JobPriority, Timestamp, timestamp
+from hammerwork_cli.core.values import Counts, JobPriority, Timestamp, between, timestamp
 from hammerwork_cli.errors import UsageError
 
 GRACE_SECONDS = 60
@@ -205,22 +205,21 @@ class Schedule:
 
     def next_after(self, after: datetime) -> datetime | None:
         """The first due time after ``after`` that lies between its start and its end; ``None`` without one."""
-        starts, ends = timestamp(self.starts_at), timestamp(self.ends_at)
-        if starts is not None and after < starts:
-            after = starts - timedelta(microseconds=1)
-        elif starts is None and self.expression.syntax == INTERVAL:
-            after = max(after, self.anchor)  # it counts from its creation, at which it is not due
-        due = self.expression.next_after(after, self.anchor)
+        ends, due = timestamp(self.ends_at), self.expression.next_after(self._within(after), self.anchor)
         return None if due is None or (ends is not None and due > ends) else due
+
+    def _within(self, after: datetime) -> datetime:
+        starts = timestamp(self.starts_at)
+        if starts is not None:
+            return max(after, starts - timedelta(microseconds=1))
+        # An interval counts from its creation, at which it is not due.
+        return max(after, self.anchor) if self.expression.syntax == INTERVAL else after
 
     def count(self, after: datetime, until: datetime) -> int:
         """The number of due times after ``after`` and up to ``until``, as :meth:`next_after` has them."""
-        starts, ends = timestamp(self.starts_at), timestamp(self.ends_at)
-        if starts is not None and after < starts:
-            after = starts - timedelta(microseconds=1)
-        elif starts is None and self.expression.syntax == INTERVAL:
-            after = max(after, self.anchor)
-        return counting.count(self.expression, after, until if ends is None else min(until, ends), self.anchor)
+        ends = timestamp(self.ends_at)
+        until = until if ends is None else min(until, ends)
+        return counting.count(self.expression, self._within(after), until, self.anchor)
 
     def passed(self, first: datetime, until: datetime, most: int) -> tuple[list[datetime], int]:
         """The due times from ``first``, one of them, up to ``until``: the newest, and the number of those before."""
@@ -269,14 +268,12 @@ class ScheduleRun:
     @property
     def waited(self) -> timedelta | None:
         """From when its job was due, or from its enqueue, to the start of its last attempt."""
-        due, began = timestamp(self.scheduled_at), timestamp(self.started_at)
-        return max(began - due, timedelta()) if due and began else None
+        return between(self.scheduled_at, self.started_at)
 
     @property
     def ran(self) -> timedelta | None:
         """How long the last attempt of its job took."""
-        began, ended = timestamp(self.started_at), timestamp(self.ended_at)
-        return max(ended - began, timedelta()) if began and ended else None
+        return between(self.started_at, self.ended_at)
 
 
 class ListedSchedule(NamedTuple):

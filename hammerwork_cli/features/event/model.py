@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from hammerwork_cli.core.input.near import did_you_mean
-from hammerwork_cli.core.values import JobStatus, Timestamp, id_list, priority_word, rfc3339, status_of, timestamp
+from hammerwork_cli.core.values import (
+    JobStatus,
+    Timestamp,
+    between,
+    id_list,
+    priority_word,
+    rfc3339,
+    status_of,
+)
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
 
@@ -132,8 +140,7 @@ class EventJob(NamedTuple):
 
     @property
     def run_seconds(self) -> timedelta | None:
-        start, end = timestamp(self.run_start), timestamp(self.ended_at)
-        return max(end - start, timedelta()) if start and end else None
+        return between(self.run_start, self.ended_at)
 
     @property
     def depends_on(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.core.values import WAITING, Counts, JobStatus, Timestamp, timestamp
+from hammerwork_cli.core.values import WAITING, Counts, JobStatus, Timestamp, between, timestamp
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.models.worker import RegisteredWorker
 
@@ -147,9 +147,8 @@ class QueueState:
         return span * (self.ready / ended)
 
     def age(self, since: Timestamp) -> timedelta | None:
-        """Time from ``since`` to the counts, never negative: clocks may differ."""
-        instant = timestamp(since)
-        return max(self.at - instant, timedelta()) if instant else None
+        """Time from ``since`` to the counts."""
+        return between(since, self.at)
 
     def add(self, other: "QueueState") -> None:
         """Adds the jobs of another queue."""

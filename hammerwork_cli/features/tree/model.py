@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.input.names import stored_name
-from hammerwork_cli.core.values import Timestamp, id_list, priority_word, status_of, timestamp
+from hammerwork_cli.core.values import Timestamp, between, id_list, priority_word, status_of
 
 
 class JobDate(NamedTuple):
@@ -91,8 +91,7 @@ class TreeNode(NamedTuple):
     @property
     def run_time(self) -> timedelta | None:
         """How long the handler ran in the last attempt; ``None`` until it has ended."""
-        start, end = timestamp(self.run_start), timestamp(self.completed_at or self.failed_at)
-        return max(end - start, timedelta()) if start and end else None
+        return between(self.run_start, self.completed_at or self.failed_at)
 
 
 class RecordedSpawn(NamedTuple):

@@ -14,7 +14,7 @@ from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.documents import json_of, toml_of
 from hammerwork_cli.core.input.limits import LONGEST_NAME, MOST_PARENTS
 from hammerwork_cli.core.input.reading import uuid_of
-from hammerwork_cli.core.values import Counts, JobStatus, Timestamp, timestamp
+from hammerwork_cli.core.values import Counts, JobStatus, Timestamp, between
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.batch.model import Contents
 from hammerwork_cli.features.job.models.new_job import NewJob
@@ -91,8 +91,7 @@ class StoredWorkflow:
     @property
     def took(self) -> timedelta | None:
         """Time from its creation to its end; ``None`` until it has ended."""
-        start, end = timestamp(self.created_at), timestamp(self.ended_at)
-        return max(end - start, timedelta()) if start and end else None
+        return between(self.created_at, self.ended_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.clock import latest
-from hammerwork_cli.core.values import Timestamp, timestamp
+from hammerwork_cli.core.values import Timestamp, between
 from hammerwork_cli.database import Database
 
 PAGE = 500
@@ -29,8 +29,7 @@ class PutOffJob(NamedTuple):
     @property
     def pause(self) -> timedelta:
         """How long it was to wait."""
-        since, at = timestamp(self.since), timestamp(self.scheduled_at)
-        return max(at - since, timedelta()) if since and at else timedelta()
+        return between(self.since, self.scheduled_at) or timedelta()
 
 
 def found(database: Database, now: datetime, *, queues: Sequence[str] = (), limit: int = PAGE) -> list[PutOffJob]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.core.clock import is_behind
-from hammerwork_cli.core.values import WAITING_SPELLINGS, timestamp
+from hammerwork_cli.core.values import WAITING_SPELLINGS, between, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import DatabaseError, MissingTablesError
 from hammerwork_cli.features.cron.queries import schedules, ticks
@@ -287,7 +287,7 @@ class _HealthReading:
         return bool(self.workers or registry.listed(self.database))
 
     def age(self, since: datetime | None) -> timedelta | None:
-        return max(self.now - since, timedelta()) if since else None
+        return between(since, self.now)
 
 
 def _over(value: Amount | None, limit: Amount | None, worst: Level) -> Level:

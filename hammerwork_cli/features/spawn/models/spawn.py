@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from hammerwork_cli.core.values import Counts, JobStatus, Timestamp, timestamp
+from hammerwork_cli.core.values import Counts, JobStatus, Timestamp, between
 from hammerwork_cli.features.tree.model import RecordedSpawn, TreeNode
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ class SpawnOperation(NamedTuple):
     @property
     def wall_time(self) -> timedelta | None:
         """Time from the creation of the first child to the end of the last; ``None`` while a child is open."""
-        start, end = timestamp(self.spawned_at), timestamp(self.finished_at)
-        return max(end - start, timedelta()) if start and end else None
+        return between(self.spawned_at, self.finished_at)
 
 
 class TreeCounts(NamedTuple):

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence, Set
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, Self
@@ -120,11 +121,6 @@ class MonitorWatch:
         self._database = self._trees.database = database
         self._ahead = database.now() - _local_now()
 
-    @property
-    def counts_children(self) -> bool:
-        """Whether the indexes allow counting the children of an operation at the cost of reading them."""
-        return self._database.is_current
-
     def _now(self) -> datetime:
         """The server's time, from this machine's clock and the difference that was measured once per connection."""
         return _local_now() + self._ahead
@@ -137,15 +133,11 @@ class MonitorWatch:
         """
         now = self._now()
         until = max(now - LAG, self._until)
-        if self.counts_children:
-            with self._database.snapshot():
-                figures, beside = self._figures(until)
-                operations = self._counted(beside, now)
-                idle = self._is_idle(figures)
-                self._count_queues(now)
-        else:
+        # Only their indexes allow counting the children of an operation at the cost of reading them.
+        is_current = self._database.is_current
+        with self._database.snapshot() if is_current else nullcontext():
             figures, beside = self._figures(until)
-            operations = _uncounted(beside)
+            operations = self._counted(beside, now) if is_current else _uncounted(beside)
             idle = self._is_idle(figures)
             self._count_queues(now)
         snapshot = self._snapshot(figures, beside, now, until, operations, idle)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.core.values import JobStatus, timestamp
+from hammerwork_cli.core.values import JobStatus, between, timestamp
 from hammerwork_cli.features.queue.model import QueueState
 from hammerwork_cli.features.spawn.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
 from hammerwork_cli.features.tree.model import TreeNode
@@ -245,8 +245,7 @@ class _MonitorDrawing:
 
     def _times(self, one: RunningOperation, ended: int, total: int) -> list[str]:
         """The time since the start, an estimate of the rest from the present rate, and its name."""
-        since = timestamp(one.operation.spawned_at)
-        passed = max(self.snapshot.at - since, timedelta()) if since else None
+        passed = between(one.operation.spawned_at, self.snapshot.at)
         parts = [] if passed is None else [f"for {duration(passed)}"]
         if one.left is not None and ended < total:
             left = max(round(one.left.total_seconds()), 1)

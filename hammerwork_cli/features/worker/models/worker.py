@@ -7,7 +7,7 @@ from enum import StrEnum
 from math import ceil
 from typing import NamedTuple
 
-from hammerwork_cli.core.values import Timestamp, timestamp
+from hammerwork_cli.core.values import Timestamp, between, timestamp
 from hammerwork_cli.features.worker.models.counts import Unwritten, read_unwritten
 
 HEARTBEAT_SECONDS = 3.0
@@ -126,8 +126,7 @@ class RegisteredWorker(NamedTuple):
     @property
     def _reported_time(self) -> timedelta | None:
         """Time from its start to its last heartbeat, with which its figures came, or to its end."""
-        start, end = timestamp(self.started_at), timestamp(self.ended_at or self.heartbeat_at)
-        return max(end - start, timedelta()) if start and end else None
+        return between(self.started_at, self.ended_at or self.heartbeat_at)
 
     @property
     def rate(self) -> float | None:
@@ -172,9 +171,8 @@ class RunningJob(NamedTuple):
     attempts: int
 
     def runs_for(self, now: datetime) -> timedelta | None:
-        """Time since the claim, never negative: clocks may differ."""
-        start = timestamp(self.started_at)
-        return max(now - start, timedelta()) if start else None
+        """Time since the claim."""
+        return between(self.started_at, now)
 
 
 class LeaseState(StrEnum):
@@ -200,9 +198,8 @@ class LeasedJob(NamedTuple):
     lease_until: Timestamp  # the end of the lease in the row of the job
 
     def runs_for(self, now: datetime) -> timedelta | None:
-        """Time since the claim, never negative: clocks may differ."""
-        start = timestamp(self.started_at)
-        return max(now - start, timedelta()) if start else None
+        """Time since the claim."""
+        return between(self.started_at, now)
 
     def lease(self, now: datetime) -> LeaseState:
         """The state of its lease: its worker's if that registers, else the one in its row if it is of this run."""
