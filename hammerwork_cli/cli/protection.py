@@ -47,11 +47,9 @@ class ChangingGuard:
         self._protection = protection
 
     def before_transaction(self) -> None:
-        """See :class:`hammerwork_cli.database.guards.ChangeGuard`."""
         self._protection.confirm()
 
     def before_change(self) -> None:
-        """See :class:`hammerwork_cli.database.guards.ChangeGuard`."""
         self._protection.confirm()
 
 

@@ -36,9 +36,9 @@ def can_redraw(context: Context) -> bool:
 class Screen:
     """Takes the terminal over on entry and restores it on exit, and on an error, SIGTERM, SIGHUP and Ctrl-Z as well."""
 
-    def __init__(self, stdout: TextIO, stdin: TextIO | None = None) -> None:
+    def __init__(self, stdout: TextIO) -> None:
         self._stdout = stdout
-        self._keyboard = _terminal_descriptor(stdin or sys.stdin)
+        self._keyboard = _terminal_descriptor(sys.stdin)
         self._keyboards = [] if self._keyboard is None else [self._keyboard]
         self._modes: list[Any] | None = None
         self._handlers: dict[int, Any] = {}

@@ -23,11 +23,11 @@ def can_be_typed(names: Sequence[str]) -> bool:
     return all(visible(name) == name for name in names)
 
 
-def option(flag: str, names: Sequence[str]) -> str:
-    """An option that gives names, after a space, for a command to copy; empty without names."""
+def queue_option(names: Sequence[str]) -> str:
+    """``--queue`` with names, after a space, for a command to copy; empty without names."""
     if not names:
         return ""
-    return f" {flag}{'=' if names[0].startswith('-') else ' '}{quote(visible(joined(names)))}"
+    return f" --queue{'=' if names[0].startswith('-') else ' '}{quote(visible(joined(names)))}"
 
 
 def words_of(queues: Sequence[str]) -> str:

@@ -76,10 +76,10 @@ class Expression(NamedTuple):
             return unix.next_run(self.text, zone_of(self.timezone), after)
         return rust.next_run(self.text, self.timezone, after)
 
-    def dates(self, after: datetime, anchor: datetime, until: datetime | None = None) -> Iterator[datetime]:
-        """Yields the due times after ``after``, up to ``until``."""
+    def dates(self, after: datetime, anchor: datetime) -> Iterator[datetime]:
+        """Yields the due times after ``after``."""
         due = self.next_after(after, anchor)
-        while due is not None and (until is None or due <= until):
+        while due is not None:
             yield due
             due = self.next_after(due, anchor)
 

@@ -180,7 +180,6 @@ class _JobServer:
         return result_text(self._result_of(returned))
 
     def wait(self, awaitable: Any) -> Any:
-        """See :class:`Runner`."""
         return self._result_of(awaitable)
 
     async def hand_over(self, function: Callable[[], Any]) -> Any:

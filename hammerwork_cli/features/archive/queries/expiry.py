@@ -55,16 +55,18 @@ def purge(database: Database, now: datetime, is_over: Callable[[], bool] = lambd
     return Expired(*(changes.run(database, *one) for one in _changes(now, is_over)))
 
 
-def _values(now: datetime) -> dict[str, Any]:
+def _values(now: datetime | None) -> dict[str, Any]:
     return {"now": now, "statuses": spellings(ENDED)}
 
 
 def _changes(now: datetime, is_over: Callable[[], bool]) -> Iterator[tuple[Selection, PurgeJobs | PurgeArchive]]:
-    yield _LiveExpired(now, is_over), PurgeJobs(now)
-    yield _InArchive(now, is_over), PurgeArchive(now, now + timedelta(days=1))
+    yield _LiveExpired(JobFilter(statuses=ENDED, expired=now), is_over=is_over), PurgeJobs(now)
+    yield _InArchive(ArchiveFilter(expired=now), is_over=is_over), PurgeArchive(now, now + timedelta(days=1))
 
 
-def _batches(database: Database, statement: str, now: datetime, is_over: Callable[[], bool]) -> Iterator[ChangeBatch]:
+def _batches(
+    database: Database, statement: str, now: datetime | None, is_over: Callable[[], bool]
+) -> Iterator[ChangeBatch]:
     for page in policies.pages(database, statement, **_values(now)):
         for part in chunks(page, BATCH):
             if is_over():
@@ -73,20 +75,10 @@ def _batches(database: Database, statement: str, now: datetime, is_over: Callabl
 
 
 class _LiveExpired(ByFilter):
-    def __init__(self, now: datetime, is_over: Callable[[], bool]) -> None:
-        super().__init__(JobFilter(statuses=ENDED, expired=now))
-        self._now, self._is_over = now, is_over
-
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
-        return _batches(database, _LIVE, self._now, self._is_over)
+        return _batches(database, _LIVE, self.wanted.expired, self._is_over)
 
 
 class _InArchive(Archived):
-    def __init__(self, now: datetime, is_over: Callable[[], bool]) -> None:
-        super().__init__(ArchiveFilter(expired=now))
-        self._now, self._is_over = now, is_over
-
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
-        return _batches(database, _ARCHIVED, self._now, self._is_over)
+        return _batches(database, _ARCHIVED, self._chosen.expired, self._is_over)

@@ -1,6 +1,6 @@
 """Finds archived jobs: lists, sums, and the selections of ``archive restore`` and ``archive purge``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hammerwork_cli.core.values import UNSUCCESSFUL, Counts, Timestamp, derived_words, spellings, status_of
@@ -74,36 +74,39 @@ def groups(database: Database, wanted: ArchiveFilter) -> list[JobGroup]:
 
 
 class Archived:
-    """Archived jobs by a filter, least recently archived first."""
+    """Archived jobs by a filter, least recently archived first.
+
+    Args:
+        is_over: called after each batch; returns whether to stop.
+    """
 
     named: Sequence[str] = ()
     wanted = EVERY_JOB
 
-    def __init__(self, chosen: ArchiveFilter) -> None:
-        self._chosen = chosen
+    def __init__(self, chosen: ArchiveFilter, *, is_over: Callable[[], bool] = lambda: False) -> None:
+        self._chosen, self._is_over = chosen, is_over
 
     def read(self, database: Database) -> Snapshot:
-        """See :class:`Selection`."""
         return Snapshot(groups(database, self._chosen))
 
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
         at, job = None, None
         while True:
             rows = database.rows("archive.listing.ids", **chosen(self._chosen), at=at, after=job, limit=BATCH)
             if rows:
                 job, at = rows[-1]
                 yield ChangeBatch([str(one) for one, _ in rows])
+                if self._is_over():
+                    return
             if len(rows) < BATCH:
                 return
 
     def has_failed_parents(self, database: Database, found: Snapshot) -> bool:
-        """See :class:`Selection`."""
         del database, found
         return False
 
     def has_dependents(self, database: Database, found: Snapshot) -> bool:
-        """See :class:`Selection`. True if any job waits for others."""
+        """True if any job waits for others."""
         del found
         return any_waiting(database)
 
@@ -116,7 +119,6 @@ class NamedArchived(Archived):
         self.named = jobs
 
     def read(self, database: Database) -> Snapshot:
-        """See :class:`Selection`."""
         found: dict[str, Counts] = {}
         for queue, status in database.rows_of("archive.listing.states", self.named):
             found.setdefault(queue, Counts()).add(status_of(status))
@@ -126,7 +128,6 @@ class NamedArchived(Archived):
         return all(group.status in UNSUCCESSFUL for group in self.read(database).groups)
 
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
         del database
         return map(ChangeBatch, chunks(self.named, BATCH))
 
@@ -143,9 +144,7 @@ class ArchivedTree(Archived):
         return [node for node in nodes if node.archived_at is not None]
 
     def read(self, database: Database) -> Snapshot:
-        """See :class:`Selection`."""
         return Snapshot(grouped(self._nodes(database)))
 
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
         return map(ChangeBatch, chunks([node.id for node in self._nodes(database)], BATCH))

@@ -105,7 +105,7 @@ def _purge(
 ) -> tuple[Selection, Change]:
     before = now - after
     archived = ArchiveFilter(queues=_queues(policy), before=before, kept_until=now, but_queues=others)
-    return _Paced(archived, is_over), PurgeArchive(now, before)
+    return Archived(archived, is_over=is_over), PurgeArchive(now, before)
 
 
 def _queues(policy: Policy) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def selection(
         kept_until=now,
         but_queues=others,
     )
-    return _OldTrees(wanted, is_over) if policy.by_tree else _OldJobs(wanted, is_over)
+    return (_OldTrees if policy.by_tree else _OldJobs)(wanted, is_over=is_over)
 
 
 def _oldest(
@@ -152,41 +152,17 @@ def _oldest(
                 yield list(part)
 
 
-def _until(batches: Iterator[ChangeBatch], is_over: Callable[[], bool]) -> Iterator[ChangeBatch]:
-    for batch in batches:
-        yield batch
-        if is_over():
-            return
-
-
 class _OldTrees(FinishedTrees):
-    def __init__(self, wanted: JobFilter, is_over: Callable[[], bool]) -> None:
-        super().__init__(wanted)
-        self._is_over = is_over
-
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
-        return _until(super().batches(database), self._is_over)
+        for batch in super().batches(database):
+            yield batch
+            if self._is_over():
+                return
 
     def _pages(self, database: Database) -> Iterator[list[str]]:
         return _oldest(database, self._roots, self._is_over, ROOTS, rooted=True)
 
 
 class _OldJobs(ByFilter):
-    def __init__(self, wanted: JobFilter, is_over: Callable[[], bool]) -> None:
-        super().__init__(wanted)
-        self._is_over = is_over
-
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
         return map(ChangeBatch, _oldest(database, self.wanted, self._is_over, BATCH, rooted=False))
-
-
-class _Paced(Archived):
-    def __init__(self, chosen: ArchiveFilter, is_over: Callable[[], bool]) -> None:
-        super().__init__(chosen)
-        self._is_over = is_over
-
-    def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
-        return _until(super().batches(database), self._is_over)

@@ -127,7 +127,6 @@ class FinishedTrees:
         self.wanted = wanted._replace(queues=(), but_queues=())
 
     def read(self, database: Database) -> Snapshot:
-        """See :class:`Selection`."""
         found: dict[str, Counts] = {}
         for tree in self._trees(database):
             for queue, counts in tree.counts.items():
@@ -135,7 +134,6 @@ class FinishedTrees:
         return Snapshot(groups_of(found))
 
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
         ids: list[str] = []
         for tree in self._trees(database):
             for part in chunks(tree.ids, self._batch):
@@ -147,7 +145,7 @@ class FinishedTrees:
             yield ChangeBatch(ids)
 
     def has_failed_parents(self, database: Database, found: Snapshot) -> bool:
-        """See :class:`Selection`. False: the dependencies of a job are in its tree."""
+        """False: the dependencies of a job are in its tree."""
         del database, found
         return False
 

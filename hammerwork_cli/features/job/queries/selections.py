@@ -1,7 +1,7 @@
 """Jobs to change: by their ids, by a filter, or a job and its descendants."""
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from hammerwork_cli.core.values import FAILURES, UNSUCCESSFUL, WAITING_SPELLINGS, Counts, JobStatus, id_list, status_of
@@ -61,25 +61,21 @@ class ByIds:
         self.wanted = JobFilter()
 
     def read(self, database: Database) -> Snapshot:
-        """See :class:`Selection`."""
         found: dict[str, Counts] = {}
         for nodes in self._parts(database):
             _count(nodes, found)
         return Snapshot(groups_of(found))
 
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
         del database
         return map(ChangeBatch, chunks(self.named, BATCH))
 
     def has_failed_parents(self, database: Database, found: Snapshot) -> bool:
-        """See :class:`Selection`."""
         del found
         ours = set(self.named)
         return any(_has_failed_parents(database, nodes, ours) for nodes in self._parts(database))
 
     def has_dependents(self, database: Database, found: Snapshot) -> bool:
-        """See :class:`Selection`."""
         del found
         ours = set(self.named)
         return any(_has_dependents(database, nodes, ours) for nodes in self._parts(database))
@@ -94,19 +90,20 @@ class ByFilter:
 
     named: Sequence[str] = ()
 
-    def __init__(self, wanted: JobFilter, *, batch: int | None = None) -> None:
+    def __init__(
+        self, wanted: JobFilter, *, batch: int | None = None, is_over: Callable[[], bool] = lambda: False
+    ) -> None:
         self.wanted = wanted
         self._batch = batch or BATCH
+        self._is_over = is_over  # of a subclass that may stop early
 
     def read(self, database: Database) -> Snapshot:
-        """See :class:`Selection`."""
         found: dict[str, Counts] = {}
         for queue, status, jobs in database.rows("job.selections.groups", **chosen(self.wanted)):
             found.setdefault(queue, Counts()).add(status_of(status), jobs)
         return Snapshot(groups_of(found))
 
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
         after: str | None = None
         while True:
             rows = database.rows("job.selections.ids", **chosen(self.wanted), after=after, limit=self._batch)
@@ -118,7 +115,7 @@ class ByFilter:
             after = ids[-1]
 
     def has_failed_parents(self, database: Database, found: Snapshot) -> bool:
-        """See :class:`Selection`. True if more jobs than :data:`BATCH` depend on others that have not completed."""
+        """True if more jobs than :data:`BATCH` depend on others that have not completed."""
         del found
         filtered = chosen(self.wanted)
         rows = database.rows("job.selections.blocked", **filtered, limit=BATCH + 1)
@@ -131,7 +128,7 @@ class ByFilter:
         return len(known) < len(above) or ours < len(failed)
 
     def has_dependents(self, database: Database, found: Snapshot) -> bool:
-        """See :class:`Selection`. True if any job waits for others, selected or not."""
+        """True if any job waits for others, selected or not."""
         del found
         return any_waiting(database)
 
@@ -150,7 +147,6 @@ class Subtrees:
         self.wanted = JobFilter(statuses=tuple(sorted(statuses)), unarchived=True)
 
     def read(self, database: Database) -> Snapshot:
-        """See :class:`Selection`."""
         nodes: dict[str, TreeNode] = {}
         for job in self.jobs:
             if job not in nodes:
@@ -161,7 +157,6 @@ class Subtrees:
         return Snapshot(grouped(present), len(meant) - len(present), present)
 
     def batches(self, database: Database) -> Iterator[ChangeBatch]:
-        """See :class:`Selection`."""
         seen: set[str] = set()
         end: float | None = None
         while True:
@@ -175,11 +170,9 @@ class Subtrees:
             end = end or time.monotonic() + PATIENCE
 
     def has_failed_parents(self, database: Database, found: Snapshot) -> bool:
-        """See :class:`Selection`."""
         return _has_failed_parents(database, found.nodes, {node.id for node in found.nodes})
 
     def has_dependents(self, database: Database, found: Snapshot) -> bool:
-        """See :class:`Selection`."""
         return _has_dependents(database, found.nodes, {node.id for node in found.nodes})
 
 

@@ -9,7 +9,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, QueueOption, YesOption
 from hammerwork_cli.features.spawn.commands.doctor import Asked, doctor, examine
-from hammerwork_cli.view.names import option
+from hammerwork_cli.view.names import queue_option
 
 
 def check(context: Context, **given: Any) -> None:
@@ -84,7 +84,7 @@ def requeue_stale(
       hammerwork job requeue-stale --older-than-secs 7200 --yes
     """
     queues = tuple(queue or ())
-    again = f"hammerwork job requeue-stale --older-than-secs {older_than_secs}{option('--queue', queues)}"
+    again = f"hammerwork job requeue-stale --older-than-secs {older_than_secs}{queue_option(queues)}"
     asked = Asked(
         not dry_run, yes, timedelta(seconds=older_than_secs), False, queues, 5, form, remedy=again, only_lost=True
     )

@@ -155,11 +155,11 @@ def _outcome(
         return Check(name, Level.UNKNOWN)
 
 
-def has_lost_jobs(database: Database, *, now: datetime, limit: timedelta = WINDOW) -> bool:
-    """Whether jobs have been running for longer than ``limit`` although no worker is known to run them."""
+def has_lost_jobs(database: Database, *, now: datetime) -> bool:
+    """Whether jobs have been running for longer than :data:`WINDOW` although no worker is known to run them."""
     running = _HealthReading(database, MonitorLimits(HealthLimits()), now).running
     starts = (start for jobs in running for start in (jobs.lost_since, jobs.last_unclaimed))
-    return any(start is not None and now - start > limit for start in starts)
+    return any(start is not None and now - start > WINDOW for start in starts)
 
 
 def worker_health(database: Database, name: str, *, now: datetime) -> HealthReport:

@@ -248,12 +248,9 @@ def _retention(check: Check) -> str:
     return f"failed, or not run for a day: {_names(check)}" if check.about else "no policy fails"
 
 
-def _troubles(otherwise: str) -> Callable[[Check], str]:
-    def tell(check: Check) -> str:
-        more = f"; {count(len(check.troubles) - _NAMED)} more" if len(check.troubles) > _NAMED else ""
-        return "; ".join(map(_trouble, check.troubles[:_NAMED])) + more if check.troubles else otherwise
-
-    return tell
+def _troubles(check: Check) -> str:
+    more = f"; {count(len(check.troubles) - _NAMED)} more" if len(check.troubles) > _NAMED else ""
+    return "; ".join(map(_trouble, check.troubles[:_NAMED])) + more if check.troubles else "none fails"
 
 
 def _trouble(trouble: Trouble) -> str:
@@ -301,8 +298,8 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.FAILED: _within("{} failed in the last hour"),
     CheckName.FAILURE_RATE: _failure_rate,
     CheckName.RETENTION: _retention,
-    CheckName.WEBHOOKS: _troubles("none fails"),
-    CheckName.STREAMS: _troubles("none fails"),
+    CheckName.WEBHOOKS: _troubles,
+    CheckName.STREAMS: _troubles,
     CheckName.TIMES_IN_THE_FUTURE: _times_in_the_future,
     "worker": _worker,
     "rows": _within("{} rows", otherwise="not counted"),

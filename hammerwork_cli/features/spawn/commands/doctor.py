@@ -118,10 +118,10 @@ def _fixing(older_than: str | None, queues: "Sequence[str]") -> str:
     """The command that fixes the damage that these options found."""
     from shlex import quote
 
-    from hammerwork_cli.view.names import option
+    from hammerwork_cli.view.names import queue_option
 
     age = "" if older_than is None else f" --older-than {quote(older_than)}"
-    return f"hammerwork spawn doctor{age}{option('--queue', queues)} --fix"
+    return f"hammerwork spawn doctor{age}{queue_option(queues)} --fix"
 
 
 def _show(

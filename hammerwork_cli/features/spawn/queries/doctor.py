@@ -169,10 +169,10 @@ class Doctor:
         everything |= {"before": self.lost_before, "now": self.now}
         return self.database.rows(statement, **WORDS, waiting=waiting, **{**everything, **values})
 
-    def _find(self, kind: Damage, limit: int | None = None) -> Finding | None:
+    def _find(self, kind: Damage) -> Finding | None:
         waiting = WORDS["running"] + WORDS["completed"] if kind == Damage.RAN_EARLY else WORDS["pending"]
         schedules = self._unfinished_schedules() if kind == Damage.CRON_STOPPED else None
-        found = self._damaged(kind, waiting=waiting, limit=limit or self.examples, schedules=schedules)
+        found = self._damaged(kind, waiting=waiting, limit=self.examples, schedules=schedules)
         if kind == Damage.NEVER_SPAWNED:
             found = [one._replace(detail=ignored_because(one.detail)) for one in found]
         return _finding(kind, found)

@@ -124,7 +124,7 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
         commands.append(f"hammerwork worker status {quote(visible(worker))}")
     unserved = list(dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.has_no_worker))[:3]
     if unserved and names.can_be_typed(unserved):
-        commands.append(f"hammerwork worker start{names.option('--queue', unserved)} --handlers my_app:app")
+        commands.append(f"hammerwork worker start{names.queue_option(unserved)} --handlers my_app:app")
     if any(silent) or any(delay.has_no_worker for delay in diagnosis.delays):
         commands.append("hammerwork worker list")
     commands += [f"hammerwork queue stats {quote(visible(queue))} --detailed" for queue in _untaken(diagnosis, now)[:3]]

@@ -83,7 +83,7 @@ def retry_command(group: ErrorGroup, queues: Sequence[str], since: datetime | No
     if not group.can_be_retried or text is None or not names.can_be_typed(queues):
         return None
     start = since.strftime(" --failed-since %Y-%m-%dT%H:%M:%SZ") if since is not None else ""
-    return f"hammerwork job retry --error {quote(text)}{names.option('--queue', queues)}{start}"
+    return f"hammerwork job retry --error {quote(text)}{names.queue_option(queues)}{start}"
 
 
 def error_filter(pattern: str) -> str | None:
@@ -133,7 +133,7 @@ def failures_text(
     if failures.archived:
         yield ""
         are = "is" if failures.archived == 1 else "are"
-        queue = names.option("--queue", failures.queues)
+        queue = names.queue_option(failures.queues)
         yield (
             f"{plural(failures.archived, 'archived job')} that failed {are} not shown:"
             f" hammerwork job list --failed{queue}"

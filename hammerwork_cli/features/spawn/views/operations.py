@@ -262,7 +262,7 @@ def only_older(stats: SpawnStats, newest: Timestamp, *, now: datetime) -> Iterat
     created = timestamp(newest)
     hours = ceil((now - created).total_seconds() / 3600) if created else 1_000_000
     of_queue = f" of {names.words_of(stats.queues)}" if stats.queues else ""
-    words = names.option("--queue", stats.queues) if names.can_be_typed(stats.queues) else ""
+    words = names.queue_option(stats.queues) if names.can_be_typed(stats.queues) else ""
     yield f"No operation{of_queue} since {instant(stats.since)} UTC. The newest one is from {instant(newest)} UTC:"
     yield f"  hammerwork spawn stats --since {max(hours, 1)}h{words}"
 

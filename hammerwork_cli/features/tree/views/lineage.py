@@ -1,7 +1,6 @@
 """The ancestors and descendants of a job, as text and as JSON."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import JobStatus
@@ -58,12 +57,7 @@ def related(found: Lineage) -> list[Related]:
 
 
 def lineage_text(
-    lineage: Lineage,
-    *,
-    charset: str = "utf8",
-    width: int | None = None,
-    colour: bool = False,
-    now: datetime | None = None,
+    lineage: Lineage, *, charset: str = "utf8", width: int | None = None, colour: bool = False
 ) -> Iterator[str]:
     """Yields the ancestors, the farthest first, then the tree of descendants."""
     from hammerwork_cli.features.tree.views.text import tree_text
@@ -79,7 +73,7 @@ def lineage_text(
             yield "  none: no job depends on it"
             return
         yield from tree_text(
-            lineage.descendants, max_depth=None, charset=charset, width=width, colour=colour, fold=True, now=now
+            lineage.descendants, max_depth=None, charset=charset, width=width, colour=colour, fold=True
         )
 
 

@@ -35,9 +35,7 @@ _SPECIAL = re.compile(r"[^\w\s.,:/·\xd7()-]|(?<![^\W_])_|_(?![^\W_])|^[-.]|(?<=
 _ASCII = re.compile(r"[\x00-\x7f]")
 
 
-def mermaid(
-    tree: SpawnTree, *, max_edges: int = MAX_EDGES, max_characters: int = MAX_CHARACTERS
-) -> tuple[str, list[str]]:
+def mermaid(tree: SpawnTree, *, max_edges: int = MAX_EDGES) -> tuple[str, list[str]]:
     """Draws the tree as a ``graph TD``; returns it with notes on the parts that were folded.
 
     If the whole tree does not fit, siblings with the same queue and status become one counted node. Failed jobs, their
@@ -45,14 +43,13 @@ def mermaid(
 
     Args:
         max_edges: most edges that Mermaid draws.
-        max_characters: longest text that Mermaid reads, in UTF-16 units.
     """
     notes = []
     chart = None
     if _edge_count(tree, max_edges) <= max_edges:
-        chart = _Chart(tree, max_edges, max_characters, fold=False).build()
+        chart = _Chart(tree, max_edges, fold=False).build()
     if chart is None or not chart.whole:
-        chart = _Chart(tree, max_edges, max_characters, fold=True).build()
+        chart = _Chart(tree, max_edges, fold=True).build()
         notes += chart.notes()
     return chart.text(), notes
 
@@ -110,7 +107,7 @@ class _Unit:
 class _Chart:
     """Grows from the roots, the most important parts first, until it reaches a limit."""
 
-    def __init__(self, tree: SpawnTree, max_edges: int, max_characters: int, *, fold: bool) -> None:
+    def __init__(self, tree: SpawnTree, max_edges: int, *, fold: bool) -> None:
         self.tree = tree
         self.below = Below(tree)
         self.fold = fold
@@ -123,7 +120,7 @@ class _Chart:
         self.edges_left_out = 0
         self.whole = True
         self.edge_room = max_edges
-        self.character_room = max_characters - sum(map(len, _head(_STYLES)))
+        self.character_room = MAX_CHARACTERS - sum(map(len, _head(_STYLES)))
         self.heap: list[tuple[int, int, int, _Unit]] = []
         self.made = 0
 

@@ -19,13 +19,13 @@ from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.features.worker.queries.spawn import Batches, Operation, naming_duplicates, write_children
 
 
-def pending_requests(database: Database, worker: Registration, limit: int = 20) -> list[SpawnRequest]:
+def pending_requests(database: Database, worker: Registration) -> list[SpawnRequest]:
     """Returns the oldest requests that no worker has claimed and that this worker serves.
 
     A worker serves requests that name one of its spawn handlers, and requests without a handler for jobs of its queues.
     """
     handlers, served = database.json(worker.handlers), database.json([*worker.handlers, *worker.queues])
-    rows = database.rows("job.spawn_requests.pending", handlers=handlers, served=served, limit=limit)
+    rows = database.rows("job.spawn_requests.pending", handlers=handlers, served=served, limit=20)
     return [SpawnRequest._make(row) for row in rows]
 
 
