@@ -72,6 +72,9 @@ AppDirOption = Annotated[
         help="Folder of MODULE. [default: current folder]",
     ),
 ]
+OptionalJobArgument = Annotated[
+    str | None, typer.Argument(metavar="[JOB]", help="A job's id, or at least its first 4 hex digits.")
+]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or at least its first 4 hex digits.")]
 
 

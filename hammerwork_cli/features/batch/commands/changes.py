@@ -100,10 +100,6 @@ def delete(
       hammerwork batch delete 178ebfc3 --dry-run
       hammerwork batch delete 178ebfc3 --yes
     """
-    delete_batch(context, batch, confirmation, force=force)
-
-
-def delete_batch(context: Context, batch: str, confirmation: Confirmation, *, force: bool) -> None:
     database = context.database(changes=True)
     found = listing.resolve(database, batch)
     delete_whole(context, database, JobFilter(batches=(found,)), confirmation, enqueue.delete_empty, force=force)

@@ -295,9 +295,9 @@ def cancel(
     """
     operator = context.operator
     if (workflow := which.whole(which.workflow)) and not subtree.tree:
-        from hammerwork_cli.features.workflow.commands.changes import cancel_whole
+        from hammerwork_cli.features.workflow.commands.changes import cancel as cancel_workflow
 
-        cancel_whole(context, workflow, confirmation, reason=reason, force=force)
+        cancel_workflow(context, workflow, reason, force, confirmation=confirmation)
         return
 
     def change(now: datetime) -> CancelJobs:
@@ -372,13 +372,13 @@ def delete(
 def _delete_whole(context: Context, which: Targets, confirmation: Confirmation, *, force: bool) -> bool:
     """Deletes a batch or a workflow, if one is meant as a whole; returns whether it is."""
     if batch := which.whole(which.batch):
-        from hammerwork_cli.features.batch.commands.changes import delete_batch
+        from hammerwork_cli.features.batch.commands.changes import delete as delete_batch
 
-        delete_batch(context, batch, confirmation, force=force)
+        delete_batch(context, batch, force, confirmation=confirmation)
     elif workflow := which.whole(which.workflow):
-        from hammerwork_cli.features.workflow.commands.changes import delete_workflow
+        from hammerwork_cli.features.workflow.commands.changes import delete as delete_workflow
 
-        delete_workflow(context, workflow, confirmation, force=force)
+        delete_workflow(context, workflow, force, confirmation=confirmation)
     else:
         return False
     return True

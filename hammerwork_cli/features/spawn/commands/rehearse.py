@@ -11,7 +11,14 @@ import typer
 
 from hammerwork_cli import app_path
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import AppDirOption, EncryptionKeyOption, Format, FormatOption, one_name
+from hammerwork_cli.cli.options import (
+    AppDirOption,
+    EncryptionKeyOption,
+    Format,
+    FormatOption,
+    OptionalJobArgument,
+    one_name,
+)
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 
 if TYPE_CHECKING:
@@ -21,9 +28,7 @@ if TYPE_CHECKING:
 
 def rehearse(
     context: Context,
-    job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="A job's id, or at least its first 4 hex digits.")
-    ] = None,
+    job: OptionalJobArgument = None,
     handlers: Annotated[
         list[str] | None, typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="The application's handlers.")
     ] = None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, duration_as_given
+from hammerwork_cli.cli.options import Format, FormatOption, OptionalJobArgument, duration_as_given
 from hammerwork_cli.cli.outages import OutageNotes
 from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, seconds_between, seconds_until
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from hammerwork_cli.core.values import Counts
     from hammerwork_cli.features.spawn.queries.wait import Waiter
     from hammerwork_cli.features.tree.wait import Blocker, WaitResult
-
-
-OptionalJobArgument = Annotated[
-    str | None, typer.Argument(metavar="[JOB]", help="A job's id, or at least its first 4 hex digits.")
-]
 
 
 def wait(

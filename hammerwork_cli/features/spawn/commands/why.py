@@ -5,12 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import (
-    Format,
-    FormatOption,
-    QueueOption,
-    since_option,
-)
+from hammerwork_cli.cli.options import Format, FormatOption, OptionalJobArgument, QueueOption, since_option
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 
@@ -20,9 +15,7 @@ JOBS, ERRORS = 3, 20
 
 def why(
     context: Context,
-    job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="A job's id, or at least its first 4 hex digits.")
-    ] = None,
+    job: OptionalJobArgument = None,
     queue: QueueOption = None,
     since: Annotated[str | None, since_option("Only failures")] = None,
     limit: Annotated[

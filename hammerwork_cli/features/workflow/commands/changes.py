@@ -183,13 +183,6 @@ def cancel(
       hammerwork workflow cancel 178ebfc3 --reason "wrong day"
       hammerwork workflow cancel 178ebfc3 --dry-run
     """
-    cancel_whole(context, workflow, confirmation, reason=reason, force=force)
-
-
-def cancel_whole(
-    context: Context, workflow: str, confirmation: Confirmation, *, reason: str | None, force: bool
-) -> None:
-    """Cancels the jobs of a workflow that have not started, and marks the workflow cancelled."""
     database = context.database(changes=True)
     found = endings.cancellable(database, listing.resolve(database, workflow))
     change = CancelWorkflow(found.id, context.now(database), by=context.operator, reason=reason, force=force)
@@ -221,10 +214,6 @@ def delete(
       hammerwork workflow delete 178ebfc3 --dry-run
       hammerwork workflow delete 178ebfc3 --yes
     """
-    delete_workflow(context, workflow, confirmation, force=force)
-
-
-def delete_workflow(context: Context, workflow: str, confirmation: Confirmation, *, force: bool) -> None:
     database = context.database(changes=True)
     found = listing.resolve(database, workflow)
     delete_whole(context, database, JobFilter(workflows=(found,)), confirmation, creating.delete_empty, force=force)
