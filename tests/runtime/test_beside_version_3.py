@@ -13,7 +13,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.features.monitor.queries import times
+from hammerwork_cli.features.monitor.queries import health
 from hammerwork_cli.features.worker.queries import finish, registry, rescue
 from hammerwork_cli.runtime.worker import heartbeat
 from tests.conftest import all_databases, one_case_on_servers
@@ -345,7 +345,7 @@ def test_a_lease_that_outlasts_a_wrong_clock_begins_anew_once(stage: Stage, vers
     for job, hours in leases.items():
         end = stage.timestamp(job, "lease_expires_at")
         assert abs(end - now - timedelta(hours=hours)) < timedelta(minutes=1)
-    assert list(times.in_the_future(stage.database, now)) == []
+    assert list(health.in_the_future(stage.database, now)) == []
     for job in leases:
         _passed(stage, job, "lease_expires_at", -9)
     ours, _ = leases
