@@ -17,8 +17,9 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from hashlib import sha1
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from hammerwork_cli.core.values import Timestamp, timestamp
@@ -132,6 +133,26 @@ class _Work(NamedTuple):
     @property
     def migration(self) -> Migration:
         return self.state.migration
+
+
+class _Effect(NamedTuple):
+    """What a migration does, whatever the database has."""
+
+    steps: tuple[MigrationStep, ...]
+    clauses: tuple[Clause, ...]
+    makes: frozenset[str]
+    needs: frozenset[str]  # objects that exist once it is applied
+    drops: frozenset[str]
+
+
+@cache
+def _effect(migration: str, dialect: str, collation: str, version: int | None) -> _Effect:
+    found = steps(migration, dialect, collation, version)
+    clauses = tuple(_clauses(found))
+    kept = [clause for clause in clauses if not clause.sql.startswith("DROP ")]
+    needs = {name for clause in kept for name in (clause.makes, clause.table and f"table {clause.table}") if name}
+    makes, drops = ({clause.makes for clause in clauses}, {clause.object for clause in clauses if clause.drops})
+    return _Effect(found, clauses, frozenset(makes), frozenset(needs), frozenset(drops))
 
 
 def status(database: Database, rust: RustVersion | None = None) -> list[MigrationState]:
@@ -280,27 +301,27 @@ def _works(database: Database, rust: RustVersion | None = None) -> list[_Work]:
     every = (*MIGRATIONS, *_later(database))
     succeeded = not recorded.keys() <= {migration.id for migration in every}
     collation, version = _collation(database), _version(database)
-    all_steps = {one.id: steps(one.id, database.dialect, collation, version) for one in every}
+    effects = {one.id: _effect(one.id, database.dialect, collation, version) for one in every}
     # Several migrations may make the same column: ours and those of version 3 of hammerwork (Rust).
-    explained = {clause.makes for name in all_steps if name in recorded for clause in _clauses(all_steps[name])}
+    explained = frozenset[str]().union(*(effect.makes for name, effect in effects.items() if name in recorded))
     explained |= {READABLE_STRATEGY} if RUST_3[-1].id in recorded else set()
     works, spared = [], frozenset[str]()
     for migration in reversed(every):
-        clauses = _clauses(all_steps[migration.id])
+        effect = effects[migration.id]
         if migration.id in recorded:
             # A later version of hammerwork (Rust) may have replaced an index.
             only = ("table ", "column ") if succeeded and migration.owner == "upstream" else ()
-            missing = tuple(_missing(database, clauses, present | spared, only))
+            is_whole = effect.needs - present <= spared
+            missing = () if is_whole else tuple(_missing(database, effect.clauses, present | spared, only))
             state = MigrationState(
                 migration, "incomplete" if missing else "applied", *recorded[migration.id], missing=missing
             )
         else:
-            made = {clause.makes for clause in clauses} - explained
-            state = MigrationState(migration, "pending" if present.isdisjoint(made) else "partial")
+            state = MigrationState(migration, "pending" if present.isdisjoint(effect.makes - explained) else "partial")
         if migration.rust is not RustVersion.V3 or migration.id in recorded or rust is RustVersion.V3:
-            works.append(_Work(state, all_steps[migration.id], spared))
+            works.append(_Work(state, effect.steps, spared))
         if state.state != "pending":
-            spared |= {clause.object for clause in clauses if clause.drops}
+            spared |= effect.drops
     return works[::-1]
 
 
@@ -363,7 +384,8 @@ def _read(database: Database, statement: str) -> list[Row]:
 
 
 def _objects(database: Database) -> frozenset[str]:
-    return frozenset(_text(name) for (name,) in _read(database, "migration.objects"))
+    names = chain.from_iterable(_read(database, "migration.objects"))
+    return frozenset(map(_text, names) if database.dialect == "mysql" else names)
 
 
 def _recorded(database: Database) -> dict[str, Record]:
