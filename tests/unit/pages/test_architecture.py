@@ -1,7 +1,10 @@
 """The pages that explain the code name what is there."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 from tests.pages import ROOT, Page
 
@@ -60,6 +63,20 @@ def test_every_arrow_of_the_picture_is_an_import() -> None:
 def imports(part: str) -> set[str]:
     """What the modules of a folder, or of this part of each feature, import."""
     places = [PACKAGE / part, *PACKAGE.glob(f"features/*/{part}"), *PACKAGE.glob(f"features/*/{part}.py")]
-    modules = [path for place in places for path in ([place] if place.is_file() else place.rglob("*.py"))]
+    return imported_by(path for place in places for path in ([place] if place.is_file() else place.rglob("*.py")))
+
+
+def imported_by(modules: Iterable[Path]) -> set[str]:
     found = [one for path in modules for one in IMPORT.findall(path.read_text(encoding="utf-8"))]
     return {f"{module}.{name}" for module, several, one in found for name in re.findall(r"\w+", several or one)}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    paths = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    modules = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    imported = {
+        name: {one if one in modules else one.rpartition(".")[0] for one in imported_by([path])} & modules.keys()
+        for name, path in modules.items()
+    }
+    assert "hammerwork_cli.errors" in imported["hammerwork_cli.app"]
+    TopologicalSorter(imported).prepare()  # raises a CycleError, which names them

@@ -15,8 +15,7 @@ from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.features.batch.commands.reading import BatchArgument, OptionalBatchArgument
 from hammerwork_cli.features.batch.queries import enqueue, listing
 from hammerwork_cli.features.job.commands import options as read
-from hammerwork_cli.features.job.commands.changes import acceptable
-from hammerwork_cli.features.job.commands.execute import Confirmation, execute, nothing_more
+from hammerwork_cli.features.job.commands.execute import Confirmation, acceptable, execute, nothing_more
 from hammerwork_cli.features.job.commands.options import CancelledOption, FailedSinceHoursOption, ForceOption
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, Delete, RetryJobs

@@ -1,6 +1,6 @@
 """``hammerwork job retry | cancel | delete | purge``."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from hammerwork_cli.core.values import FAILURES, FINISHED, UNSUCCESSFUL, JobStat
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.commands import options as read
-from hammerwork_cli.features.job.commands.execute import Confirmation, execute, nothing_more
+from hammerwork_cli.features.job.commands.execute import Confirmation, acceptable, execute, nothing_more
 from hammerwork_cli.features.job.commands.options import (
     AllOption,
     BatchOption,
@@ -41,7 +41,6 @@ from hammerwork_cli.features.job.queries import listing
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, Delete, RetryJobs
 from hammerwork_cli.features.job.queries.finished_trees import FinishedTrees, PurgeJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter, ByIds, Selection, Subtrees
-from hammerwork_cli.features.job.views import changes as shown
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.view.text import plural
 
@@ -186,21 +185,6 @@ class Subtree:
         only = set(statuses(self.only) or ())
         wanted = acceptable(change, only | FAILURES if JobStatus.FAILED in only else only)
         return (wanted or change.in_trees) if self.tree else None
-
-
-def acceptable(change: Change, wanted: Collection[JobStatus] | None) -> set[JobStatus]:
-    """The statuses, provided that the change accepts them."""
-    if all(change.accepts(status) for status in wanted or ()):
-        return set(wanted or ())
-    forced = sorted(change.forced - change.accepted)
-    more = "" if change.force else f" (--force: also {_listed(forced)})"
-    can = f"can be {shown.WORDINGS[change.action].past.lower()}"
-    raise UsageError(f"Only {_listed(status for status in JobStatus if status in change.accepted)} jobs {can}{more}.")
-
-
-def _listed(statuses: Iterable[JobStatus]) -> str:
-    *some, last = statuses
-    return f"{', '.join(some)} and {last}" if some else last
 
 
 def retry(

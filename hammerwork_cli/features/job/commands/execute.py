@@ -1,13 +1,14 @@
 """A change to jobs on the command line: plan, confirmation, change, outcome."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import AnswerIsNoError
+from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.features.job.models.plan import ChangeOutcome, ChangePlan
 from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import Change
@@ -24,6 +25,21 @@ class Confirmation:
     yes: YesOption = False
     dry_run: DryRunOption = False
     form: FormatOption = Format.TABLE
+
+
+def acceptable(change: Change, wanted: Collection[JobStatus] | None) -> set[JobStatus]:
+    """The statuses, provided that the change accepts them."""
+    if all(change.accepts(status) for status in wanted or ()):
+        return set(wanted or ())
+    forced = sorted(change.forced - change.accepted)
+    more = "" if change.force else f" (--force: also {_listed(forced)})"
+    can = f"can be {shown.WORDINGS[change.action].past.lower()}"
+    raise UsageError(f"Only {_listed(status for status in JobStatus if status in change.accepted)} jobs {can}{more}.")
+
+
+def _listed(statuses: Iterable[JobStatus]) -> str:
+    *some, last = statuses
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 def nothing_more() -> None:

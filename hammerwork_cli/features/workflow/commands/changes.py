@@ -21,8 +21,7 @@ from hammerwork_cli.cli.options import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.batch.commands.changes import change_within, delete_whole
 from hammerwork_cli.features.callbacks.commands import Callbacks, note_upkeep
-from hammerwork_cli.features.job.commands.changes import acceptable
-from hammerwork_cli.features.job.commands.execute import Confirmation, nothing_more
+from hammerwork_cli.features.job.commands.execute import Confirmation, acceptable, nothing_more
 from hammerwork_cli.features.job.commands.new_job_options import NewIdOption
 from hammerwork_cli.features.job.commands.options import CancelledOption, ForceOption
 from hammerwork_cli.features.job.models.job import JobFilter
