@@ -137,12 +137,8 @@ def elsewhere(root: Any, group: str, word: str) -> list[str]:
     return [_with_arguments(root, line) for line in list(dict.fromkeys(found))[:MOST]]
 
 
-def meant(group: str, verbs: Iterable[str], word: str) -> list[str]:
-    """Returns the verbs that a misspelt one may stand for: the names that help shows, or what replaces a hidden one.
-
-    Args:
-        group: empty for the groups themselves.
-    """
+def similar_verbs(group: str, verbs: Iterable[str], word: str) -> list[str]:
+    """Returns what help shows of the verbs that resemble a misspelt one; of the groups, if ``group`` is empty."""
     known = [*verbs, *(alias.split()[1] for alias in VERBS if alias.startswith(f"{group} "))]
     paths = [f"{group} {name}".strip() for name in get_close_matches(word, known)]
     shown = [REPLACED.get(VERBS.get(path, path)) or VERBS.get(path, path).split()[-1] for path in paths]

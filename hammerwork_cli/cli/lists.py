@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Model = TypeVar("Model")
 
 INTERVAL = "2"
-MOST_STRANGERS = 20
+MOST_UNKNOWN_QUEUES = 20
 """Queues whose names are looked at for a typing error."""
 FORMATS = frozenset({Format.TABLE, Format.JSON, Format.JSONL})
 
@@ -131,7 +131,7 @@ def warn_unknown_queues(context: Context, named: Sequence[str]) -> None:
 
     database = context.databases[-1]
     with suppress(HammerworkError):  # the verb itself has done its work
-        for queue in named[:MOST_STRANGERS]:
+        for queue in named[:MOST_UNKNOWN_QUEUES]:
             if not queues.has_jobs(database, queue) and queue not in queues.pauses(database).by_queue:
                 context.note(unknown_queue_text(queue, queues.similar(database, queue)))
 

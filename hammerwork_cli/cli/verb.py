@@ -182,11 +182,13 @@ class Group(TyperGroup):
             return super().resolve_command(ctx, args)
         except TyperException as error:
             if args and not args[0].startswith("-"):
-                from hammerwork_cli.cli.elsewhere import elsewhere, meant
+                from hammerwork_cli.cli.elsewhere import elsewhere, similar_verbs
 
                 lines = elsewhere(ctx.find_root().command, str(self.name), args[0])
                 error.elsewhere = (" ".join([*filter(None, [self._group(ctx)]), args[0]]), lines)  # type: ignore[attr-defined]
-                error.possibilities = meant(self._group(ctx), list(self.commands), args[0])  # type: ignore[attr-defined]
+                error.possibilities = similar_verbs(  # type: ignore[attr-defined]
+                    self._group(ctx), list(self.commands), args[0]
+                )
             raise
 
     def _group(self, ctx: Any) -> str:

@@ -82,7 +82,7 @@ def share_of_scans(database: Database, sql: str, values: list[Any]) -> float:
 
 
 NEWEST: dict[str, Any] = {
-    **dict.fromkeys(("statuses", "meant", "since", "until", "cursor_at", "cursor_id")),
+    **dict.fromkeys(("statuses", "derived", "since", "until", "cursor_at", "cursor_id")),
     "queues": (),
     "roots": False,
     "operations": (),

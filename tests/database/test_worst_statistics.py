@@ -197,7 +197,7 @@ HOT: dict[str, Callable[[Scene], Asked]] = {
     "job.listing.list": lambda _: Asked({**listing.chosen(JobFilter()), "limit": 20, "cursor_at": None}, 20),
     "spawn.operations.list": lambda _: Asked(
         {
-            **dict.fromkeys(("queue", "statuses", "meant", "since", "until", "operation", "cursor_at", "cursor_id")),
+            **dict.fromkeys(("queue", "statuses", "derived", "since", "until", "operation", "cursor_at", "cursor_id")),
             "roots": False,
             "ended": operations.ENDED_SPELLINGS,
             "limit": 20,

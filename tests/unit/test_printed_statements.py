@@ -53,7 +53,7 @@ def test_with_the_values_that_are_given_it_is_what_a_database_gets(printed: Prin
         "since": None,
         "queues": ["q"],
         "statuses": None,
-        "meant": None,
+        "derived": None,
         "until": None,
         "roots": False,
         "operations": (),

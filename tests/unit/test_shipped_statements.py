@@ -324,7 +324,7 @@ EXACT_BY_ITSELF = {
     # An occurrence, which is a timestamp.
     "j.ancestry LIKE :place",
     # Words of ours, looked for in each of their spellings.
-    "{status j} IN (:meant)",
+    "{status j} IN (:derived)",
     # Names of the catalogue, which come from the code.
     "table_name = :table AND column_name = :column",
     "table_name = :name",

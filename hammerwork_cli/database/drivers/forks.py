@@ -12,20 +12,20 @@ LONGEST = 60.0
 """Most seconds that a fork waits. Anything longer is more likely a fault than a transaction."""
 
 
-class _Gate:
-    """A gate that lets threads use SQLite, and that is closed during a fork. A thread may enter it twice."""
+class _ForkLock:
+    """A lock that threads share while they use SQLite, and that a fork takes alone. A thread may take it twice."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._within = 0  # number of threads; any thread writes it, under the lock of the condition
-        self._is_closed = False  # written by the thread that forks, under the lock of the condition
+        self._is_taken = False  # by a fork; written by the thread that forks, under the lock of the condition
         self._own = threading.local()  # its depth: how many times this thread has entered
 
     def __enter__(self) -> None:
         depth = getattr(self._own, "depth", 0)
         if not depth:
             with self._changed:
-                self._changed.wait_for(lambda: not self._is_closed)
+                self._changed.wait_for(lambda: not self._is_taken)
                 self._within += 1
         self._own.depth = depth + 1
 
@@ -34,26 +34,26 @@ class _Gate:
         if not self._own.depth:
             with self._changed:
                 self._within -= 1
-                if self._is_closed:
+                if self._is_taken:
                     self._changed.notify_all()
 
-    def close(self) -> None:
+    def take(self) -> None:
         """Keeps other threads out, and waits until those within have left. It keeps the lock of the condition."""
         own = int(getattr(self._own, "depth", 0) > 0)
         self._changed.acquire()
-        self._is_closed = True
+        self._is_taken = True
         self._changed.wait_for(lambda: self._within <= own, LONGEST)
 
-    def open(self) -> None:
-        """Opens the gate in the parent."""
-        self._is_closed = False
+    def release(self) -> None:
+        """Lets other threads in again, in the parent."""
+        self._is_taken = False
         self._changed.notify_all()
         self._changed.release()
 
     def renew(self) -> None:
-        """Makes a new gate in the child, which has only the thread that forked."""
+        """Makes it anew in the child, which has only the thread that forked."""
         self.__init__()  # type: ignore[misc]
 
 
-fork_lock = _Gate()
-os.register_at_fork(before=fork_lock.close, after_in_parent=fork_lock.open, after_in_child=fork_lock.renew)
+fork_lock = _ForkLock()
+os.register_at_fork(before=fork_lock.take, after_in_parent=fork_lock.release, after_in_child=fork_lock.renew)

@@ -127,7 +127,7 @@ def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
         report=report,
         on_renewed=renewed,
         under_way=slots.under_way,
-        on_taken=claimer.hear_taken,
+        on_taken=claimer.jobs_taken,
         on_nodes=isolation.has_nodes,
     )
     threads: tuple[TurnThread, ...] = (keeper, heartbeat)

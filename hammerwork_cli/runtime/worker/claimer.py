@@ -56,7 +56,7 @@ class _LeftAlone(NamedTuple):
 class Claimer:
     """Keeps a worker's slots busy: claims jobs by the hundred, and gives back those that it cannot start soon.
 
-    The main thread alone uses it, except for :meth:`notify`, :meth:`outcomes_written` and :meth:`hear_taken`.
+    The main thread alone uses it, except for :meth:`notify`, :meth:`outcomes_written` and :meth:`jobs_taken`.
 
     Args:
         end_handler: ends the handler of an attempt, if that is possible, and says what becomes of it.
@@ -103,7 +103,7 @@ class Claimer:
         if not self._slots.waiting:
             self._wake()
 
-    def hear_taken(self) -> None:
+    def jobs_taken(self) -> None:
         """Makes the next :meth:`compare` look at once, since a running job is no longer this worker's."""
         self._suspects = True
         self._wake()

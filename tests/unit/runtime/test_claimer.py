@@ -520,7 +520,7 @@ def test_a_worker_compares_its_jobs_twice_a_lease_and_when_it_suspects_a_loss(
     made.clock.now += LEASE / 2 if "due" in state else LEASE / 2 - 1
     made.lease.is_doubted = state.get("is_doubted", False)
     if "suspects" in state:
-        made.claimer.hear_taken()
+        made.claimer.jobs_taken()
         assert made.calls == ["woken"]
     asked: list[Any] = []
 

@@ -19,7 +19,7 @@ PAGE = 1000
 
 def chosen(wanted: ArchiveFilter) -> dict[str, Any]:
     """The values of the fragment ``{filtered}``."""
-    return wanted._asdict() | {"statuses": spellings(wanted.statuses), "meant": derived_words(wanted.statuses)}
+    return wanted._asdict() | {"statuses": spellings(wanted.statuses), "derived": derived_words(wanted.statuses)}
 
 
 def find(

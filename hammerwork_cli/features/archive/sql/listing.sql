@@ -5,7 +5,7 @@
 TRUE
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
-/* if :meant */ AND {status j} IN (:meant)
+/* if :derived */ AND {status j} IN (:derived)
 /* if :since */ AND j.archived_at >= :since
 /* if :before */ AND j.archived_at < :before
 /* if :but_queues */ AND {exactly j.queue_name} NOT IN (:but_queues)

@@ -96,7 +96,7 @@ class _Some:
         chosen = {
             "queues": wanted.queues,
             "statuses": spellings(wanted.statuses),
-            "meant": derived_words(wanted.statuses),
+            "derived": derived_words(wanted.statuses),
             "since": wanted.since,
         }
         while True:

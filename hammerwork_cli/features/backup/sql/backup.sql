@@ -61,7 +61,7 @@ SELECT j.id FROM hammerwork_jobs_archive j
 WHERE TRUE
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
-/* if :meant */ AND {status j} IN (:meant)
+/* if :derived */ AND {status j} IN (:derived)
 /* if :since */ AND j.created_at >= :since
 /* if :after */ AND j.id > :after
 ORDER BY j.id LIMIT :limit

@@ -112,7 +112,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "batches": wanted.batches,
         "workflows": wanted.workflows,
         "statuses": spellings(wanted.statuses),
-        "meant": derived_words(wanted.statuses),
+        "derived": derived_words(wanted.statuses),
         "priorities": tuple(int(priority) for priority in wanted.priorities),
         # A number out of range counts as normal, as in hammerwork (Rust).
         "normal": JobPriority.NORMAL in wanted.priorities,

@@ -8,7 +8,7 @@ TRUE
 /* if :batches */ AND j.batch_id IN (:batches)
 /* if :workflows */ AND j.workflow_id IN (:workflows)
 /* if :statuses */ AND j.status IN (:statuses)
-/* if :meant */ AND {status j} IN (:meant)
+/* if :derived */ AND {status j} IN (:derived)
 /* if :priorities */ AND (j.priority IN (:priorities)
 /* if :normal */ OR j.priority NOT BETWEEN 0 AND 4
 /* if :priorities */ )

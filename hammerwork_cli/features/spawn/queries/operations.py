@@ -51,7 +51,7 @@ def parents(
     wanted = {
         "queues": queues,
         "statuses": spellings(statuses or ()),
-        "meant": derived_words(statuses or ()),
+        "derived": derived_words(statuses or ()),
         "since": since,
         "until": until,
         "operations": operations,

@@ -36,7 +36,7 @@ WHERE {has_config}
 /* if :roots */ AND {is_root}
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
-/* if :meant */ AND {status j} IN (:meant)
+/* if :derived */ AND {status j} IN (:derived)
 /* if :operations */ AND {is_operation}
 /* if :cursor_at */ AND j.created_at <= :cursor_at
 /* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
@@ -57,7 +57,7 @@ WHERE TRUE
 /* if :roots */ AND {is_root}
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
-/* if :meant */ AND {status j} IN (:meant)
+/* if :derived */ AND {status j} IN (:derived)
 /* if :cursor_at */ AND j.created_at <= :cursor_at
 /* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
 ORDER BY j.created_at DESC, j.id DESC
@@ -73,7 +73,7 @@ CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 /* if :roots */ AND {is_root}
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
-/* if :meant */ AND {status j} IN (:meant)
+/* if :derived */ AND {status j} IN (:derived)
 /* if :cursor_at */ AND j.created_at <= :cursor_at
 /* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
 ORDER BY j.created_at DESC, j.id DESC

@@ -73,7 +73,7 @@ def page(
     values = {
         "queues": queues,
         "statuses": spellings(statuses or ()),
-        "meant": derived_words(statuses or ()),
+        "derived": derived_words(statuses or ()),
         "failed": FAILED_SPELLINGS,
         "running": RUNNING_SPELLINGS,
         "cursor_urgency": after.urgency,

@@ -5,7 +5,7 @@
 -- {urgent_first}.
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
-/* if :meant */ AND {status j} IN (:meant)
+/* if :derived */ AND {status j} IN (:derived)
 /* if :cursor_at */ AND {urgency} >= :cursor_urgency
 /* if :cursor_at */ AND ({urgency} > :cursor_urgency OR j.created_at > :cursor_at OR (j.created_at = :cursor_at AND j.id > :cursor_id))
 
