@@ -154,8 +154,10 @@ def _statement(name: str) -> str:
     package = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120
     place = os.path.join(package, "features", "completion", "sql", "completion.sql")  # noqa: PTH118
     with open(place, encoding="utf-8") as file:  # noqa: PTH123
-        head = f"-- name: {name.removeprefix('completion.')} [sqlite]\n"
-        return file.read().partition(head)[2].partition("-- name:")[0]
+        text = file.read()
+    head = f"-- name: {name.removeprefix('completion.')}"
+    found = text.partition(f"{head} [sqlite]\n")[2] or text.partition(f"{head}\n")[2]
+    return found.partition("-- name:")[0]
 
 
 # Settings.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Key, Shape
-from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.table import Column, column
 
 
 class ShownSetting(NamedTuple):
@@ -25,12 +25,6 @@ class ShownSetting(NamedTuple):
         return str(self.value).lower() if isinstance(self.value, bool) else self.value and str(self.value)
 
 
-SETTINGS: Sequence[Column[ShownSetting]] = (
-    Column("setting", lambda row: row.name),
-    Column("value", lambda row: row.text),
-    Column("source", lambda row: row.source),
-    Column("description", lambda row: row.purpose, wraps=True),
-)
 _VALUE = Key({"type": ["string", "integer", "boolean", "null"]})
 SETTING = Shape[ShownSetting](
     {
@@ -41,5 +35,11 @@ SETTING = Shape[ShownSetting](
         "environment": key.list_of(key.text(), "Variables that set it").of("variables"),
         "description": key.text().of("purpose"),
     }
+)
+SETTINGS: Sequence[Column[ShownSetting]] = (
+    Column("setting", lambda row: row.name),
+    Column("value", lambda row: row.text),
+    column(SETTING, "source"),
+    column(SETTING, "description", wraps=True),
 )
 CONFIG_PATH = Shape[Path]({"path": key.text().of(str), "exists": key.flag().of(lambda path: path.exists())})

@@ -16,7 +16,7 @@ from hammerwork_cli.features.migration.model import (
 )
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column, time_column
+from hammerwork_cli.view.table import Column, column, time_column
 from hammerwork_cli.view.text import count, plural
 
 _CREATED = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
@@ -74,8 +74,8 @@ MIGRATION_PLAN = Shape[PlannedMigration](
 )
 TABLE = Shape[TableRows]({"table": key.text(), "rows": key.count()})
 TABLES: Sequence[Column[TableRows]] = (
-    Column("table", lambda row: row.table),
-    Column("rows", lambda row: count(row.rows), "right"),
+    column(TABLE, "table"),
+    column(TABLE, "rows", is_count=False),
 )
 
 

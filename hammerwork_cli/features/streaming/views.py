@@ -11,7 +11,7 @@ from hammerwork_cli.features.streaming.model import Backend, Partitioning, Strea
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import count, duration, first_line, instant, shorten, visible
 
 LONGEST_TARGET = 40
@@ -115,7 +115,6 @@ REPLAYED = Shape[Mapping[str, Any]](
 
 
 def columns(*, detailed: bool) -> Sequence[Column[StreamState]]:
-    """The columns of a table of streams."""
     more: Sequence[Column[StreamState]] = (
         Column("queues", lambda one: ", ".join(one.stream.queues) or "all", cuts=True, drop_order=5),
         Column("key", lambda one: str(one.stream.partitioning), drop_order=6),
@@ -126,9 +125,9 @@ def columns(*, detailed: bool) -> Sequence[Column[StreamState]]:
         Column("target", lambda one: shorten(target(one.stream), LONGEST_TARGET), cuts=True, keeps=20, drop_order=4),
         Column("events", lambda one: _events(one.stream), cuts=True, drop_order=1),
         *(more if detailed else ()),
-        Column("sent", lambda one: count(one.stream.sent), "right", drop_order=2),
-        Column("backlog", lambda one: count(one.backlog), "right"),
-        Column("dropped", lambda one: count(one.stream.dropped), "right", drop_order=3),
+        column(STREAM, "sent", is_count=False, drop_order=2),
+        column(STREAM, "backlog", is_count=False),
+        column(STREAM, "dropped", is_count=False, drop_order=3),
         note_column(lambda one: note(one.stream, one.now, one.stream.last_error) or one.problem),
     )
 

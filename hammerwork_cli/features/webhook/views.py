@@ -126,10 +126,7 @@ STATS = Shape[WebhookStats](
 )
 STATS_COLUMNS: Sequence[Column[WebhookStats]] = (
     Column("webhook", lambda one: one.hook.name, cuts=True),
-    Column("deliveries", lambda one: count(one.counts.total), "right"),
-    Column("delivered", lambda one: count(one.counts.of("Completed")), "right"),
-    Column("open", lambda one: count(one.counts.open), "right"),
-    Column("given up", lambda one: count(one.counts.unsuccessful), "right"),
+    *(column(STATS, name, is_count=False) for name in ("deliveries", "delivered", "open", "given_up")),
     Column("failing since (UTC)", lambda one: instant(one.hook.failing_since), optional=True),
 )
 
@@ -191,7 +188,6 @@ VERIFIED = Shape[Mapping[str, Any]]({"valid": key.flag().of(lambda one: one["val
 
 
 def columns(now: datetime, *, detailed: bool) -> Sequence[Column[Webhook]]:
-    """The columns of a table of webhooks."""
     more: Sequence[Column[Webhook]] = (
         Column("queues", lambda one: ", ".join(one.queues) or "all", cuts=True, drop_order=4),
         Column("body", lambda one: "template" if one.template else str(one.body), drop_order=5),
@@ -202,8 +198,8 @@ def columns(now: datetime, *, detailed: bool) -> Sequence[Column[Webhook]]:
         Column("receiver", lambda one: origin(one.url), cuts=True, keeps=20, drop_order=3),
         Column("events", lambda one: _events(one), cuts=True, drop_order=1),
         *(more if detailed else ()),
-        Column("delivered", lambda one: count(one.delivered), "right", drop_order=2),
-        Column("failed", lambda one: count(one.failed), "right"),
+        column(WEBHOOK, "delivered", is_count=False, drop_order=2),
+        column(WEBHOOK, "failed", is_count=False),
         note_column(lambda one: note(one, now, one.last_answer)),
     )
 

@@ -1,5 +1,5 @@
 -- Values for the completion of shells. A user presses TAB often, so each statement reads an index or a bounded number
--- of rows. The statements for SQLite name no fragments: cli/shell_completion.py reads them by itself.
+-- of rows. The statements that SQLite gets name no fragments: cli/shell_completion.py reads them by itself.
 
 -- name: next_queue
 -- Reads the next name of a queue, and whether it begins with the prefix by the collation. MariaDB jumps along its index
@@ -48,12 +48,8 @@ SELECT unnest(s.most_common_vals::text::text[]) FROM pg_stats s
 WHERE s.tablename = 'hammerwork_jobs' AND s.attname = 'queue_name' AND s.schemaname = ANY (current_schemas(FALSE))
 ORDER BY 1
 
--- name: jobs [sqlite]
--- Lists the jobs whose ids begin with a prefix.
-SELECT j.id, j.queue_name, j.status FROM hammerwork_jobs j
-WHERE j.id >= :low AND j.id <= :high ORDER BY j.id LIMIT :limit
-
 -- name: jobs
+-- Lists the jobs whose ids begin with a prefix.
 SELECT j.id, j.queue_name, j.status FROM hammerwork_jobs j
 WHERE j.id >= :low AND j.id <= :high ORDER BY j.id LIMIT :limit
 
@@ -76,28 +72,19 @@ UNION ALL
 WHERE j.status = 'Failed' AND j.failed_at IS NOT NULL ORDER BY j.failed_at DESC LIMIT :limit)) f
 ORDER BY f.failed_at DESC LIMIT :limit
 
--- name: workers [sqlite]
+-- name: workers
 -- Lists the workers that have not stopped, the last heard of first.
 SELECT w.name, w.state FROM hammerwork_workers w WHERE w.ended_at IS NULL ORDER BY w.heartbeat_at DESC LIMIT :limit
 
--- name: workers
-SELECT w.name, w.state FROM hammerwork_workers w WHERE w.ended_at IS NULL ORDER BY w.heartbeat_at DESC LIMIT :limit
-
--- name: webhooks [sqlite]
--- Lists the webhooks by name.
-SELECT w.name FROM hammerwork_webhooks w ORDER BY w.name LIMIT :limit
-
 -- name: webhooks
+-- Lists the webhooks by name.
 SELECT w.name FROM hammerwork_webhooks w ORDER BY w.name LIMIT :limit
 
 -- name: webhooks [mysql]
 SELECT CONVERT(w.name USING utf8mb4) FROM hammerwork_webhooks w ORDER BY w.name LIMIT :limit
 
--- name: streams [sqlite]
--- Lists the streams by name.
-SELECT s.name FROM hammerwork_streams s ORDER BY s.name LIMIT :limit
-
 -- name: streams
+-- Lists the streams by name.
 SELECT s.name FROM hammerwork_streams s ORDER BY s.name LIMIT :limit
 
 -- name: streams [mysql]

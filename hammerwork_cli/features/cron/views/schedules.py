@@ -247,14 +247,6 @@ TRIGGERED = Shape[Triggered](
 
 # Due times.
 
-DUE_TIMES: Sequence[Column[DueTime]] = (
-    Column("due (UTC)", lambda row: instant(row.due)),
-    Column(
-        "local time", lambda row: f"{row.due.astimezone(zone_of(row.timezone)):%a %Y-%m-%d %H:%M:%S %Z}", drop_order=1
-    ),
-    Column("schedule", lambda row: row.name, cuts=True),
-    Column("queue", lambda row: row.queue, cuts=True, drop_order=2),
-)
 DUE = Shape[DueTime](
     {
         "due_at": key.instant().of("due"),
@@ -265,6 +257,14 @@ DUE = Shape[DueTime](
         "name": key.text(),
         "queue": key.text(),
     }
+)
+DUE_TIMES: Sequence[Column[DueTime]] = (
+    Column("due (UTC)", lambda row: instant(row.due)),
+    Column(
+        "local time", lambda row: f"{row.due.astimezone(zone_of(row.timezone)):%a %Y-%m-%d %H:%M:%S %Z}", drop_order=1
+    ),
+    Column("schedule", lambda row: row.name, cuts=True),
+    column(DUE, "queue", cuts=True, drop_order=2),
 )
 
 

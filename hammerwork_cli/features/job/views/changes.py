@@ -10,7 +10,7 @@ from hammerwork_cli.features.job.models.plan import ChangeOutcome, ChangePlan, J
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import UNKNOWN
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column, table_text
+from hammerwork_cli.view.table import Column, column, table_text
 from hammerwork_cli.view.text import count, plural, short_id, visible
 
 SHOWN_GROUPS = 20
@@ -106,10 +106,18 @@ WORDINGS: Mapping[str, Wording] = {
 """Action -> its words."""
 REASONS = frozenset(Reason)
 
+PLANNED = Shape[JobGroup](
+    {
+        "queue": key.text(),
+        "status": key.status(),
+        "jobs": key.count(),
+        "changes": key.flag("False for jobs that are left unchanged"),
+    }
+)
 GROUPS: Sequence[Column[JobGroup]] = (
-    Column("queue", lambda group: group.queue, wraps=True),
-    Column("status", lambda group: group.status, is_status=True),
-    Column("jobs", lambda group: count(group.jobs), "right"),
+    column(PLANNED, "queue", wraps=True),
+    column(PLANNED, "status", is_status=True),
+    column(PLANNED, "jobs", is_count=False),
 )
 
 
@@ -187,14 +195,6 @@ class ChangeAnswer(NamedTuple):
     dry_run: bool = False
 
 
-PLANNED = Shape[JobGroup](
-    {
-        "queue": key.text(),
-        "status": key.status(),
-        "jobs": key.count(),
-        "changes": key.flag("False for jobs that are left unchanged"),
-    }
-)
 OUTCOME = Shape[ChangeAnswer](
     {
         "action": key.text("", "retry", "cancel", "delete", "purge", "archive", "restore").of("outcome.action"),

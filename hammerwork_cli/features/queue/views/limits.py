@@ -6,7 +6,7 @@ from typing import NamedTuple
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import instant, visible
 
 LIMIT_TERMS = {
@@ -27,10 +27,10 @@ LIMIT = Shape[QueueLimit](
     }
 )
 LIMITS: Sequence[Column[QueueLimit]] = (
-    Column("queue", lambda row: row.queue, wraps=True),
+    column(LIMIT, "queue", wraps=True),
     Column("at once", lambda row: None if row.concurrency is None else f"{row.concurrency:,}", "right"),
     Column("rate", lambda row: row.rate and str(row.rate), "right"),
-    Column("per", lambda row: row.per, optional=True, wraps=True),
+    column(LIMIT, "per", optional=True, wraps=True),
     Column("set by", lambda row: row.changed_by, wraps=True),
     Column("set at (UTC)", lambda row: instant(row.changed_at), drop_order=1),
 )

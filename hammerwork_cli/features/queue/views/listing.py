@@ -11,7 +11,7 @@ from hammerwork_cli.features.queue.views.limits import LIMIT_TERMS
 from hammerwork_cli.features.queue.views.service import others_text
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Key, Shape
-from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import count, duration, instant
 
 _KNOWN = frozenset(status.value for status in JobStatus)
@@ -145,7 +145,7 @@ PAUSES: Sequence[Column[QueuePause]] = (
     Column("queue", lambda row: ALL_QUEUES if row.is_of_all else row.queue, wraps=True),
     Column("paused at (UTC)", lambda row: instant(row.paused_at), wraps=True),
     Column("by", lambda row: row.paused_by, wraps=True),
-    Column("reason", lambda row: row.reason, wraps=True),
+    column(PAUSE, "reason", wraps=True),
 )
 
 

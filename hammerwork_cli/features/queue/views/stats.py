@@ -11,13 +11,14 @@ from hammerwork_cli.features.queue.views.service import pause_text
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column, table_text
+from hammerwork_cli.view.table import Column, column, table_text
 from hammerwork_cli.view.text import NOTHING, count, duration, percent, statuses, visible
 
+_PRIORITY_COUNT = Shape[PriorityCount]({"status": key.status(), "priority": key.priority(), "jobs": key.count()})
 _PRIORITIES: Sequence[Column[PriorityCount]] = (
-    Column("status", lambda row: row.status, is_status=True),
-    Column("priority", lambda row: row.priority),
-    Column("jobs", lambda row: count(row.jobs), "right"),
+    column(_PRIORITY_COUNT, "status", is_status=True),
+    column(_PRIORITY_COUNT, "priority"),
+    column(_PRIORITY_COUNT, "jobs", is_count=False),
 )
 
 
@@ -27,7 +28,6 @@ def _detail(name: str) -> Callable[[QueueStats], object]:
     return lambda stats: None if stats.window is None else get(stats)
 
 
-_PRIORITY_COUNT = Shape[PriorityCount]({"status": key.status(), "priority": key.priority(), "jobs": key.count()})
 QUEUE_STATS = Shape[QueueStats](
     {
         "queue": key.null_or(key.text("Null for all")).of("state.name"),
