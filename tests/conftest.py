@@ -54,6 +54,9 @@ all_databases = pytest.mark.parametrize("dialect", EACH_DIALECT)
 """Where one database is the rule, as in ``tests/commands``: for a test of what differs from database to database."""
 on_servers = pytest.mark.parametrize("dialect", EACH_DIALECT[1:])
 """For a test of what a file cannot do, such as going away."""
+on_postgres = pytest.mark.parametrize("dialect", EACH_DIALECT[1:2])
+on_mariadb = pytest.mark.parametrize("dialect", EACH_DIALECT[2:])
+"""Both for a test of what no other database does."""
 on_sqlite = pytest.mark.parametrize("dialect", EACH_DIALECT[:1])
 """For a test of what no database has a part in, in a folder where each of the three is the rule."""
 one_case_on_servers = pytest.mark.one_case_on_servers

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from typer.main import get_command
 
 from hammerwork_cli.app import app
@@ -11,6 +10,7 @@ from hammerwork_cli.cli.elsewhere import PLACES, SYNONYMS, elsewhere
 from hammerwork_cli.compat import REPLACED, REPLACED_OPTIONS, aliases
 from hammerwork_cli.compat import VERBS as OTHER_NAMES
 from tests.commands.test_contract import LEAVES
+from tests.conftest import each_row
 
 Run = Callable[..., Any]
 VERBS = [path.split() for path in LEAVES if " " in path and path not in REPLACED]
@@ -35,7 +35,7 @@ def test_each_verb_is_found_from_a_group_without_it() -> None:
         assert found <= shown
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("words", "named"),
     [
         ("job why", "hammerwork spawn why JOB"),

@@ -18,7 +18,7 @@ from hammerwork_cli.cli.options import Format
 from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.features.tree.views.picture import TreeFormat
 from hammerwork_cli.view.text import visible
-from tests.conftest import ROOT, all_databases, on_servers
+from tests.conftest import ROOT, all_databases, each_row, on_servers
 from tests.forks import begin
 from tests.rows import Rows
 
@@ -135,7 +135,7 @@ def test_a_user_that_does_not_exist_is_refused(run: Run, postgres_url: str) -> N
     assert json.loads(done.stderr)["error"]["code"] == "database_access_denied"
 
 
-@all_databases
+@on_servers
 def test_an_at_sign_in_a_password_needs_no_encoding(run: Run, url: str) -> None:
     if "%40" not in url:
         pytest.skip("this server's password has none")
@@ -206,7 +206,7 @@ def test_ids_are_found_by_prefix_in_any_spelling(run: Run, migrated_url: str) ->
     assert len(json.loads(done.stderr)["error"]["candidates"]) == 2
 
 
-@pytest.mark.parametrize(
+@each_row(
     "words",
     [
         ("spawn", "list", "--status", "lost"),
@@ -233,7 +233,6 @@ def test_ids_are_found_by_prefix_in_any_spelling(run: Run, migrated_url: str) ->
         ("spwan", "list"),
         ("spawn", "list", "--nothing"),
     ],
-    ids=" ".join,
 )
 def test_bad_usage_exits_with_2_and_says_what_would_be_good(
     run: Run, migrated_url: str, words: tuple[str, ...]

@@ -12,7 +12,7 @@ import pytest
 
 from hammerwork_cli.features.job.queries import listing
 from hammerwork_cli.view.text import age, brief_age
-from tests.conftest import all_databases
+from tests.conftest import all_databases, each_row
 from tests.forks import PROGRAM, Begun, begin
 from tests.rows import START, Rows
 from tests.terminal import PATIENCE, Terminal
@@ -100,7 +100,7 @@ def test_queues_and_workers_are_sorted_by_any_of_their_fields(run: Run, sqlite_r
         assert " ".join(row["name"] for row in found).startswith(first)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "words",
     [
         ("job", "list", "--sort", "error"),
@@ -113,7 +113,6 @@ def test_queues_and_workers_are_sorted_by_any_of_their_fields(run: Run, sqlite_r
         ("worker", "list", "--watch", "--interval", "0"),
         ("worker", "list", "--fields", "nothing"),
     ],
-    ids=" ".join,
 )
 def test_options_that_make_no_sense_are_refused(run: Run, sqlite_rows: Rows, words: tuple[str, ...]) -> None:
     done = run(*words, url=sqlite_rows.url)

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from hammerwork_cli.cli import given
 from tests.commands.test_given_twice import LEAVES, long_name, options
+from tests.conftest import each_row
 
 Run = Callable[..., Any]
 NONSENSE = "nonsense?"
@@ -101,7 +100,7 @@ def test_an_option_that_needs_another_one_is_refused_alone(run: Run, tmp_path: P
     assert {"queue stats --since", "spawn tree --timeout", "worker stop --timeout", "job retry --only"} <= {*found}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("words", "said"),
     [
         ("monitor health --max-rows 5", "--max-rows has no effect: the check rows does not run. Add --tables."),

@@ -25,7 +25,7 @@ from hammerwork_cli.features.spawn.queries import stats as stats_queries
 from hammerwork_cli.features.tree.queries import records
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from hammerwork_cli.features.worker.queries import claim
-from tests.conftest import EACH_DIALECT, Makers
+from tests.conftest import EACH_DIALECT, Makers, on_mariadb
 from tests.database.conftest import one_way_on_servers
 from tests.rows import START, Rows
 from tests.rust3.outcomes import use
@@ -241,10 +241,9 @@ def test_the_newest_failures_are_read_from_the_end_of_an_index(spawned: tuple[Da
     assert not re.search(r"SCAN j\b|Seq Scan on hammerwork_jobs", told)
 
 
+@pytest.mark.parametrize("spawned", EACH_DIALECT[2:], indirect=True)  # only InnoDB keeps rows in the order of their ids
 def test_the_ids_of_the_children_of_many_come_out_of_the_index_alone(spawned: tuple[Database, str]) -> None:
     database, parent = spawned
-    if database.dialect != "mysql":
-        pytest.skip("only InnoDB keeps rows in the order of their ids")
     told = json.dumps(json.loads(plan(database, "tree.relatives.child_ids", parents=json.dumps([parent]))))
     # MariaDB's words and those of MySQL 8; MySQL 9.7 tells plans in version 2 of its format, with others.
     key, alone = ("index_name", "covering") if VERSION_2 in told else ("key", "using_index")
@@ -266,9 +265,8 @@ def test_the_last_attempts_of_jobs_are_read_by_their_keys(database: Database) ->
         assert not re.search(whole, told), told
 
 
+@on_mariadb  # only InnoDB locks, and waits for, the rows that it merely looks at
 def test_forgetting_what_was_recorded_of_jobs_locks_nothing_that_was_recorded_of_others(database: Database) -> None:
-    if database.dialect != "mysql":
-        pytest.skip("only InnoDB locks, and waits for, the rows that it merely looks at")
     gone = [str(uuid4()) for _ in range(database.key_chunk)]
     for statement in records.FORGETTING:
         told = plan(database, statement, ids=gone, listed=json.dumps(gone))

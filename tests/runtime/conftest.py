@@ -22,9 +22,8 @@ from tests.forks import ForkForHandlers
 from tests.rust3 import outcomes
 
 PATIENCE = 30.0
-on_mariadb = pytest.mark.parametrize("dialect", EACH_DIALECT[2:])
 mariadb_too = pytest.mark.parametrize("dialect", EACH_DIALECT[::2])
-"""Both for a test of what a worker does about any server, on the cheaper one: others show what servers differ in."""
+"""Like ``on_mariadb``, for a test of what a worker does about any server: others show what servers differ in."""
 # On PostgreSQL, each worker of a test would take as long to end as it listens between two looks at whether to stop.
 listener.LISTEN_SECONDS = 0.1
 

@@ -34,7 +34,7 @@ from hammerwork_cli import (
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.queries import encryption
 from hammerwork_cli.features.worker.queries import claim
-from tests.conftest import all_databases
+from tests.conftest import all_databases, each_row
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
 from tests.rust3.decoding import undecodable
@@ -502,7 +502,7 @@ def test_keys_are_read_from_variables_and_files_and_never_shown(tmp_path: Path) 
         assert shown == "Keys(default, old, older)"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("place", "says"),
     [
         (base64.b64encode(KEY).decode(), "Give the place of an encryption key, not the key itself"),

@@ -12,6 +12,7 @@ from hammerwork_cli.core.cron import unix
 from hammerwork_cli.core.cron.expressions import Expression
 from hammerwork_cli.core.cron.words import notes_on, words_of
 from hammerwork_cli.errors import UsageError
+from tests.conftest import each_row
 
 ZONES = ("UTC", "Europe/Oslo", "America/New_York", "Australia/Sydney", "America/St_Johns")
 EXPRESSIONS, DATES = 200, 4
@@ -101,7 +102,7 @@ def test_an_interval_counts_from_its_anchor_whatever_happens_between() -> None:
     assert found.next_after(later - timedelta(seconds=1), anchor) == later
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "words"),
     [
         ("* * * * *", "every minute"),
@@ -141,7 +142,7 @@ def test_notes_tell_what_is_often_meant_otherwise() -> None:
     assert notes_on(Expression.of("0 0 6 * * Mon-Fri")) == notes_on(Expression.of("0 6 * * 1-5")) == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "hint"),
     [
         ("60 * * * *", "from 0 to 59"),

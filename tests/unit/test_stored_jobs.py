@@ -4,12 +4,11 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries.stored import ExistingJob
+from tests.conftest import each_row
 from tests.rows import START
 
 JOB = NewJob("a", "{}", START, START, cron_schedule="0 0 2 * * *", timezone="UTC")
@@ -39,7 +38,7 @@ DOES_NOT_COUNT = {
 """The stored job keeps its own."""
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@each_row("name", OTHERS)
 def test_a_job_with_the_same_id_and_another_option_is_another_job(name: str) -> None:
     same = {name: getattr(JOB, name, None) for name in ExistingJob._fields}
     others = {"stored_status": "Pending", "stored_parents": "[]", "stored_priority": int(JOB.priority)}

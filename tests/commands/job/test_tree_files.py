@@ -439,7 +439,7 @@ def test_an_import_is_all_or_nothing(run: Run, filled: str, tmp_path: Path, monk
     assert records(filled) == before
 
 
-@pytest.mark.parametrize(
+@each_row(
     "words",
     [
         ("export", ROOT),

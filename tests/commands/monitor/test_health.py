@@ -25,7 +25,7 @@ from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.webhook.model import Webhook
-from tests.conftest import all_databases, eventually, own_server
+from tests.conftest import all_databases, eventually, on_postgres, own_server
 from tests.forks import Begun, begin
 from tests.rows import Rows
 from tests.servers import PASSWORD, PrivateServer
@@ -502,21 +502,22 @@ def test_a_database_that_does_not_answer_is_critical_and_its_password_unseen(run
     assert quote(PASSWORD, safe="") not in done.stdout + done.stderr
 
 
-@all_databases
-def test_a_server_that_takes_no_writes_is_critical(run: Run, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_which_another_program_writes_for_long_is_critical(
+    run: Run, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 1)
-    database = rows.database
     worker(rows)
-    if database.dialect == "sqlite":
-        rows.run("BEGIN IMMEDIATE")
-        try:
-            assert states(run, rows, "--only", "writes") == {"writes": "critical"}
-        finally:
-            rows.run("ROLLBACK")
-        return
-    if database.dialect == "mysql":
-        return  # read_only is a setting of the whole server: see the next test
-    name = database.url.raw.rpartition("/")[2].partition("?")[0]
+    rows.run("BEGIN IMMEDIATE")
+    try:
+        assert states(run, rows, "--only", "writes") == {"writes": "critical"}
+    finally:
+        rows.run("ROLLBACK")
+
+
+@on_postgres
+def test_a_database_that_takes_no_writes_is_critical(run: Run, rows: Rows) -> None:
+    worker(rows)
+    name = rows.database.url.raw.rpartition("/")[2].partition("?")[0]
     healthy = checks(run, rows)["writes"]
     assert (healthy["status"], healthy["message"]) == ("healthy", "the database is not read-only")
     rows.run(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')

@@ -59,7 +59,7 @@ def test_the_last_parent_of_a_page_leads_to_the_next_one(run: Run, new_database:
     assert run("spawn", "list", "--limit", "5", url=url).stderr == ""
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("words", "said"),
     [
         (("spawn", "list", "--recent", "--since", "2h"), "--recent"),
@@ -72,7 +72,6 @@ def test_the_last_parent_of_a_page_leads_to_the_next_one(run: Run, new_database:
         (("job", "purge", "--all", "--older-than", "30", "--yes"), "has no unit"),
         (("job", "delete", "--older-than", "30", "--yes"), "has no unit"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_times_that_make_no_sense_are_refused(run: Run, filled_url: str, words: tuple[str, ...], said: str) -> None:
     done = run(*words, url=filled_url)

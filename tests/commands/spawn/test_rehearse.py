@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
+from tests.conftest import each_row
 from tests.rows import Rows
 
 Run = Callable[..., Any]
@@ -126,7 +127,7 @@ def test_exit_code_1_says_that_it_would_not_spawn(run: Run, url: str, folder: Pa
     assert "KeyError" in json.loads(broken.stderr.splitlines()[-1])["error"]["message"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("more", "code"),
     [
         ((), 2),

@@ -11,7 +11,7 @@ import pytest
 from hammerwork_cli import ConflictError, Handlers, Job, Queue, UsageError, Worker, Workflow
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.queries import notifications
-from tests.conftest import ROOT, Outcome, all_databases
+from tests.conftest import ROOT, Outcome, all_databases, each_row
 from tests.jobs import execute
 
 Run = Callable[..., Outcome]
@@ -67,7 +67,7 @@ def test_a_file_becomes_a_workflow_once(run: Run, migrated_url: str, tmp_path: P
     assert len(jobs_of(run, migrated_url, ID)) == 3
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "said"),
     [
         ('name = "x"\n[jobs.a\n', "line 2"),

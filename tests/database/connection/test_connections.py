@@ -24,7 +24,7 @@ from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.runtime.connections import Connections
-from tests.conftest import needed
+from tests.conftest import needed, on_postgres
 from tests.databases import database_of
 from tests.rows import Rows
 from tests.servers import PASSWORD
@@ -287,14 +287,13 @@ def test_a_connection_that_hangs_while_it_reads_the_schema_holds_up_no_other(
     assert answered == 1
 
 
-@pytest.mark.parametrize("streams", [True, False], ids=["while the server sends", "as an old libpq does"])
-def test_rows_come_in_parts_and_the_next_statement_follows_them(
-    database: Database, streams: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not streams:
-        if database.dialect != "postgresql":
-            pytest.skip("only libpq differs")
-        monkeypatch.setattr("psycopg.capabilities.has_stream_chunked", lambda: False)
+@on_postgres
+def test_an_old_libpq_sends_rows_in_parts_too(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psycopg.capabilities.has_stream_chunked", lambda: False)
+    test_rows_come_in_parts_and_the_next_statement_follows_them(database)
+
+
+def test_rows_come_in_parts_and_the_next_statement_follows_them(database: Database) -> None:
     ids = [Rows(database).job() for _ in range(5)]
     parts = list(database.row_parts("tree.relatives.states", 2, ids=database.ids(ids)))
     assert [len(part) for part in parts] == [2, 2, 1]

@@ -27,6 +27,7 @@ from hammerwork_cli import (
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.job.queries import attempts
 from hammerwork_cli.testing import Outcome, run
+from tests.conftest import each_row
 from tests.runtime.conftest import Stage
 
 HANDLERS = """
@@ -382,7 +383,7 @@ async def _never(job: Job, error: Exception) -> timedelta:
     return timedelta(0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "make",
     [
         lambda: Snooze(5),  # type: ignore[arg-type]

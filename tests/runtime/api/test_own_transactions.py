@@ -47,7 +47,7 @@ from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import connect
 from tests import callers
 from tests.callers import Caller, calling
-from tests.conftest import all_databases
+from tests.conftest import all_databases, each_row
 from tests.databases import with_database
 from tests.jobs import identity, move_to_archive
 from tests.runtime.conftest import until
@@ -709,7 +709,7 @@ def test_a_statement_serves_mysql_in_any_time_zone(urls: Callable[[str], str]) -
         assert abs(found.created_at - datetime.now(UTC)) < 60 * SECOND
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("job", "options", "message"),
     [
         (Job("mail").depends_on(Job("mail")), {}, "dependencies: use a Queue"),

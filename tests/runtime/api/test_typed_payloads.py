@@ -25,6 +25,7 @@ from hammerwork_cli import (
     statement,
 )
 from hammerwork_cli.testing import run
+from tests.conftest import each_row
 from tests.rows import START
 from tests.runtime.conftest import Stage
 
@@ -292,9 +293,7 @@ def _handlers(annotation: Any) -> Handlers:
     return app
 
 
-@pytest.mark.parametrize(
-    "annotation", [Job, "Job", Job[Any], "Any", "Unknown", "1 / 0", "Job[Any]", "hammerwork_cli.Job"]
-)
+@each_row("annotation", [Job, "Job", Job[Any], "Any", "Unknown", "1 / 0", "Job[Any]", "hammerwork_cli.Job"])
 def test_a_handler_that_names_no_type_gets_its_payload_as_json(annotation: Any) -> None:
     app = _handlers(annotation)
     app._check_payloads()

@@ -30,7 +30,7 @@ from hammerwork_cli.features.job.models.unique import HOLDING
 from hammerwork_cli.features.job.queries import spawn_requests, unique
 from hammerwork_cli.runtime.api import queue as queue_module
 from hammerwork_cli.runtime.clock import ServerClock
-from tests.conftest import all_databases
+from tests.conftest import all_databases, each_row, on_servers
 from tests.jobs import identity, move_to_archive
 from tests.runtime.conftest import Stage
 from tests.runtime.outages.test_unanswered import losing_the_answer
@@ -324,7 +324,7 @@ def test_a_statement_alone_is_refused() -> None:
         statement(one())
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "message"),
     [
         (("",), "1 to 255 characters"),
@@ -452,12 +452,10 @@ def test_keys_whose_jobs_are_gone_are_forgotten_and_no_others(stage: Stage) -> N
     assert keys(stage) == [(f"{number:02}", jobs[number].id) for number in range(25) if number % 3]
 
 
-@all_databases
+@on_servers  # SQLite has one writer at a time
 def test_a_key_that_is_taken_over_while_it_is_forgotten_stays(stage: Stage) -> None:
     gone = stage.queue.enqueue(one())
     stage.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{gone.id}'")
-    if stage.database.dialect == "sqlite":
-        return  # one writer at a time
     with connect_again(stage) as other, stage.queue.transaction() as tx:
         written = tx.enqueue(one())
         forgetting = threading.Thread(target=unique.forget, args=(other, None, 10))

@@ -9,12 +9,13 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, JobPriority, Worker
 from hammerwork_cli.errors import UsageError
+from tests.conftest import each_row
 from tests.runtime.conftest import Stage, until
 
 pytestmark = pytest.mark.sqlite
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "value"),
     [
         ("priority", "hig"),

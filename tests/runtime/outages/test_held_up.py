@@ -9,8 +9,8 @@ import pytest
 
 from hammerwork_cli import Job, JobPriority, SpawnContext
 from hammerwork_cli.database import connect
-from tests.conftest import on_servers
-from tests.runtime.conftest import Crew, Stage, on_mariadb, until
+from tests.conftest import on_mariadb, on_servers
+from tests.runtime.conftest import Crew, Stage, until
 
 Hang = Callable[..., contextlib.AbstractContextManager[None]]
 

@@ -18,7 +18,7 @@ from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import claim, limits
 from hammerwork_cli.features.worker.queries.claim import ClaimedBatch
 from hammerwork_cli.runtime.worker import claimer
-from tests.conftest import all_databases
+from tests.conftest import all_databases, each_row
 from tests.runtime.conftest import Stage, until
 
 WORKER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -375,7 +375,7 @@ def test_a_rate_is_read_and_said(text: str, said: str) -> None:
     assert QueueLimit.of("api", rate=said).rate == limit.rate
 
 
-@pytest.mark.parametrize("text", ["", "10", "/s", "0/s", "1/0s", "1/10ms", "1/40d", "x/s", "-1/s", "1/s/s", "1e3/s"])
+@each_row("text", ["", "10", "/s", "0/s", "1/0s", "1/10ms", "1/40d", "x/s", "-1/s", "1/s/s", "1e3/s"])
 def test_other_texts_are_no_rates(text: str) -> None:
     with pytest.raises(UsageError):
         QueueLimit.of("api", rate=text)

@@ -23,9 +23,9 @@ from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker import assembly, claimer, heartbeat, keeper, loop, worker
 from hammerwork_cli.runtime.worker.listener import Listener
-from tests.conftest import on_servers
+from tests.conftest import on_mariadb, on_servers
 from tests.forks import Fork
-from tests.runtime.conftest import Crew, Stage, mariadb_too, on_mariadb, until
+from tests.runtime.conftest import Crew, Stage, mariadb_too, until
 
 LEASE = 2.0
 

@@ -17,7 +17,7 @@ from hammerwork_cli.features.tree import progress
 from hammerwork_cli.features.tree.progress import JobProgress
 from hammerwork_cli.features.tree.queries.progress import reported
 from hammerwork_cli.features.worker.queries import registry
-from tests.conftest import Outcome, all_databases
+from tests.conftest import Outcome, all_databases, each_row
 from tests.runtime.conftest import Crew, Stage, until
 
 Look = Callable[..., dict[str, Any]]
@@ -100,7 +100,7 @@ def test_a_share_is_a_number_from_0_to_1(share: Any) -> None:
         SpawnContext(Job("import")).progress(share)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "column",
     [None, "", "{", "7", "[7]", '[["id"]]', '[["id","q",1,2,"","now"]]', '[["id","q","1",0.5,"","now"]]', "[" * 9999],
 )

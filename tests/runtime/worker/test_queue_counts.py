@@ -112,7 +112,6 @@ def test_counts_are_read_as_they_were_written() -> None:
     assert read_counts(written_counts(counts)) == counts
 
 
-@all_databases
 def test_the_verdict_is_measured(migrated_url: str, run: Callable[..., Any]) -> None:
     lines = run("monitor", "metrics", "--format", "prometheus", url=migrated_url).stdout.splitlines()
     assert "hammerwork_health 2.0" in lines  # no worker runs

@@ -8,6 +8,7 @@ import pytest
 from hammerwork_cli import Job, Queue, RetryStrategy, Worker, Workflow
 from hammerwork_cli.runtime.api.absent import _INSTEAD
 from tests.commands.test_given_twice import LEAVES
+from tests.conftest import each_row
 
 METHODS = {
     Job: """with_max_attempts with_priority as_critical as_high_priority as_low_priority as_background with_delay
@@ -34,7 +35,7 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in METHODS.items() for name in names.split()])
+@each_row(("kind", "name"), [(kind, name) for kind, names in METHODS.items() for name in names.split()])
 def test_a_method_of_rust_is_there_or_its_absence_names_what_to_use(kind: type, name: str) -> None:
     made = {
         Job: lambda: Job("mail"),

@@ -11,6 +11,7 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.commands.test_contract import ENVIRONMENT, HOSTILE, Asked, validate
+from tests.conftest import each_row
 from tests.rows import Rows
 from tests.web.api.conftest import everywhere
 from tests.web.api.servers import Server
@@ -351,7 +352,7 @@ def test_a_name_may_hold_anything(served: Server) -> None:
 # What is wrong.
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("path", "status", "code"),
     [
         ("/api/jobs/ffffffff-ffff-4fff-8fff-ffffffffffff", 404, "not_found"),

@@ -17,7 +17,7 @@ from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE
 from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.commands.test_contract import HOSTILE, validate
-from tests.conftest import EACH_DIALECT
+from tests.conftest import EACH_DIALECT, each_row
 from tests.rows import START, Rows
 from tests.web.api.servers import Server, serving
 
@@ -157,7 +157,7 @@ def test_a_job_cannot_depend_on_what_is_not_there_or_has_failed(server: Server, 
         assert answer.status_code == status
 
 
-@pytest.mark.parametrize(
+@each_row(
     "wrong",
     [
         None,
@@ -192,7 +192,7 @@ def test_a_job_that_is_not_acceptable_is_refused_in_words(server: Server, wrong:
     assert answer.json()["detail"].endswith(".")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         b"",

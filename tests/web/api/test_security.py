@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hammerwork_cli.features.schema.views import SCHEMAS
 from hammerwork_cli.web import redaction
 from hammerwork_cli.web.application import ENDPOINTS
 from hammerwork_cli.web.problems import problem
+from tests.conftest import each_row
 from tests.rows import START, Rows
 from tests.servers import PASSWORD
 from tests.web.api.servers import Server, serving
@@ -147,11 +149,10 @@ def test_the_token_is_not_printed(serve: Serve, empty_url: str) -> None:
 # The token.
 
 
-@pytest.mark.parametrize("path", READS)
-@pytest.mark.parametrize(
-    "header",
-    [None, "", "Bearer", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer \xe4"],
-)
+WRONG = [None, "", "Bearer", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer \xe4"]
+
+
+@each_row(("path", "header"), product(READS, WRONG))
 def test_nothing_is_read_without_the_token(closed_server: Server, path: str, header: str | None) -> None:
     headers = {} if header is None else {"authorization": header.encode("latin-1")}
     answer = closed_server.get(path, headers=headers)
@@ -198,7 +199,7 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 # Host and Origin.
 
 
-@pytest.mark.parametrize(
+@each_row(
     "host",
     [
         "evil.example",
@@ -539,7 +540,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_was_read(open_server: Ser
     assert_problem(open_server.client.post("/api/jobs", content=pieces, headers=headers), 413, "too_large")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "question",
     [
         "/api/jobs?limit=501",

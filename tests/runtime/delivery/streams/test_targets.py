@@ -10,6 +10,7 @@ from hammerwork_cli.features.streaming.model import Backend, StreamFormat
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError
 from hammerwork_cli.runtime.delivery.streams.targets import format_of, validate
+from tests.conftest import each_row
 from tests.runtime.delivery.streams.batches import stream
 
 KAFKA = {"brokers": "kafka-1:9092,[::1]:9092,10.0.0.1", "topic": "job-events"}
@@ -28,7 +29,7 @@ def test_targets_with_all_that_they_may_have_are_valid():
     validate(stream(Backend.COMMAND, {"command": ["python3", "to_nats.py", ""]}))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("backend", "target", "problem", "hint"),
     [
         (Backend.KAFKA, {"topic": "t"}, "A stream into Kafka needs brokers.", "--kafka-brokers kafka-1:9092,"),

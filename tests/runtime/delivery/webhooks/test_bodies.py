@@ -10,6 +10,7 @@ from hammerwork_cli.features.webhook.model import WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks import bodies
 from hammerwork_cli.runtime.delivery.webhooks.sending import send, validate
 from hammerwork_cli.runtime.delivery.webhooks.templates import filled
+from tests.conftest import each_row
 from tests.runtime.delivery.webhooks.conftest import DATA, EVENT, JOB, NOW, record, webhook
 
 
@@ -161,7 +162,7 @@ def test_text_of_an_event_makes_no_json_and_no_placeholder():
     }
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("template", "message"),
     [
         ("", "is not JSON"),

@@ -14,6 +14,7 @@ from hammerwork_cli.runtime.delivery.webhooks.addresses import kind_of
 from hammerwork_cli.runtime.delivery.webhooks.receivers import receiver
 from hammerwork_cli.runtime.delivery.webhooks.sending import send, validate
 from hammerwork_cli.runtime.delivery.webhooks.verdicts import Verdict, verdict
+from tests.conftest import each_row
 from tests.runtime.delivery.webhooks.conftest import NOW, record, webhook
 from tests.runtime.delivery.webhooks.receivers import answer
 
@@ -80,7 +81,7 @@ SPECIAL = {
 }
 
 
-@pytest.mark.parametrize(("kind", "address"), [(kind, one) for kind, found in SPECIAL.items() for one in found.split()])
+@each_row(("kind", "address"), [(kind, one) for kind, found in SPECIAL.items() for one in found.split()])
 def test_an_address_is_not_public(network, kind, address):
     assert kind_of(ip_address(address)) == kind
     network.answers["receiver.example"] = [[address]]
@@ -160,7 +161,7 @@ def test_a_name_that_is_unknown_is_said(monkeypatch):
     assert verdict(got) is Verdict.RETRY
 
 
-@pytest.mark.parametrize(
+@each_row(
     "host",
     [
         "127.0.0.1",
@@ -180,15 +181,13 @@ def test_an_address_in_the_url_is_refused_at_once(host):
     validate(webhook(f"https://{host}/"))
 
 
-@pytest.mark.parametrize(
-    "host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "1.2.3.4.5", "a.0", "127.0.0.1."]
-)
+@each_row("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "1.2.3.4.5", "a.0", "127.0.0.1."])
 def test_other_spellings_of_addresses_are_refused_or_recognized(host):
     with pytest.raises(UsageError):
         validate(webhook(f"https://{host}/", allow_private=False))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "message"),
     [
         ("", "neither https: nor http:"),
@@ -240,7 +239,7 @@ def test_a_url_is_refused_without_being_repeated(url, message):
     assert "s3cret" not in f"{refused.value.message} {refused.value.hint}"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "host", "target"),
     [
         ("HTTPS://EXAMPLE.com", "example.com", "/"),

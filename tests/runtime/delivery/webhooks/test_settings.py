@@ -11,6 +11,7 @@ from hammerwork_cli.features.webhook.model import WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks import secrets
 from hammerwork_cli.runtime.delivery.webhooks.sending import validate
 from hammerwork_cli.runtime.delivery.webhooks.verdicts import Verdict, backoff, verdict
+from tests.conftest import each_row
 from tests.runtime.delivery.webhooks.conftest import SECRET, webhook
 
 
@@ -84,7 +85,7 @@ def test_a_webhook_shows_no_secret():
     assert "s3cret" not in f"{hook!r} {hook} {[hook]}"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "fields",
     [
         {},
@@ -102,7 +103,7 @@ def test_a_webhook_is_valid(fields):
     validate(webhook(**fields))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "message"),
     [
         ({"method": "GET"}, "not a method"),

@@ -16,7 +16,7 @@ from hammerwork_cli.features.webhook.model import WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks import signature
 from hammerwork_cli.runtime.delivery.webhooks.secrets import new_secret
 from hammerwork_cli.runtime.delivery.webhooks.sending import send
-from tests.conftest import ROOT, unavailable
+from tests.conftest import ROOT, each_row, unavailable
 from tests.runtime.delivery.webhooks.conftest import NOW, SECRET, record, webhook
 
 OLD = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -160,7 +160,7 @@ def test_verify_accepts_what_the_library_has_signed():
     )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("headers", "message"),
     [
         ({}, "not signed"),

@@ -9,6 +9,7 @@ from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.webhook.model import WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks.sending import send
 from hammerwork_cli.runtime.delivery.webhooks.taking_over import taken_over
+from tests.conftest import each_row
 from tests.runtime.delivery.webhooks.conftest import NOW, record
 
 ID = "6f1f2b4e-58a7-4b70-9d7e-0c6f2a6f6a11"
@@ -110,7 +111,7 @@ def test_a_webhook_keeps_its_number_of_retries():
     assert (made.max_retries, differences) == (3, [])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "note"),
     [
         ({"filter": {"min_processing_time_ms": 5}}, "however long the job took"),
@@ -130,7 +131,7 @@ def test_differences_are_said(fields, note):
     assert note in said
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "note"),
     [
         ({"url": "ftp://hooks.example"}, "neither https: nor http:"),
