@@ -27,13 +27,7 @@ Model = TypeVar("Model")
 
 
 class Context:
-    """The settings, databases and streams of one command.
-
-    Attributes:
-        json_output: whether the caller asked for JSON. Then stderr gets no notes, and an error as JSON.
-        has_dry_run: whether the verb has ``--dry-run``.
-        found_rows: whether the verb has found something: a list that is not empty, or jobs to change.
-    """
+    """The settings, databases and streams of one command."""
 
     def __init__(
         self, environ: Mapping[str, str] = os.environ, stdout: TextIO | None = None, stderr: TextIO | None = None
@@ -41,7 +35,9 @@ class Context:
         self.environ = environ
         self.stdout, self.stderr = stdout or sys.stdout, stderr or sys.stderr
         self.options: dict[str, Any] = {}  # the given ones among the options that every verb takes
-        self.json_output = self.has_dry_run = self.found_rows = False
+        self.json_output = False  # the caller asked for JSON: stderr gets no notes, and an error as JSON
+        self.has_dry_run = False  # the verb has `--dry-run`
+        self.found_rows = False  # the verb has found something: a list that is not empty, or jobs to change
         # Prints a line on stderr above the progress bar; `None` while no bar is drawn.
         self.print_above_bar: Callable[[str], None] | None = None
         self.databases: list[Database] = []  # those that the command has opened

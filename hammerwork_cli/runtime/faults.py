@@ -20,10 +20,6 @@ class Progress:
         lease: of the worker, in seconds: how long an outcome may meet unknown errors.
         counted: called after each count, by the thread that counts.
         show: shows what was counted to somebody who watches.
-
-    Attributes:
-        failed: attempts that failed or timed out.
-        lost: outcomes that were not written when the worker stopped at once; the main thread writes it.
     """
 
     def __init__(
@@ -37,9 +33,9 @@ class Progress:
         self._lock = threading.Lock()
         # The thread that writes outcomes (the main thread, or the finisher's) and the slots write these under the lock;
         # each may be read without it.
-        self.completed = self.failed = 0
+        self.completed = self.failed = 0  # attempts; those that timed out have failed
         self._queues: dict[str, QueueCounts] = {}
-        self.lost = 0
+        self.lost = 0  # outcomes that were not written when the worker stopped at once; the main thread writes it
 
     def count(self, outcomes: Collection[EndedAttempt]) -> None:
         """Counts the outcomes that a transaction wrote."""

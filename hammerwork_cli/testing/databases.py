@@ -30,11 +30,7 @@ _lent: list[str] = []
 
 
 class Files:
-    """SQLite files with tables, each for one test. The tables are made once.
-
-    Args:
-        folder: for the files.
-    """
+    """SQLite files with tables, each for one test. The tables are made once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._numbers = folder, count(1)

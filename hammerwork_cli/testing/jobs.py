@@ -356,15 +356,11 @@ _SCHEDULED = "advance takes the Handlers that declare schedules"
 
 
 class _Endings:
-    """What follows from the end of jobs: workflows end, and callbacks fire.
-
-    Attributes:
-        error: why that failed. The worker would try for ever.
-    """
+    """What follows from the end of jobs: workflows end, and callbacks fire."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self.error: Exception | None = None
+        self.error: Exception | None = None  # why that failed; a worker would try again and again
 
     def follow(self, database: Database) -> bool:
         """Whether there may be more jobs to run."""
@@ -437,7 +433,6 @@ class _Wanted:
             fields.duration(self._others["delay"], "delay")
 
     def is_like(self, job: Job) -> bool:
-        """Whether a job is like that."""
         if self._payload is not _ANY and not _is_part(self._payload, job.payload):
             return False
         return all(_has(job, name, value) for name, value in self._others.items())

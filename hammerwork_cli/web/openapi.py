@@ -26,7 +26,6 @@ OF_CHANGES = (413, 415)
 
 
 def openapi(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """Returns the document of OpenAPI 3.1."""
     used = list(endpoints)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in used:

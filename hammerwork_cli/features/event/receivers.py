@@ -63,7 +63,6 @@ class EventReceivers(Generic[Kind]):
         self._columns, self._said = columns, columns[1 : columns.index("enabled")]
 
     def listed(self, database: Database) -> list[Kind]:
-        """All of them, by name."""
         if not database.has_own_tables():
             return []
         return [self._read(row) for row in database.rows(self._list, columns=self._columns, id=None)]

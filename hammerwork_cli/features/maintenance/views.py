@@ -43,8 +43,6 @@ _PAST = {
 
 
 class WholeTable(NamedTuple):
-    """A table with all of its indexes."""
-
     table: Stored
     indexes: int | None
     is_valid: bool

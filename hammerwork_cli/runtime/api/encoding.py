@@ -58,7 +58,6 @@ def json_text(value: Any, verb: str = "Give") -> str:
     members of an Enum (their value), dataclasses and pydantic models (objects), and named tuples (arrays).
 
     Args:
-        value: the payload or result.
         verb: what the reader of an error does with the value.
 
     Raises:

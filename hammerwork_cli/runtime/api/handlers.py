@@ -74,17 +74,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JobHandler:
-    """The handler of a queue's jobs: its function, and its :class:`HandlerOptions`.
+    """The handler of a queue's jobs: its function, and its :class:`HandlerOptions`."""
 
-    Attributes:
-        function: called with the job; it returns the job's result.
-        takes_context: whether it is also called with the context.
-        reader: reads the payload, if the function names its type.
-    """
-
-    function: Callable[..., Any]
+    function: Callable[..., Any]  # called with the job; it returns the job's result
     takes_context: bool = False
-    reader: PayloadReader | None = None
+    reader: PayloadReader | None = None  # reads the payload, if the function names its type
     retry: RetryStrategy | Backoff | None = None
     timeout: timedelta | None = None
     retry_on: Errors = BaseException
@@ -95,7 +89,6 @@ class JobHandler:
 
     @property
     def options(self) -> HandlerOptions:
-        """Its options."""
         return {name: getattr(self, name) for name in HandlerOptions.__annotations__}  # type: ignore[return-value]
 
     def gives_up(self, error: BaseException) -> bool:

@@ -637,15 +637,7 @@ Job.__init__ = _init  # type: ignore[assignment, method-assign]  # type checkers
 
 
 def checked(given: object, what: str = "A job") -> Job:
-    """The job itself.
-
-    Args:
-        given: it.
-        what: the subject of the error's sentence.
-
-    Raises:
-        UsageError: it is not a Job.
-    """
+    """The job itself. Raises UsageError if it is none; ``what`` is the subject of its sentence."""
     return fields.an(given, Job, f'{what} must be a Job such as Job("mail", {{"to": "you"}})')
 
 

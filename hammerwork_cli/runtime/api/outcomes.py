@@ -10,17 +10,11 @@ LONGEST = timedelta(days=366)
 
 
 class Wanted(NamedTuple):
-    """The end that a handler wants for its attempt, in a form that can be sent to another process.
+    """The end that a handler wants for its attempt, in a form that can be sent to another process."""
 
-    Attributes:
-        end: ``snoozed``, ``retry``, ``failed`` or ``cancelled``.
-        delay: before the job runs again; ``None`` if it does not.
-        reason: text for the job's row.
-    """
-
-    end: str
-    delay: timedelta | None
-    reason: str
+    end: str  # `snoozed`, `retry`, `failed` or `cancelled`
+    delay: timedelta | None  # before the job runs again; `None` if it does not
+    reason: str  # text for the job's row
 
 
 class WantedOutcome(Exception):  # noqa: N818  not an error, though it is raised like one

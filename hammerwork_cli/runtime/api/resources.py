@@ -100,8 +100,6 @@ def _running_loop(function: Function) -> "asyncio.AbstractEventLoop":
 
 
 class _Opened(Protocol):
-    """An open resource."""
-
     def close(self) -> None:
         """Closes it; logs an error."""
         ...

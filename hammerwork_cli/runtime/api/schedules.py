@@ -44,10 +44,8 @@ def new_schedule(name: str, schedule: str | timedelta, job: Job, options: Schedu
     """Reads what an application says of a schedule.
 
     Args:
-        name: of the schedule.
         schedule: as the command line has it, or an interval.
         job: its queue, payload, priority, attempts and timeout are those of each run's job.
-        options: the rest.
 
     Raises:
         UsageError: something is not valid, or the job has what the jobs of a schedule cannot have.

@@ -14,7 +14,6 @@ def check_call(function: Any, what: str, *names: str, form: str | None = None) -
     Args:
         function: a callable; one with unknown parameters is accepted.
         what: the subject of the error's sentence.
-        names: of the arguments.
         form: the accepted calls, for the error.
 
     Raises:

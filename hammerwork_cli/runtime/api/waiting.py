@@ -55,7 +55,6 @@ class JobWait:
         return self._database
 
     def close(self) -> None:
-        """Closes its connection."""
         if self._database is not None:
             self._database.close()
             self._database = None

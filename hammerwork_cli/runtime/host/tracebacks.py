@@ -15,13 +15,9 @@ _OURS = re.compile(r"hammerwork_cli(\.|$)")
 
 
 class ErrorElsewhere(Exception):  # noqa: N818  its subclass has the suffix
-    """An error of another process.
+    """An error of another process."""
 
-    Attributes:
-        trace: its traceback there.
-    """
-
-    trace = ""
+    trace = ""  # its traceback there
 
 
 def shown_trace(error: BaseException) -> str:

@@ -87,5 +87,4 @@ class Pipe:
             self._end.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Closes this end."""
         self._end.close()

@@ -346,14 +346,10 @@ async def drain_async(
     priorities: Mapping[str, JobPriority] = NO_PRIORITIES,
     admit: Callable[[], None] | None = None,
 ) -> Children:
-    """Reads all children that an async handler produces: see :func:`drain`.
+    """Reads all children that an async handler produces, as :func:`drain` does.
 
     Args:
         produced: the value of ``spawn_jobs``: awaitable, an async iterable, or an iterable.
-        now: when they are written.
-        root: id of the root of the tree, for errors.
-        priorities: see :func:`drain`.
-        admit: see :func:`drain`.
     """
     draining = Drain(parent, config, now, root, priorities, admit)
     with _failing(draining.children):

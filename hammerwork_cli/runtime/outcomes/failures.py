@@ -41,21 +41,15 @@ class OutOfTimeError(JobError):
 
 
 class RemoteError(ErrorElsewhere):
-    """The error that a handler raised in its process.
-
-    Attributes:
-        first: type and message.
-        trace: its traceback.
-        pause: before the next attempt, if a function of the handler says so.
-    """
+    """The error that a handler raised in its process."""
 
     def __init__(
         self,
         message: str,
-        first: str,
+        first: str,  # type and message
         trace: str,
         wanted: Wanted | None = None,
-        pause: timedelta | None = None,
+        pause: timedelta | None = None,  # before the next attempt, if a function of the handler says so
     ) -> None:
         super().__init__(message)
         if trace:

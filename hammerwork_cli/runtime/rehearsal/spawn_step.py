@@ -24,18 +24,7 @@ from hammerwork_cli.runtime.rehearsal.collecting_queue import CollectingQueue
 
 
 class SpawnStep:
-    """One job whose spawn handler runs.
-
-    Attributes:
-        job: the parent.
-        result: JSON text of its result.
-        place: its place in the tree, under its own limits.
-        handler: its spawn handler, once it is found.
-        early: key -> child that was spawned before the end.
-        produced: children that were produced, one too many for a limit included.
-        was_stopped: whether the handler had more children than were wanted.
-        progress: what it has reported last: share and text.
-    """
+    """One job whose spawn handler runs."""
 
     def __init__(
         self,
@@ -44,18 +33,18 @@ class SpawnStep:
         now: datetime,
         job: Claimed,
         place: Ancestry,
-        result: str | None,
+        result: str | None,  # JSON text of its result
         resources: OpenResources,
     ) -> None:
         self._handlers, self._queue, self._now, self.result = handlers, queue, now, result
         self.resources = resources
         self.job, self.place, self._bare_place = job, place, place
         self.config = SpawnConfig()
-        self.handler: FoundHandler | None = None
-        self.early: dict[str, NewJob] = {}
-        self.produced = 0
-        self.was_stopped = False
-        self.progress: tuple[float, str] | None = None
+        self.handler: FoundHandler | None = None  # once it is found
+        self.early: dict[str, NewJob] = {}  # key -> child that was spawned before the end
+        self.produced = 0  # children, one too many for a limit included
+        self.was_stopped = False  # the handler had more children than were wanted
+        self.progress: tuple[float, str] | None = None  # the last report: share and text
 
     def look(self) -> bool:
         """Whether the job is cancelled: ``context.cancelled``."""

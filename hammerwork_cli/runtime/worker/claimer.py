@@ -60,10 +60,6 @@ class Claimer:
 
     Args:
         end_handler: ends the handler of an attempt, if that is possible, and says what becomes of it.
-
-    Attributes:
-        full: whether the last call of :meth:`fetch` found no room for another job.
-        owes: whether there may be jobs that it gave back while others had locked them, or whose answer was lost.
     """
 
     def __init__(
@@ -73,7 +69,8 @@ class Claimer:
         self.poll_interval, self.max_jobs, self.weighted = options.poll_interval, options.max_jobs, options.weighted
         self._connections, self._lease, self._clock = context.connections.main, context.lease, context.clock
         self._wake, self._slots, self._end_handler = context.stop.woken.set, slots, end_handler
-        self.full = self.owes = False
+        self.full = False  # the last `fetch` found no room for another job
+        self.owes = False  # there may be jobs that it gave back while others had locked them, or whose answer was lost
         self._most_seconds = self.worker.concurrency * PREFETCH_SECONDS  # of work ahead, in all slots
         self._claimed = 0
         self._awaits_slot = False  # the first of several queues that may have jobs

@@ -50,7 +50,6 @@ class HealthFile:
             self._has_failed = True
 
     def remove(self) -> None:
-        """Removes the file: the worker has stopped."""
         if self._path is not None:
             with suppress(OSError):
                 disk.check_regular(self._path)

@@ -40,7 +40,6 @@ class HeartbeatThread(TurnThread):
     Each heartbeat renews the lease, sets the clock, and hears what an operator requests.
 
     Args:
-        report: the state of the worker.
         under_way: the attempts whose handlers run.
         on_renewed: called after each heartbeat.
         on_taken: called when an attempt that runs is no longer the worker's.

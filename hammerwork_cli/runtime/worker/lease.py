@@ -15,21 +15,16 @@ class Lease:
     Args:
         seconds: how long the worker may be silent.
         now: when it was registered.
-
-    Attributes:
-        unbroken_since: since when heartbeats have succeeded without a break of half a lease.
-        doubts: how often the worker learned that others had rescued its jobs.
-        compared: the doubts after which it has compared its jobs with the database.
     """
 
     def __init__(self, seconds: float, now: float) -> None:
         self.seconds = seconds
         # The heartbeat's thread writes these, without a lock: each is one number, and renew() writes them in an order
         # in which no reader believes too much. The main thread, the slots and the keeper read them.
-        self.unbroken_since = self._answered = now
+        self.unbroken_since = self._answered = now  # heartbeats succeed since then, without a break of half a lease
         self._until = now + seconds
-        self.doubts = 0
-        # The main thread writes this one.
+        self.doubts = 0  # how often the worker learned that others had rescued its jobs
+        # The main thread writes this one: the doubts after which it has compared its jobs with the database.
         self.compared = 0
 
     def renew(self, sent: float, answered: float, *, was_lost: bool = False) -> None:

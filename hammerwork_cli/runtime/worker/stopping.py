@@ -14,21 +14,16 @@ class StopSwitch:
 
     Args:
         grace: seconds that running jobs have to finish once it is told to stop.
-
-    Attributes:
-        at_once: set when the worker stops at once; connections that retry wait no longer then.
-        woken: set to wake the main thread, which clears it.
-        is_set: the worker is to stop. Any thread sets it, none clears it.
-        restarts: another worker is to start in its place. The heartbeat's thread, the one that hears of signals and the
-            one that watches source files write it.
-        error: why the worker cannot go on; the first thread that meets it writes it.
     """
 
     def __init__(self, grace: float | None) -> None:
-        self.at_once, self.woken = threading.Event(), threading.Event()
-        self.is_set = self.restarts = False
+        self.at_once = threading.Event()  # set when the worker stops at once: connections that retry wait no longer
+        self.woken = threading.Event()  # set to wake the main thread, which clears it
+        self.is_set = False  # any thread sets it, none clears it
+        # Another worker is to start in its place. The threads of heartbeats, signals and source files write it.
+        self.restarts = False
         self.signals = Signals(self.stop)
-        self.error: HammerworkError | None = None
+        self.error: HammerworkError | None = None  # why it cannot go on; the first thread that meets it writes it
         self._grace = grace
 
     def stop(self, *, now: bool = False) -> None:

@@ -15,44 +15,29 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A checked request.
-
-    Attributes:
-        values: parameters by name, with defaults.
-        body: the JSON of the request; ``None`` without a body.
-        now: the present; by the database's clock for a change.
-        operator: ``user@host``, which changes record as their author.
-    """
+    """A checked request."""
 
     database: Database
-    values: Mapping[str, Any]
-    body: Any
-    now: datetime
+    values: Mapping[str, Any]  # parameters by name, with defaults
+    body: Any  # the JSON of the request; `None` without a body
+    now: datetime  # by the database's clock for a change
     settings: ServerSettings
-    operator: str
+    operator: str  # `user@host`, which changes record as their author
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of a handler.
-
-    Attributes:
-        cursor: start of the next page of a list.
-        chunks: text instead of the record, in pieces.
-        text: JSON text of the record.
-        size: approximate bytes of memory that the source of the chunks takes.
-        status: HTTP status, if it is not the endpoint's.
-        later: makes the answer instead, after the connection was given back: it waits for others.
-    """
+    """The answer of a handler."""
 
     record: Any = None
-    cursor: str | None = None
+    cursor: str | None = None  # start of the next page of a list
     media_type: str = JSON
-    chunks: Iterable[str] | None = None
-    text: bytes = b""
-    size: int = 0
-    status: int | None = None
+    chunks: Iterable[str] | None = None  # text instead of the record, in pieces
+    text: bytes = b""  # JSON text of the record
+    size: int = 0  # approximate bytes of memory that the source of the chunks takes
+    status: int | None = None  # if it is not the endpoint's
     headers: Mapping[str, str] = field(default_factory=dict)
+    # Makes the answer instead, after the connection was given back: it waits for others.
     later: "Callable[[], Answer] | None" = None
 
 
@@ -61,34 +46,23 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A method on a path.
-
-    Attributes:
-        handler: runs in a thread with a connection; ``None`` if the application answers without a handler.
-        schema: schema of the answer: a name in ``schema.views``, or a schema if no command prints such a record;
-            ``None`` if the answer is not JSON.
-        other_types: media types of the answer besides JSON.
-        is_kept: whether an answer is kept for some seconds whatever changes, because it may cost much to find.
-        counts_all: whether it may tell the length of the whole list.
-        status: HTTP status of success.
-        also: another HTTP status of success.
-        refusals: HTTP statuses of its own errors.
-    """
+    """A method on a path."""
 
     method: str
     path: str
-    handler: Handler | None
+    handler: Handler | None  # runs in a thread with a connection; `None` if the application answers without one
     about: str
+    # Of the answer: a name in `schema.views`, or a schema if no command prints such a record; `None` if it is not JSON.
     schema: str | Schema | None
     parameters: tuple[Parameter, ...] = ()
-    other_types: tuple[str, ...] = ()
+    other_types: tuple[str, ...] = ()  # media types of the answer besides JSON
     body: Schema | None = None
     changes: bool = False
-    is_kept: bool = False
-    counts_all: bool = False
-    status: int = 200
-    also: int | None = None
-    refusals: tuple[int, ...] = field(default=())
+    is_kept: bool = False  # an answer is kept for some seconds whatever changes, because it may cost much to find
+    counts_all: bool = False  # it may tell the length of the whole list
+    status: int = 200  # of success
+    also: int | None = None  # another one
+    refusals: tuple[int, ...] = field(default=())  # HTTP statuses of its own errors
 
     @property
     def is_shared(self) -> bool:

@@ -27,22 +27,17 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of the query or of the path.
-
-    Attributes:
-        schema: a string, an integer, a number, a boolean, or an array of strings, which is written with commas or as
-            several parameters (``core.input.names``). The members of its enum are accepted in any letter case.
-        default: its value when it is not given.
-        is_a: the noun in "'x' is not a duration.", as on the command line.
-        resolve: finds the full id of a text, so that all spellings of an id are the same request.
-    """
+    """A parameter of the query or of the path."""
 
     name: str
+    # A string, an integer, a number, a boolean, or an array of strings, which is written with commas or as several
+    # parameters (`core.input.names`). The members of its enum are accepted in any letter case.
     schema: Schema
     about: str
     default: Any = None
     in_path: bool = False
-    is_a: str = ""
+    is_a: str = ""  # the noun in "'x' is not a duration.", as on the command line
+    # Finds the full id of a text, so that all spellings of an id are the same request.
     resolve: Callable[[Database, str], str] | None = None
 
 

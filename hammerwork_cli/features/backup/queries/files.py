@@ -128,7 +128,6 @@ class BackupReader:
             raise DamagedFileError("Line 1 does not describe columns.") from error
 
     def records(self) -> Iterator[FileLine]:
-        """Yields all records from the first."""
         counts: dict[str, int] = {}
         digest = hashlib.sha256()
         lines = self._lines()

@@ -32,8 +32,6 @@ _STATUSES = frozenset(JobStatus)
 
 
 class Family(NamedTuple):
-    """The samples of one metric."""
-
     name: str
     about: str
     samples: Sequence[tuple[Mapping[str, str], float]]  # labels and value of each

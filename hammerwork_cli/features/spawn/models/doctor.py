@@ -51,8 +51,6 @@ NOTES = frozenset({Damage.RAN_EARLY, Damage.NEVER_SPAWNED, Damage.GONE_BUT_RECOR
 
 
 class FoundJob(NamedTuple):
-    """One damaged job."""
-
     id: str
     queue: str | None  # `None` if the job no longer exists
     status: str  # the status as the row spells it

@@ -49,8 +49,6 @@ class Child(NamedTuple):
 
 
 class ChildPage(NamedTuple):
-    """A page of the children of a job."""
-
     children: list[Child]
     cursor: str | None  # start of the next page; `None` on the last page
 

@@ -42,8 +42,6 @@ Batches = Callable[[], Iterable[Sequence[NewJob]]]
 
 
 class Operation(NamedTuple):
-    """The record of a spawn."""
-
     id: str
     spawner: Spawner
     handler: str

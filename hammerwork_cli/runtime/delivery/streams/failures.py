@@ -9,17 +9,14 @@ LONGEST = 500
 
 
 class StreamError(HammerworkError):
-    """A backend did not take all events, but may take them later: it is away, slow or full.
-
-    Attributes:
-        acknowledged: positions of the messages that were written. Others may have been written, too. If a message is
-            among these, so are all earlier ones of its key: who sends the rest again keeps the order.
-    """
+    """A backend did not take all events, but may take them later: it is away, slow or full."""
 
     code = "stream"
 
     def __init__(self, message: str, *, hint: str | None = None, acknowledged: Collection[int] = ()) -> None:
         super().__init__(message, hint=hint)
+        # Positions of the messages that were written. Others may have been written, too. If a message is among these,
+        # so are all earlier ones of its key: who sends the rest again keeps the order.
         self.acknowledged = frozenset(acknowledged)
 
 
@@ -30,15 +27,11 @@ class LastingStreamError(StreamError):
 
 
 class EventTooLargeError(LastingStreamError):
-    """Some events are larger than the backend takes. Nothing was sent.
-
-    Attributes:
-        positions: of these among the messages.
-    """
+    """Some events are larger than the backend takes. Nothing was sent."""
 
     def __init__(self, positions: Sequence[int], message: str) -> None:
         super().__init__(message, hint="Leave the payloads out with --no-include-payload.")
-        self.positions = tuple(positions)
+        self.positions = tuple(positions)  # of these among the messages
 
 
 def said(text: object) -> str:
