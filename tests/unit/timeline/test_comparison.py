@@ -13,8 +13,8 @@ from hammerwork_cli.features.spawn.views.comparison import COMPARISON, JudgedCom
 from hammerwork_cli.view.json import document
 from hammerwork_cli.view.text import PAINT, cells, visible
 from tests.conftest import each_row
-from tests.unit.render.trees import HOSTILE, Growing
 from tests.unit.timeline.test_times import add, read
+from tests.unit.views.trees import HOSTILE, Growing
 
 
 def night(ran: float, *, queued: float = 1, last: str = "publish", failed: bool = False) -> Timeline:

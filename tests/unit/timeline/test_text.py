@@ -17,8 +17,8 @@ from hammerwork_cli.view.json import document
 from hammerwork_cli.view.text import PAINT, cells, shorten, visible
 from tests.conftest import each_row
 from tests.mermaid_parser import MermaidParser
-from tests.unit.render.trees import HOSTILE, Growing
 from tests.unit.timeline.test_times import add, read
+from tests.unit.views.trees import HOSTILE, Growing
 
 Expected = Callable[[str, str], None]
 

@@ -12,7 +12,7 @@ from hammerwork_cli.features.spawn.queries.timeline import timeline_of
 from hammerwork_cli.features.tree.model import JobDate
 from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from tests.conftest import each_row
-from tests.unit.render.trees import START, Growing, stored
+from tests.unit.views.trees import START, Growing, stored
 
 NOW = 100
 """Seconds after START."""

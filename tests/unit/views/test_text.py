@@ -5,7 +5,7 @@ from datetime import timedelta
 from hammerwork_cli.core.values import Counts
 from hammerwork_cli.view import text
 from tests.conftest import each_row
-from tests.unit.render.trees import HOSTILE
+from tests.unit.views.trees import HOSTILE
 
 
 @each_row(

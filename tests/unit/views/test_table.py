@@ -19,8 +19,8 @@ from hammerwork_cli.view.delimited import delimited
 from hammerwork_cli.view.table import Column, table_text
 from hammerwork_cli.view.text import cells
 from tests.conftest import each_row
-from tests.unit.render import trees
-from tests.unit.render.trees import HOSTILE, START, Growing, stored
+from tests.unit.views import trees
+from tests.unit.views.trees import HOSTILE, START, Growing, stored
 
 Expected = Callable[[str, str], None]
 

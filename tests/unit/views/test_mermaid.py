@@ -11,8 +11,8 @@ from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, pictu
 from hammerwork_cli.view.text import TIMES, visible
 from tests.conftest import each_row
 from tests.mermaid_parser import MermaidParser
-from tests.unit.render import trees
-from tests.unit.render.trees import HOSTILE, Growing
+from tests.unit.views import trees
+from tests.unit.views.trees import HOSTILE, Growing
 
 Expected = Callable[[str, str], None]
 

@@ -13,8 +13,8 @@ from hammerwork_cli.features.tree.views.screen import Headline, Style, tree_scre
 from hammerwork_cli.features.tree.views.text import tree_text
 from hammerwork_cli.view.text import TIMES, painted_cells
 from tests.conftest import each_row
-from tests.unit.render import trees
-from tests.unit.render.trees import START, Growing, uuid
+from tests.unit.views import trees
+from tests.unit.views.trees import START, Growing, uuid
 
 Expected = Callable[[str, str], None]
 

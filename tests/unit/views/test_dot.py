@@ -9,8 +9,8 @@ from hammerwork_cli.core.values import Counts
 from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.dot import dot
 from tests.conftest import unavailable
-from tests.unit.render import trees
-from tests.unit.render.trees import Growing
+from tests.unit.views import trees
+from tests.unit.views.trees import Growing
 
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|->|[\[\]{}=;,]|[A-Za-z]\w*|\d+')
 

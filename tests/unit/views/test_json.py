@@ -18,8 +18,8 @@ from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, pictu
 from hammerwork_cli.view import json as render
 from hammerwork_cli.view.delimited import delimited
 from tests.conftest import each_row
-from tests.unit.render import trees
-from tests.unit.render.trees import START, Growing, stored, uuid
+from tests.unit.views import trees
+from tests.unit.views.trees import START, Growing, stored, uuid
 
 
 def read(tree: SpawnTree) -> dict[str, list[dict[str, object]]]:
