@@ -16,7 +16,7 @@ from mutants.covering import FILES, FOLDER, block_name
 
 PLACES = ("tests/unit", "tests/runtime", "tests/commands", "tests/database")
 """Where the tests of the core are."""
-OTHERS = ("test_render_*.py", "test_wide_tree.py", "test_plans.py", "test_contract.py", "test_profiles.py")
+OTHERS = ("test_wide_tree.py", "test_plans.py", "test_contract.py", "test_profiles.py")
 """Tests that are there for something else, and take long."""
 SERVERS_TAKE = 4
 """A test on a server takes so many times what it takes on SQLite."""
