@@ -253,7 +253,7 @@ def bound(
     return text, tuple(found)
 
 
-def test_what_a_statement_reads_of_something_is_the_same_beside_its_twin(twins: Twins) -> None:
+def test_a_statement_reads_the_same_of_something_beside_its_twin(twins: Twins) -> None:
     path, names, _ = twins
     with (
         contextlib.closing(connect(f"sqlite:///{path.with_name(ALONE)}")) as alone,

@@ -85,7 +85,7 @@ def test_sent_events_are_forgotten_once_although_the_answer_to_the_commit_was_lo
     assert [stream.sent for stream in streams.listed(database)] == [5]
 
 
-def test_what_a_stream_sent_long_ago_is_forgotten_when_it_sends_the_next_end_of_a_job(lite: Stage) -> None:
+def test_events_that_a_stream_sent_long_ago_are_forgotten_when_it_sends_the_next_end_of_a_job(lite: Stage) -> None:
     database, one, other = lite.database, *(Listening(lite, name=name) for name in ("one", "other"))
 
     def send(*listening: Listening, hours: int) -> dict[str, int]:
