@@ -19,9 +19,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hammerwork_cli import Handlers, Worker, WorkerReport
+from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.schema.views import SCHEMAS
 from hammerwork_cli.features.worker.queries import registry
+from hammerwork_cli.features.worker.queries.registry import Registration
 from tests.conftest import ROOT, all_databases, each_row, eventually
 from tests.forks import Begun, begin
 from tests.jobs import execute, identity, job, rows, statuses, write
@@ -774,3 +776,23 @@ def test_a_worker_whose_thread_stands_still_is_stalled_and_says_since_when(migra
     assert check["hint"] == "hammerwork worker status w-2"
     probes = [run("monitor", "health", "--worker", name, url=migrated_url).exit_code for name in ("w-1", "w-2")]
     assert probes == [0, 1]
+
+
+def test_a_job_that_a_rust_worker_took_over_has_no_worker_of_ours(
+    run: Callable[..., Any], lite_url: str, sqlite_rows: Rows
+) -> None:
+    now, jobs = sqlite_rows.database.now(), {}
+    for name in ("alive", "silent"):
+        worker = Registration(new_id(), name, "host", 1, "1", ("mail",), (), 1, 3600.0)
+        registry.register(sqlite_rows.database, worker)
+        claim = {"claimed_by": worker.id, "claimed_at": now - timedelta(hours=2), "status": "Running"}
+        jobs[sqlite_rows.job(started_at=claim["claimed_at"], **claim)] = name
+        jobs[sqlite_rows.job(started_at=now - timedelta(hours=1), **claim)] = None
+    silent = "UPDATE hammerwork_workers SET heartbeat_at = ? WHERE name = 'silent'"
+    sqlite_rows.run(silent, [sqlite_rows.adapted(now - timedelta(hours=2))])
+    shown = {job: run("job", "show", job, "--format", "json", url=lite_url).json["worker"] for job in jobs}
+    assert {job: worker and worker["name"] for job, worker in shown.items()} == jobs
+    listed = run("worker", "status", "--jobs", "--format", "json", url=lite_url).json
+    assert {job["id"]: job["worker"] for job in listed} == jobs
+    (lost,) = run("monitor", "health", "--only", "lost_jobs", "--format", "json", url=lite_url).json["checks"]
+    assert lost["value"] == 1

@@ -643,6 +643,16 @@ def test_a_recurring_job_is_refused_with_an_option_that_it_cannot_have(here: Dat
 
 
 @on_sqlite
+def test_each_schedule_is_listed_with_its_own_last_run(database: Database) -> None:
+    for name, minutes in (("one", 1), ("other", 3), ("idle", 0)):
+        schedule = add(database, name=name)
+        if minutes:
+            tick(database, schedule, START + minutes * MINUTE)
+    found = {one.schedule.name: one.last_run and timestamp(one.last_run.due_at) for one in schedules.listed(database)}
+    assert found == {"one": START + MINUTE, "other": START + 3 * MINUTE, "idle": None}
+
+
+@on_sqlite
 def test_a_recurring_job_has_no_last_run_before_its_first(run: Callable[..., Outcome], migrated_url: str) -> None:
     made = run("cron", "create", "--in-place", *CREATE, url=migrated_url)
     assert made.exit_code == 0

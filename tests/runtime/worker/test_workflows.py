@@ -77,10 +77,14 @@ def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch
     monkeypatch.setattr(
         groups, "fail", lambda database, ids, *rest: (sizes.append(len(ids)), fail(database, ids, *rest))
     )
-    for jobs in (fast, on, ignoring, manual):
-        end(stage, jobs["bad"], "Dead")
+    outside = Job("bad")
+    waiting = Job("after").depends_on(outside)
+    stage.enqueue(outside, waiting)
+    for job in (*(jobs["bad"] for jobs in (fast, on, ignoring, manual)), outside):
+        end(stage, job, "Dead")
     end_workflows(stage)
     end_workflows(stage)
+    assert stage.one(waiting) == "Pending", "it is in no workflow"
     # What has not started fails, in short transactions.
     assert {stage.one(job) for key, job in fast.items() if key != "bad"} == {"Failed"}
     assert "fail_fast" in stage.one(fast["other"], "error_message")
