@@ -18,7 +18,7 @@ from hammerwork_cli.features.cron.model import NewSchedule
 from hammerwork_cli.features.cron.queries import changes
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.queue.model import EVERY_QUEUE
-from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.models.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import limits
 
 SECOND = timedelta(seconds=1)

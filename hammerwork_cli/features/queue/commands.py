@@ -36,7 +36,7 @@ from hammerwork_cli.features.queue.views import health as health_views
 from hammerwork_cli.features.queue.views import limits as limit_views
 from hammerwork_cli.features.queue.views import listing
 from hammerwork_cli.features.queue.views import stats as stats_views
-from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.models.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.view.text import plural, visible
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import WAITING, Counts, JobStatus, Timestamp, between, timestamp
-from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.models.limits import QueueLimit
 from hammerwork_cli.features.worker.models.worker import RegisteredWorker
 
 EVERY_QUEUE = "*"

@@ -40,7 +40,7 @@ from hammerwork_cli.features.queue.model import (
     Service,
     earliest,
 )
-from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.models.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.features.worker.queries.registry import listed, queue_counts
 

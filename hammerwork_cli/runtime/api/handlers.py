@@ -15,7 +15,7 @@ from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.models.limits import QueueLimit
 from hammerwork_cli.runtime.api.absent import deprecated, instead_of
 from hammerwork_cli.runtime.api.around import Around
 from hammerwork_cli.runtime.api.job import Job, checked

@@ -41,7 +41,7 @@ from hammerwork_cli.features.queue import queries as pausing
 from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.features.tree.queries import tree as trees
 from hammerwork_cli.features.tree.queries.relatives import Relatives
-from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.models.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.features.workflow.model import NewWorkflow
 from hammerwork_cli.features.workflow.queries import create as creating

@@ -14,7 +14,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, Queue, UsageError, Worker
 from hammerwork_cli.core.input.rates import Rate
 from hammerwork_cli.database import connect
-from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.models.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import claim, limits
 from hammerwork_cli.features.worker.queries.claim import ClaimedBatch
 from hammerwork_cli.runtime.worker import claimer

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.models.limits import QueueLimit
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column, column

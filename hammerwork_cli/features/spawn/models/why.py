@@ -11,7 +11,7 @@ from hammerwork_cli.features.job.models.job import AttemptOutcome, PastAttempt
 from hammerwork_cli.features.queue.model import Service
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.wait import Blocker
-from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.models.limits import QueueLimit
 
 
 class DelayReason(StrEnum):

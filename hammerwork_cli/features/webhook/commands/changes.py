@@ -43,7 +43,7 @@ from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.webhook import queries, views
 from hammerwork_cli.features.webhook.commands.arguments import NameArgument, NamedOption, note_plain, required
 from hammerwork_cli.features.webhook.model import METHODS, Webhook, WebhookBody
-from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.models.limits import QueueLimit
 from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.runtime.delivery.webhooks import secrets, templates
 from hammerwork_cli.runtime.delivery.webhooks.headers import names_secret

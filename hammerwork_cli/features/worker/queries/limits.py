@@ -18,7 +18,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import batched, chunks
 from hammerwork_cli.errors import ConflictError, RefusedValueError
 from hammerwork_cli.features.job.queries.limits import check_name
-from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.models.limits import QueueLimit
 
 SHARED = ""
 """The value of jobs that share the limit with the whole queue, or whose payloads have no value."""
