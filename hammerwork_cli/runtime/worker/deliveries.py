@@ -27,7 +27,7 @@ from hammerwork_cli.runtime.api.spawn import SpawnContext
 from hammerwork_cli.runtime.delivery.webhooks.sending import DeliveryAnswer, send
 from hammerwork_cli.runtime.delivery.webhooks.verdicts import Verdict, backoff, verdict
 from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
-from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
+from hammerwork_cli.runtime.worker.turns import Task, TurnThread
 from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
 from hammerwork_cli.view.text import duration, first_line, plural, visible
 
@@ -151,8 +151,7 @@ class Deliverer(TurnThread):
             "Looking for failures of other programs": lambda: self.connections.run(self._look, patience=0),
         }
 
-    def pause(self, began: float, turn: Turn) -> float:
-        del began, turn
+    def pause(self) -> float:
         return LONGEST_PAUSE
 
     def end(self) -> None:

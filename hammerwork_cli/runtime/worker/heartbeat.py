@@ -76,9 +76,9 @@ class HeartbeatThread(TurnThread):
         """The heartbeat, and then the renewal of leases, which only a living worker may do."""
         return {"The heartbeat": lambda: self._send(elapsed()), "Renewing the leases of jobs": self._renew}
 
-    def pause(self, began: float, turn: Turn) -> float:
+    def pause(self) -> float:
         """The rest of an interval; after a failure a part of it."""
-        return began + self.interval - time.monotonic() if turn is Turn.DONE else self._backoff.pause(1)
+        return self.began + self.interval - time.monotonic() if self.turn is Turn.DONE else self._backoff.pause(1)
 
     def _send(self, sent: float) -> None:
         # It tries once: the next heartbeat comes soon, with a newer report.

@@ -14,7 +14,7 @@ from hammerwork_cli.features.worker.queries import duties, registry, rescue
 from hammerwork_cli.runtime.clock import elapsed
 from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_KEEPER, WorkerContext
 from hammerwork_cli.runtime.worker.lease import Observer
-from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
+from hammerwork_cli.runtime.worker.turns import Task, TurnThread
 from hammerwork_cli.view.text import named, plural
 
 IDLE_SWEEP = 0.1
@@ -72,9 +72,8 @@ class Keeper(TurnThread):
         # It tries once: the next turn comes soon, and other tasks wait.
         return {name: partial(self.connections.run, unit, patience=0) for name, unit in tasks.items()}
 
-    def pause(self, began: float, turn: Turn) -> float:
-        del turn
-        return began + self.interval - time.monotonic()
+    def pause(self) -> float:
+        return self.began + self.interval - time.monotonic()
 
     def _rescue(self, database: Database) -> None:
         heartbeats = [*registry.heartbeats(database), *registry.ended_with_jobs(database)]

@@ -45,12 +45,11 @@ class Listener(TurnThread):
             )
         }
 
-    def pause(self, began: float, turn: Turn) -> float | None:
+    def pause(self) -> float | None:
         """No seconds while it hears; ``None``, which ends the thread, if the database sends no notifications."""
-        del began
         if not self._hears:
             return None
-        return 0.0 if turn is Turn.DONE else BACKOFF.pause(max(1, self.failures))
+        return 0.0 if self.turn is Turn.DONE else BACKOFF.pause(max(1, self.failures))
 
     def _listen(self, database: Database, seconds: float) -> None:
         if self._listening is not database:

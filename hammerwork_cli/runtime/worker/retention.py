@@ -14,7 +14,7 @@ from hammerwork_cli.features.job.queries import unique
 from hammerwork_cli.features.queue.model import EVERY_QUEUE
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
-from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
+from hammerwork_cli.runtime.worker.turns import Task, TurnThread
 from hammerwork_cli.view.text import plural
 
 CHECK_SECONDS = 60.0
@@ -53,9 +53,8 @@ class Retention(TurnThread):
             "Forgetting unique keys": lambda: self.connections.run(self._forget_keys, patience=0),
         }
 
-    def pause(self, began: float, turn: Turn) -> float:
+    def pause(self) -> float:
         """Gives its connection back until the next check."""
-        del began, turn
         self.connections.close()
         return CHECK_SECONDS
 

@@ -22,7 +22,7 @@ from hammerwork_cli.runtime.delivery.streams.backends import TIMEOUT_SECONDS, Op
 from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError, StreamError
 from hammerwork_cli.runtime.delivery.streams.messages import encode
 from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
-from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
+from hammerwork_cli.runtime.worker.turns import Task, TurnThread
 from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
 from hammerwork_cli.view.text import cut, plural
 
@@ -179,9 +179,8 @@ class StreamSenders(TurnThread):
         """Looks for streams that have events to send."""
         return {"Sending events": lambda: self.connections.run(self._look, patience=0)}
 
-    def pause(self, began: float, turn: Turn) -> float:
+    def pause(self) -> float:
         """A few seconds, unless this process writes events meanwhile."""
-        del began, turn
         return LONGEST_PAUSE
 
     def rest(self, seconds: float) -> None:

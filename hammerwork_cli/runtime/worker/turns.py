@@ -43,6 +43,7 @@ class TurnThread(threading.Thread):
         self.connections = connections
         self.stopped = threading.Event()  # end() sets it
         # This thread alone uses the rest.
+        self.began, self.turn = 0.0, Turn.DONE  # the last turn: when it began, by the monotonic clock, and its end
         self.failures = 0  # turns in a row that failed
         self._has_told = False  # in this turn
         self._outage_log = OutageLog(connections.outages)
@@ -51,12 +52,8 @@ class TurnThread(threading.Thread):
         """The name of a task in the log -> the task, in the order in which a turn performs them."""
         raise NotImplementedError
 
-    def pause(self, began: float, turn: Turn) -> float | None:
-        """Seconds until the next turn; ``None`` to take no other.
-
-        Args:
-            began: when the turn began, by the monotonic clock.
-        """
+    def pause(self) -> float | None:
+        """Seconds until the next turn; ``None`` to take no other."""
         raise NotImplementedError
 
     def run(self) -> None:
@@ -64,12 +61,12 @@ class TurnThread(threading.Thread):
         tasks = self.tasks()
         stopped_at_once = self.connections.stopped_at_once
         while not self.stopped.is_set() and not (self.ends_at_once and stopped_at_once.is_set()):
-            began = time.monotonic()
-            turn = self._take(tasks)
-            if stopped_at_once.is_set() and turn is not Turn.DONE:
+            self.began = time.monotonic()
+            self.turn = self._take(tasks)
+            if stopped_at_once.is_set() and self.turn is not Turn.DONE:
                 return
-            self.failures = self.failures + 1 if turn is Turn.FAILED else 0
-            pause = self.pause(began, turn)
+            self.failures = self.failures + 1 if self.turn is Turn.FAILED else 0
+            pause = self.pause()
             if pause is None:
                 return
             if pause > 0:

@@ -26,7 +26,6 @@ from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.options import new_callback
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.worker.turns import Turn
 from hammerwork_cli.runtime.worker.upkeep.endings import Endings
 from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
 from tests import surroundings
@@ -168,7 +167,7 @@ def test_schedules_of_different_periods_do_not_wait_for_each_other(lite: Stage) 
     look = scheduler.tasks()["Looking for due schedules"]
     while clock.now() < start + timedelta(minutes=1):
         look()
-        clock.pass_seconds(scheduler.pause(0, Turn.DONE))
+        clock.pass_seconds(scheduler.pause())
     every = schedules.all_schedules(lite.database)
     runs = [run for one in every for run in schedules.runs(lite.database, one, limit=99)]
     assert Counter(run.outcome for run in runs) == {"enqueued": 59 // 2 + 59 // 5 + 59 // 7}

@@ -219,7 +219,8 @@ def test_after_a_heartbeat_that_failed_the_pause_is_a_second_or_an_interval_if_t
             report=lambda: None,  # type: ignore[arg-type,return-value]
             on_renewed=lambda: None,
         )
-        pauses[lease] = [thread.pause(0.0, Turn.FAILED) for _ in range(200)]
+        thread.turn = Turn.FAILED
+        pauses[lease] = [thread.pause() for _ in range(200)]
     assert 0.8 < max(pauses[60.0]) <= 1.0
     assert 0.15 < max(pauses[1.2]) <= 0.2
     assert min(pauses[60.0]) >= 0.1

@@ -647,9 +647,8 @@ class Two(TurnThread):
     def tasks(self) -> dict[str, Task]:
         return self._two
 
-    def pause(self, began: float, turn: Turn) -> float | None:
-        del began
-        self.turns.append((turn, self.failures))
+    def pause(self) -> float | None:
+        self.turns.append((self.turn, self.failures))
         return None if len(self.turns) == 6 else 0.0
 
 
@@ -719,9 +718,9 @@ def test_a_thread_rests_between_its_turns_if_there_is_time(monkeypatch: pytest.M
     seen: list[float] = []
 
     class Rests(Two):
-        def pause(self, began: float, turn: Turn) -> float | None:
-            assert turn is Turn.DONE
-            seen.append(began)
+        def pause(self) -> float | None:
+            assert self.turn is Turn.DONE
+            seen.append(self.began)
             now[0] += 1
             return next(pauses)  # type: ignore[no-any-return]
 

@@ -75,10 +75,9 @@ class Endings(UpkeepThread):
             "Tidying up callbacks": lambda: self.connections.run(self._tidy, patience=0),
         }
 
-    def pause(self, began: float, turn: Turn) -> float:
+    def pause(self) -> float:
         """Seconds until the next callback is due; more after a failure."""
-        del began
-        return {Turn.DONE: self._look_in, Turn.WAITED: SOON, Turn.FAILED: LONGEST_PAUSE}[turn]
+        return {Turn.DONE: self._look_in, Turn.WAITED: SOON, Turn.FAILED: LONGEST_PAUSE}[self.turn]
 
     def _look_once(self) -> None:
         self._look_in = self.connections.run(self._look, patience=0)

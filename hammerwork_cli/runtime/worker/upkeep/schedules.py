@@ -51,10 +51,9 @@ class Scheduler(UpkeepThread):
             "Tidying up schedules": lambda: self.connections.run(self._tidy, patience=0),
         }
 
-    def pause(self, began: float, turn: Turn) -> float:
+    def pause(self) -> float:
         """Seconds until the next schedule is due; more after a failure."""
-        del began
-        return {Turn.DONE: self._check_in, Turn.WAITED: BUSY.first, Turn.FAILED: LONGEST_PAUSE}[turn]
+        return {Turn.DONE: self._check_in, Turn.WAITED: BUSY.first, Turn.FAILED: LONGEST_PAUSE}[self.turn]
 
     def _check_once(self) -> None:
         self._check_in = self.connections.run(self._check, patience=0)
