@@ -81,25 +81,24 @@ def _rank(value: object) -> Any:
 
 class Listing(NamedTuple, Generic[Model]):
     name: str  # of the verb, for the first line on a terminal
-    read: "Callable[[Database, Order | None], Iterable[Model]]"  # reads it, sorted by an order if `sorts`
+    read: "Callable[[Database], Iterable[Model]]"
     columns: Callable[[], Sequence[Any]]  # returns the columns of the table
     shape: "Shape[Model]"  # that of a model, for programs
     empty: str  # note on stderr instead of a table without rows
-    sorts: Sequence[str] | None = None  # what `read` sorts by itself; of other lists, every key
-
-    def rows(self, database: "Database", order: Order | None) -> Iterable[Model]:
-        rows = self.read(database, order)
-        return rows if order is None or self.sorts is not None else order.sorted(rows, self.shape.record)
+    is_sorted: bool = False  # whether `read` sorts it as `--sort` asks; others are sorted by any key
 
 
 def show_list(context: Context, listing: Listing[Any], options: ListOptions) -> None:
     """Shows a list once, or again and again with ``--watch``."""
-    order = Order.of(options.sort, listing.sorts or listing.shape.columns)
+    order = None if listing.is_sorted else Order.of(options.sort, listing.shape.columns)
+    if order is not None:
+        read, record = listing.read, listing.shape.record
+        listing = listing._replace(read=lambda database: order.sorted(read(database), record))
     if options.watch:
-        _watch(context, listing, options, order)
+        _watch(context, listing, options)
         return
     context.show(
-        listing.rows(context.database(), order),
+        listing.read(context.database()),
         options.form,
         columns=listing.columns,
         shape=listing.shape,
@@ -161,18 +160,18 @@ class _Seen(NamedTuple):
 class _Reread:
     """Reads a list again and again."""
 
-    def __init__(self, context: Context, database: "Database", listing: Listing[Any], order: Order | None) -> None:
-        self._context, self._database, self._listing, self._order = context, database, listing, order
+    def __init__(self, context: Context, database: "Database", listing: Listing[Any]) -> None:
+        self._context, self._database, self._listing = context, database, listing
 
     def connected(self, database: "Database") -> None:
         """Continues with another connection."""
         self._database = database
 
     def refresh(self) -> _Seen:
-        return _Seen(self._context.now(), list(self._listing.rows(self._database, self._order)))
+        return _Seen(self._context.now(), list(self._listing.read(self._database)))
 
 
-def _watch(context: Context, listing: Listing[Any], options: ListOptions, order: Order | None) -> None:
+def _watch(context: Context, listing: Listing[Any], options: ListOptions) -> None:
     from hammerwork_cli.cli.live import Pace, follow_in_lines, follow_on_screen
     from hammerwork_cli.cli.screen import can_redraw
     from hammerwork_cli.view import fields as picking
@@ -182,7 +181,7 @@ def _watch(context: Context, listing: Listing[Any], options: ListOptions, order:
     pace = Pace(seconds_between(options.interval or INTERVAL), None, options.count)
     names = picking.chosen(options.fields, listing.shape.columns) if options.fields is not None else None
     drawing = _Drawing(context, listing, names, pace.interval)
-    watch = _Reread(context, context.database(), listing, order)
+    watch = _Reread(context, context.database(), listing)
     if options.form == Format.TABLE and can_redraw(context):
         follow_on_screen(context, watch, _never, drawing.picture, drawing.last_picture, pace)
     else:

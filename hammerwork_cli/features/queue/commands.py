@@ -8,7 +8,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.limits import LimitOptions
-from hammerwork_cli.cli.lists import Listing, ListOptions, Order, note_lost_jobs, show_list
+from hammerwork_cli.cli.lists import Listing, ListOptions, note_lost_jobs, show_list
 from hammerwork_cli.cli.options import (
     DryRunOption,
     Format,
@@ -30,7 +30,7 @@ from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries.changes import Delete
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.queue.model import EVERY_QUEUE, PauseChange, QueueState
+from hammerwork_cli.features.queue.model import EVERY_QUEUE, PauseChange
 from hammerwork_cli.features.queue.views import changes as changes_views
 from hammerwork_cli.features.queue.views import health as health_views
 from hammerwork_cli.features.queue.views import limits as limit_views
@@ -74,14 +74,9 @@ def list_(
       hammerwork queue list --watch --sort -ready
       hammerwork queue list --paused --format json | jq -r '.[].queue'
     """
-
-    def read(database: Database, order: Order | None) -> list[QueueState]:
-        del order
-        return [row for row in queues.states(database, now=context.now()) if row.pause or not paused]
-
     shown = Listing(
         name="queue list",
-        read=read,
+        read=lambda database: [row for row in queues.states(database, now=context.now()) if row.pause or not paused],
         columns=lambda: listing.PAUSED_STATES if paused else listing.STATES,
         shape=listing.QUEUE,
         empty="No queue with jobs is paused." if paused else "There are no jobs, and no queue is paused.",

@@ -1,12 +1,12 @@
 """``hammerwork batch list``, ``show`` and ``wait``."""
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
+from hammerwork_cli.cli.lists import Listing, ListOptions, show_list
 from hammerwork_cli.cli.options import (
     CursorOption,
     ErrorLimitOption,
@@ -17,10 +17,9 @@ from hammerwork_cli.cli.options import (
 )
 from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_until_ended
 from hammerwork_cli.core.input.reading import since_of
-from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError
 from hammerwork_cli.features.batch import views as shown
-from hammerwork_cli.features.batch.model import BatchStatus, StoredBatch
+from hammerwork_cli.features.batch.model import BatchStatus
 from hammerwork_cli.features.batch.queries import listing
 
 OptionalBatchArgument = Annotated[
@@ -50,16 +49,11 @@ def list_(
       hammerwork batch list --format json | jq -r '.[] | select(.status == "Processing") | .id'
     """
     start = None if since is None else since_of(since, context.now())
-
-    def read(database: Database, order: Order | None) -> Iterator[StoredBatch]:
-        del order
-        return listing.find(database, since=start, limit=limit, cursor=cursor)
-
     show_list(
         context,
         Listing(
             name="batch list",
-            read=read,
+            read=partial(listing.find, since=start, limit=limit, cursor=cursor),
             columns=lambda: shown.COLUMNS,
             shape=shown.BATCH,
             empty="No batch matches.",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
+from hammerwork_cli.cli.lists import Listing, ListOptions, show_list
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
@@ -61,9 +61,8 @@ def list_(
 
     upkeep = True
 
-    def read(database: Database, order: Order | None) -> list[ListedSchedule]:
+    def read(database: Database) -> list[ListedSchedule]:
         nonlocal upkeep
-        del order
         found = [
             row
             for row in schedules.listed(database, queues=queue or (), now=context.now())
@@ -86,7 +85,7 @@ def list_(
     )
     if detailed:
         database = context.database()
-        found, now = [row.schedule for row in read(database, None)], context.now(database)
+        found, now = [row.schedule for row in read(database)], context.now(database)
         pages = [
             details_text(one, *_details(database, one, now), views.no_upkeep(one, now, upkeep=upkeep)) for one in found
         ]

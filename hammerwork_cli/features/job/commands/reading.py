@@ -54,9 +54,9 @@ def list_(
     chosen = filters.chosen(context.now())  # mistakes in options are found before the database is opened
     if options.sort is not None and cursor is not None:
         raise UsageError("--cursor cannot be combined with --sort: it continues the list by creation.")
-    more = None
+    order, more = Order.of(options.sort, tuple(listing.SORTS)), None
 
-    def read(database: Database, order: Order | None) -> Iterator[StoredJob]:
+    def read(database: Database) -> Iterator[StoredJob]:
         nonlocal more
         wanted = filters.within(database, chosen)
         if order is not None:
@@ -72,7 +72,7 @@ def list_(
         columns=lambda: listed.columns(context.now(), ages=context.is_terminal),
         shape=listed.JOB,
         empty="No job matches.",
-        sorts=tuple(listing.SORTS),
+        is_sorted=True,
     )
     show_list(context, shown, options)
     if more and not options.watch:

@@ -126,8 +126,9 @@ def list_(
     context: Context = ctx.obj
     if every and is_given(ctx, "since"):
         raise UsageError("--all cannot be combined with --since.", hint="Give one of them.")
+    order = Order.of(options.sort, views.WORKER.columns)
 
-    def read(database: Database, order: Order | None) -> list[RegisteredWorker]:
+    def read(database: Database) -> list[RegisteredWorker]:
         now = database.now()
         found = registry.listed(database, since=None if every else since_of(since, now), now=now)
         chosen = [worker for worker in found if worker.serves(queue or ())]
@@ -139,7 +140,7 @@ def list_(
         columns=lambda: views.WORKERS,
         shape=views.WORKER,
         empty=f"No worker is running, and none stopped recently. {RUST} {START}",
-        sorts=views.WORKER.columns,
+        is_sorted=True,
     )
     show_list(context, shown, options)
 

@@ -1,12 +1,12 @@
 """``hammerwork workflow list``, ``show``, ``graph`` and ``wait``."""
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
+from hammerwork_cli.cli.lists import Listing, ListOptions, show_list
 from hammerwork_cli.cli.options import (
     CursorOption,
     Format,
@@ -153,16 +153,11 @@ def list_(
         WorkflowStatus.CANCELLED: cancelled,
     }
     statuses = [status for status, is_asked in asked.items() if is_asked]
-
-    def read(database: Database, order: Order | None) -> Iterator[StoredWorkflow]:
-        del order
-        return listing.find(database, statuses=statuses, name=name, since=start, limit=limit, cursor=cursor)
-
     show_list(
         context,
         Listing(
             name="workflow list",
-            read=read,
+            read=partial(listing.find, statuses=statuses, name=name, since=start, limit=limit, cursor=cursor),
             columns=lambda: shown.COLUMNS,
             shape=shown.WORKFLOW,
             empty="No workflow matches.",
