@@ -4,10 +4,10 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.input.limits import LARGEST_BIGINT
@@ -489,50 +489,28 @@ def _number(value: Any) -> int | None:
     return value if fits else None
 
 
-def _time(value: Any) -> datetime | None:
-    return timestamp(value) if isinstance(value, str) else None
+def _when(kind: type, made: Callable[[Any], Any] = lambda value: value) -> Callable[[Any], Any]:
+    return lambda value: made(value) if isinstance(value, kind) else None
 
 
-def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+def _each(read_one: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def all_of(value: Any) -> tuple[Any, ...] | None:
+        found = [*map(read_one, value)] if isinstance(value, list) else [None]
+        return None if None in found else tuple(found)
 
-
-def _flag(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _id(value: Any) -> str | None:
-    return uuid_of(value) if isinstance(value, str) else None
-
-
-def _list(value: Any) -> list[Any] | None:
-    return value if isinstance(value, list) else None
-
-
-def _ids(value: Any) -> tuple[str, ...] | None:
-    found = [_id(member) for member in _list(value) or ()]
-    return None if value != [] and (not found or None in found) else tuple(filter(None, found))
-
-
-def _texts(value: Any) -> tuple[str, ...] | None:
-    members = _list(value)
-    return None if members is None or any(not isinstance(member, str) for member in members) else tuple(members)
-
-
-def _bytes(value: Any) -> bytes | None:
-    return base64.b64decode(value, validate=True) if isinstance(value, str) else None
+    return all_of
 
 
 _READERS = {
-    ColumnKind.ID: _id,
-    ColumnKind.TEXT: _string,
+    ColumnKind.ID: _when(str, uuid_of),
+    ColumnKind.TEXT: _when(str),
     ColumnKind.NUMBER: _number,
-    ColumnKind.FLAG: _flag,
-    ColumnKind.TIME: _time,
-    ColumnKind.IDS: _ids,
-    ColumnKind.TEXTS: _texts,
-    ColumnKind.BYTES: _bytes,
-    ColumnKind.OTHER: _string,
+    ColumnKind.FLAG: _when(bool),
+    ColumnKind.TIME: _when(str, timestamp),
+    ColumnKind.IDS: _each(_when(str, uuid_of)),
+    ColumnKind.TEXTS: _each(_when(str)),
+    ColumnKind.BYTES: _when(str, partial(base64.b64decode, validate=True)),
+    ColumnKind.OTHER: _when(str),
 }
 
 
