@@ -179,6 +179,11 @@ def _within(text: str, *, otherwise: str = "none") -> Callable[[Check], str]:
     return tell
 
 
+def _listed(text: str, *, otherwise: str = "none") -> Callable[[Check], str]:
+    """The things that it is about in a sentence."""
+    return lambda check: text.format(_names(check)) if check.about else otherwise
+
+
 def _database(check: Check) -> str:
     seconds = check.value.total_seconds() if isinstance(check.value, timedelta) else 0.0
     return f"answers in {seconds * 1000:,.1f} ms"
@@ -191,14 +196,6 @@ def _migrations(check: Check) -> str:
 
 def _workers(check: Check) -> str:
     return f"{_measure(check.value)} running: {_names(check)}" if check.about else "none is running"
-
-
-def _lost_workers(check: Check) -> str:
-    return f"silent, or lost in the last hour: {_names(check)}" if check.about else "none"
-
-
-def _stalled_workers(check: Check) -> str:
-    return f"the main loop, or the thread that writes outcomes, hangs: {_names(check)}" if check.about else "none"
 
 
 def _held_slots(check: Check) -> str:
@@ -222,16 +219,6 @@ def _overdue_schedules(check: Check) -> str:
     return _within("its job is late by {}")(check) + no_upkeep
 
 
-def _unserved(check: Check) -> str:
-    if not check.about:
-        return "none"
-    return f"no running worker serves the ready jobs of {_names(check)} (Rust workers do not register)"
-
-
-def _paused(check: Check) -> str:
-    return f"ready jobs wait in {_names(check)}" if check.about else "none has ready jobs"
-
-
 def _lost_jobs(check: Check) -> str:
     if not check.value:
         return "none"
@@ -242,10 +229,6 @@ def _lost_jobs(check: Check) -> str:
 def _failure_rate(check: Check) -> str:
     since = "in the last hour" if check.since is None else f"since {instant(check.since)} UTC"
     return _within(f"{{}} of the jobs that ended {since} failed")(check)
-
-
-def _retention(check: Check) -> str:
-    return f"failed, or not run for a day: {_names(check)}" if check.about else "no policy fails"
 
 
 def _troubles(check: Check) -> str:
@@ -264,7 +247,7 @@ def _trouble(trouble: Trouble) -> str:
 def _times_in_the_future(check: Check) -> str:
     if check.advice is not None:
         return "the clock is behind: it shows a time in the past"
-    return f"in the future, stored by a clock that was ahead: {_names(check)}" if check.about else "none"
+    return _listed("in the future, stored by a clock that was ahead: {}")(check)
 
 
 def _worker(check: Check) -> str:
@@ -278,14 +261,14 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.WRITES: lambda _: "the database is not read-only",
     CheckName.MIGRATIONS: _migrations,
     CheckName.WORKERS: _workers,
-    CheckName.LOST_WORKERS: _lost_workers,
-    CheckName.STALLED_WORKERS: _stalled_workers,
+    CheckName.LOST_WORKERS: _listed("silent, or lost in the last hour: {}"),
+    CheckName.STALLED_WORKERS: _listed("the main loop, or the thread that writes outcomes, hangs: {}"),
     CheckName.STOPPING_WORKERS: _within("stopping, and has claimed no job for {}"),
     CheckName.HELD_SLOTS: _held_slots,
     CheckName.UNWRITTEN_OUTCOMES: _unwritten_outcomes,
     CheckName.UPKEEP: _upkeep,
-    CheckName.UNSERVED_QUEUES: _unserved,
-    CheckName.PAUSED_QUEUES: _paused,
+    CheckName.UNSERVED_QUEUES: _listed("no running worker serves the ready jobs of {} (Rust workers do not register)"),
+    CheckName.PAUSED_QUEUES: _listed("ready jobs wait in {}", otherwise="none has ready jobs"),
     CheckName.PENDING: _within("{} ready"),
     CheckName.PENDING_AGE: _within("a job has been ready for {}"),
     CheckName.RUNNING_AGE: _within("a job has been running for {}"),
@@ -297,14 +280,14 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.RETRYING: _within("{} wait for another attempt"),
     CheckName.FAILED: _within("{} failed in the last hour"),
     CheckName.FAILURE_RATE: _failure_rate,
-    CheckName.RETENTION: _retention,
+    CheckName.RETENTION: _listed("failed, or not run for a day: {}", otherwise="no policy fails"),
     CheckName.WEBHOOKS: _troubles,
     CheckName.STREAMS: _troubles,
     CheckName.TIMES_IN_THE_FUTURE: _times_in_the_future,
     "worker": _worker,
     "rows": _within("{} rows", otherwise="not counted"),
     "dead_rows": _within("{} of the rows are dead", otherwise="not counted"),
-    "invalid_indexes": lambda check: f"invalid: {_names(check)}" if check.about else "none",
+    "invalid_indexes": _listed("invalid: {}"),
     "open_transaction": _within("the oldest has been open for {}"),
 }
 
