@@ -1,8 +1,7 @@
 """The place of a job in its tree, and the limits of that tree."""
 
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 
@@ -36,13 +35,13 @@ class Ancestry(NamedTuple):
             return cls("")
         if not isinstance(values, dict):
             return cls("")
-        known = {name: values[name] for name in _READ if name in values and _READ[name](values[name])}
+        known = {name: values[name] for name, kind in _KINDS.items() if type(values.get(name)) is kind}
         for name in known.keys() & {"joins", "joined"}:
-            known[name] = tuple(known[name])
+            known[name] = tuple(known[name]) if all(isinstance(one, str) for one in known[name]) else ()
         return cls(**{"root": "", **known})
 
     def stored(self) -> str:
-        values = {name: value for name in _READ if (value := getattr(self, name)) not in (None, "", False, ())}
+        values = {name: value for name in _KINDS if (value := getattr(self, name)) not in (None, "", False, ())}
         return json.dumps(values, separators=(",", ":"))
 
     def limited_by(self, config: SpawnConfig) -> Self:
@@ -71,31 +70,16 @@ def _tightest(one: int | None, other: int | None) -> int | None:
     return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def _is_true(value: Any) -> bool:
-    return value is True
-
-
-_READ: dict[str, Callable[[Any], bool]] = {
-    "root": _is_text,
-    "occurrence": _is_text,
-    "depth": _is_number,
-    "max_depth": _is_number,
-    "max_descendants": _is_number,
-    "spawner": _is_text,
-    "shared": _is_true,
-    "joins": _are_texts,
-    "joined": _are_texts,
-    "awaits": _is_true,
+_KINDS = {
+    "root": str,
+    "occurrence": str,
+    "depth": int,
+    "max_depth": int,
+    "max_descendants": int,
+    "spawner": str,
+    "shared": bool,
+    "joins": list,
+    "joined": list,
+    "awaits": bool,
 }
+"""Field -> the type of its value in JSON."""
