@@ -143,6 +143,7 @@ def more(rows: Rows, names: dict[str, str]) -> dict[str, str]:
         "hammerwork_jobs_archive", archived | dict.fromkeys(("created_at", "scheduled_at", "archived_at"), START)
     )
     job, root = names["lonely"], names["root"]
+    rows.job(queue="mail", status="completed", completed_at=START)
     attempt = {"job_id": job, "started_at": START, "attempt": 1, "outcome": "failed", "ended_at": START}
     rows.insert("hammerwork_attempts", attempt)
     rows.insert("hammerwork_unique", {"id": job, "queue_name": "mail", "unique_key": "k", "job_id": job})
