@@ -19,14 +19,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.verb import ONLY_QUEUES, LateGroup
 from hammerwork_cli.database.interrupts import Terminated, terminate
 from hammerwork_cli.database.url import redact
-from hammerwork_cli.errors import (
-    BugError,
-    DeclinedError,
-    HammerworkError,
-    OutputError,
-    ShownAnswerError,
-    UsageError,
-)
+from hammerwork_cli.errors import BugError, DeclinedError, HammerworkError, OutputError, ShownAnswerError, UsageError
 from hammerwork_cli.version import __version__
 
 TASKS = {

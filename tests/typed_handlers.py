@@ -6,17 +6,7 @@ from typing import Any, assert_type
 
 from pydantic import BaseModel
 
-from hammerwork_cli import (
-    Codec,
-    Compressed,
-    Handlers,
-    Job,
-    Queue,
-    SpawnConfig,
-    SpawnContext,
-    SpawnHandler,
-    convert,
-)
+from hammerwork_cli import Codec, Compressed, Handlers, Job, Queue, SpawnConfig, SpawnContext, SpawnHandler, convert
 
 
 @dataclass

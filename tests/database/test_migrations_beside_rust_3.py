@@ -19,14 +19,7 @@ from hammerwork_cli.errors import ConflictError, DatabaseError, UsageError
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.migration.model import RustVersion, TableRewrite
 from tests.conftest import needed
-from tests.database.introspection import (
-    Schema,
-    dump,
-    expected_schema,
-    made_by,
-    read_schema,
-    without_ours,
-)
+from tests.database.introspection import Schema, dump, expected_schema, made_by, read_schema, without_ours
 from tests.databases import database_of, with_database
 from tests.rows import Rows
 from tests.rust3 import migrations as rust3

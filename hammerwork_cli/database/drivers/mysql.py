@@ -19,13 +19,7 @@ from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.database.mysql_texts import STRICT
 from hammerwork_cli.database.timeouts import KERNEL_SECONDS, Timeouts
 from hammerwork_cli.database.url import Host, unknown_option, unresolved
-from hammerwork_cli.errors import (
-    ConfigError,
-    DatabaseError,
-    HammerworkError,
-    RefusedValueError,
-    UnreachableError,
-)
+from hammerwork_cli.errors import ConfigError, DatabaseError, HammerworkError, RefusedValueError, UnreachableError
 
 ABORT = Timeouts(connect=1, network=1)
 OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}

@@ -20,13 +20,7 @@ from hammerwork_cli.database.drivers.sqlite_holders import (
 )
 from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.database.sqlite_texts import stored_timestamp
-from hammerwork_cli.errors import (
-    AccessDeniedError,
-    ConfigError,
-    HammerworkError,
-    LimitReachedError,
-    UnreachableError,
-)
+from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, LimitReachedError, UnreachableError
 
 BUSY_SECONDS = 10
 FIRST_SECONDS = 1.0

@@ -7,15 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from hammerwork_cli.core.input.near import did_you_mean
-from hammerwork_cli.core.values import (
-    JobStatus,
-    Timestamp,
-    between,
-    id_list,
-    priority_word,
-    rfc3339,
-    status_of,
-)
+from hammerwork_cli.core.values import JobStatus, Timestamp, between, id_list, priority_word, rfc3339, status_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
 

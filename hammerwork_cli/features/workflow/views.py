@@ -7,12 +7,7 @@ from typing import NamedTuple, Self
 from hammerwork_cli.features.batch.views import CONTENTS, COUNTS, contents_text
 from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views.json import TREE, tree_record
-from hammerwork_cli.features.workflow.model import (
-    FailurePolicy,
-    StoredWorkflow,
-    WorkflowDetails,
-    WorkflowStatus,
-)
+from hammerwork_cli.features.workflow.model import FailurePolicy, StoredWorkflow, WorkflowDetails, WorkflowStatus
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.json import Record

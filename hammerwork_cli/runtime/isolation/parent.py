@@ -14,13 +14,7 @@ from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
-from hammerwork_cli.runtime.api.spawn import (
-    SpawnContext,
-    SpawnError,
-    SpawnFailedError,
-    SpawnHandler,
-    SpawnResult,
-)
+from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnError, SpawnFailedError, SpawnHandler, SpawnResult
 from hammerwork_cli.runtime.api.tracing import TraceColumns
 from hammerwork_cli.runtime.host import logs
 from hammerwork_cli.runtime.host.memory import resident

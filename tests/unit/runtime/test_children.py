@@ -10,15 +10,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import (
-    Job,
-    JobPriority,
-    RetryStrategy,
-    SpawnConfig,
-    SpawnError,
-    SpawnFailedError,
-    SpawnLimitError,
-)
+from hammerwork_cli import Job, JobPriority, RetryStrategy, SpawnConfig, SpawnError, SpawnFailedError, SpawnLimitError
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob

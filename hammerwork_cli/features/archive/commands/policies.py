@@ -11,16 +11,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.options import (
-    MOST_DAYS,
-    Format,
-    FormatOption,
-    QueueOption,
-    YesOption,
-    age,
-    one_name,
-    statuses,
-)
+from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, QueueOption, YesOption, age, one_name, statuses
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import before
 from hammerwork_cli.core.values import DERIVED, ENDS, JobStatus

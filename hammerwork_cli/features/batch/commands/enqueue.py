@@ -7,12 +7,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import print_problems, printing_problems
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.options import (
-    EncryptionKeyOption,
-    Format,
-    FormatOption,
-    NoEncryptOption,
-)
+from hammerwork_cli.cli.options import EncryptionKeyOption, Format, FormatOption, NoEncryptOption
 from hammerwork_cli.core.input.problems import MOST_PROBLEMS, LineError, Problems
 from hammerwork_cli.disk import opened
 from hammerwork_cli.errors import AnswerIsNoError, UsageError

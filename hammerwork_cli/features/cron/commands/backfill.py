@@ -6,14 +6,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import (
-    DryRunOption,
-    Format,
-    FormatOption,
-    YesOption,
-    since_option,
-    until_option,
-)
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption, since_option, until_option
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.commands.arguments import ScheduleArgument

@@ -9,14 +9,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, show_list
-from hammerwork_cli.cli.options import (
-    Format,
-    FormatOption,
-    LimitOption,
-    QueueOption,
-    since_option,
-    statuses,
-)
+from hammerwork_cli.cli.options import Format, FormatOption, LimitOption, QueueOption, since_option, statuses
 from hammerwork_cli.core.cron.expressions import Expression
 from hammerwork_cli.core.input.reading import duration_of, instant_of, since_of
 from hammerwork_cli.database import Database

@@ -12,14 +12,7 @@ from uuid import UUID, uuid5
 
 from hammerwork_cli.core.input.limits import LONGEST_ERROR
 from hammerwork_cli.core.payloads import SCHEDULE_KEY
-from hammerwork_cli.core.values import (
-    FINISHED,
-    RUNNING_SPELLINGS,
-    WAITING_SPELLINGS,
-    rfc3339,
-    status_of,
-    timestamp,
-)
+from hammerwork_cli.core.values import FINISHED, RUNNING_SPELLINGS, WAITING_SPELLINGS, rfc3339, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.features.cron.model import CatchUp, Overlap, RunKind, RunOutcome, Schedule

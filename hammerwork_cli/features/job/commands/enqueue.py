@@ -6,11 +6,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.options import (
-    EncryptionKeyOption,
-    Format,
-    FormatOption,
-)
+from hammerwork_cli.cli.options import EncryptionKeyOption, Format, FormatOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.callbacks.commands import Callbacks, note_upkeep
 from hammerwork_cli.features.job.commands import new_job_options

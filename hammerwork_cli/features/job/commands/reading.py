@@ -7,13 +7,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
-from hammerwork_cli.cli.options import (
-    CursorOption,
-    Format,
-    FormatOption,
-    FullOption,
-    LimitOption,
-)
+from hammerwork_cli.cli.options import CursorOption, Format, FormatOption, FullOption, LimitOption
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.commands.filters import Filters

@@ -7,12 +7,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import (
-    QueueOption,
-    seconds_between,
-    several_names,
-    since_option,
-)
+from hammerwork_cli.cli.options import QueueOption, seconds_between, several_names, since_option
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.queries.listing import resolve

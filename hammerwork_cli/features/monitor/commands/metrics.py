@@ -7,11 +7,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import (
-    QueueOption,
-    since_option,
-    start_of,
-)
+from hammerwork_cli.cli.options import QueueOption, since_option, start_of
 from hammerwork_cli.features.monitor.queries.metrics import figures
 from hammerwork_cli.features.monitor.views import metrics as views
 

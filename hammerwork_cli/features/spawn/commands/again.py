@@ -5,13 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import (
-    Format,
-    FormatOption,
-    GiveUpOption,
-    JobArgument,
-    duration_as_given,
-)
+from hammerwork_cli.cli.options import Format, FormatOption, GiveUpOption, JobArgument, duration_as_given
 from hammerwork_cli.cli.outages import OutageNotes
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.reading import duration_of

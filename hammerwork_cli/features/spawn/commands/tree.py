@@ -6,13 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import (
-    Format,
-    FormatOption,
-    JobArgument,
-    StatusOption,
-    statuses,
-)
+from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, StatusOption, statuses
 from hammerwork_cli.features.spawn.commands.arguments import charset_option
 from hammerwork_cli.features.tree.views.picture import Charset, Limits, TreeFormat, picture
 

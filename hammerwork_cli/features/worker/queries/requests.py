@@ -6,9 +6,7 @@ from typing import Any
 
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import (
-    NotFoundError,
-)
+from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.job.models.spawn_request import SpawnRequest
 from hammerwork_cli.features.job.queries import dependencies, groups
 from hammerwork_cli.features.job.queries.dependencies import lock_jobs

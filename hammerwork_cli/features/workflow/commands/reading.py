@@ -7,14 +7,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, show_list
-from hammerwork_cli.cli.options import (
-    CursorOption,
-    Format,
-    FormatOption,
-    JobArgument,
-    LimitOption,
-    since_option,
-)
+from hammerwork_cli.cli.options import CursorOption, Format, FormatOption, JobArgument, LimitOption, since_option
 from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_until_ended
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.database import Database
