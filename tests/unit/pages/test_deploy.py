@@ -237,7 +237,8 @@ def started(
     }
 
     def start(words: list[str]) -> subprocess.Popen[bytes]:
-        running.append(subprocess.Popen(["hammerwork", *words], cwd=DEPLOY, env=environment))
+        with (tmp_path / "log").open("w") as log:
+            running.append(subprocess.Popen(["hammerwork", *words], cwd=DEPLOY, env=environment, stderr=log))
         return running[-1]
 
     yield start
@@ -260,6 +261,7 @@ def test_the_probes_of_a_worker_see_it_live_and_it_ends_when_asked(started: Call
     assert subprocess.run(liveness, check=False).returncode == 0
     compose = COMPOSE["services"]["worker"]["healthcheck"]["test"]
     assert compose[1].replace("$$", "$") == worker["livenessProbe"]["exec"]["command"][2]
+    until(lambda: " serves " in (tmp_path / "log").read_text(), program)  # from then on it handles signals
     program.send_signal(signal.SIGTERM)
     assert program.wait(20) == 0
 
