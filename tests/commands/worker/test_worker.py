@@ -778,7 +778,7 @@ def test_a_worker_whose_thread_stands_still_is_stalled_and_says_since_when(migra
     assert probes == [0, 1]
 
 
-def test_a_job_that_a_rust_worker_took_over_has_no_worker_of_ours(
+def test_a_job_that_a_rust_worker_took_over_has_no_worker_of_hammerwork_cli(
     run: Callable[..., Any], lite_url: str, sqlite_rows: Rows
 ) -> None:
     now, jobs = sqlite_rows.database.now(), {}
