@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -336,15 +336,19 @@ class Worker(Translated):
 
     def _work(self, isolation: Isolation) -> WorkerReport:
         connections = WorkerConnections(self._url, self._options, self._stop)
-        try:
-            parts = self._start(connections, isolation)
-        except BaseException:
-            isolation.finish()
-            connections.close()
-            raise
-        try:
+        with ExitStack() as opened:
+            opened.callback(connections.close)
+            opened.callback(isolation.finish)
+            parts = self._prepare(connections, isolation)
+            opened.callback(parts.resources.close)
+            if not self._options.upkeep_only:
+                parts.resources.begin()
             with listening(self._stop.hear_signal):
-                # Whoever reads this may send a signal.
+                # From here on, others see it: whoever does may send a signal.
+                self._register(parts)
+                opened.pop_all()
+                opened.callback(self._stop.signals.ended)
+                opened.callback(self._end, parts)
                 does = f"serves {', '.join(self.queues)}, {self._options.concurrency} at once"
                 if self._options.upkeep_only:
                     does = "runs no jobs: it serves schedules, callbacks, workflows, webhooks and streams"
@@ -353,9 +357,6 @@ class Worker(Translated):
                 for thread in parts.threads:
                     thread.start()
                 MainLoop(parts).run()
-        finally:
-            self._end(parts)
-            self._stop.signals.ended()
         _log_unreturned(parts.slots.running)
         if self._stop.error is not None:
             raise self._stop.error
@@ -446,7 +447,7 @@ class Worker(Translated):
             lease=self._options.lease,
         )
 
-    def _start(self, connections: WorkerConnections, isolation: Isolation) -> WorkerComponents:
+    def _prepare(self, connections: WorkerConnections, isolation: Isolation) -> WorkerComponents:
         registration, main, clock = self._registration(), connections.main, ServerClock()
 
         def check(database: Database) -> int:
@@ -476,19 +477,19 @@ class Worker(Translated):
         )
         with suppress(LimitReachedError):  # others have locked the rows: the next worker that starts forgets them
             main.run(registry.forget_ended, patience=0)
+        return parts
+
+    def _register(self, parts: WorkerComponents) -> None:
+        main, registration = parts.context.connections.main, parts.context.registration
         parts.health_file.begin()
         try:
-            if not self._options.upkeep_only:
-                parts.resources.begin()
             # It registers last: from now on, others wait for its heartbeat.
             main.run(lambda database: registry.register(database, registration), patience=0)
         except BaseException:
             parts.health_file.remove()
-            parts.resources.close()
             raise
         with suppress(HammerworkError):
             main.run(self._look_for_namesakes, patience=0)
-        return parts
 
     def _sibling(self, handlers: Handlers, *, concurrency: int, name: str, grace: float) -> "Worker":
         return Worker(

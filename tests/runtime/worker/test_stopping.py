@@ -1,7 +1,11 @@
 """What becomes of what runs when its worker ends at once: a stop costs nothing, and what may run once runs once."""
 
+import os
+import signal
 import threading
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +58,31 @@ def test_a_running_job_goes_back_with_its_attempt_unless_it_must_not_run_twice(
         ("Completed", 3),
         ("Completed", 1),
     ]
+
+
+def test_a_signal_stops_a_worker_as_soon_as_others_see_it(
+    lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health, register, missed, seen = tmp_path / "health", registry.register, list[int](), list[bool]()
+    worker = Worker(lite.url, print, queues=["queue"], health_file=health)
+
+    def registered(*given: Any) -> None:
+        register(*given)
+        seen.append(health.exists())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def miss(number: int, _: object) -> None:
+        missed.append(number)
+        worker.stop()
+
+    monkeypatch.setattr(registry, "register", registered)
+    before = signal.signal(signal.SIGTERM, miss)
+    try:
+        worker.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (seen, missed, health.exists()) == ([True], [], False)
+    assert lite.database.query("SELECT COUNT(*) FROM hammerwork_workers WHERE ended_at IS NULL") == [(0,)]
 
 
 @all_databases
