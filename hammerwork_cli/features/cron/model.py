@@ -210,8 +210,8 @@ class Schedule:
 
     def _within(self, after: datetime) -> datetime:
         starts = timestamp(self.starts_at)
-        if starts is not None:
-            return max(after, starts - timedelta(microseconds=1))
+        if starts is not None:  # nothing precedes the first instant of the year 1
+            return starts - timedelta(microseconds=1) if after < starts else after
         # An interval counts from its creation, at which it is not due.
         return max(after, self.anchor) if self.expression.syntax == INTERVAL else after
 

@@ -452,6 +452,13 @@ def test_a_schedule_keeps_its_jitter_its_start_and_its_end(here: Database) -> No
     assert timedelta() < schedule.delay <= timedelta(minutes=10)
 
 
+def test_a_schedule_may_start_at_the_first_instant_there_is(here: Database) -> None:
+    """Nothing comes before the year 1."""
+    schedule = add(here, starts="0001-01-01T00:00:00Z")
+    assert schedule.due == START + MINUTE
+    assert schedule.count(START, START + 3 * MINUTE) == 3
+
+
 def test_a_job_that_the_database_refuses_is_said_and_stops_nobody(new_database: Callable[..., str]) -> None:
     with contextlib.closing(connect(new_database("postgres", migrated=True))) as database:
         schedule, beside = add(database), add(database, name="beside", every="1d", schedule=None)
