@@ -105,10 +105,14 @@ class Relatives:
 
     def _joinable(self, parents: Sequence[str]) -> Sequence[str]:
         """Returns those of ``parents`` that may be a later parent of some job."""
-        if self.database.dialect == "postgresql" and len(parents) <= GIN_CHUNK:
+        if self._fits_gin(parents):
             return parents
         later = self._later_parents
         return parents if later is None else [job for job in parents if job in later or job.lower() in later]
+
+    def _fits_gin(self, parents: Sequence[str]) -> bool:
+        """Whether the GIN index of PostgreSQL looks up these parents at once."""
+        return self.database.dialect == "postgresql" and len(parents) <= min(GIN_CHUNK, self.database.scan_chunk)
 
     @cached
     def _in_use(self) -> tuple[Any, ...]:
@@ -154,6 +158,10 @@ class Relatives:
             lists = [(ids,) for ids in self._parts(sorted(parents), GIN_LIST)]
             for start in range(0, len(lists), GIN_LISTS):
                 yield from self._nodes("tree.relatives.all_children", lists=lists[start : start + GIN_LISTS])
+        elif limit is None and self._fits_gin(parents) and self.database.is_current:
+            # Most levels are short: one statement for both kinds of children saves a way to the server and back.
+            dated = self._dates is not None
+            yield from self._nodes("tree.relatives.level", ids=self.database.ids(parents), joined=True, dated_too=dated)
         else:
             level = self._level(parents) if limit is None and self.database.is_current else None
             yield from level or ()
@@ -172,7 +180,9 @@ class Relatives:
             return self._children_by_key(parents)
         if dialect == "postgresql":
             parts = self._parts(parents, self.database.scan_chunk)
-            return chain.from_iterable(self._nodes("tree.relatives.level", ids=part) for part in parts)
+            return chain.from_iterable(
+                self._nodes("tree.relatives.level", ids=part, joined=False, dated_too=False) for part in parts
+            )
         return None
 
     def _children_by_key(self, parents: Sequence[str]) -> Iterator[TreeNode]:

@@ -63,10 +63,13 @@ SELECT
 {node} FROM (VALUES :lists) AS part (ids) JOIN hammerwork_jobs j ON j.depends_on && CAST(part.ids AS uuid[])
 
 -- name: level [postgresql current]
--- Reads all children of many first parents.
+-- Reads all children of many first parents, and the joined children of a list that the GIN index can look up.
 SELECT
 /* if :dated */ {date},
 {node} FROM {first_children}
+/* if :joined */ UNION ALL SELECT
+/* if :dated_too */ {date},
+/* if :joined */ {node} FROM hammerwork_jobs j WHERE {is_joined_child}
 
 -- name: child_ids [mysql current]
 -- Lists the ids of the children of a JSON list of first parents, out of the index alone. They are joined one by one: a
