@@ -414,6 +414,7 @@ class Outcome:
 
     @property
     def json(self) -> Any:
+        assert self.stdout, f"nothing on stdout, exit code {self.exit_code}: {self.stderr}"
         return json.loads(self.stdout)
 
 

@@ -650,7 +650,7 @@ def test_an_empty_database_is_answered_with_an_empty_list_or_an_error_that_parse
                 done = ask(run, empty, path, line, form)
                 check_stderr(done, form)
                 if "{" in line:
-                    assert (done.exit_code, done.stdout) == (5, "")
+                    assert (done.exit_code, done.stdout) == (5, ""), "what a name in braces stands for is not there"
                     continue
                 hint = "write a name that fill() has made in braces"
                 assert done.exit_code in ({0, 1} if path in HERE else {0}), f"{hint}: {done.stderr}"

@@ -86,6 +86,7 @@ def test_the_reference_has_every_name_without_an_underscore_of_every_public_clas
 def test_the_page_about_states_has_every_status_of_jobs_dependencies_and_workers():
     page = (ROOT / "docs" / "reference" / "states.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    assert named == {*JobStatus, *WORKER_STATES, "none", "waiting", "satisfied", "failed"}
+    known = {*JobStatus, *WORKER_STATES, "none", "waiting", "satisfied", "failed"}
+    assert named == known, "each has a row in docs/reference/states.md"
     explained = set(re.findall(r"^\| ([a-z ]+) \|", page.partition("## Statuses")[0], re.MULTILINE))
     assert set(re.findall(r"--> \w+: (.*)", page)) == explained - {"transition"}
