@@ -21,7 +21,7 @@ from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from hammerwork_cli.features.tree.spawn_tree import Annotations
 from tests.conftest import one_case_on_servers
-from tests.database.conftest import current_only, readable_on_sqlite
+from tests.database.conftest import current_only, params, readable_on_sqlite
 from tests.rows import START, Rows
 
 
@@ -37,6 +37,24 @@ def test_every_member_leads_to_the_same_whole_tree(readable: Database, rows: Row
         assert tree.children[encodes[1]] == segments[2:4]
         assert tree.counts.by_status == {"Completed": 7, "Dead": 3}
         assert not tree.truncated
+
+
+@pytest.mark.parametrize("readable", params("postgres"), indirect=True)
+def test_who_may_not_read_the_workers_reads_trees_in_which_nothing_runs(readable: Database, rows: Rows) -> None:
+    root = rows.job(spawns=True)
+    child = rows.job(root)
+    reader = f"reader_{uuid4().hex}"
+    readable.script(f"CREATE ROLE {reader}")
+    try:
+        readable.script(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader}")
+        readable.script(f"REVOKE ALL ON hammerwork_workers FROM {reader}")
+        readable.script(f"SET ROLE {reader}")
+        assert set(tree_queries.tree(readable, child).nodes) == {root, child}
+        assert [one.parent.id for one in operations.operations(readable, limit=9)] == [root]
+    finally:
+        readable.script("RESET ROLE")
+        readable.script(f"DROP OWNED BY {reader}")
+        readable.script(f"DROP ROLE {reader}")
 
 
 @readable_on_sqlite

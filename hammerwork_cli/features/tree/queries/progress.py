@@ -1,6 +1,6 @@
 """Reads how far running jobs are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database
@@ -17,11 +17,7 @@ def reported(database: Database) -> list[JobProgress]:
     return sorted(found, key=lambda one: -one.share)
 
 
-def of_jobs(database: Database, nodes: Mapping[str, TreeNode]) -> Mapping[str, JobProgress]:
-    """Job -> how far it is, for those of ``nodes`` that run and have reported it."""
-    found = ((nodes.get(one.job), one) for one in reported(database))
-    return {node.id: one for node, one in found if node and _is_about(one, node)}
-
-
-def _is_about(one: JobProgress, node: TreeNode) -> bool:
-    return node.stored_status == JobStatus.RUNNING and node.attempts == one.attempt
+def of_jobs(database: Database, nodes: Iterable[TreeNode]) -> Mapping[str, JobProgress]:
+    """Job -> how far it is, for those that run and have reported it. No statement if none runs."""
+    attempts = {node.id: node.attempts for node in nodes if node.stored_status == JobStatus.RUNNING}
+    return {one.job: one for one in reported(database) if attempts.get(one.job) == one.attempt} if attempts else {}

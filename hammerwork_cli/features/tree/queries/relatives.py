@@ -115,19 +115,9 @@ class Relatives:
         return self.database.dialect == "postgresql" and len(parents) <= min(GIN_CHUNK, self.database.scan_chunk)
 
     @cached
-    def _in_use(self) -> tuple[Any, ...]:
-        found = self.database.row("tree.relatives.in_use") if "archive" in self.database.tags else None
-        return found or (False, False)
-
-    @property
     def has_archive(self) -> bool:
         """Whether the archive holds any job."""
-        return bool(self._in_use[0])
-
-    @property
-    def has_progress(self) -> bool:
-        """Whether any worker has written how far its jobs are."""
-        return bool(self._in_use[1])
+        return "archive" in self.database.tags and self.database.row("tree.relatives.any_archived") is not None
 
     def job(self, job: str) -> TreeNode:
         found = self.jobs([job])

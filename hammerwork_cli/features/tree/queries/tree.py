@@ -47,8 +47,7 @@ def tree(
         if target.id not in descent.nodes:
             descent.add(node for _, node in [*above.by_distance(), (0, target)])
         found = descent.tree(target.id)
-        reported = progress.of_jobs(database, found.nodes) if relatives.has_progress else {}
-        return replace(found, dates=dates, progress=reported)
+        return replace(found, dates=dates, progress=progress.of_jobs(database, found.nodes.values()))
 
 
 def lineage(

@@ -23,13 +23,9 @@ LOWER(c.parent)
 -- Lists every parent that is not the first of a job, once for each such job.
 SELECT {later_parent} FROM {joined_edges} AS c WHERE c.parent IS NOT NULL LIMIT :limit
 
--- name: in_use
--- Tells whether the archive holds any job, and whether any worker has written how far its jobs are.
-SELECT EXISTS (SELECT 1 FROM hammerwork_jobs_archive), FALSE
-
--- name: in_use [current]
-SELECT EXISTS (SELECT 1 FROM hammerwork_jobs_archive),
-EXISTS (SELECT 1 FROM hammerwork_workers w WHERE {has_progress})
+-- name: any_archived
+-- Tells whether the archive holds any job.
+SELECT 1 FROM hammerwork_jobs_archive LIMIT 1
 
 -- name: date
 -- The columns of tree.model.JobDate, in order, of job j.

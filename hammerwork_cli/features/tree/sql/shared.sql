@@ -1,9 +1,5 @@
 -- Fragments that the statements about trees share.
 
--- name: has_progress
--- Whether worker w has not ended, and has written how far its jobs are.
-w.ended_at IS NULL AND w.job_progress IS NOT NULL
-
 -- name: urgency
 -- 0 for a failed job, 1 for a running one, 2 for any other.
 CASE WHEN j.status IN (:failed) THEN 0 WHEN j.status IN (:running) THEN 1 ELSE 2 END
