@@ -47,7 +47,7 @@ class Watch:
         self._heard: dict[int, tuple[_Heard, float]] = {}
         self._beats: dict[int, tuple[int, float]] = {}
         """Worker -> its heartbeats, and the look before the last of them, however long ago that was."""
-        self._looked = 0.0
+        self._looked = time.monotonic()
         self._losses: dict[str, int] = {}
         self._pids: dict[str, int] = {}
 

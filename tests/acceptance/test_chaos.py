@@ -220,13 +220,17 @@ def test_the_check_sees_each_kind_of_damage(
     database.close()
 
 
+LOSSES = ["1 jobs were taken from worker 1, which was well", "worker 1 was well, and was taken for lost"]
+
+
+@pytest.mark.parametrize(("lease", "losses", "late"), [(60.0, LOSSES, 0), (0.0, [], 2)], ids=["heard", "late"])
 def test_the_watch_sees_a_worker_that_is_well_and_loses_its_jobs_or_its_voice(
-    new_database: Callable[..., str],
+    new_database: Callable[..., str], lease: float, losses: list[str], late: int
 ) -> None:
     url = new_database("sqlite", migrated=True)
     notes.prepare(url)
     database = connect(url)
-    (lost, silent), watch = (1, 2), Watch(url, patience=0)
+    (lost, silent), watch = (1, 2), Watch(url, lease, patience=0)
     for pid, worker in ((lost, "one"), (silent, "other")):
         database.script(
             "INSERT INTO hammerwork_workers (id, name, host, pid, version, queues, handlers, concurrency,"
@@ -239,10 +243,9 @@ def test_the_watch_sees_a_worker_that_is_well_and_loses_its_jobs_or_its_voice(
     watch.look({lost, silent}.__contains__)
     watch.close()
     database.close()
-    lost_jobs, burial, silence = sorted(watch.problems)
-    assert lost_jobs == "1 jobs were taken from worker 1, which was well"
+    *found, silence = sorted(watch.problems)
+    assert (found, watch.late) == (losses, late)
     assert silence.startswith("worker 2 was well, and no heartbeat came for 0.")
-    assert burial == "worker 1 was well, and was taken for lost"
 
 
 def test_a_clock_steps_while_a_process_runs(tmp_path: Path) -> None:
