@@ -81,7 +81,8 @@ class Watch:
                 self._judge(pid, f"{taken} jobs were taken from worker {pid}, which was well")
         self._losses = {str(worker): number for worker, number in losses}
         for heard in well:
-            if heard.beats != self._beats.get(heard.pid, (None,))[0]:
+            beats, _ = self._beats.get(heard.pid, (-1, 0.0))
+            if heard.beats != beats:
                 self._beats[heard.pid] = heard.beats, self._looked
         self._looked = now
         return left
