@@ -11,6 +11,7 @@ from hammerwork_cli.features.event.model import Event, EventType
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.messages import Message, encode
+from tests.allowing import ALL
 from tests.kafka_cluster import Cluster
 
 BATCH = 500
@@ -29,7 +30,7 @@ def measure(jobs: int, runs: int) -> Iterator[Result]:
         stream = Stream("1", "lake", Backend.KAFKA, {"brokers": cluster.brokers, "topic": cluster.topic()})
         messages = [_message(stream, place) for place in range(number)]
         bare, topic = Producer({"bootstrap.servers": cluster.brokers, "acks": "all"}), cluster.topic()
-        with closing(open_backend(stream)) as backend:
+        with closing(open_backend(stream, ALL)) as backend:
 
             def ours() -> None:
                 for first in range(0, number, BATCH):

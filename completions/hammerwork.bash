@@ -169,7 +169,7 @@ _hammerwork_look() {
             ;;
         'queue limit')
             options='--concurrency --rate --per --remove --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --concurrency= --rate= --per=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --concurrency= --rate= --per=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys,allowed_programs,allowed_env,allow_private_addresses,allow_insecure --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':queues*'
             ;;
         'cron')
@@ -438,8 +438,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'worker start')
-            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --executor --max-jobs-per-process --max-memory --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --retention --no-retention --rescue-older-than --name --log-format --log-level --grace --health-file --reload --encryption-key --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --handlers= -q=:queue_lists --queue=:queue_lists -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --executor= --max-jobs-per-process= --max-memory= --rescue-older-than= --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --encryption-key= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --executor --max-jobs-per-process --max-memory --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --retention --no-retention --rescue-older-than --name --log-format --log-level --grace --health-file --reload --allow-program --allow-env --allow-private-addresses --allow-insecure --encryption-key --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --handlers= -q=:queue_lists --queue=:queue_lists -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --executor= --max-jobs-per-process= --max-memory= --rescue-older-than= --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --allow-program= --allow-env= --encryption-key= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'worker list')
             options='--queue --since --all --limit --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -495,17 +495,17 @@ _hammerwork_look() {
         'config get')
             options='--show-secrets --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys'
+            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys,allowed_programs,allowed_env,allow_private_addresses,allow_insecure'
             ;;
         'config set')
             options='--database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys -'
+            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys,allowed_programs,allowed_env,allow_private_addresses,allow_insecure -'
             ;;
         'config unset')
             options='--database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys'
+            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys,allowed_programs,allowed_env,allow_private_addresses,allow_insecure'
             ;;
         'config init')
             options='--force --database-url --confirm-profile --color --quiet --debug --help'

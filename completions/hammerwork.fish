@@ -669,7 +669,7 @@ complete -c hammerwork -n '__hammerwork_at queue resume' -k -a '(__hammerwork_va
 
 complete -c hammerwork -n '__hammerwork_at queue limit' -l concurrency -x -d 'Most jobs that run at once, in all workers.'
 complete -c hammerwork -n '__hammerwork_at queue limit' -l rate -x -d 'Most jobs that start within a period: 10/s, 5/30s.'
-complete -c hammerwork -n '__hammerwork_at queue limit' -l per -x -k -a '(__hammerwork_value keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys)' -d 'A limit for each value of this key of payloads.'
+complete -c hammerwork -n '__hammerwork_at queue limit' -l per -x -k -a '(__hammerwork_value keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys,allowed_programs,allowed_env,allow_private_addresses,allow_insecure)' -d 'A limit for each value of this key of payloads.'
 complete -c hammerwork -n '__hammerwork_at queue limit' -l remove -d 'Remove the limits.'
 complete -c hammerwork -n '__hammerwork_at queue limit' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at queue limit' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -1498,6 +1498,10 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l log-level -x -a 'tra
 complete -c hammerwork -n '__hammerwork_at worker start' -l grace -x -d 'Time for running jobs to finish.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l health-file -r -F -d 'Write a line to this file with each heartbeat.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l reload -d 'Start again when a source file of the application changes.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l allow-program -x -d 'A command that streams may run here, word for word (repeatable).'
+complete -c hammerwork -n '__hammerwork_at worker start' -l allow-env -x -d 'A variable that streams and webhooks may send (repeatable).'
+complete -c hammerwork -n '__hammerwork_at worker start' -l allow-private-addresses -d 'Let streams and webhooks that ask for it reach addresses that are not public.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l allow-insecure -d 'Let streams and webhooks that ask for it send without TLS, or without a check of the certificate.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l encryption-key -x -d 'Key of encrypted payloads: env:NAME or @FILE (repeatable).'
 complete -c hammerwork -n '__hammerwork_at worker start' -l app-dir -x -k -a '(__hammerwork_value folders)' -d 'Folder of MODULE.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -1644,7 +1648,7 @@ complete -c hammerwork -n '__hammerwork_at config get' -l color -x -a 'auto alwa
 complete -c hammerwork -n '__hammerwork_at config get' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at config get' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at config get' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at config get' -k -a '(__hammerwork_value keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys)'
+complete -c hammerwork -n '__hammerwork_at config get' -k -a '(__hammerwork_value keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys,allowed_programs,allowed_env,allow_private_addresses,allow_insecure)'
 
 complete -c hammerwork -n '__hammerwork_at config set' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at config set' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this profile without asking.'
@@ -1652,7 +1656,7 @@ complete -c hammerwork -n '__hammerwork_at config set' -l color -x -a 'auto alwa
 complete -c hammerwork -n '__hammerwork_at config set' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at config set' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at config set' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at config set' -k -a '(__hammerwork_value keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys)'
+complete -c hammerwork -n '__hammerwork_at config set' -k -a '(__hammerwork_value keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys,allowed_programs,allowed_env,allow_private_addresses,allow_insecure)'
 
 complete -c hammerwork -n '__hammerwork_at config unset' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at config unset' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this profile without asking.'
@@ -1660,7 +1664,7 @@ complete -c hammerwork -n '__hammerwork_at config unset' -l color -x -a 'auto al
 complete -c hammerwork -n '__hammerwork_at config unset' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at config unset' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at config unset' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at config unset' -k -a '(__hammerwork_value keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys)'
+complete -c hammerwork -n '__hammerwork_at config unset' -k -a '(__hammerwork_value keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys,allowed_programs,allowed_env,allow_private_addresses,allow_insecure)'
 
 complete -c hammerwork -n '__hammerwork_at config init' -l force -d 'Overwrite an existing file.'
 complete -c hammerwork -n '__hammerwork_at config init' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'

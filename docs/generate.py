@@ -60,6 +60,7 @@ An option overrides the environment, the environment the file, and the file the 
 {settings}
 
 The file is `$XDG_CONFIG_HOME/hammerwork/config.toml`, by default in `~/.config`; `HAMMERWORK_CONFIG` names another one.
+A relative `XDG_CONFIG_HOME` is ignored.
 `hammerwork config init` writes one that explains all settings:
 
 ```toml

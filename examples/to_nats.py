@@ -1,6 +1,7 @@
 r"""Publishes the events of a stream to JetStream of NATS, without a library.
 
 ```sh
+hammerwork config set allowed_programs "python3 examples/to_nats.py jobs"  # where workers run
 hammerwork streaming add --name lake --backend command --command "python3 examples/to_nats.py jobs"
 ```
 

@@ -1,6 +1,7 @@
 r"""Writes the events of a stream into a stream of Redis, with `XADD`, without a library.
 
 ```sh
+hammerwork config set allowed_programs "python3 examples/to_redis.py job-events"  # where workers run
 hammerwork streaming add --name lake --backend command --command "python3 examples/to_redis.py job-events"
 ```
 

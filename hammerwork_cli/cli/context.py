@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.cli.protection import Protection
     from hammerwork_cli.core.encryption import Keys
     from hammerwork_cli.database.stalls import SlowStatementWatch
+    from hammerwork_cli.runtime.delivery.allowed import Allowed
     from hammerwork_cli.view.json import Record
     from hammerwork_cli.view.shape import Shape
 
@@ -116,6 +117,21 @@ class Context:
 
         places = given or list(listed(setting or "")) or places_of(self.environ)
         return EncryptionKeys.read(*places, environ=self.environ) if places else None
+
+    @cached
+    def allowed(self) -> "Allowed":
+        """What streams and webhooks may use of this host, by its settings."""
+        from hammerwork_cli.runtime.delivery.allowed import Allowed
+
+        def value(name: str) -> Any:
+            return self.settings.get(name).value
+
+        return Allowed.of(
+            [value("allowed_programs") or ""],
+            [value("allowed_env") or ""],
+            private_addresses=value("allow_private_addresses"),
+            insecure=value("allow_insecure"),
+        )
 
     def lasting_url(self, *, changes: bool = True) -> DatabaseUrl:
         """Returns the URL for a program that opens its own connections, once the database has answered.

@@ -109,6 +109,20 @@ def _places(text: str) -> str:
     return text
 
 
+def _programs(text: str) -> str:
+    from hammerwork_cli.runtime.delivery.allowed import commands
+
+    commands(text)
+    return text
+
+
+def _variables(text: str) -> str:
+    from hammerwork_cli.runtime.delivery.allowed import variables
+
+    variables(text)
+    return text
+
+
 _ALL = (
     SettingKey(
         "database_url",
@@ -172,6 +186,42 @@ _ALL = (
         '"payments=env:PAYMENTS_KEY,old=@/run/secrets/old"',
         str,
         _places,
+    ),
+    SettingKey(
+        "allowed_programs",
+        ("HAMMERWORK_ALLOWED_PROGRAMS",),
+        "Commands that streams may run here, word for word, separated by commas.",
+        None,
+        '"python3 to_nats.py jobs"',
+        str,
+        _programs,
+    ),
+    SettingKey(
+        "allowed_env",
+        ("HAMMERWORK_ALLOWED_ENV",),
+        "Variables that streams and webhooks may send from here, separated by commas.",
+        None,
+        '"KAFKA_PASSWORD,CHAT_TOKEN"',
+        str,
+        _variables,
+    ),
+    SettingKey(
+        "allow_private_addresses",
+        ("HAMMERWORK_ALLOW_PRIVATE_ADDRESSES",),
+        "Whether streams and webhooks may reach addresses from here that are not public.",
+        False,
+        "true",
+        bool,
+        bool,
+    ),
+    SettingKey(
+        "allow_insecure",
+        ("HAMMERWORK_ALLOW_INSECURE",),
+        "Whether streams and webhooks may send from here without TLS, or without a check of the certificate.",
+        False,
+        "true",
+        bool,
+        bool,
     ),
 )
 KEYS = {key.name: key for key in _ALL}

@@ -33,6 +33,10 @@ VALUES = {
     "connection_pool_size": 9,
     "connect_timeout_secs": 30,
     "encryption_keys": "pay=env:PAY_KEY,old=@/run/secrets/old",
+    "allowed_programs": "python3 to_nats.py 'a,b', cat",
+    "allowed_env": "KAFKA_PASSWORD, CHAT_TOKEN",
+    "allow_private_addresses": True,
+    "allow_insecure": True,
 }
 
 
@@ -64,6 +68,10 @@ def test_without_anything_all_is_default(run: Run) -> None:
         "connection_pool_size": (5, "default"),
         "connect_timeout_secs": (10, "default"),
         "encryption_keys": (None, "default"),
+        "allowed_programs": (None, "default"),
+        "allowed_env": (None, "default"),
+        "allow_private_addresses": (False, "default"),
+        "allow_insecure": (False, "default"),
     }
 
 
@@ -447,6 +455,18 @@ def test_every_command_tells_a_mistake_in_the_configuration_wherever_the_databas
 def test_the_users_folder_can_be_elsewhere(run: Run, tmp_path: Path) -> None:
     done = run("config", "path", env={"XDG_CONFIG_HOME": str(tmp_path / "xdg")})
     assert done.stdout == f"{tmp_path}/xdg/hammerwork/config.toml\n"
+
+
+@pytest.mark.parametrize("relative", ["xdg", "./xdg", "../xdg", "~/xdg"])
+def test_a_relative_folder_of_the_user_is_ignored_as_the_xdg_specification_says(
+    run: Run, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relative: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "xdg" / "hammerwork" / "config.toml", "default_limit = 5")
+    assert run("config", "path", env={"XDG_CONFIG_HOME": relative}).stdout == f"{file}\n"
+    assert "default" in settings(run, env={"XDG_CONFIG_HOME": relative})["default_limit"]
+    said = run("migration", "run", env={"XDG_DATA_HOME": relative})
+    assert f"using the embedded {file.parents[2]}/.local/share/hammerwork/hammerwork.db" in said.stderr
 
 
 # Making and removing it.

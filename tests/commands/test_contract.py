@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -35,7 +36,8 @@ NOW = START + timedelta(hours=1)
 NIGHTLY = Path(__file__).parent.parent / "data" / "nightly.toml"
 SCHEDULES = Path(__file__).parent.parent / "data" / "schedules.toml"
 WEBHOOKS = Path(__file__).parent.parent / "data" / "webhooks.json"
-ENVIRONMENT = {"HAMMERWORK_NOW": NOW.isoformat()}
+ANSWERING = ["/bin/sh", "-c", "while read -r line; do echo ok; done"]
+ENVIRONMENT = {"HAMMERWORK_NOW": NOW.isoformat(), "HAMMERWORK_ALLOWED_PROGRAMS": shlex.join(ANSWERING)}
 
 HOSTILE = "q\x1b[31m \u202e[red]\"'`$(x)\n\t,;|<b>&é🎬 =1+1"
 ERROR = 'line one\nline "two"\r\x1b]0;title\x07 ' + "long " * 300
@@ -542,7 +544,7 @@ def streams(rows: Rows, job: str) -> str:
     facts = {"events": '["job.dead", "unheard.of"]', "queues": "[]", "priorities": "[]", "partitioning": "job_id"}
     facts |= {"format": "json", "include_payload": True, "buffer_size": 500, "buffer_seconds": 0.5, "max_backlog": 10}
     facts |= {"enabled_at": START, "sent": 3, "failed": 1, "dropped": 1, "created_at": START, "updated_at": START}
-    answering = {"command": ["/bin/sh", "-c", "while read -r line; do echo ok; done"]}
+    answering = {"command": ANSWERING}
     one = {"id": first, "name": "lake", "backend": "command", "target": json.dumps(answering), "enabled": True}
     rows.insert("hammerwork_streams", {**facts, **one, "last_error": ERROR, "updated_by": HOSTILE})
     kafka = {"brokers": HOSTILE, "topic": HOSTILE, "config": {"sasl.password": "env:KEY"}}

@@ -95,6 +95,13 @@ def names(given: object, name: str) -> tuple[str, ...]:
     return tuple(queue(one) for one in given)
 
 
+def texts(given: object, name: str) -> tuple[str, ...]:
+    """Several texts, with the same refusal."""
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise UsageError(f"{name} must be a list of texts, not {_said(given)}.")
+    return tuple(text(one, name) for one in given)
+
+
 def seconds(given: object, name: str, *, zero: bool = False, most: float = inf) -> float:
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if not number or not (given >= 0 if zero else given > 0):  # type: ignore[operator]

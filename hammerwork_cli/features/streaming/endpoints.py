@@ -12,6 +12,7 @@ from hammerwork_cli.features.streaming import queries, views
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.streaming.views import TriedStream
 from hammerwork_cli.features.webhook.endpoints import SINCE, TEST, TEST_SECONDS, event_of
+from hammerwork_cli.runtime.delivery.allowed import Allowed
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.messages import encode
 from hammerwork_cli.view import key
@@ -45,14 +46,14 @@ def test(call: Call) -> Answer:
             "The web server runs no programs.",
             hint=f"On the command line: hammerwork streaming test {quote(stream.name)}",
         )
-    return Answer(later=partial(_tried, stream, event_of(call, payload=stream.include_payload)))
+    return Answer(later=partial(_tried, stream, event_of(call, payload=stream.include_payload), call.settings.allowed))
 
 
-def _tried(stream: Stream, event: Event) -> Answer:
+def _tried(stream: Stream, event: Event, allowed: Allowed) -> Answer:
     record, event_key = event.record(), events.key_of(str(stream.partitioning), event)
     began, problem = time.monotonic(), None
     try:
-        with closing(open_backend(stream, timeout=TEST_SECONDS)) as backend:
+        with closing(open_backend(stream, allowed, timeout=TEST_SECONDS)) as backend:
             backend.send([encode(stream, record, event_key)])
     except HammerworkError as error:
         problem = error.message

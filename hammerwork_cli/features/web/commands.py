@@ -78,6 +78,7 @@ def serve(
         redact=redact,
         cors_origins=cors_origin or (),
         host_names=allow_host or (),
+        allowed=context.allowed,
     )
     _serve(context, settings, host, port, context.encryption_keys(encryption_key))
 

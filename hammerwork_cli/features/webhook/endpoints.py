@@ -13,6 +13,7 @@ from hammerwork_cli.features.job.queries.listing import resolve
 from hammerwork_cli.features.webhook import queries, views
 from hammerwork_cli.features.webhook.model import Webhook
 from hammerwork_cli.features.webhook.views import TriedWebhook
+from hammerwork_cli.runtime.delivery.allowed import Allowed
 from hammerwork_cli.runtime.delivery.webhooks.sending import send
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Key, Schema
@@ -52,12 +53,12 @@ def test(call: Call) -> Answer:
     webhook = queries.named(call.database, call.values["name"])
     event = event_of(call, payload=webhook.include_payload)
     hasty = webhook._replace(timeout_seconds=min(webhook.timeout_seconds, TEST_SECONDS))
-    return Answer(later=partial(_tried, hasty, event, call.now))
+    return Answer(later=partial(_tried, hasty, event, call.settings.allowed, call.now))
 
 
-def _tried(webhook: Webhook, event: Event, now: datetime) -> Answer:
+def _tried(webhook: Webhook, event: Event, allowed: Allowed, now: datetime) -> Answer:
     record = event.record()
-    answer = send(webhook, record, delivery_id=new_id(), now=now)
+    answer = send(webhook, record, allowed, delivery_id=new_id(), now=now)
     return Answer(views.TRIED.record(TriedWebhook(webhook.name, record, answer.status, answer.error, answer.seconds)))
 
 

@@ -69,6 +69,8 @@ def disable_failing(database: Database, now: datetime) -> list[Webhook]:
     disabled = []
     for row in database.rows("webhook.failing", columns=_COLUMNS, earliest=EPOCH, before=now - GIVEN_UP_AFTER):
         one = _read(row)
+        if one.cannot_send:  # its receiver was never asked
+            continue
         reason = f"No delivery has succeeded for {GIVEN_UP_AFTER.days} days. The last answer: {one.last_answer}"
         if switch(database, one, enabled=False, by=DISABLED_BY, now=now, reason=reason):
             disabled.append(one)

@@ -24,6 +24,7 @@ from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.outcomes import Cancel, Discard, Retry, Snooze
 from hammerwork_cli.runtime.api.spawn import SpawnContext
+from hammerwork_cli.runtime.delivery.allowed import Allowed
 from hammerwork_cli.runtime.delivery.webhooks.sending import DeliveryAnswer, send
 from hammerwork_cli.runtime.delivery.webhooks.verdicts import Verdict, backoff, verdict
 from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
@@ -37,6 +38,8 @@ GRACE = 5.0
 """Seconds that deliveries have to finish when the worker stops."""
 DISABLED_PAUSE = timedelta(minutes=10)
 """Time after which a delivery looks again whether its webhook is enabled."""
+REFUSED_PAUSE = timedelta(minutes=1)
+"""Time after which another worker may make a delivery that this one's settings do not allow."""
 WINDOW = timedelta(minutes=10)
 """How far back failures are looked for that other programs have written."""
 DUTY = "missed events"
@@ -75,20 +78,37 @@ class MakeSibling(Protocol):
     def __call__(self, handlers: Handlers, *, concurrency: int, name: str, grace: float) -> Sibling: ...
 
 
-def handlers() -> Handlers:
+def handlers(allowed: Allowed) -> Handlers:
     found = Handlers()
-    found.register_job(DELIVERIES, deliver)
+    refused: set[str] = set()
+
+    def handler(job: Job, context: SpawnContext) -> dict[str, Any]:
+        return deliver(job, context, allowed, refused)
+
+    found.register_job(DELIVERIES, handler)
     return found
 
 
-def deliver(job: Job, context: SpawnContext) -> dict[str, Any]:
+def deliver(job: Job, context: SpawnContext, allowed: Allowed, refused: set[str]) -> dict[str, Any]:
+    """Makes a delivery.
+
+    Args:
+        allowed: what webhooks may use of this host.
+        refused: ids of the webhooks that want more, as the log says once.
+    """
     payload = job.payload
     webhook = context.queue._run(lambda database: webhooks.by_id(database, payload["webhook"]))
     if webhook is None:
         raise Cancel("its webhook was removed")
     if not webhook.enabled:
         raise Snooze(DISABLED_PAUSE)
-    answer = send(webhook, payload["event"], delivery_id=job.id, now=datetime.now(UTC))
+    answer = send(webhook, payload["event"], allowed, delivery_id=job.id, now=datetime.now(UTC))
+    if not answer.is_allowed:
+        _note_failure(context, webhook, answer, given_up=False)
+        level = logging.DEBUG if webhook.id in refused else logging.WARNING
+        refused.add(webhook.id)
+        log.log(level, "The webhook %s is left to other workers: %s", webhook.name, first_line(answer.error or ""))
+        raise Snooze(REFUSED_PAUSE)
     found = verdict(answer)
     if found is Verdict.DELIVERED:
         text, now = _said(answer), context.queue._run(lambda database: database.now())
@@ -135,7 +155,7 @@ class Deliverer(TurnThread):
 
     def __init__(self, context: WorkerContext, sibling: MakeSibling) -> None:
         super().__init__("deliverer", context.connections.for_thread(LOCK_SECONDS_OF_UPKEEP))
-        self._sibling, self._clock = sibling, context.clock
+        self._sibling, self._clock, self._allowed = sibling, context.clock, context.options.allowed
         self._name, self._id = context.registration.name, context.registration.id
         # This thread alone uses the rest.
         self._worker: Sibling | None = None
@@ -177,7 +197,8 @@ class Deliverer(TurnThread):
         self._has_begun = True
         if not is_wanted:
             return
-        self._worker = self._sibling(handlers(), concurrency=CONCURRENCY, name=f"{self._name}-webhooks", grace=GRACE)
+        name = f"{self._name}-webhooks"
+        self._worker = self._sibling(handlers(self._allowed), concurrency=CONCURRENCY, name=name, grace=GRACE)
         if self.stopped.is_set():
             return
         self._running = threading.Thread(

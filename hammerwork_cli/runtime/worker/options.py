@@ -1,7 +1,7 @@
 """The options of a worker."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,6 +13,7 @@ from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
+from hammerwork_cli.runtime.delivery.allowed import Allowed
 
 if TYPE_CHECKING:
     from hammerwork_cli.database import Database
@@ -55,6 +56,10 @@ class Options:
     max_memory: int | None = None
     grace: float | None = None
     health_file: Path | None = None
+    allowed_programs: Sequence[str] = ()
+    allowed_env: Sequence[str] = ()
+    allow_private_addresses: bool = False
+    allow_insecure: bool = False
     most_of: Mapping[str, int] = field(default_factory=dict)
     on_progress: Callable[[], None] = _ignore
     # Tests set the rest: see `Jobs.drain`.
@@ -81,6 +86,9 @@ class Options:
                 fields.seconds(seconds, name, most=LONGEST_SECONDS)
         for queue, most in self.most_of.items():
             fields.whole_number(most, f"queues[{queue!r:.60}]", 1, LARGEST_INTEGER)
+        for name in ("allowed_programs", "allowed_env"):
+            fields.texts(getattr(self, name), name)
+        _ = self.allowed  # raises if one cannot be read
         if self.name is not None:
             fields.text(self.name, "name")
         checked_strategy(self.retry)
@@ -112,6 +120,16 @@ class Options:
             fields.whole_number(self.max_memory, "max_memory", 1 << 20, 1 << 60)
             if sys.platform != "linux":
                 raise UsageError("max_memory needs Linux, which says how much memory a process uses.")
+
+    @property
+    def allowed(self) -> Allowed:
+        """What streams and webhooks may use of this host."""
+        return Allowed.of(
+            self.allowed_programs,
+            self.allowed_env,
+            private_addresses=self.allow_private_addresses,
+            insecure=self.allow_insecure,
+        )
 
     @property
     def has_upkeep(self) -> bool:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
+from hammerwork_cli.core.clock import is_due
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.event import queries as events
@@ -18,6 +19,7 @@ from hammerwork_cli.features.streaming.queries import UnsentEvent
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.delivery.allowed import Allowed, NotAllowedError
 from hammerwork_cli.runtime.delivery.streams.backends import TIMEOUT_SECONDS, OpenBackend, open_backend
 from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError, StreamError
 from hammerwork_cli.runtime.delivery.streams.messages import encode
@@ -38,6 +40,8 @@ LONGEST_TRIM = 10.0
 """Seconds after which a worker pauses dropping events: it would lose other duties meanwhile."""
 BETWEEN_TIDIES = 3600.0
 """Seconds between two looks for events of deleted streams."""
+LEFT_SECONDS = 10.0
+"""For another worker to take a stream, before it counts as failing."""
 FIRST_PAUSE, LONGEST_FAILURE_PAUSE = 1.0, 30.0
 """Seconds before a failed stream is tried again."""
 log = logging.getLogger("hammerwork")
@@ -66,8 +70,11 @@ def trim(database: Database, stream: Stream, worker: str, clock: ServerClock) ->
 class StreamSender(threading.Thread):
     """Sends the events of one stream until there are none, the worker stops, or another one has the duty."""
 
-    def __init__(self, stream: Stream, worker: str, clock: ServerClock, connections: Connections) -> None:
+    def __init__(
+        self, stream: Stream, worker: str, allowed: Allowed, clock: ServerClock, connections: Connections
+    ) -> None:
         super().__init__(name=f"hammerwork-stream-{stream.name[:40]}", daemon=True)
+        self._allowed = allowed
         self.stream, self.worker, self.clock, self.connections = stream, worker, clock, connections
         self.stopped = threading.Event()
         self._failures = 0
@@ -79,7 +86,7 @@ class StreamSender(threading.Thread):
         """Sends what there is, again and again. It notes what fails, and tries that again."""
         backend: OpenBackend | None = None
         try:
-            backend = open_backend(self.stream)
+            backend = open_backend(self.stream, self._allowed)
             while not self.stopped.is_set():
                 pause = self._turn(backend)
                 if pause is None:
@@ -166,13 +173,13 @@ class StreamSenders(TurnThread):
 
     def __init__(self, context: WorkerContext) -> None:
         super().__init__("streams", context.connections.for_thread(LOCK_SECONDS_OF_UPKEEP))
-        self._worker, self._clock = context.registration.id, context.clock
+        self._worker, self._clock, self._allowed = context.registration.id, context.clock, context.options.allowed
         self._for_sender: Callable[[], Connections] = partial(context.connections.for_thread, LOCK_SECONDS_OF_UPKEEP)
         # This thread alone uses the rest.
         self._senders: dict[str, StreamSender] = {}
         self._connections: dict[str, Connections] = {}
         self._written = 0
-        self._left: set[str] = set()
+        self._left: dict[str, float] = {}  # to other workers, since when
         self._next_tidy = time.monotonic() + BETWEEN_TRIMS
 
     def tasks(self) -> Mapping[str, Task]:
@@ -213,25 +220,35 @@ class StreamSenders(TurnThread):
         for stream in waiting:
             if self.stopped.is_set():
                 return
-            if not self._can_send(stream):
-                trim(database, stream, self._worker, self._clock)
-                continue
             length = timedelta(seconds=LEASE_SECONDS)
             now = self._clock.now()
+            taken_until = due.get(duty_of(stream))
+            if taken_until is not None and not is_due(taken_until, now, length):
+                continue  # another worker sends them
+            if problem := self._cannot_send(stream):
+                self._leave(database, stream, problem)
+                continue
             if duties.take_due(database, duty_of(stream), self._worker, due, now=now, length=length):
                 connections = self._connections.setdefault(stream.id, self._for_sender())
-                self._senders[stream.id] = StreamSender(stream, self._worker, self._clock, connections)
+                self._senders[stream.id] = StreamSender(stream, self._worker, self._allowed, self._clock, connections)
                 self._senders[stream.id].start()
 
-    def _can_send(self, stream: Stream) -> bool:
-        """Whether this worker has the library for a stream. Another one may have it."""
+    def _cannot_send(self, stream: Stream) -> str | None:
+        """Why this worker cannot send the events of a stream, if another one may: it may have the library, say."""
         try:
-            open_backend(stream).close()
-        except UsageError as error:
-            if stream.id not in self._left:
-                self._left.add(stream.id)
-                log.warning("Stream %s is left to other workers: %s %s", stream.name, error.message, error.hint or "")
-            return False
+            open_backend(stream, self._allowed).close()
+        except (UsageError, NotAllowedError) as error:
+            return f"{error.message} {error.hint or ''}".strip()
         except HammerworkError:
-            return True  # the sender notes it
-        return True
+            return None  # the sender notes it
+        self._left.pop(stream.id, None)
+        return None
+
+    def _leave(self, database: Database, stream: Stream, problem: str) -> None:
+        """Leaves a stream to other workers, and notes why if none takes it."""
+        if stream.id not in self._left:
+            log.warning("Stream %s is left to other workers: %s", stream.name, problem)
+        since = self._left.setdefault(stream.id, time.monotonic())
+        if time.monotonic() - since > LEFT_SECONDS and problem != stream.last_error:
+            streams.note_failure(database, stream, problem, self._clock.now())
+        trim(database, stream, self._worker, self._clock)

@@ -119,6 +119,10 @@ class Worker(Translated):
             killed, and the attempt fails. Linux only.
         grace: seconds that running jobs have to finish once the worker is asked to stop; then it gives them back.
         health_file: a file for probes, which gets a line with each heartbeat and is removed when the worker stops.
+        allowed_programs: commands that streams may run on this host, word for word: ``["python3 to_nats.py jobs"]``.
+        allowed_env: variables of this host that streams and webhooks may send.
+        allow_private_addresses: lets streams and webhooks reach addresses that are not public.
+        allow_insecure: lets streams and webhooks send without TLS, or to hosts whose certificate is not checked.
         encryption: keys that decrypt payloads; by default those of ``queue``. If none fits, the attempt fails.
 
     Attributes:
@@ -156,6 +160,10 @@ class Worker(Translated):
         max_memory: int | None = None,
         grace: float | None = None,
         health_file: str | Path | None = None,
+        allowed_programs: Sequence[str] = (),
+        allowed_env: Sequence[str] = (),
+        allow_private_addresses: bool = False,
+        allow_insecure: bool = False,
         encryption: EncryptionKeys | None = None,
     ) -> None:
         self._url = with_keys(queue.url if isinstance(queue, Queue) else url_of(queue), encryption)
@@ -183,6 +191,10 @@ class Worker(Translated):
             max_memory=max_memory,
             grace=grace,
             health_file=None if health_file is None else Path(health_file),
+            allowed_programs=allowed_programs,
+            allowed_env=allowed_env,
+            allow_private_addresses=allow_private_addresses,
+            allow_insecure=allow_insecure,
             most_of=queues if isinstance(queues, Mapping) else {},
         )
         self._running, self._has_run = threading.Lock(), False

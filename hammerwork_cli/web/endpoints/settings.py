@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.runtime.delivery.allowed import NOTHING, Allowed
 
 SHORTEST_TOKEN = 16
 TOKEN_HINT = "Set HAMMERWORK_WEB_TOKEN, for example to the output of: openssl rand -hex 32"  # noqa: S105  no token
@@ -21,6 +22,7 @@ class ServerSettings:
     # Names in lower case that a Host header may have besides addresses and `localhost`.
     host_names: frozenset[str] = frozenset()
     is_local: bool = True  # whether the server listens on a loopback address
+    allowed: Allowed = NOTHING  # what tests of streams and webhooks may use of its host
 
     @classmethod
     def of(
@@ -32,6 +34,7 @@ class ServerSettings:
         redact: bool = False,
         cors_origins: Iterable[str] = (),
         host_names: Iterable[str] = (),
+        allowed: Allowed = NOTHING,
     ) -> "ServerSettings":
         """Checks the options."""
         is_local = is_loopback(host)
@@ -50,6 +53,7 @@ class ServerSettings:
             cors_origins=frozenset(_origin(text) for text in cors_origins),
             host_names=frozenset(name.lower().rstrip(".") for name in (*own, *host_names)),
             is_local=is_local,
+            allowed=allowed,
         )
 
 

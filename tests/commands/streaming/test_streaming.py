@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.runtime.delivery.allowed import Allowed
+from tests.allowing import ALL
 from tests.conftest import all_databases, each_row
 from tests.jobs import NOW, execute, identity, job, rows, write
 
@@ -16,6 +18,12 @@ Run = Callable[..., Any]
 ANSWERS = "sh -c 'while read -r line; do echo ok; done'"
 SCRIPT_KEYS = {"backlog", "oldest_seconds", "sent", "failed", "enabled", "last_error"}
 ENV = {"HAMMERWORK_NOW": NOW.isoformat()}
+
+
+@pytest.fixture(autouse=True)
+def allowing_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of the host allow everything."""
+    monkeypatch.setattr(Allowed, "of", lambda *_, **__: ALL)
 
 
 def add(run: Run, url: str, *words: str, name: str = "lake") -> str:

@@ -15,6 +15,8 @@ from hammerwork_cli.features.event.model import DELIVERIES, EventType
 from hammerwork_cli.features.event.samples import sample
 from hammerwork_cli.features.webhook.commands.changes import DEFAULT_EVENTS
 from hammerwork_cli.features.webhook.queries import GIVEN_UP_AFTER
+from hammerwork_cli.runtime.delivery.allowed import Allowed
+from tests.allowing import ALL
 from tests.commands.test_contract import WEBHOOKS, validate
 from tests.conftest import all_databases, each_row
 from tests.jobs import NOW, execute, identity, job, rows, write
@@ -35,6 +37,12 @@ WEBHOOK_KEYS = {
     "last_answer",
 }
 DELIVERY_KEYS = ["job_id", "type", "status", "attempts", "answered_at", "answer"]
+
+
+@pytest.fixture(autouse=True)
+def allowing_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of the host allow everything."""
+    monkeypatch.setattr(Allowed, "of", lambda *_, **__: ALL)
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError
 from hammerwork_cli.runtime.delivery.webhooks import verdicts
 from hammerwork_cli.runtime.worker import deliveries, streams
+from hammerwork_cli.runtime.worker.options import Options
+from tests.allowing import ALL
 from tests.forks import Fork
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.delivery.webhooks.receivers import Receiving, answer
@@ -44,7 +46,8 @@ def secret_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries and looks come at once."""
+    """Retries and looks come at once, and the host of the workers allows everything."""
+    monkeypatch.setattr(Options, "allowed", ALL)
     monkeypatch.setattr(verdicts, "FIRST_PAUSE", timedelta(milliseconds=10))
     monkeypatch.setattr(deliveries, "BETWEEN_LOOKS", 0.1)
     monkeypatch.setattr(deliveries, "LONGEST_PAUSE", 0.1)
@@ -418,7 +421,7 @@ from hammerwork_cli.runtime.worker import streams
 streams.LEASE_SECONDS, streams.TIMEOUT_SECONDS, streams.LONGEST_PAUSE = 2.0, 0.5, 0.1
 app = Handlers()
 app.register_job("nothing", lambda _: None)
-Worker(sys.argv[1], app).run()
+Worker(sys.argv[1], app, allowed_programs=sys.argv[2:]).run()
 """
 
 
@@ -430,7 +433,7 @@ def test_another_worker_goes_on_where_one_was_killed_and_loses_nothing(
     sink = Sink(tmp_path)
     sink.hanging.touch()
     add_stream(run, lite, sink, "--events", "enqueued,started,completed")
-    with Fork([lite.url], os.environ, tmp_path, before=KILLED) as killed:
+    with Fork([lite.url, sink.command], os.environ, tmp_path, before=KILLED) as killed:
         jobs = lite.enqueue(*(Job("quick") for _ in range(5)))
         until(sink.lines)  # the program has it, and nobody knows
         killed.kill()
@@ -484,7 +487,7 @@ def test_an_event_that_no_backend_takes_is_dropped_alone_and_counted(
 
         def close(self) -> None: ...
 
-    monkeypatch.setattr(streams, "open_backend", lambda _: Narrow())
+    monkeypatch.setattr(streams, "open_backend", lambda *_: Narrow())
     add_stream(run, lite, Sink(tmp_path), "--events", "enqueued")
     lite.enqueue(Job("small"), Job("large"), Job("small"))
     lite_crew.begin(handlers=dying())

@@ -4,6 +4,7 @@ The answer to any COMMIT may be lost. Then the same unit of work runs again, wit
 """
 
 import random
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -125,7 +126,9 @@ def everything(stage: Stage, crew: Crew, hook: str, program: Path) -> dict[str, 
     stage.queue.enqueue_batch("batch", [Job("leaf"), Job("flaky")], on_complete=Job("called"), on_success=Job("called"))
     workflow = Workflow("night").add("first", Job("leaf")).add("second", Job("flaky"), after=["first"])
     stage.queue.enqueue_workflow(workflow)
-    crew.begin(handlers=handlers(), lease=30.0, concurrency=2)
+    command = shlex.join(stream.target["command"])
+    allowed: dict[str, Any] = {"allowed_programs": [command], "allow_private_addresses": True}
+    crew.begin(handlers=handlers(), lease=30.0, concurrency=2, **allowed)
     until(lambda: rests(stage))
     spawn_requests.request(database, done.id, handler=None, config=None, by="x", now=database.now())
     stage.queue.retry(done.id, tree=True)

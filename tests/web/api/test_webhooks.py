@@ -17,6 +17,7 @@ from tests.web.api.servers import Server
 
 Serve = Callable[..., Server]
 HOOK, LAKE = "/api/webhooks/the%20chat", "/api/streams/the%20lake"
+ALLOWING = {"HAMMERWORK_ALLOW_PRIVATE_ADDRESSES": "true"}
 READS = ("/api/webhooks", HOOK, f"{HOOK}/deliveries", "/api/streams", LAKE)
 
 
@@ -86,7 +87,7 @@ def test_a_test_tells_whether_the_receiver_accepts_and_nothing_that_it_says(serv
     page = b"the page of an internal program"
     with Receiving(answer("200 OK", page), answer("404 Not Found", page)) as receiver:
         event_readers(empty_url, url=receiver.url, allow_private=True, auth={}, headers={}, secret=None, template=None)
-        server = serve(empty_url)
+        server = serve(empty_url, env=ALLOWING)
         done = server.post(f"{HOOK}/test", {"event_type": "job.dead", "queue": "mail"})
         assert done.status_code == 200, done.text
         told = done.json()
@@ -112,6 +113,10 @@ def test_an_address_of_the_own_network_is_not_tried_unless_the_webhook_may(serve
         told = serve(empty_url).post(f"{HOOK}/test").json()
         assert (told["accepted"], told["http_status"]) == (False, None)
         assert "is not a public address" in told["error"]
+        with closing(connect(empty_url)) as database:
+            database.transaction(lambda: Rows(database).run("UPDATE hammerwork_webhooks SET allow_private = TRUE"))
+        told = serve(empty_url).post(f"{HOOK}/test").json()
+        assert "--allow-private-addresses" in told["error"]
         assert receiver.connections == 0
 
 
@@ -130,7 +135,7 @@ def test_receivers_that_hang_hold_up_nobody_else(serve: Serve, empty_url: str) -
     with Receiving(lambda _: hanging.over.wait(60) and None) as hanging:
         values: dict[str, Any] = {"auth": {}, "headers": {}, "secret": None, "template": None, "timeout_seconds": 2}
         event_readers(empty_url, url=hanging.url, allow_private=True, **values)
-        server = serve(empty_url)
+        server = serve(empty_url, env=ALLOWING)
         with ThreadPoolExecutor(8) as pool:
             tests = [pool.submit(server.post, f"{HOOK}/test") for _ in range(8)]
             for _ in range(20):

@@ -39,6 +39,7 @@ from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.streaming import queries, views
 from hammerwork_cli.features.streaming.commands.arguments import NameArgument, NamedOption, required
 from hammerwork_cli.features.streaming.model import MOST_TOGETHER, Backend, Partitioning, Stream
+from hammerwork_cli.runtime.delivery.allowed import NotAllowedError
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.failures import StreamError
 from hammerwork_cli.runtime.delivery.streams.targets import TITLES, format_of, validate
@@ -180,7 +181,7 @@ def add(
     stream = Stream(new_id(), names.of_receiver(name, "stream"), backend, **given)
     validate(stream)
     if not no_test:
-        _check(stream)
+        _check(context, stream)
     database = context.database(changes=True)
     now = context.now(database)
     context.confirm_profile()
@@ -194,12 +195,12 @@ def add(
     )
 
 
-def _check(stream: Stream) -> None:
+def _check(context: Context, stream: Stream) -> None:
     """Asks the backend whether it takes events: a stream that cannot work is not stored."""
     try:
-        with closing(open_backend(stream)) as backend:
+        with closing(open_backend(stream, context.allowed)) as backend:
             backend.check()
-    except StreamError as error:
+    except (StreamError, NotAllowedError) as error:
         advise(error, "To store the stream without a test: --no-test")
         raise
 
@@ -233,7 +234,7 @@ def update(
     stream = old._replace(target={**old.target, **target}, **given)
     validate(stream)
     if stream.target != old.target and not no_test:
-        _check(stream)
+        _check(context, stream)
     context.confirm_profile()
     queries.update(database, stream, by=context.operator, now=context.now(database))
     note_earlier(context, database, set(stream.events) - set(old.events))

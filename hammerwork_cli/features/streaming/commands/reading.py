@@ -78,7 +78,7 @@ def try_(
     record, key = event.record(), events.key_of(str(stream.partitioning), event)
     began = time.monotonic()
     try:
-        with closing(open_backend(stream)) as backend:
+        with closing(open_backend(stream, context.allowed)) as backend:
             backend.send([encode(stream, record, key)])
     except StreamError as error:
         advise(error, f"To change the stream: hammerwork streaming update {quote(stream.name)}")

@@ -41,7 +41,7 @@ def try_(
     database = context.database()
     webhook, now = queries.named(database, required(name, named)), context.now(database)
     record = event_to_try(database, event_type, job, queue, now, payload=webhook.include_payload).record()
-    answer = send(webhook, record, delivery_id=new_id(), now=now)
+    answer = send(webhook, record, context.allowed, delivery_id=new_id(), now=now)
     shown = Exchange(
         webhook.name,
         record,

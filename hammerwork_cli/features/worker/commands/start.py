@@ -27,6 +27,10 @@ RUNS_JOBS = (
     *("queue", "concurrency", "isolation", "executor", "pool_size", "max_jobs_per_process", "max_memory", "reload"),
 )
 """Options of no use to a worker that runs no jobs."""
+ALLOWED = ("allow_program", "allow_env", "allow_private_addresses", "allow_insecure")
+"""Options of what streams and webhooks may use."""
+OF_UPKEEP = ("upkeep", "retention", "rescue_older_than", *ALLOWED)
+"""Options of no use to a worker that ends once its queues are empty."""
 LAST_SECONDS = 1.0
 """For the process to end once a signal has stopped its worker at once."""
 
@@ -172,6 +176,36 @@ def start(
     reload: Annotated[
         bool, typer.Option("--reload", help="Start again when a source file of the application changes.")
     ] = False,
+    allow_program: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-program",
+            metavar="COMMAND",
+            help="A command that streams may run here, word for word (repeatable). [default: setting allowed_programs]",
+        ),
+    ] = None,
+    allow_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-env",
+            metavar="NAME",
+            help="A variable that streams and webhooks may send (repeatable). [default: setting allowed_env]",
+        ),
+    ] = None,
+    allow_private_addresses: Annotated[
+        bool,
+        typer.Option(
+            "--allow-private-addresses",
+            help="Let streams and webhooks that ask for it reach addresses that are not public.",
+        ),
+    ] = False,
+    allow_insecure: Annotated[
+        bool,
+        typer.Option(
+            "--allow-insecure",
+            help="Let streams and webhooks that ask for it send without TLS, or without a check of the certificate.",
+        ),
+    ] = False,
     encryption_key: EncryptionKeyOption = None,
     app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,
@@ -223,6 +257,10 @@ def start(
         "max_jobs_per_process": max_jobs_per_process,
         "max_memory": None if max_memory is None else size_of(max_memory),
         "health_file": health_file,
+        "allowed_programs": allow_program or _set(context, "allowed_programs"),
+        "allowed_env": allow_env or _set(context, "allowed_env"),
+        "allow_private_addresses": allow_private_addresses or _set(context, "allow_private_addresses"),
+        "allow_insecure": allow_insecure or _set(context, "allow_insecure"),
     }
     as_json = log_format is LogFormat.JSON
     level = context.settings.get("log_level", log_level or ("error" if context.options.get("quiet") else None)).value
@@ -257,13 +295,21 @@ def start(
         raise typer.Exit(128 + report.signal)
 
 
+def _set(context: Context, name: str) -> Any:
+    """What the settings say; ``None`` if they say nothing: the module's own worker may."""
+    found = context.settings.get(name)
+    if found.source == "default":
+        return None
+    return [found.value] if isinstance(found.value, str) else found.value
+
+
 def _check_together(ctx: typer.Context, *, upkeep_only: bool, drain: bool) -> None:
     def given(*names: str) -> Iterator[str]:
         yield from (f"--{name.replace('_', '-')}" for name in names if is_given(ctx, name) and ctx.params[name])
 
     for option in given(*RUNS_JOBS) if upkeep_only else ():
         raise UsageError(f"A worker with --upkeep-only runs no jobs, so {option} has no effect.")
-    for option in given("upkeep", "retention", "rescue_older_than", "reload") if drain else ():
+    for option in given(*OF_UPKEEP, "reload") if drain else ():
         raise UsageError(f"A worker with --drain ends too soon for {option}.", hint="Start another one for it.")
 
 

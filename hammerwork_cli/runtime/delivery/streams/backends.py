@@ -6,6 +6,7 @@ from typing import Protocol
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.streaming.model import Backend, Stream
+from hammerwork_cli.runtime.delivery.allowed import Allowed
 from hammerwork_cli.runtime.delivery.streams import targets
 from hammerwork_cli.runtime.delivery.streams.messages import Message
 
@@ -39,17 +40,21 @@ class OpenBackend(Protocol):
         """Ends what is open, and waits some seconds at most."""
 
 
-def open_backend(stream: Stream, *, timeout: float = TIMEOUT_SECONDS) -> OpenBackend:
+def open_backend(stream: Stream, allowed: Allowed, *, timeout: float = TIMEOUT_SECONDS) -> OpenBackend:
     """Opens the backend of a stream. A connection is made when it is first used.
 
     Args:
+        allowed: what it may use of this host.
         timeout: seconds for each call.
 
     Raises:
         UsageError: its target is not valid, or its client library is not installed.
+        NotAllowedError: it wants something of this host that is not allowed.
+        StreamError: a name of its target cannot be resolved.
         LastingStreamError: a variable that holds a secret of it is not set.
     """
     targets.validate(stream)
+    targets.check_allowed(stream, allowed)
     with _needed(stream.backend):
         match stream.backend:
             case Backend.KAFKA:

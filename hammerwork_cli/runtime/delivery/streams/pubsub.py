@@ -23,6 +23,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from hammerwork_cli.features.streaming.model import Stream
 from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError, StreamError, said
 from hammerwork_cli.runtime.delivery.streams.messages import Message, parts, refuse_large
+from hammerwork_cli.runtime.delivery.streams.targets import secret
 
 MOST_BYTES = 9_000_000
 """Of a request; Pub/Sub takes 10 MB, with what is around the messages."""
@@ -58,7 +59,8 @@ class PubsubBackend:
     def __init__(self, stream: Stream, timeout: float) -> None:
         target = stream.target
         self._topic = f"projects/{target['project']}/topics/{target['topic']}"
-        self._key_file, self._endpoint = target.get("key_file"), target.get("endpoint")
+        self._key_file = secret(target["key_file"], "path of the key file") if "key_file" in target else None
+        self._endpoint = target.get("endpoint")
         self._timeout = timeout
         self._client: PublisherClient | None = None
 
@@ -104,7 +106,7 @@ class PubsubBackend:
             except (OSError, ValueError, GoogleAuthError) as error:
                 raise LastingStreamError(
                     f"There are no credentials for Pub/Sub: {said(error).rstrip('.')}.",
-                    hint="Give a key file: --pubsub-key-file PATH, or set up application default credentials.",
+                    hint="Give a key file: --pubsub-key-file env:NAME, or set up application default credentials.",
                 ) from error
         return self._client
 

@@ -2,17 +2,22 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from hammerwork_cli.core.input.near import did_you_mean
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.streaming.model import Backend, Stream, StreamFormat
-from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError
+from hammerwork_cli.runtime.delivery.allowed import VARIABLE, Allowed, is_own
+from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError, StreamError
+from hammerwork_cli.runtime.delivery.webhooks.addresses import LOOPBACK, kind_of
+from hammerwork_cli.runtime.delivery.webhooks.connecting import Deadline, DeliveryError, resolved
 
 TITLES = {Backend.KAFKA: "Kafka", Backend.KINESIS: "Kinesis", Backend.PUBSUB: "Pub/Sub", Backend.COMMAND: "a program"}
 WITH_SCHEMAS = ("avro", "protobuf", "msgpack")
 """Formats of hammerwork (Rust) that are refused."""
+RESOLVE_SECONDS = 5.0
 _VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _URL = r"https?://[^\s/?#@]+(/\S*)?"
 
@@ -24,7 +29,7 @@ class _TargetField(NamedTuple):
     rule: str  # what the pattern allows, after "it takes"
     example: str
     is_needed: bool = True
-    is_secret: bool = False
+    is_variable: bool = False  # env:NAME: a secret, or the path of a file of the host
 
 
 FIELDS: Mapping[Backend, Mapping[str, _TargetField]] = {
@@ -68,10 +73,10 @@ FIELDS: Mapping[Backend, Mapping[str, _TargetField]] = {
             is_needed=False,
         ),
         "access_key": _TargetField(
-            "--kinesis-access-key", "an access key", ".+", "", "", is_needed=False, is_secret=True
+            "--kinesis-access-key", "an access key", ".+", "", "", is_needed=False, is_variable=True
         ),
         "secret_key": _TargetField(
-            "--kinesis-secret-key", "a secret key", ".+", "", "", is_needed=False, is_secret=True
+            "--kinesis-secret-key", "a secret key", ".+", "", "", is_needed=False, is_variable=True
         ),
     },
     Backend.PUBSUB: {
@@ -90,18 +95,13 @@ FIELDS: Mapping[Backend, Mapping[str, _TargetField]] = {
             "job-events",
         ),
         "key_file": _TargetField(
-            "--pubsub-key-file",
-            "a key file",
-            r"/.+",
-            "the absolute path of a file",
-            "/run/secrets/pubsub.json",
-            is_needed=False,
+            "--pubsub-key-file", "the path of the key file", ".+", "", "", is_needed=False, is_variable=True
         ),
-        "endpoint": _TargetField(
+        "endpoint": _TargetField(  # another host would get the token of the worker's account
             "--pubsub-endpoint",
             "an endpoint",
-            r"[\w.-]+(:\d{1,5})?",
-            "a host, with or without a port",
+            r"([\w-]+\.)+googleapis\.com(:\d{1,5})?",
+            "a host below googleapis.com, with or without a port",
             "europe-west3-pubsub.googleapis.com",
             is_needed=False,
         ),
@@ -119,9 +119,6 @@ CONFIG = frozenset(
         "sasl.mechanisms",
         "sasl.username",
         "sasl.password",
-        "sasl.kerberos.service.name",
-        "sasl.kerberos.principal",
-        "sasl.kerberos.keytab",
         "sasl.oauthbearer.method",
         "sasl.oauthbearer.config",
         "sasl.oauthbearer.client.id",
@@ -162,9 +159,11 @@ CONFIG = frozenset(
         "metadata.max.age.ms",
     ]
 )
-"""Properties of librdkafka that a target may set. Others run programs, load libraries, or decide on the guarantees."""
-_SECRET_CONFIG = frozenset(
+"""Properties of librdkafka that a target may set. Others run programs, such as those of Kerberos, load libraries, or
+decide on the guarantees."""
+_VARIABLE_CONFIG = frozenset(
     {
+        *(name for name in CONFIG if name.endswith(".location")),
         "sasl.password",
         "sasl.oauthbearer.config",
         "sasl.oauthbearer.client.secret",
@@ -199,6 +198,62 @@ def validate(stream: Stream) -> None:
         _check_command(stream.target.get("command"))
 
 
+def check_allowed(stream: Stream, allowed: Allowed) -> None:
+    """Checks what a valid stream would use of this host. The names of its hosts are resolved unless any is allowed.
+
+    Raises:
+        NotAllowedError: the host does not allow something.
+        StreamError: a name cannot be resolved.
+    """
+    target = stream.target
+    if stream.backend is Backend.COMMAND:
+        allowed.check_program(target["command"])
+    allowed.check_variables([*target.values(), *(target.get("config") or {}).values()])
+    deadline = Deadline(RESOLVE_SECONDS)
+    for host, port, is_open in _places(stream):
+        if allowed.private_addresses and (allowed.insecure or not is_open):
+            continue
+        try:
+            kinds = [kind_of(endpoint.address) for endpoint in resolved(host, port, deadline)]
+        except (DeliveryError, TimeoutError) as error:
+            raise StreamError(getattr(error, "message", f"The name {host} was not resolved in time.")) from error
+        for kind in filter(None, kinds):
+            allowed.check_private(host, kind)
+        if is_open and set(kinds) != {LOOPBACK}:
+            allowed.check_insecure(host)
+
+
+def _places(stream: Stream) -> Iterator[tuple[str, int, bool]]:
+    """The hosts and ports that a target names, and whether TLS does not protect what goes there."""
+    target = stream.target
+    if endpoint := target.get("endpoint"):
+        if stream.backend is Backend.KINESIS:
+            yield _place(endpoint, 443)
+    elif stream.backend is Backend.KAFKA:
+        config: Mapping[str, Any] = target.get("config") or {}
+
+        def has(name: str, usual: str, *words: str) -> bool:
+            return secret(str(config.get(name, usual)), f"property {name}").strip().lower() in words
+
+        is_safe = (
+            has("security.protocol", "plaintext", "ssl", "sasl_ssl")
+            and has("enable.ssl.certificate.verification", "true", "true", "t", "1")
+            and has("ssl.endpoint.identification.algorithm", "https", "https")
+        )
+        for broker in target["brokers"].split(","):
+            yield *_place(f"//{broker}", 9092)[:2], not is_safe
+        if token_url := config.get("sasl.oauthbearer.token.endpoint.url"):
+            yield _place(secret(str(token_url), "URL of tokens"), 443)
+
+
+def _place(url: str, usual_port: int) -> tuple[str, int, bool]:
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port or usual_port, parts.scheme != "https"
+    except ValueError:
+        raise LastingStreamError("The host or the port of a URL of the stream cannot be read.") from None
+
+
 def format_of(word: str) -> StreamFormat:
     """The format that a word names.
 
@@ -219,9 +274,9 @@ def secret(value: str, noun: str) -> str:
     Raises:
         LastingStreamError: the variable is not set.
     """
-    if not value.startswith("env:"):
+    if not value.startswith(VARIABLE):
         return value
-    variable = value.removeprefix("env:")
+    variable = value.removeprefix(VARIABLE)
     text = os.environ.get(variable, "").rstrip("\r\n")  # one that came from a file ends with a line break
     if not text:
         raise LastingStreamError(
@@ -236,17 +291,23 @@ def _check(field: _TargetField, value: Any, title: str) -> None:
     if value is None:
         if field.is_needed:
             raise UsageError(f"A stream into {title} needs {field.thing}.", hint=f"For example: {example}")
-    elif field.is_secret:
-        _check_secret(value, field.thing.partition(" ")[2], f"{field.option} env:NAME")
+    elif field.is_variable:
+        _check_variable(value, field.thing.partition(" ")[2], f"{field.option} env:NAME")
     elif not isinstance(value, str) or not re.fullmatch(field.pattern, value):
         raise UsageError(
             f"{field.option} {str(value)[:100]!r} is not valid: it takes {field.rule}.", hint=f"For example: {example}"
         )
 
 
-def _check_secret(value: Any, noun: str, hint: str) -> None:
+def _check_variable(value: Any, noun: str, hint: str) -> None:
     if not isinstance(value, str) or not _VARIABLE.fullmatch(value):  # it may be the secret itself: do not repeat it
         raise UsageError(f"Name the variable that holds the {noun}, not the {noun} itself.", hint=f"Write {hint}")
+    _check_own(value)
+
+
+def _check_own(value: str) -> None:
+    if is_own(name := value.removeprefix(VARIABLE)):
+        raise UsageError(f"The variable {name[:60]} opens the database or hammerwork, and is not sent.")
 
 
 def _check_config(config: Any) -> None:
@@ -262,12 +323,14 @@ def _check_config(config: Any) -> None:
                 f"A stream into Kafka cannot set the property {str(name)[:80]!r}.",
                 hint=did_you_mean(str(name), CONFIG) or f"It can set: {', '.join(sorted(CONFIG))}.",
             )
-        if name in _SECRET_CONFIG:
-            _check_secret(value, f"property {name}", f"--kafka-config {name}=env:NAME")
+        if name in _VARIABLE_CONFIG:
+            _check_variable(value, f"property {name}", f"--kafka-config {name}=env:NAME")
         elif not isinstance(value, str | int) or (
-            str(value).startswith("env:") and not _VARIABLE.fullmatch(str(value))
+            str(value).startswith(VARIABLE) and not _VARIABLE.fullmatch(str(value))
         ):
             raise UsageError(f"The property {name} must be a text, a number, true or false, or env:NAME.")
+        elif str(value).startswith(VARIABLE):
+            _check_own(str(value))
 
 
 def _check_keys(target: Mapping[str, Any]) -> None:

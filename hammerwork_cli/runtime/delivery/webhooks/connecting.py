@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
 from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.runtime.delivery.allowed import Allowed
 from hammerwork_cli.runtime.delivery.webhooks import headers
 from hammerwork_cli.runtime.delivery.webhooks.addresses import LOOPBACK, Address, kind_of, literal
 from hammerwork_cli.runtime.delivery.webhooks.receivers import Receiver
@@ -101,18 +102,23 @@ def send_all(connection: socket.socket, content: bytes, deadline: Deadline) -> N
 # Addresses.
 
 
-class _Endpoint(NamedTuple):
+class ResolvedAddress(NamedTuple):
     family: socket.AddressFamily
     place: tuple[Any, ...]
     address: Address
 
 
-def _resolved(host: str, port: int, deadline: Deadline) -> list[_Endpoint]:
-    """The addresses of a host. A resolver may take minutes, so that a thread waits for it."""
+def resolved(host: str, port: int, deadline: Deadline) -> list[ResolvedAddress]:
+    """The addresses of a host. A resolver may take minutes, so that a thread waits for it.
+
+    Raises:
+        DeliveryError: it has none, or they were not found in time.
+        TimeoutError: the deadline is over.
+    """
     known = literal(host)
     if known is not None:
         family = socket.AF_INET if known.version == 4 else socket.AF_INET6
-        return [_Endpoint(family, (host, port), known)]
+        return [ResolvedAddress(family, (host, port), known)]
     answers: list[list[Any] | Exception] = []
 
     def ask() -> None:
@@ -130,32 +136,40 @@ def _resolved(host: str, port: int, deadline: Deadline) -> list[_Endpoint]:
         raise DeliveryError(f"The name {host} cannot be resolved: {answers[0].strerror}.")
     if isinstance(answers[0], Exception):
         raise DeliveryError(f"The name {host} cannot be resolved.")
-    found = [_Endpoint(family, place, ip_address(place[0])) for family, _, _, _, place in answers[0]]
+    found = [ResolvedAddress(family, place, ip_address(place[0])) for family, _, _, _, place in answers[0]]
     return list(dict.fromkeys(found))
 
 
-def _allowed(receiver: Receiver, deadline: Deadline, *, allow_private: bool, insecure: bool) -> list[_Endpoint]:
-    """The addresses of a receiver that a request may go to."""
-    found = _resolved(receiver.host, receiver.port, deadline)
+def _reachable(
+    receiver: Receiver, deadline: Deadline, allowed: Allowed, *, allow_private: bool, insecure: bool
+) -> list[ResolvedAddress]:
+    """The addresses that a request may go to: the webhook has to ask for some of them, and the host to allow it."""
+    found = resolved(receiver.host, receiver.port, deadline)
     kinds = {endpoint: kind_of(endpoint.address) for endpoint in found}
-    reachable = [endpoint for endpoint in found if allow_private or kinds[endpoint] is None]
+    reachable = [endpoint for endpoint in found if kinds[endpoint] is None]
     if not reachable:
-        first = found[0]
-        raise DeliveryError(
-            f"{receiver.host} is at {first.address}, which is not a public address ({kinds[first]}).",
-            hint="The option --allow-private permits it.",
-        )
-    if not (receiver.is_tls or insecure):
-        reachable = [endpoint for endpoint in reachable if kinds[endpoint] == LOOPBACK]
-        if not reachable:
+        first, kind = found[0], kinds[found[0]] or ""
+        if not allow_private:
+            raise DeliveryError(
+                f"{receiver.host} is at {first.address}, which is not a public address ({kind}).",
+                hint="The option --allow-private permits it.",
+            )
+        allowed.check_private(receiver.host, kind)
+    if allow_private and allowed.private_addresses:
+        reachable = found
+    if not receiver.is_tls and (local := [one for one in reachable if kinds[one] == LOOPBACK]):
+        reachable = local
+    elif not receiver.is_tls:
+        if not insecure:
             raise DeliveryError(
                 f"{receiver.host} is another machine, and http: is not encrypted.",
                 hint="Use https:, or the option --insecure.",
             )
+        allowed.check_insecure(receiver.host)
     return reachable[:MOST_ADDRESSES]
 
 
-def _opened(endpoints: list[_Endpoint], deadline: Deadline) -> socket.socket:
+def _opened(endpoints: list[ResolvedAddress], deadline: Deadline) -> socket.socket:
     """Connects to the first of some addresses that accepts it; one that is silent leaves time for the others."""
     for number, (family, place, _) in enumerate(endpoints, 1):
         connection = socket.socket(family, socket.SOCK_STREAM)
@@ -206,7 +220,7 @@ def _proxy(receiver: Receiver) -> _Proxy | None:
 def _tunnel(proxy: _Proxy, host: str, port: int, deadline: Deadline) -> socket.socket:
     """Connects to a receiver through a proxy."""
     try:
-        connection = _opened(_resolved(proxy.host, proxy.port, deadline)[:MOST_ADDRESSES], deadline)
+        connection = _opened(resolved(proxy.host, proxy.port, deadline)[:MOST_ADDRESSES], deadline)
     except OSError as error:
         raise DeliveryError(f"No connection to the proxy {proxy.host}:{proxy.port}: {said(error)}.") from None
     try:
@@ -258,6 +272,7 @@ def _secured(
 def connected(
     receiver: Receiver,
     deadline: Deadline,
+    allowed: Allowed,
     *,
     allow_private: bool,
     insecure: bool,
@@ -268,18 +283,24 @@ def connected(
     The name is resolved once, and the connection goes to an address that was checked. A proxy is asked for that
     address, too; only with ``allow_private`` it gets the name, and reaches what it likes.
 
+    Args:
+        allowed: what the host allows of that for which a webhook asks.
+        allow_private: whether the webhook asks for addresses that are not public.
+        insecure: whether it asks for http: beyond this machine.
+
     Raises:
+        NotAllowedError: the host does not allow it.
         DeliveryError: no address may be reached, the name cannot be resolved, or the proxy refuses.
         OSError: the connection or TLS failed.
     """
     proxy = _proxy(receiver)
     if proxy is None:
-        reachable = _allowed(receiver, deadline, allow_private=allow_private, insecure=insecure)
+        reachable = _reachable(receiver, deadline, allowed, allow_private=allow_private, insecure=insecure)
         connection = _opened(reachable, deadline)
-    elif allow_private:
+    elif allow_private and allowed.private_addresses:
         connection = _tunnel(proxy, receiver.host, receiver.port, deadline)
     else:
-        reachable = _allowed(receiver, deadline, allow_private=False, insecure=insecure)
+        reachable = _reachable(receiver, deadline, allowed, allow_private=allow_private, insecure=insecure)
         chosen = min(reachable, key=lambda endpoint: endpoint.address.version)  # a proxy may have no IPv6
         connection = _tunnel(proxy, str(chosen.address), receiver.port, deadline)
     try:

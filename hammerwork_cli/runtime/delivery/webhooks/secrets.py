@@ -8,14 +8,12 @@ from collections.abc import Mapping
 
 from hammerwork_cli import disk
 from hammerwork_cli.errors import ConfigError, UsageError
+from hammerwork_cli.runtime.delivery.allowed import VARIABLE, is_own
 
 PREFIX = "whsec_"
 """Begins a secret of Standard Webhooks: base64 of the key follows."""
 LONGEST = 4096
 """Characters of a secret."""
-_VARIABLE = "env:"
-_OWN = re.compile(r"HAMMERWORK_(DATABASE|ENCRYPTION)\w*|(\w*_)?DATABASE_URL|PGPASSWORD|MYSQL_PWD")
-"""Variables that no request sends: anyone who may write into the database could read them with a webhook."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _FORMS = "Write env:NAME, @FILE, or - for stdin."
@@ -40,7 +38,7 @@ def given(value: str, option: str) -> str:
 
 def warning(options: Mapping[str, str | None]) -> str | None:
     """Returns what to say of options that hold a secret itself, as those of the original do; ``None`` without any."""
-    plain = [one for one, value in options.items() if value and value != "-" and not value.startswith((_VARIABLE, "@"))]
+    plain = [one for one, value in options.items() if value and value != "-" and not value.startswith((VARIABLE, "@"))]
     named = " and ".join(plain)
     return f"Others can read {named} on your command line. {_FORMS}" if named else None
 
@@ -53,12 +51,12 @@ def check(value: str, name: str = "The secret") -> None:
     """
     if not value:
         raise UsageError(f"{name} is empty.", hint=_FORMS)
-    if value.startswith(_VARIABLE):
-        variable = value.removeprefix(_VARIABLE)
+    if value.startswith(VARIABLE):
+        variable = value.removeprefix(VARIABLE)
         if not _NAME.fullmatch(variable):
             raise UsageError(f"{name} names no variable after env:.", hint="Write env:NAME.")
-        if _OWN.fullmatch(variable):
-            raise UsageError(f"{name} names {variable}, which opens the database and is not sent.")
+        if is_own(variable):
+            raise UsageError(f"{name} names {variable}, which opens the database or hammerwork, and is not sent.")
     elif problem := _problem(value):
         raise UsageError(f"{name} {problem}.")
 
@@ -69,9 +67,9 @@ def resolved(value: str) -> str:
     Raises:
         ConfigError: the variable is missing or empty, too long, or holds a control character.
     """
-    if not value.startswith(_VARIABLE):
+    if not value.startswith(VARIABLE):
         return value
-    name = value.removeprefix(_VARIABLE)
+    name = value.removeprefix(VARIABLE)
     found = os.environ.get(name, "").rstrip("\r\n")  # one that came from a file ends with a line break
     problem = _problem(found) if found else "is not set"
     if problem:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.values import MASK
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.webhook.model import LONGEST_ANSWER, METHODS, Webhook, WebhookBody
+from hammerwork_cli.runtime.delivery.allowed import Allowed, NotAllowedError
 from hammerwork_cli.runtime.delivery.webhooks import bodies, headers, secrets, signature, templates
 from hammerwork_cli.runtime.delivery.webhooks.addresses import kind_of, literal
 from hammerwork_cli.runtime.delivery.webhooks.connecting import (
@@ -45,6 +46,7 @@ class DeliveryAnswer(NamedTuple):
     text: str = ""  # the beginning of the answer's body
     retry_after: timedelta | None = None  # how long the receiver asks to wait
     error: str | None = None  # why there is no answer, in a sentence; `None` with a status
+    is_allowed: bool = True  # whether the host lets the webhook have what it asks for
     seconds: float = 0.0  # how long the exchange took
     request_line: str = ""  # as it was sent, but for masked parts of the path; empty if no request could be made
     # As they were sent, but for masked secrets; empty if no request could be made.
@@ -105,6 +107,7 @@ class _Request(NamedTuple):
 def send(
     webhook: Webhook,
     event_record: Mapping[str, Any],
+    allowed: Allowed,
     *,
     delivery_id: str,
     now: datetime,
@@ -117,6 +120,7 @@ def send(
 
     Args:
         event_record: as ``Event.record()`` makes it.
+        allowed: what it may use of this host.
         delivery_id: tells the receiver repeats.
         now: an aware time, which is signed.
         context: trusts other authorities than the default.
@@ -126,10 +130,10 @@ def send(
     """
     started = time.monotonic()
     try:
-        request = _request(webhook, event_record, delivery_id, now)
+        request = _request(webhook, event_record, allowed, delivery_id, now)
+        answer = _exchanged(webhook, request, allowed, now, context)
     except HammerworkError as error:
-        return DeliveryAnswer(None, error=_sentence(error))
-    answer = _exchanged(webhook, request, now, context)
+        return DeliveryAnswer(None, error=_sentence(error), is_allowed=not isinstance(error, NotAllowedError))
     return answer._replace(
         text=_without(answer.text, request.secrets)[:LONGEST_ANSWER],
         seconds=time.monotonic() - started,
@@ -139,9 +143,12 @@ def send(
     )
 
 
-def _request(webhook: Webhook, record: Mapping[str, Any], delivery_id: str, now: datetime) -> _Request:
+def _request(
+    webhook: Webhook, record: Mapping[str, Any], allowed: Allowed, delivery_id: str, now: datetime
+) -> _Request:
     # SQL may have changed the row. A stored template may name what no event has, which is null.
     _check(webhook, bodies.FIELDS[webhook.body])
+    allowed.check_variables([*_secrets(webhook, now), *webhook.headers.values(), *webhook.auth.values()])
     place = receiver(webhook.url)
     body = bodies.body(webhook, record)
     keys = [secrets.resolved(secret) for secret in _secrets(webhook, now)]
@@ -182,12 +189,14 @@ def _secrets(webhook: Webhook, now: datetime) -> list[str]:
     return [secret for secret in (webhook.secret, old) if secret is not None]
 
 
-def _exchanged(webhook: Webhook, request: _Request, now: datetime, context: ssl.SSLContext | None) -> DeliveryAnswer:
+def _exchanged(
+    webhook: Webhook, request: _Request, allowed: Allowed, now: datetime, context: ssl.SSLContext | None
+) -> DeliveryAnswer:
     place = request.receiver
     try:
         deadline = Deadline(webhook.timeout_seconds)
         rules = {"allow_private": webhook.allow_private, "insecure": webhook.insecure}
-        with connected(place, deadline, **rules, context=context) as connection:
+        with connected(place, deadline, allowed, **rules, context=context) as connection:
             return _answer(connection, request, webhook.method, deadline, now)
     except DeliveryError as error:
         problem = _sentence(error)

@@ -18,6 +18,7 @@ from hammerwork_cli.features.streaming.model import Backend
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError, StreamError
 from hammerwork_cli.runtime.delivery.streams.messages import encode
+from tests.allowing import ALL
 from tests.conftest import ROOT, unavailable
 from tests.runtime.conftest import until
 from tests.runtime.delivery.streams.batches import IN_TIME, assert_in_order, batch, record, send_all, stream
@@ -33,7 +34,7 @@ def opened(tmp_path):
         program = tmp_path / "program.py"
         program.write_text(f"import json, os, subprocess, sys, time\n{code}", encoding="utf-8")
         of = stream(Backend.COMMAND, {"command": [sys.executable, "-S", str(program), str(tmp_path / "written")]})
-        backends.append(open_backend(of, timeout=timeout))
+        backends.append(open_backend(of, ALL, timeout=timeout))
         return backends[-1], of
 
     yield make
@@ -206,7 +207,7 @@ time.sleep(60)
 
 def test_a_program_that_is_not_there_is_an_error_that_lasts():
     of = stream(Backend.COMMAND, {"command": ["/nowhere/to-nats", "jobs"]})
-    for call in (open_backend(of).check, lambda: open_backend(of).send(batch(of, [0]))):
+    for call in (open_backend(of, ALL).check, lambda: open_backend(of, ALL).send(batch(of, [0]))):
         with pytest.raises(
             LastingStreamError, match="'/nowhere/to-nats' of the stream cannot be started: No such file"
         ):
@@ -273,7 +274,7 @@ def redis_says(port, *words):
 
 def test_events_arrive_in_redis_in_the_order_of_their_keys_although_connections_break(redis):
     of = example("to_redis.py", "jobs", "127.0.0.1", redis)
-    backend = open_backend(of, timeout=60)
+    backend = open_backend(of, ALL, timeout=60)
     try:
         backend.check()
         failures = 0
@@ -287,14 +288,14 @@ def test_events_arrive_in_redis_in_the_order_of_their_keys_although_connections_
     entries = redis_says(redis, "XRANGE", "jobs", "-", "+")
     assert_in_order([json.loads(dict(zip(f[::2], f[1::2], strict=True))["event"]) for _, f in entries], range(300))
     wrong = example("to_redis.py", "text", "127.0.0.1", redis)
-    backend = open_backend(wrong, timeout=60)
+    backend = open_backend(wrong, ALL, timeout=60)
     with contextlib.closing(backend), pytest.raises(StreamError, match="refused the event event-0: -WRONGTYPE"):
         backend.send(batch(wrong, range(3)))
 
 
 def test_events_arrive_in_nats_once_although_they_are_sent_twice(nats):
     of = example("to_nats.py", "jobs", "127.0.0.1", nats)
-    backend = open_backend(of, timeout=60)
+    backend = open_backend(of, ALL, timeout=60)
     with contextlib.closing(backend):
         with pytest.raises(StreamError, match="refused the event event-0: no stream of JetStream has the subject"):
             backend.send(batch(of, range(3)))

@@ -9,6 +9,7 @@ from hammerwork_cli.features.streaming.model import Backend, StreamFormat
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError, LastingStreamError, StreamError
 from hammerwork_cli.runtime.delivery.streams.messages import encode
+from tests.allowing import ALL
 from tests.kafka_cluster import Cluster
 from tests.runtime.delivery.streams import kafka_broker
 from tests.runtime.delivery.streams.batches import IN_TIME, assert_in_order, batch, numbers, record, send_all, stream
@@ -40,7 +41,7 @@ def opened():
     backends = []
 
     def make(of, timeout=60.0):
-        backends.append(open_backend(of, timeout=timeout))
+        backends.append(open_backend(of, ALL, timeout=timeout))
         return backends[-1]
 
     yield make
@@ -215,7 +216,8 @@ def test_a_certificate_of_an_unknown_authority_is_an_error_that_lasts(opened, tm
 
         def trusting(authority):
             target = kafka_broker.target(broker.port)
-            tls = {"security.protocol": "SASL_SSL", "ssl.ca.location": str(authority.file)}
+            tls = {"security.protocol": "SASL_SSL", "ssl.ca.location": "env:AUTHORITY"}
+            monkeypatch.setenv("AUTHORITY", str(authority.file))
             return opened(stream(Backend.KAFKA, target | {"config": target["config"] | tls}))
 
         trusting(known).check()

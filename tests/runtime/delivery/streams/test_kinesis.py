@@ -22,6 +22,7 @@ from hammerwork_cli.runtime.delivery.streams import kinesis
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError, LastingStreamError, StreamError
 from hammerwork_cli.runtime.delivery.streams.messages import encode
+from tests.allowing import ALL
 from tests.conftest import ROOT, unavailable
 from tests.runtime.conftest import until
 from tests.runtime.delivery.streams.batches import IN_TIME, assert_in_order, batch, record, send_all, stream
@@ -151,7 +152,7 @@ def test_every_event_arrives_in_the_order_of_its_key(start, alone, request, monk
     total = 120 + alone
     with start(request) as port:
         of = made(port, monkeypatch)
-        with contextlib.closing(open_backend(of, timeout=60)) as backend:
+        with contextlib.closing(open_backend(of, ALL, timeout=60)) as backend:
             backend.check()
             backend.send(batch(of, range(120), keys=60))
             backend.send([encode(of, record(number, "alone"), None) for number in range(120, total)])
@@ -163,7 +164,7 @@ def test_every_event_arrives_in_the_order_of_its_key(start, alone, request, monk
         keys = {entry["PartitionKey"] for records in shards for entry in records}
         assert keys >= {"job-0", "job-59", f"event-{total - 1}"}
         missing = of._replace(target={**of.target, "stream": "nowhere"})
-        with contextlib.closing(open_backend(missing, timeout=60)) as backend:
+        with contextlib.closing(open_backend(missing, ALL, timeout=60)) as backend:
             for call in (backend.check, lambda: backend.send(batch(missing, range(3)))):
                 with pytest.raises(LastingStreamError, match="into the stream 'nowhere': ResourceNotFoundException: "):
                     call()
@@ -238,7 +239,7 @@ def test_the_order_of_each_key_stays_although_calls_write_only_some_records(serv
     of, chance = made(port, monkeypatch), random.Random(30)
     with RefusingServer(port, lambda _: chance.random() < 0.2) as refusing:
         through = of._replace(target={**of.target, "endpoint": f"http://127.0.0.1:{refusing.server_port}"})
-        with contextlib.closing(open_backend(through, timeout=30)) as backend:
+        with contextlib.closing(open_backend(through, ALL, timeout=30)) as backend:
             assert send_all(backend, batch(of, range(300), keys=40)) == 0
         assert len(refusing.calls) > 8
         assert all(len(set(keys)) == len(keys) for keys in refusing.calls)
@@ -250,7 +251,7 @@ def test_a_throttled_key_is_an_error_in_time_that_says_what_was_written(server, 
     of = made(port, monkeypatch)
     with RefusingServer(port, lambda entry: entry["PartitionKey"] == "job-3") as refusing:
         through = of._replace(target={**of.target, "endpoint": f"http://127.0.0.1:{refusing.server_port}"})
-        with contextlib.closing(open_backend(through, timeout=30)) as backend:
+        with contextlib.closing(open_backend(through, ALL, timeout=30)) as backend:
             with pytest.raises(StreamError, match=r"acknowledged 6 of 21 events .*Rate exceeded") as caught:
                 backend.send(batch(of, range(21)))
             assert 20 <= clock.seconds <= 30  # a call may take a third
@@ -262,20 +263,20 @@ def test_a_throttled_key_is_an_error_in_time_that_says_what_was_written(server, 
 def test_a_server_that_stands_still_is_an_error_in_time_and_takes_the_events_later(server, clock, monkeypatch):
     port, process = server
     of = made(port, monkeypatch)
-    with contextlib.closing(open_backend(of, timeout=0.9)) as backend, frozen(process):
+    with contextlib.closing(open_backend(of, ALL, timeout=0.9)) as backend, frozen(process):
         began = time.monotonic()
         with pytest.raises(StreamError, match=r"acknowledged 0 of 7 events within 0\.9 seconds .*[Tt]ime"):
             backend.send(batch(of, range(7)))
         assert time.monotonic() - began < IN_TIME
         assert 0.6 <= clock.seconds <= 0.9  # a call may take a third
-    with contextlib.closing(open_backend(of, timeout=60)) as backend:
+    with contextlib.closing(open_backend(of, ALL, timeout=60)) as backend:
         backend.send(batch(of, range(14)))
     assert_in_order(events(read(port, of)), range(14))
 
 
 def test_a_server_that_is_away_is_an_error_in_time(clock, monkeypatch):
     of = stream(Backend.KINESIS, target(free_port(), "events", monkeypatch))
-    with contextlib.closing(open_backend(of, timeout=0.9)) as backend:
+    with contextlib.closing(open_backend(of, ALL, timeout=0.9)) as backend:
         for call in (backend.check, lambda: backend.send(batch(of, range(3)))):
             with pytest.raises(StreamError, match=r"within 0\.9 seconds \(Could not connect") as caught:
                 call()
@@ -301,7 +302,7 @@ def checking_credentials(port):
 def test_wrong_credentials_are_an_error_that_lasts(server, monkeypatch):
     port, _ = server
     of = made(port, monkeypatch)
-    with checking_credentials(port), contextlib.closing(open_backend(of, timeout=60)) as backend:
+    with checking_credentials(port), contextlib.closing(open_backend(of, ALL, timeout=60)) as backend:
         for call in (backend.check, lambda: backend.send(batch(of, range(3)))):
             with pytest.raises(LastingStreamError, match="InvalidClientTokenId") as caught:
                 call()
@@ -312,18 +313,18 @@ def test_wrong_credentials_are_an_error_that_lasts(server, monkeypatch):
 def test_no_credentials_are_an_error_that_lasts(server, monkeypatch):
     of = made(server[0], monkeypatch)
     own = of._replace(target={name: value for name, value in of.target.items() if not name.endswith("_key")})
-    with contextlib.closing(open_backend(own, timeout=60)) as backend:
+    with contextlib.closing(open_backend(own, ALL, timeout=60)) as backend:
         with pytest.raises(LastingStreamError, match="There are no credentials for Kinesis: Unable to locate"):
             backend.check()
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    with contextlib.closing(open_backend(own, timeout=60)) as backend:
+    with contextlib.closing(open_backend(own, ALL, timeout=60)) as backend:
         backend.check()
 
 
 def test_an_event_that_is_too_large_is_named_and_large_ones_go_in_several_calls(server, monkeypatch):
     of = made(server[0], monkeypatch)
-    with contextlib.closing(open_backend(of, timeout=60)) as backend:
+    with contextlib.closing(open_backend(of, ALL, timeout=60)) as backend:
         with pytest.raises(EventTooLargeError, match="Kinesis takes at most 1,048,576") as caught:
             backend.send([*batch(of, range(2)), encode(of, record(2, text="x" * 1_048_576), "job-2")])
         assert caught.value.positions == (2,)

@@ -10,6 +10,7 @@ from hammerwork_cli.features.streaming.model import Backend
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.failures import EventTooLargeError, LastingStreamError, StreamError
 from hammerwork_cli.runtime.delivery.streams.messages import encode
+from tests.allowing import ALL
 from tests.pubsub_server import PubsubServer
 from tests.runtime.delivery.streams.batches import IN_TIME, assert_in_order, batch, record, send_all, stream
 
@@ -32,7 +33,7 @@ def server(running, monkeypatch):
 
 @contextlib.contextmanager
 def opened(of=OF, timeout=60.0):
-    with contextlib.closing(open_backend(of, timeout=timeout)) as backend:
+    with contextlib.closing(open_backend(of, ALL, timeout=timeout)) as backend:
         yield backend
 
 
@@ -134,10 +135,11 @@ def test_an_event_that_is_too_large_is_named(server):
 
 
 @pytest.mark.parametrize("content", [None, "{}", "no JSON"])
-def test_a_key_file_that_cannot_be_read_is_an_error_that_lasts(tmp_path, content):
+def test_a_key_file_that_cannot_be_read_is_an_error_that_lasts(tmp_path, content, monkeypatch):
     path = tmp_path / "key.json"
     if content:
         path.write_text(content, encoding="utf-8")
-    of = OF._replace(target={**OF.target, "key_file": str(path)})
+    of = OF._replace(target={**OF.target, "key_file": "env:KEY_FILE"})
+    monkeypatch.setenv("KEY_FILE", str(path))
     with opened(of) as backend, pytest.raises(LastingStreamError, match="There are no credentials for Pub/Sub: "):
         backend.check()

@@ -10,6 +10,7 @@ from hammerwork_cli.features.streaming.model import Backend, StreamFormat
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
 from hammerwork_cli.runtime.delivery.streams.failures import LastingStreamError
 from hammerwork_cli.runtime.delivery.streams.targets import format_of, validate
+from tests.allowing import ALL
 from tests.conftest import each_row
 from tests.runtime.delivery.streams.batches import stream
 
@@ -24,7 +25,7 @@ def test_targets_with_all_that_they_may_have_are_valid():
     validate(stream(Backend.KAFKA, {**KAFKA, "config": config}))
     keys = {"endpoint": "http://localhost:4567", "access_key": "env:KEY", "secret_key": "env:SECRET"}
     validate(stream(Backend.KINESIS, KINESIS | keys))
-    more = {"key_file": "/run/secrets/key.json", "endpoint": "europe-west3-pubsub.googleapis.com:443"}
+    more = {"key_file": "env:KEY_FILE", "endpoint": "europe-west3-pubsub.googleapis.com:443"}
     validate(stream(Backend.PUBSUB, PUBSUB | more))
     validate(stream(Backend.COMMAND, {"command": ["python3", "to_nats.py", ""]}))
 
@@ -80,8 +81,22 @@ def test_targets_with_all_that_they_may_have_are_valid():
         (
             Backend.PUBSUB,
             PUBSUB | {"key_file": "key.json"},
-            "--pubsub-key-file 'key.json' is not valid: it takes the absolute path of a file.",
-            "/run/secrets",
+            "Name the variable that holds the path of the key file, not the path of the key file itself.",
+            "--pubsub-key-file env:NAME",
+        ),
+        (Backend.PUBSUB, PUBSUB | {"endpoint": "evil.example"}, "it takes a host below googleapis.com", "europe-west3"),
+        (Backend.PUBSUB, PUBSUB | {"endpoint": "x.googleapis.com.evil.example"}, "a host below googleapis.com", ""),
+        (
+            Backend.KAFKA,
+            KAFKA | {"config": {"sasl.kerberos.principal": "x; touch /tmp/x"}},
+            "cannot set the property 'sasl.kerberos.principal'",
+            "It can set",
+        ),
+        (
+            Backend.KAFKA,
+            KAFKA | {"config": {"ssl.key.location": "/root/.ssh/id_ed25519"}},
+            "Name the variable that holds the property ssl.key.location",
+            "--kafka-config ssl.key.location=env:NAME",
         ),
         (Backend.COMMAND, {}, "A stream into a program needs its command.", "--command 'python3"),
         (Backend.COMMAND, {"command": "to_nats jobs"}, "A stream into a program needs its command.", "--command"),
@@ -90,7 +105,7 @@ def test_targets_with_all_that_they_may_have_are_valid():
 )
 def test_a_target_that_cannot_work_is_refused_with_the_next_step(backend, target, problem, hint):
     with pytest.raises(UsageError) as caught:
-        open_backend(stream(backend, target))
+        open_backend(stream(backend, target), ALL)
     assert problem in caught.value.message
     assert hint in (caught.value.hint or "")
     assert SECRET not in f"{caught.value.message} {caught.value.hint}"
@@ -113,7 +128,7 @@ def test_a_secret_whose_variable_is_not_set_is_an_error_that_lasts(monkeypatch):
     monkeypatch.delenv("NOWHERE", raising=False)
     config = {"sasl.password": "env:NOWHERE"}
     with pytest.raises(LastingStreamError, match="The variable NOWHERE is not set: it should hold the property sasl"):
-        open_backend(stream(Backend.KAFKA, {**KAFKA, "config": config}))
+        open_backend(stream(Backend.KAFKA, {**KAFKA, "config": config}), ALL)
 
 
 def test_a_library_that_is_not_installed_is_named_with_its_extra():
@@ -123,9 +138,10 @@ sys.modules |= dict.fromkeys(["confluent_kafka", "boto3", "grpc"])  # importing 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.runtime.delivery.streams.backends import open_backend
+from tests.allowing import ALL
 for backend, target in (("kafka", {KAFKA}), ("kinesis", {KINESIS}), ("pubsub", {PUBSUB})):
     try:
-        open_backend(Stream("1", "lake", Backend(backend), target))
+        open_backend(Stream("1", "lake", Backend(backend), target), ALL)
     except UsageError as error:
         print(error, error.hint, error.exit_code)
 """

@@ -14,6 +14,7 @@ from hammerwork_cli.runtime.delivery.webhooks.addresses import kind_of
 from hammerwork_cli.runtime.delivery.webhooks.receivers import receiver
 from hammerwork_cli.runtime.delivery.webhooks.sending import send, validate
 from hammerwork_cli.runtime.delivery.webhooks.verdicts import Verdict, verdict
+from tests.allowing import ALL
 from tests.conftest import each_row
 from tests.runtime.delivery.webhooks.conftest import NOW, record, webhook
 from tests.runtime.delivery.webhooks.receivers import answer
@@ -23,7 +24,7 @@ SHORT = 0.3
 
 
 def sent(url, context=None, **fields):
-    return send(webhook(url, **fields), record(), delivery_id="evt_1", now=NOW, context=context)
+    return send(webhook(url, **fields), record(), ALL, delivery_id="evt_1", now=NOW, context=context)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from hammerwork_cli.features.webhook.model import LONGEST_ANSWER, WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks.sending import LARGEST_ANSWER, send
 from hammerwork_cli.runtime.delivery.webhooks.verdicts import Verdict, verdict
+from tests.allowing import ALL
 from tests.runtime.delivery.webhooks.conftest import NOW, SECRET, record, webhook
 from tests.runtime.delivery.webhooks.receivers import answer
 
@@ -18,7 +19,7 @@ SHORT = 0.3
 
 
 def sent(url, **fields):
-    return send(webhook(url, **fields), record(), delivery_id="evt_1", now=NOW)
+    return send(webhook(url, **fields), record(), ALL, delivery_id="evt_1", now=NOW)
 
 
 def test_a_receiver_gets_the_event_once(receiving):
@@ -62,7 +63,7 @@ def test_the_status_decides(receiving, status, means):
 def test_a_receiver_that_recovers_gets_the_same_delivery_again(receiving):
     receiver = receiving(answer("500 Oops"), answer())
     hook = webhook(receiver.url, secret=SECRET)
-    got = [send(hook, record(), delivery_id="evt_1", now=NOW + timedelta(seconds=5 * n)) for n in range(2)]
+    got = [send(hook, record(), ALL, delivery_id="evt_1", now=NOW + timedelta(seconds=5 * n)) for n in range(2)]
     assert [verdict(one) for one in got] == [Verdict.RETRY, Verdict.DELIVERED]
     first, second = receiver.arrived
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
@@ -139,7 +140,7 @@ def test_a_receiver_that_trickles_a_body_has_the_time_limit_and_has_answered(rec
 def test_a_receiver_that_does_not_read_has_the_time_limit(receiving):
     receiver = receiving(lambda _: receiver.over.wait(), reads=False)
     hook = webhook(receiver.url, timeout_seconds=SHORT)
-    got = send(hook, record(payload="x" * 20_000_000), delivery_id="evt_1", now=NOW)
+    got = send(hook, record(payload="x" * 20_000_000), ALL, delivery_id="evt_1", now=NOW)
     assert "did not answer within" in got.error
     assert got.seconds < SHORT + 2
 
@@ -153,7 +154,7 @@ def test_an_answer_before_the_end_of_the_request_is_read(receiving):
             pass
 
     hook = webhook(receiving(refuse, reads=False).url)
-    got = send(hook, record(payload="x" * 2_000_000), delivery_id="evt_1", now=NOW)
+    got = send(hook, record(payload="x" * 2_000_000), ALL, delivery_id="evt_1", now=NOW)
     assert (got.status, got.text) == (413, "too large")
 
 
@@ -404,7 +405,7 @@ def test_an_event_with_odd_values_is_json_all_the_same(receiving):
     receiver = receiving()
     hook = webhook(receiver.url)
     odd = record(payload={"a": float("nan"), "b": [float("inf")], "c": "\ud800", "d": "日本"})
-    assert send(hook, odd, delivery_id="evt_1", now=NOW).status == 200
+    assert send(hook, odd, ALL, delivery_id="evt_1", now=NOW).status == 200
     body = receiver.arrived[0].body
     assert json.loads(body)["data"]["payload"] == {"a": None, "b": [None], "c": "?", "d": "日本"}
 
@@ -416,7 +417,7 @@ def test_many_deliveries_at_once_do_not_mix(receiving, form):
     got = {}
 
     def deliver(number):
-        got[number] = send(hook, record(number=number), delivery_id=f"evt_{number}", now=NOW)
+        got[number] = send(hook, record(number=number), ALL, delivery_id=f"evt_{number}", now=NOW)
 
     threads = [threading.Thread(target=deliver, args=(number,)) for number in range(10)]
     begin = time.monotonic()

@@ -16,6 +16,7 @@ from hammerwork_cli.features.webhook.model import WebhookBody
 from hammerwork_cli.runtime.delivery.webhooks import signature
 from hammerwork_cli.runtime.delivery.webhooks.secrets import new_secret
 from hammerwork_cli.runtime.delivery.webhooks.sending import send
+from tests.allowing import ALL
 from tests.conftest import ROOT, each_row, unavailable
 from tests.runtime.delivery.webhooks.conftest import NOW, SECRET, record, webhook
 
@@ -28,7 +29,7 @@ def arrived(receiving, now=None, **fields):
     receiver = receiving()
     hook = webhook(receiver.url, **{"secret": SECRET, **fields})
     odd = record(error="ü 日本 \U0001f600 \ud800", at=0.1)
-    assert send(hook, odd, delivery_id="evt_1", now=now or datetime.now(UTC)).status == 200
+    assert send(hook, odd, ALL, delivery_id="evt_1", now=now or datetime.now(UTC)).status == 200
     return receiver.arrived[0]
 
 
