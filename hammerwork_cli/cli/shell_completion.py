@@ -187,7 +187,8 @@ def _settings(environ: Mapping[str, str]) -> Mapping[str, "Any"]:
 
 
 def _in_folder(environ: Mapping[str, str], variable: str, default: str, name: str) -> str:
-    base = environ.get(variable) or default
+    base = environ.get(variable, "")
+    base = base if base.startswith("/") else default
     return os.path.join(os.path.expanduser(base), "hammerwork", name)  # noqa: PTH111, PTH118
 
 

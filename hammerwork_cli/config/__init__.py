@@ -177,12 +177,18 @@ def config_path(environ: Mapping[str, str]) -> Path:
     """Returns the configuration file: ``HAMMERWORK_CONFIG``, else ``hammerwork/config.toml`` in the user's folder."""
     if environ.get("HAMMERWORK_CONFIG"):
         return _home(environ, environ["HAMMERWORK_CONFIG"])
-    return _home(environ, environ.get("XDG_CONFIG_HOME") or "~/.config") / "hammerwork" / "config.toml"
+    return _base(environ, "XDG_CONFIG_HOME", "~/.config") / "hammerwork" / "config.toml"
 
 
 def embedded_path(environ: Mapping[str, str]) -> Path:
     """Returns the SQLite file that is used if no database is configured."""
-    return _home(environ, environ.get("XDG_DATA_HOME") or "~/.local/share") / "hammerwork" / "hammerwork.db"
+    return _base(environ, "XDG_DATA_HOME", "~/.local/share") / "hammerwork" / "hammerwork.db"
+
+
+def _base(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    """A folder of the XDG specification, by which a relative path is ignored."""
+    named = environ.get(variable, "")
+    return _home(environ, named if named.startswith("/") else default)
 
 
 def _home(environ: Mapping[str, str], path: str) -> Path:

@@ -429,6 +429,7 @@ def test_names_that_a_collation_takes_for_the_same_are_all_there(
         {"HAMMERWORK_CONFIG": "{tmp}/own.toml"},
         {"XDG_CONFIG_HOME": "{tmp}/xdg"},
         {"XDG_DATA_HOME": "{tmp}/data"},
+        {"XDG_CONFIG_HOME": "xdg", "XDG_DATA_HOME": "./data"},
         {"HAMMERWORK_DATABASE_URL": "@production", "XDG_CONFIG_HOME": "{tmp}/xdg"},
         {"HAMMERWORK_CONFIG": "{tmp}/named.toml"},
     ],
