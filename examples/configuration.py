@@ -77,21 +77,9 @@ def by_builders() -> Job:
     return Job("reports", {"pages": 12}).with_spawn_config(built())
 
 
-def by_hand() -> Job:
-    """The configuration is a key of the payload, so any program that writes JSON can write it."""
-    return Job(
-        "reports",
-        {
-            "pages": 12,
-            "_spawn_config": {
-                "handler": "batch_processor",
-                "max_spawn_count": 15,
-                "operation_id": "op-reports-123",
-                "inherit_priority": True,
-                "spawn_delay_ms": 200,
-            },
-        },
-    )
+def by_keyword() -> Job:
+    """The same, where the job is made."""
+    return Job("reports", {"pages": 12}, spawn_config=SpawnConfig("batch_processor", 15, operation_id="op-reports-123"))
 
 
-parent = by_hand
+parent = by_keyword

@@ -17,6 +17,21 @@ OWN_KEYS = frozenset({CONFIG_KEY, SCHEDULE_KEY})
 """What hammerwork keeps in payloads."""
 
 
+def refuse_config(payload: Any) -> None:
+    """Refuses a payload with a spawn configuration: the child that gets a copy of it would spawn as its parent does."""
+    if isinstance(payload, dict) and CONFIG_KEY in payload:
+        raise UsageError(
+            f"The payload of a Job cannot have the key {CONFIG_KEY!r}: use with_spawn_handler or with_spawn_config."
+        )
+
+
+def without_own_keys(payload: Any) -> Any:
+    """A stored payload as its author wrote it."""
+    if isinstance(payload, dict) and (CONFIG_KEY in payload or SCHEDULE_KEY in payload):
+        return {key: value for key, value in payload.items() if key not in OWN_KEYS}
+    return payload
+
+
 def due_time(payload: Any) -> datetime | None:
     """The due time of a schedule that a payload names; ``None`` without one."""
     named = payload.get(SCHEDULE_KEY) if isinstance(payload, dict) else None

@@ -1,6 +1,7 @@
 """Workers run on SQLite, unless a test says that the database matters, with ``@all_databases``."""
 
 import contextlib
+import json
 import subprocess
 import threading
 import time
@@ -13,6 +14,8 @@ import pytest
 from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.core.values import id_list, timestamp
 from hammerwork_cli.database import Database, connect
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.isolation import process
@@ -59,6 +62,12 @@ class Stage:
 
     def enqueue(self, *jobs: Job) -> list[Job]:
         return self.queue.enqueue_many(jobs)
+
+    def put(self, queue: str, payload: Any) -> Job:
+        """Writes a job as another program does, which may put anything into its payload."""
+        job = NewJob.of(queue, json.dumps(payload), self.database.now())
+        enqueue.many(self.database, [job])
+        return self.queue.get(job.id)
 
     def work(self, app: Handlers, **options: Any) -> Any:
         """Runs a worker until there is nothing more to do."""

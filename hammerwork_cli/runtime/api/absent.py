@@ -140,7 +140,6 @@ _KEYWORDS: Mapping[str, Mapping[str, str]] = {
         "max_spawn_count": "Job(...).with_spawn_config(SpawnConfig(max_spawn_count=...))",
         "pii_fields": "Job(...).with_pii_fields(path, ...)",
         "result_expires": "Job(result_ttl=timedelta(...))",
-        "spawn_config": "Job(...).with_spawn_config(config)",
         "spawn_handler": "Job(...).with_spawn_handler(name)",
         "tz": "Job(timezone=...)",
     },

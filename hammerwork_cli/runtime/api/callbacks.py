@@ -10,7 +10,6 @@ from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.callbacks.model import CallbackEvent, NewCallback
 from hammerwork_cli.features.job.options import CALLBACK_OPTIONS, new_callback
-from hammerwork_cli.runtime.api.encoding import json_text
 
 _OF_A_ROW = {"id", "status", "attempts", "created_at", "started_at", "error", "created", "result"}
 """Fields of a job that a callback does not take over."""
@@ -42,9 +41,10 @@ def refuse_fields(job: Any, subject: str, *, but: Collection[str]) -> None:
 def _options(job: Any) -> dict[str, Any]:
     if not all(hasattr(job, name) for name in CALLBACK_OPTIONS):
         raise UsageError(f"A callback is a Job, not {job!r:.60}.")
-    refuse_fields(job, "The job of a callback", but={*CALLBACK_OPTIONS, *_OF_A_ROW})
+    refuse_fields(job, "The job of a callback", but={*CALLBACK_OPTIONS, "spawn_config", *_OF_A_ROW})
     options = {name: plain(getattr(job, name)) for name in CALLBACK_OPTIONS}
-    options["payload"] = {} if job.payload is None else json.loads(json_text(job.payload))
+    payload = json.loads(job._payload_text())
+    options["payload"] = {} if payload is None else payload
     return {name: value for name, value in options.items() if value is not None}
 
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli.core.codecs import unreadable
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.core.payloads import CONFIG_KEY, without_own_keys
 from hammerwork_cli.core.values import JobPriority, id_list, status_of, timestamp
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 
@@ -35,11 +37,19 @@ def _payload(text: Any) -> Any:
     return json.loads(text)
 
 
-def _readable_payload(row: "Claimed") -> Any:
+def _stored_payload(row: "Claimed") -> Any:
     value = _payload(row.payload)
     if error := unreadable(value):
         raise getattr(row, "payload_error", None) or error
     return value
+
+
+def _stored_config(row: "Claimed") -> object:
+    text = row.payload
+    if text is None or (isinstance(text, str) and CONFIG_KEY not in text):
+        return None  # quick, for most jobs have none
+    payload = _stored_payload(row)
+    return payload.get(CONFIG_KEY) if isinstance(payload, dict) else None
 
 
 def _result(row: "Claimed") -> Any:
@@ -49,7 +59,10 @@ def _result(row: "Claimed") -> Any:
 
 
 READERS: dict[str, Callable[["Claimed"], Any]] = {
-    "payload": _readable_payload,
+    "payload": lambda row: without_own_keys(_stored_payload(row)),
+    "_stored_payload": _stored_payload,
+    "_stored_config": _stored_config,
+    "spawn_config": lambda row: SpawnConfig._parse(_stored_config(row)),
     "priority": lambda row: JobPriority(row.priority) if row.priority in range(5) else JobPriority.NORMAL,
     "timeout": lambda row: _timeout(row.timeout_seconds),
     "delay": lambda _: None,

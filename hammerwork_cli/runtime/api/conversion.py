@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from typing import Any, Literal, NewType, TypeAlias, TypeVar, get_args, get_origin
 from uuid import UUID
 
-from hammerwork_cli.core.payloads import OWN_KEYS
+from hammerwork_cli.core.payloads import without_own_keys
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.runtime.api.encoding import json_text
 
@@ -467,10 +467,8 @@ def _own_errors() -> Iterator[None]:
 
 def _pydantic(validate: Callable[[str], Any], value: Any) -> Any:
     """Pydantic reads JSON otherwise than Python's values: text as a date, say, also where it is strict."""
-    if isinstance(value, dict) and not OWN_KEYS.isdisjoint(value):
-        value = {key: one for key, one in value.items() if key not in OWN_KEYS}
     try:
-        return validate(json.dumps(value))
+        return validate(json.dumps(without_own_keys(value)))
     except ValueError as error:
         if callable(getattr(error, "errors", None)):
             raise _of_pydantic(error) from None

@@ -21,7 +21,7 @@ from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.fields import full_id
 from hammerwork_cli.core.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
-from hammerwork_cli.core.payloads import CONFIG_KEY, check_names
+from hammerwork_cli.core.payloads import CONFIG_KEY, check_names, refuse_config
 from hammerwork_cli.core.values import JobPriority, JobStatus
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.callbacks.model import NewCallback
@@ -32,7 +32,7 @@ from hammerwork_cli.runtime.api import tracing
 from hammerwork_cli.runtime.api.absent import explained, instead_of, no_attribute, no_keyword
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.columns import READERS
-from hammerwork_cli.runtime.api.encoding import JSON_TYPES, as_json, json_text
+from hammerwork_cli.runtime.api.encoding import as_json, json_text
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
 
@@ -45,6 +45,10 @@ def _encryption(given: object) -> "Encryption":
     from hammerwork_cli.core.encryption import Encryption
 
     return fields.an(given, Encryption, "encryption must be made by with_encryption or with_pii_fields")
+
+
+def _spawn_config(given: object) -> SpawnConfig:
+    return fields.an(given, SpawnConfig, "spawn_config must be a SpawnConfig")
 
 
 def _unique(given: object) -> Unique:
@@ -87,8 +91,8 @@ _CONVERTED = ("timeout", "delay", "scheduled_at", "retry_strategy", "cron_schedu
 _rare = attrgetter(*_COPIED, *_CONVERTED, "callbacks")
 """Fields that few jobs set, read at once: handlers make jobs by the million."""
 _NOTHING = (*(None,) * (len(_COPIED) + len(_CONVERTED)), ())
-_settings = attrgetter("priority", "max_attempts", "dependencies", *_COPIED, *_CONVERTED, "callbacks")
-_USUAL = (None, 3, (), *_NOTHING)
+_settings = attrgetter("priority", "max_attempts", "dependencies", "spawn_config", *_COPIED, *_CONVERTED, "callbacks")
+_USUAL = (None, 3, (), None, *_NOTHING)
 _LONGEST_TIMEOUT = timedelta(seconds=LARGEST_INTEGER)
 _WANTED_CALLBACKS = "callbacks must be made by with_callbacks"
 _as_rows_spell = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
@@ -106,6 +110,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "workflow_id": full_id,
     "encryption": _encryption,
     "unique": _unique,
+    "spawn_config": _spawn_config,
     "callbacks": _callbacks,
     **{name: partial(fields.text, name=name) for name in (*_TEXTS, "cron_schedule", "timezone")},
 }
@@ -145,7 +150,7 @@ class Job(_Rowed[Payload]):
     Attributes:
         queue: its queue; ``None`` lets a child inherit that of its parent if ``inherit_queue`` is set.
         payload: any JSON value, or what is stored as one: a dataclass or a pydantic model, say. A handler that names
-            its type (``job: Job[OrderPaid]``) gets it as that.
+            its type (``job: Job[OrderPaid]``) gets it as that. It never has what hammerwork stores beside it.
         id: a UUID.
         priority: ``None`` lets a child inherit it; otherwise it is normal.
         max_attempts: number of attempts until it is Dead.
@@ -161,6 +166,7 @@ class Job(_Rowed[Payload]):
         result_max_size: maximum size of its result, in bytes of JSON.
         callbacks: what to enqueue at the end of it and everything below it: see :meth:`with_callbacks`.
         unique: its unique key: see :meth:`with_unique`; a job that was read has none.
+        spawn_config: how it spawns: see :meth:`with_spawn_config`.
         trace_id, correlation_id, parent_span_id, span_context: for tracing; children inherit them.
         workflow_id, workflow_name: the workflow to which it belongs.
         status, created_at, started_at: as they are stored; workers and queues set them.
@@ -213,6 +219,7 @@ class Job(_Rowed[Payload]):
     error: str | None = None
     callbacks: tuple[NewCallback, ...] = ()
     unique: Unique | None = None
+    spawn_config: SpawnConfig | None = None
     _join: "tuple[str, str] | None" = field(default=None, init=False, repr=False)  # see SpawnContext.after_all
     created: bool | None = field(default=None, init=False)
     result: Any = field(default=None, init=False)
@@ -222,6 +229,8 @@ class Job(_Rowed[Payload]):
         self.id = self._own_id or full_id(self.id)
         if self.queue is not None:
             fields.queue(self.queue)
+        if type(self.payload) is dict:
+            refuse_config(self.payload)
         if _settings(self) != _USUAL or type(self.max_attempts) is not int:
             self._check()
 
@@ -235,6 +244,8 @@ class Job(_Rowed[Payload]):
             raise UsageError(f"The job {self.id} depends on itself, and would never run.")
         if self.cron_schedule is not None:
             cron.parse(self.cron_schedule, self.timezone)
+        if self.spawn_config is not None and not isinstance(as_json(self.payload), dict | None):
+            raise UsageError("Only a job whose payload is a JSON object can carry a spawn configuration.")
 
     @classmethod
     def _of(cls, row: "Claimed") -> Self:
@@ -277,25 +288,15 @@ class Job(_Rowed[Payload]):
 
     @property
     def _stored_config(self) -> object:
-        """``_spawn_config`` of the payload, parsed but not checked; ``None`` if there is none."""
+        """``_spawn_config`` of the stored payload, parsed but not checked; ``None`` if there is none."""
         row = getattr(self, "_row", None)
-        if row is not None and not may_have_config(row.payload):
-            return None
-        payload = self._stored_payload
-        return payload.get(CONFIG_KEY) if isinstance(payload, dict) else None
+        return None if row is None else READERS["_stored_config"](row)
 
     @property
     def _stored_payload(self) -> Any:
-        """Its payload as JSON, with what hammerwork keeps in it, also after :class:`PayloadReader` has read it."""
+        """The payload as it is stored: with what hammerwork keeps in it."""
         row = getattr(self, "_row", None)
-        if row is None or isinstance(self.payload, JSON_TYPES):
-            return self.payload
-        return READERS["payload"](row)
-
-    @property
-    def spawn_config(self) -> SpawnConfig | None:
-        """The spawn configuration in its payload."""
-        return SpawnConfig._parse(self._stored_config)
+        return self.payload if row is None else READERS["_stored_payload"](row)
 
     # Builders.
 
@@ -404,7 +405,7 @@ class Job(_Rowed[Payload]):
             UsageError: its payload is not a JSON object, which alone can carry a configuration; or the name is not
                 text, or too long.
         """
-        return self._configured((self.spawn_config or SpawnConfig()).with_handler(name))
+        return replace(self, spawn_config=(self.spawn_config or SpawnConfig()).with_handler(name))
 
     def with_spawn_config(self, config: SpawnConfig) -> Self:
         """Lets it spawn children when it completes. An earlier handler stays unless the new configuration names one.
@@ -415,13 +416,7 @@ class Job(_Rowed[Payload]):
         earlier = self.spawn_config
         if config.handler is None and earlier is not None and earlier.handler is not None:
             config = config.with_handler(earlier.handler)
-        return self._configured(config)
-
-    def _configured(self, config: SpawnConfig) -> Self:
-        payload = as_json(self.payload)
-        if not isinstance(payload, dict | None):
-            raise UsageError("Only a job whose payload is a JSON object can carry a spawn configuration.")
-        return replace(self, payload={**(payload or {}), CONFIG_KEY: config._stored()})
+        return replace(self, spawn_config=config)
 
     def with_trace_id(self, trace_id: str | None) -> Self:
         """Sets the id of its trace; ``None`` unsets it."""
@@ -574,9 +569,7 @@ class Job(_Rowed[Payload]):
         fields.queue(self.queue)
         if _settings(self) != _USUAL or type(self.id) is not str or not _as_rows_spell(self.id):
             self._check()
-        if isinstance(self.payload, dict) and CONFIG_KEY in self.payload:
-            check_names(self.payload[CONFIG_KEY])
-        usual = self.queue, json_text(self.payload), now
+        usual = self.queue, self._payload_text(), now
         is_new = self._own_id == self.id
         self._own_id = ""  # type: ignore[misc]  # the base class has the slot
         if _rare(self) == _NOTHING:
@@ -618,6 +611,18 @@ class Job(_Rowed[Payload]):
         new.callbacks = tuple(one._replace(id=new_id()) for one in self.callbacks)  # jobs may share callbacks
         return new
 
+    def _payload_text(self) -> str:
+        """The payload to store, with its spawn configuration; what is raised: see :meth:`_new_job`."""
+        text = json_text(self.payload)
+        if CONFIG_KEY in text:
+            refuse_config(json.loads(text))  # of a model, say
+        if self.spawn_config is None:
+            return text
+        stored = self.spawn_config._stored()
+        check_names(stored)
+        config = json_text({CONFIG_KEY: stored})
+        return config if text in {"null", "{}"} else f"{text[:-1]},{config[1:]}"
+
 
 _made = Job.__init__
 
@@ -657,8 +662,3 @@ def takes_a_job(call: Callable[Parameters, Result]) -> Callable[Parameters, Resu
         return await answer
 
     return awaited if iscoroutinefunction(call) else called  # type: ignore[return-value]  # the same for a coroutine
-
-
-def may_have_config(payload: object) -> bool:
-    """Whether a stored payload may have a spawn configuration; quick, for most jobs have none."""
-    return payload is not None and (not isinstance(payload, str) or CONFIG_KEY in payload)

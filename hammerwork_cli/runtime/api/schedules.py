@@ -7,7 +7,6 @@ from typing import Literal, TypedDict
 from hammerwork_cli.features.cron.model import NewSchedule
 from hammerwork_cli.features.cron.options import STORED, read_schedule
 from hammerwork_cli.runtime.api.callbacks import plain, refuse_fields
-from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.job import Job
 
 _OF_A_ROW = {"id", "created", "result"}
@@ -51,11 +50,11 @@ def new_schedule(name: str, schedule: str | timedelta, job: Job, options: Schedu
         UsageError: something is not valid, or the job has what the jobs of a schedule cannot have.
     """
     job._check()
-    refuse_fields(job, f"The jobs of the schedule {name!r:.80}", but={*STORED, *_OF_A_ROW})
+    refuse_fields(job, f"The jobs of the schedule {name!r:.80}", but={*STORED, "spawn_config", *_OF_A_ROW})
     given = {option: _plain(value) for option, value in options.items()}
     given |= {("every" if isinstance(schedule, timedelta) else "schedule"): _plain(schedule)}
     given |= {option: plain(getattr(job, option)) for option in STORED}
-    text = json_text({} if job.payload is None else job.payload)  # an object says which due time it is for
+    text = "{}" if job.payload is job.spawn_config is None else job._payload_text()  # an object can name a due time
     return read_schedule({**given, "name": name, "payload": json.loads(text)}, payload=text)
 
 

@@ -13,7 +13,7 @@ from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.api.around import Around, Done, Waiting, makes_coroutines, never_waits, surrounded
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
-from hammerwork_cli.runtime.api.job import Job, may_have_config
+from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import FoundHandler, SpawnContext, config_of
 from hammerwork_cli.runtime.execution.attempts import STILL_RUNNING, Attempt, StillRunning
 from hammerwork_cli.runtime.execution.calls import in_own_context, log_start, readable
@@ -118,8 +118,7 @@ class AttemptRunner:
                 claimed = attempt.job = readable(claimed, self._url)
             job = Job._of(claimed)
             handler = self._handlers._job_handler(claimed.queue_name)
-            # It has a payload of its own: the handler may change that of its job.
-            config = config_of(Job._of(claimed)) if may_have_config(claimed.payload) else None
+            config = config_of(job)
             found = self._handlers._spawn_handler(job, config)
             config = config or self._handlers._default_config(claimed.queue_name)
             if handler is None and found is None:

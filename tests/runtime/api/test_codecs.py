@@ -100,7 +100,7 @@ def test_payloads_and_results_are_encoded_where_they_are_stored_and_decoded_for_
         assert stored(stage, other).keys() == {"_codec", "data"}
         result = stored(stage, job, "result_data")
         assert Sealed().decode(base64.b64decode(result["data"])) == b'{"charged":"4111"}'
-        assert queue.get(job).payload == CARD | {"_spawn_config": config._stored()}
+        assert (queue.get(job).payload, queue.get(job).spawn_config) == (CARD, config)
         assert queue.get(other).payload == "text"
         assert queue.get(job).result == queue.results([job])[job.id] == {"charged": "4111"}
         assert queue.get(after).result == [None, [{"charged": "4111"}]]

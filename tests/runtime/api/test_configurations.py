@@ -33,7 +33,7 @@ def configured(app: Handlers) -> Handlers:
 @mariadb_too
 def test_metadata_of_any_size_costs_no_run(stage: Stage, configured: Handlers) -> None:
     spawning_ones = [Job("one").with_spawn_config(SpawnConfig(metadata=large)) for large in LARGE]
-    spawning_ones.append(Job("one", {"_spawn_config": {"max_spawn_count": 1, "unknown": "x" * 70_000}}))
+    spawning_ones.append(Job("one").with_spawn_config(SpawnConfig(extra={"unknown": "x" * 70_000})))
     complete = SpawnConfig(on_error="complete", operation_id="kept")
     failing = [Job("none").with_spawn_config(complete.with_metadata(large)) for large in LARGE]
     stage.enqueue(*spawning_ones, *failing)
@@ -62,10 +62,9 @@ def test_a_long_name_of_an_operation_that_another_program_wrote_costs_no_run(
 ) -> None:
     long = "Ж" * (255 + 45)
     stored = {"max_spawn_count": 1, "operation_id": long, "on_error": "complete"}
-    jobs = [Job("one", {"_spawn_config": stored}), Job("none", {"_spawn_config": stored})]
+    jobs = [stage.put(queue, {"_spawn_config": stored}) for queue in ("one", "none")]
     if stage.database.dialect == "sqlite":  # servers do not take it, or not all
-        jobs.append(Job("one", {"_spawn_config": {"max_spawn_count": 1, "operation_id": "half"}}))
-    stage.enqueue(*jobs)
+        jobs.append(stage.put("one", {"_spawn_config": {"max_spawn_count": 1, "operation_id": "half"}}))
     stage.execute(
         "UPDATE hammerwork_jobs SET payload = REPLACE(payload, 'half', '\\ud800')" if jobs[2:] else "SELECT 1"
     )
@@ -85,7 +84,7 @@ def test_a_long_name_of_a_handler_that_another_program_wrote_is_refused_before_t
 ) -> None:
     ran: list[str] = []
     configured.register_job("runs", lambda job: ran.append(job.id))
-    (job,) = stage.enqueue(Job("runs", {"_spawn_config": {"handler": "h" * 300}}))
+    job = stage.put("runs", {"_spawn_config": {"handler": "h" * 300}})
     stage.work(configured)
     status, attempts, error = stage.one(job, "status, attempts, error_message")
     assert (status, attempts, ran) == ("Dead", 1, [])

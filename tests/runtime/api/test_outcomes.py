@@ -339,13 +339,13 @@ def test_run_tells_what_a_worker_would_make_of_an_attempt(lite: Stage) -> None:
         app.register_job(queue, lambda job: "its result", **options)  # type: ignore[arg-type]  # noqa: ARG005
         app.register_handler(queue, handler)  # type: ignore[arg-type]
     jobs = [
-        Job(queue, {"number": number, **config})
+        Job(queue, {"number": number}, spawn_config=config)
         .with_max_attempts(most)
         .with_retry_strategy(RetryStrategy.fixed(timedelta(hours=1)))
         for queue in app.queues
         for number in range(len(RAISED))
         for most in (1, 2)
-        for config in ({}, *([{"_spawn_config": {"on_error": "complete"}}] if queue in spawning else []))
+        for config in (None, *([SpawnConfig(on_error="complete")] if queue in spawning else []))
     ]
     lite.enqueue(*jobs)
     lite.work(app)

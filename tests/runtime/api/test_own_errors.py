@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, Worker
+from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, Worker
 from tests.runtime.conftest import Stage
 
 APP = """
@@ -107,7 +107,7 @@ def test_an_error_keeps_its_class_and_the_lines_of_the_author_unless_the_worker_
     monkeypatch.syspath_prepend(str(tmp_path))
     jobs: dict[str, Job] = {name: Job(name) for name in (*THE_AUTHORS, *THE_WORKERS)}
     jobs["refuses"] = Job("careful", {"refuse": True})
-    jobs["limited"] = Job("limited", {"_spawn_config": {"max_spawn_count": 1}})
+    jobs["limited"] = Job("limited").with_spawn_config(SpawnConfig(max_spawn_count=1))
     if isolation == "thread":
         del jobs["crash"]
     for job in jobs.values():

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, SpawnContext, SpawnError, Worker
+from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnError, Worker
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.errors import UsageError
 from tests.conftest import all_databases
@@ -99,7 +99,7 @@ app = Handlers()
 @app.job("part")
 def part(job):
     job.payload["number"] += 1000  # nobody sees it
-    job.payload["_spawn_config"]["metadata"].append("changed")
+    job.spawn_config.metadata.append("changed")
     return {"square": (job.payload["number"] - 1000) ** 2, "seen": {"number": job.payload["number"]}}
 
 class Parts(SpawnHandler):
@@ -157,8 +157,8 @@ def work(
 
 
 def test_handlers_read_results_and_see_the_payload_as_it_is_stored(stage: Stage, work: Callable[..., None]) -> None:
-    metadata = {"metadata": ["as it was"], "max_spawn_count": 5}
-    parts = [Job("part", {"number": number, "_spawn_config": metadata}) for number in range(3)]
+    config = SpawnConfig(metadata=["as it was"], max_spawn_count=5)
+    parts = [Job("part", {"number": number}).with_spawn_config(config) for number in range(3)]
     joined, spawning = Job("sum").depends_on(*parts), Job("only_spawns").depends_on(parts[2])
     work(*parts, joined, spawning)
     assert stage.status(*parts, joined, spawning) == ["Completed"] * 5

@@ -68,8 +68,8 @@ def test_jobs_with_the_same_id_are_equal_whatever_else_they_know(lite: Stage) ->
 def test_a_spawn_configuration_that_is_no_object_is_refused_when_the_job_is_enqueued(
     lite: Stage, run: Any, config: object
 ) -> None:
-    with pytest.raises(UsageError, match="_spawn_config must be a JSON object, not "):
-        lite.queue.enqueue(Job("noop", {"_spawn_config": config}))
+    with pytest.raises(UsageError, match="spawn_config must be a SpawnConfig, not "):
+        Job("noop", spawn_config=config)  # type: ignore[arg-type]
     payload = json.dumps({"_spawn_config": config})
     done = run("job", "enqueue", "--queue", "noop", "--payload", payload, url=lite.url)
     assert (done.exit_code, lite.rows()) == (2, [])

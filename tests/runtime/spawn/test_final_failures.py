@@ -50,6 +50,7 @@ def test_a_job_that_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app:
     app.register_handler("deep", lambda context: [Job("noop", deep)])  # noqa: ARG005
 
     said = {
+        stage.put("children", {"jobs": 1, "_spawn_config": {"max_depth": -1}}): "The spawn configuration's max_depth",
         Job("result", "set"): "The result cannot be stored. JSON cannot hold this value: a value of type"
         " set has no place in it. Return sorted(...).",
         Job("result", "job"): "The result cannot be stored. JSON cannot hold this value: a value of type"
@@ -58,7 +59,6 @@ def test_a_job_that_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app:
         Job("result", "large", result_max_size=10): "The result has 102 bytes",
         Job("children", {"jobs": 2}).with_spawn_config(SpawnConfig(max_spawn_count=1)): "max_spawn_count allows 1",
         Job("children", {"jobs": 2}): "was produced twice",
-        Job("children", {"jobs": 1, "_spawn_config": {"max_depth": -1}}): "The spawn configuration's max_depth",
         Job("noop", {}).with_spawn_handler("typo"): "There is no spawn handler 'typo'",
         Job("no_jobs"): "The spawn handler produced a value of type str",
         Job("no_json"): "Child 1 (noop) cannot be written: JSON cannot hold",

@@ -115,7 +115,7 @@ def test_the_short_form_of_the_specification_spawns(stage: Stage, app: Handlers)
         "inherit_priority": True,
         "spawn_delay_ms": 200,
     }
-    (parent,) = stage.enqueue(Job("large_dataset", {"dataset_id": "ds-123", "_spawn_config": config}))
+    parent = stage.put("large_dataset", {"dataset_id": "ds-123", "_spawn_config": config})
     stage.work(app)
     assert len(stage.children(parent)) == 3
     due = sorted(row[0] for row in stage.children(parent, "scheduled_at"))

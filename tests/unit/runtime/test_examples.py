@@ -5,14 +5,13 @@ import pytest
 from examples import configuration, data_processor, safe_spawner, workflow
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnFailedError
 from hammerwork_cli.features.job.models.new_job import NewJob
-from hammerwork_cli.runtime.api.spawn import config_of
 from hammerwork_cli.runtime.outcomes.children import drain
 from tests.unit.runtime.test_children import NOW
 
 
 def spawned(app: Handlers, parent: Job) -> list[NewJob]:
     """The children of a job, as a worker would write them."""
-    config = config_of(parent) or SpawnConfig()
+    config = parent.spawn_config or SpawnConfig()
     found = app._spawn_handler(parent, config)
     assert found is not None
     found.handler.validate_spawn(parent, config)
@@ -69,23 +68,23 @@ def test_a_safe_spawner_validates_before_it_spawns(job, message):
         spawned(safe_spawner.app, job)
 
 
-def test_a_configuration_by_builders_by_hand_and_by_keywords():
-    built, by_hand = config_of(configuration.by_builders()), config_of(configuration.by_hand())
+def test_a_configuration_by_builders_and_by_keywords():
+    built, configured = configuration.by_builders().spawn_config, configuration.by_keyword().spawn_config
     assert built is not None
-    assert by_hand is not None
+    assert configured is not None
     assert (built.handler, built.max_spawn_count, built._spawn_delay_ms, built.batch_size) == (
         "batch_processor",
         50,
         100,
         10,
     )
-    assert (by_hand.handler, by_hand.max_spawn_count, by_hand._spawn_delay_ms) == ("batch_processor", 15, 200)
-    assert (by_hand.operation_id, by_hand.inherit_priority, by_hand.inherit_retry_strategy) == (
+    assert (configured.handler, configured.max_spawn_count) == ("batch_processor", 15)
+    assert (configured.operation_id, configured.inherit_priority, configured.inherit_retry_strategy) == (
         "op-reports-123",
         True,
         True,
     )
-    assert len(spawned(configuration.app, configuration.by_hand())) == 12
+    assert len(spawned(configuration.app, configuration.by_keyword())) == 12
     assert configuration.limited().max_descendants == 1000
     advanced = SpawnConfig._parse(configuration.advanced()._stored())
     assert advanced is not None

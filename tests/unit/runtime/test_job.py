@@ -436,9 +436,9 @@ def test_a_job_shows_its_queue_and_id_and_not_its_payload():
 def test_a_misspelt_key_of_a_spawn_configuration_is_refused_and_one_of_another_program_stays() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     with pytest.raises(UsageError, match="Did you mean max_spawn_count"):
-        Job("video", {"_spawn_config": {"max_spawn": 3}})._new_job(now)
-    stored = Job("video", {"_spawn_config": {"of_another_program": 3}})._new_job(now)
-    assert json.loads(stored.payload) == {"_spawn_config": {"of_another_program": 3}}
+        Job("video").with_spawn_config(SpawnConfig(extra={"max_spawn": 3}))._new_job(now)
+    stored = Job("video").with_spawn_config(SpawnConfig(extra={"of_another_program": 3}))._new_job(now)
+    assert json.loads(stored.payload)["_spawn_config"]["of_another_program"] == 3
 
 
 @dataclass

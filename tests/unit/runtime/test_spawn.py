@@ -1,5 +1,6 @@
 """Spawn handlers, the managers that know them, and what a job's configuration makes of them."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from hammerwork_cli import (
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.runtime.api.spawn import config_of
 from tests.conftest import each_row
+from tests.unit.runtime.test_job import row
 
 
 class Pages(SpawnHandler):
@@ -171,7 +173,7 @@ def test_the_short_form_of_the_specification_is_read():
         "inherit_priority": True,
         "spawn_delay_ms": 200,
     }
-    config = config_of(Job("large_dataset", {"dataset_id": "ds-123", "_spawn_config": stored}))
+    config = config_of(Job._of(row(payload=json.dumps({"dataset_id": "ds-123", "_spawn_config": stored}))))
     assert config == SpawnConfig(
         handler="data_processor",
         max_spawn_count=15,
@@ -203,7 +205,7 @@ def test_the_short_form_of_the_specification_is_read():
 )
 def test_a_configuration_that_cannot_be_is_refused_and_the_field_named(stored, named):
     with pytest.raises(InvalidSpawnConfigError, match=named):
-        config_of(Job("q", {"_spawn_config": stored}))
+        config_of(Job._of(row(payload=json.dumps({"_spawn_config": stored}))))
 
 
 def test_all_spawn_errors_are_spawn_errors_and_hammerwork_errors():
