@@ -91,13 +91,19 @@ def receive(port: int, folder: Path) -> None:
     ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 
 
+def command(folder: Path) -> list[str]:
+    """The program of the stream."""
+    return [sys.executable, sink.__file__, str(folder)]
+
+
 def begin(url: str, folder: Path, receiver: Receiver) -> None:
     """Adds a stream of all events and a webhook for ends to a migrated database, and starts the receiver."""
     database = connect(url)
     now = database.now()
-    command = [sys.executable, sink.__file__, str(folder)]
     every = tuple(EventType)
-    streams.add(database, Stream(new_id(), "chaos", Backend.COMMAND, {"command": command}, every), by="chaos", now=now)
+    streams.add(
+        database, Stream(new_id(), "chaos", Backend.COMMAND, {"command": command(folder)}, every), by="chaos", now=now
+    )
     wanted = Webhook(new_id(), "chaos", f"http://127.0.0.1:{receiver.port}/", events=(*FAILURES, *TREES))
     wanted = wanted._replace(secret=SECRET, allow_private=True, timeout_seconds=TIMEOUT, max_retries=50)
     webhooks.add(database, wanted, by="chaos", now=now)

@@ -7,6 +7,7 @@ import faulthandler
 import logging
 import os
 import random
+import shlex
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from chaos import events
 from chaos.handlers import EFFECTS
 from chaos.plan import KINDS
 from hammerwork_cli import RetryStrategy, Worker
@@ -136,6 +138,8 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None, *, isolated: b
             lease=lease,
             poll_interval=0.1,
             retry=retry,
+            allowed_programs=[shlex.join(events.command(folder))],
+            allow_private_addresses=True,
         ).run()
     except (UnreachableError, ConnectionLostError, RetryableError) as error:
         logging.error("%r", error, exc_info=True)

@@ -1,15 +1,20 @@
 """``backup copy``, between all databases."""
 
 import contextlib
+import json
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.core.values import JobStatus, timestamp
 from hammerwork_cli.database import connect
+from hammerwork_cli.features.backup.queries.restoring import orphans
+from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.features.webhook import queries as webhooks
 from tests.commands.backup.test_backup import marked, worker
 from tests.conftest import Outcome
 from tests.jobs import execute, identity, job, statuses, write
@@ -225,6 +230,85 @@ def test_names_that_the_target_takes_for_one_are_refused_before_anything_is_writ
     assert records(new)["jobs"] == []
     assert run(*removed.format("MÂIL").split(), url=new).exit_code == 0
     assert copied(run, old, new, "--force").exit_code == 0
+
+
+def receivers(run: Run, url: str, tmp_path: Path) -> None:
+    """A webhook with a delivery that waits, and a stream."""
+    (tmp_path / "secret").write_text("whsec_c2VjcmV0LW9mLXRoZS1zaG9w")
+    hook = ("--name", "shop é", "--url", "https://shop.example/é?key=1", "--header", "X-A=b", "--events", "dead")
+    for words in (
+        ("webhook", "add", *hook, "--secret", f"@{tmp_path / 'secret'}"),
+        ("streaming", "add", "--name", "lake", "-b", "command", "--command", "cat", "--no-test", "--events", "dead"),
+        ("streaming", "update", "lake", "--buffer-time", "1.5s"),
+    ):
+        done = run(*words, url=url)
+        assert done.exit_code == 0, done.stderr
+    with contextlib.closing(connect(url)) as database:
+        (webhook,) = webhooks.listed(database)
+    event = {"type": "job.dead", "id": identity(9), "data": {}}
+    payload = json.dumps({"webhook": webhook.id, "name": webhook.name, "event": event})
+    write(url, job(5, queue="hammerwork-webhooks", payload=payload))
+
+
+@pytest.mark.parametrize(("source", "target"), [marked(*pair) for pair in DIRECTIONS])
+def test_webhooks_and_streams_go_along_with_their_secrets_so_that_deliveries_arrive(
+    run: Run, new_database: Callable[..., str], tmp_path: Path, source: str, target: str
+) -> None:
+    old, new = new_database(source, migrated=True), new_database(target, migrated=True)
+    receivers(run, old, tmp_path)
+    paused(run, old)
+    outcome = copied(run, old, new)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "1 webhook, 1 stream" in outcome.stdout
+    assert "whsec_" not in outcome.stdout + outcome.stderr
+    with contextlib.closing(connect(old)) as ours, contextlib.closing(connect(new)) as theirs:
+        for listed in (webhooks.listed, streams.listed):
+            (one,), (other,) = listed(ours), listed(theirs)
+            assert [*map(comparable, other)] == [*map(comparable, one)]
+        assert webhooks.listed(theirs)[0].secret == "whsec_c2VjcmV0LW9mLXRoZS1zaG9w"
+        assert streams.listed(theirs)[0].buffer_seconds == 1.5
+        assert orphans(theirs) == 0
+    execute(new, "UPDATE hammerwork_webhooks SET url = 'https://other.example/'")
+    differs = copied(run, old, new, "--verify-only")
+    assert (differs.exit_code, "Webhooks differ in url." in differs.stdout) == (1, True)
+    refused = copied(run, old, new)
+    assert (refused.exit_code, "with rows" in refused.stderr) == (6, True)
+
+
+def comparable(value: Any) -> Any:
+    is_time = isinstance(value, datetime) or (isinstance(value, str) and value[:2] == "20")
+    return timestamp(value) if is_time else str(value)
+
+
+def test_events_of_streams_that_wait_are_named_and_not_left_behind_by_mistake(
+    run: Run, migrated_url: str, new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    new = new_database("sqlite", migrated=True)
+    receivers(run, migrated_url, tmp_path)
+    assert run("streaming", "update", "lake", "--events", "enqueued", url=migrated_url).exit_code == 0
+    assert run("job", "enqueue", "-q", "mail", "--payload", "1", url=migrated_url).exit_code == 0
+    paused(run, migrated_url)
+    refused = copied(run, migrated_url, new)
+    assert (refused.exit_code, refused.stdout) == (6, "")
+    assert "Events of streams wait to be sent, and are not copied: lake 1." in refused.stderr
+    assert "hammerwork worker start --upkeep-only" in refused.stderr
+    done = copied(run, migrated_url, new, "--force")
+    assert (done.exit_code, "The databases have the same records." in done.stdout) == (0, True)
+    assert "1 event of the stream lake stays in the source." in done.stderr
+
+
+def test_a_file_has_no_webhook_and_both_of_its_commands_say_so(
+    run: Run, migrated_url: str, new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    new = new_database("sqlite", migrated=True)
+    receivers(run, migrated_url, tmp_path)
+    made = run("backup", "create", "-o", str(tmp_path / "jobs"), url=migrated_url)
+    assert "Left out, because of their secrets: 1 webhook, 1 stream." in made.stderr
+    assert "hammerwork backup copy" in made.stderr
+    assert "whsec_" not in (tmp_path / "jobs").read_text()
+    restored = run("backup", "restore", "-i", str(tmp_path / "jobs"), "--yes", url=new)
+    assert restored.exit_code == 0
+    assert "1 delivery will end as Cancelled: this database does not have the webhooks." in restored.stderr
 
 
 def test_a_database_is_not_copied_into_itself_however_it_is_spelt(run: Run, postgres_url: str) -> None:

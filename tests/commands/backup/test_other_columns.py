@@ -14,7 +14,7 @@ from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.archive.models.rows import Archival, ArchivalReason
 from hammerwork_cli.features.archive.queries.moving import Archive
-from hammerwork_cli.features.backup.models.tables import LEASES, TABLES
+from hammerwork_cli.features.backup.models.tables import LEASES, ONLY_COPIED, TABLES
 from hammerwork_cli.features.job.models.job import JobFilter
 from tests.commands.test_profiles import CHANGES
 from tests.conftest import DIALECTS, Outcome, all_databases, one_case_on_servers
@@ -23,6 +23,7 @@ from tests.rows import START
 from tests.whole_tree import ROOT, fill
 
 Run = Callable[..., Outcome]
+IN_FILES = [word for word in TABLES if word not in ONLY_COPIED]
 Stored = dict[str, dict[tuple[Any, ...], tuple[Any, ...]]]
 """Word of a table -> key -> the values of its other columns."""
 
@@ -112,13 +113,13 @@ def named(database: Database, column: str) -> str:
     return f"`{column}`" if database.dialect == "mysql" else f'"{column}"'
 
 
-def add_columns(url: str, *, own: bool = True, tables: Iterable[str] = TABLES, only: str = "") -> None:
+def add_columns(url: str, *, own: bool = True, tables: Iterable[str] = IN_FILES, only: str = "") -> None:
     """Adds columns to tables, and fills them in every second row."""
     make_columns(url, own=own, tables=tables, only=only)
     fill_columns(url, own=own, tables=tables, only=only)
 
 
-def make_columns(url: str, *, own: bool, tables: Iterable[str] = TABLES, only: str = "") -> None:
+def make_columns(url: str, *, own: bool, tables: Iterable[str] = IN_FILES, only: str = "") -> None:
     with contextlib.closing(connect(url)) as database:
         if (
             database.dialect == "postgresql"
@@ -133,7 +134,7 @@ def make_columns(url: str, *, own: bool, tables: Iterable[str] = TABLES, only: s
                 database.script(f"ALTER TABLE {TABLES[word].name} {part}")
 
 
-def fill_columns(url: str, *, own: bool, tables: Iterable[str] = TABLES, only: str = "") -> None:
+def fill_columns(url: str, *, own: bool, tables: Iterable[str] = IN_FILES, only: str = "") -> None:
     with contextlib.closing(connect(url)) as database:
         mine = columns_of(database, own=own, only=only)
         values = [f"{named(database, name)} = {value}" for name, (_, value) in mine.items() if value is not None]
@@ -159,7 +160,7 @@ def with_portable_columns(url: str) -> None:
     make_columns(url, own=False)
 
 
-def stored(url: str, words: Iterable[str] = TABLES) -> Stored:
+def stored(url: str, words: Iterable[str] = IN_FILES) -> Stored:
     """What the other columns of some tables hold, by SQL alone."""
     found: Stored = {}
     with contextlib.closing(connect(url)) as database:

@@ -73,7 +73,7 @@ def copy(
                     )
                     return
                 done = _run(context, copied, source, yes=yes, form=form)
-        for line in shown.unknown_tables_text(unknown_tables(source)):
+        for line in (*shown.unknown_tables_text(unknown_tables(source)), *shown.unsent_text(copying.unsent(source))):
             context.note(line)
         found = comparing.compare(source, target, merged=merge, without=without)
     other.answer(shown.COPIED.record(shown.CopyOutcome(done, found)), form, lambda: shown.copied_text(done, found))

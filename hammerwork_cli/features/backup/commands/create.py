@@ -9,7 +9,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, StatusOption, WithoutColumnOption, statuses
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.backup.queries import backups, files
-from hammerwork_cli.features.backup.queries.rows import unknown_tables
+from hammerwork_cli.features.backup.queries.rows import left_out, unknown_tables
 from hammerwork_cli.features.backup.views import backups as shown
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.commands.options import SinceOption
@@ -36,7 +36,7 @@ def create(
     file can be restored into another kind of database, or contain a single queue. The command reads everything in one
     snapshot: jobs, archived jobs, workflows, batches, schedules and their runs, callbacks, retention policies, pauses
     and records of spawning, with every column, even those that this version does not know. It leaves out workers,
-    leases and encryption keys. The file gets its name once it is complete, and
+    leases, and what has secrets: webhooks, streams and encryption keys. The file gets its name once it is complete, and
     only you can read it. For CSV, use `job export`.
 
     \b
@@ -61,7 +61,7 @@ def create(
     with files.created(output, context.stdout.buffer) as stream:
         extent = backups.Extent(chosen, archive=archive)
         counts = backups.create(database, stream, context.now(database), extent, without_column or ())
-    for line in shown.unknown_tables_text(unknown_tables(database)):
+    for line in (*shown.unknown_tables_text(unknown_tables(database)), *shown.left_out_text(left_out(database))):
         context.note(line)
     if output == "-":
         context.note(shown.created_text(counts, output))

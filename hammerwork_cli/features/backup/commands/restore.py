@@ -10,7 +10,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, WithoutColumnOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.features.backup.queries.restoring import BackupRestore, Existing, RestoreOptions
+from hammerwork_cli.features.backup.queries.restoring import BackupRestore, Existing, RestoreOptions, orphans
 from hammerwork_cli.features.backup.views import backups as shown
 from hammerwork_cli.view.text import plural
 
@@ -82,4 +82,6 @@ def restore(
             done = restoring.run(
                 context.operator, context.now(database), lambda records: report("restore", records, total)
             )
+    for line in shown.orphans_text(orphans(database)):
+        context.note(line)
     context.answer(shown.RESTORED.record(shown.RestoreOutcome(done, False)), form, lambda: shown.restored_text(done))

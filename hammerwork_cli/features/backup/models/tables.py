@@ -28,6 +28,7 @@ class ColumnKind(StrEnum):
     ID = "id"
     TEXT = "text"
     NUMBER = "number"
+    REAL = "real"
     FLAG = "flag"
     TIME = "time"
     JSON = "json"
@@ -83,6 +84,8 @@ _SHARED = {
 def _jobs(**own: str) -> dict[str, ColumnKind]:
     return _columns(**{kind: f"{own.get(kind, '')} {_SHARED.get(kind, '')}" for kind in ColumnKind})
 
+
+_OF_RECEIVERS = "name events queues priorities disabled_reason updated_by"
 
 TABLES = {
     "workflows": Table(
@@ -230,13 +233,40 @@ TABLES = {
         ("queue_name",),
         _columns(text="queue_name per_key changed_by", number="concurrency rate period_ms claims", time="changed_at"),
     ),
+    "webhooks": Table(
+        "hammerwork_webhooks",
+        ("id",),
+        _columns(
+            id="id",
+            text=f"{_OF_RECEIVERS} url method headers auth secret old_secret body template last_answer",
+            number="timeout_seconds max_retries delivered failed",
+            flag="include_payload allow_private insecure enabled",
+            time="old_until enabled_at failing_since last_success_at last_failure_at created_at updated_at",
+        ),
+        unique="name",
+    ),
+    "streams": Table(
+        "hammerwork_streams",
+        ("id",),
+        _columns(
+            id="id",
+            text=f"{_OF_RECEIVERS} backend target partitioning format last_error",
+            number="buffer_size max_backlog sent failed dropped",
+            real="buffer_seconds",
+            flag="include_payload enabled",
+            time="enabled_at failing_since last_sent_at created_at updated_at",
+        ),
+        unique="name",
+    ),
 }
-"""The tables of a file by their words, in the order in which they are written."""
+"""The tables of a file or a copy by their words, in the order in which they are written."""
+ONLY_COPIED = frozenset({"webhooks", "streams"})
+"""Words of the tables with secrets, which a copy takes along, and which no file of a user has."""
 NOT_IN_FILES = frozenset(
     f"hammerwork_{name}"
     for name in (
         *("migrations", "workers", "progress", "duties", "limit_starts", "encryption_keys", "key_audit_log"),
-        *("kms_data_keys", "webhooks", "streams", "stream_events"),
+        *("kms_data_keys", "stream_events"),
     )
 )
 """Tables that belong to one database, or to the keeper of its keys and of other secrets."""
@@ -396,6 +426,8 @@ def _written(kind: ColumnKind, stored: Any) -> Any:
         return rfc3339(stored) or str(stored)
     if kind is ColumnKind.FLAG:
         return bool(stored)
+    if kind is ColumnKind.REAL:
+        return float(stored)
     if kind is ColumnKind.NUMBER:
         return stored if isinstance(stored, int) else _text(stored)
     if kind is ColumnKind.IDS:
@@ -505,6 +537,7 @@ _READERS = {
     ColumnKind.ID: _when(str, uuid_of),
     ColumnKind.TEXT: _when(str),
     ColumnKind.NUMBER: _number,
+    ColumnKind.REAL: _when(float),
     ColumnKind.FLAG: _when(bool),
     ColumnKind.TIME: _when(str, timestamp),
     ColumnKind.IDS: _each(_when(str, uuid_of)),

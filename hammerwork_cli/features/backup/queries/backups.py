@@ -29,11 +29,20 @@ class Extent:
 
 
 def create(
-    database: Database, stream: IO[bytes], now: datetime, extent: Extent, without: Collection[str] = ()
+    database: Database,
+    stream: IO[bytes],
+    now: datetime,
+    extent: Extent,
+    without: Collection[str] = (),
+    *,
+    copied: bool = False,
 ) -> dict[str, int]:
     """Writes jobs and everything that belongs to them, read in one snapshot.
 
     Returns records by the word of their table.
+
+    Args:
+        copied: what only a copy has, too: nobody else may read the file.
     """
     wanted = extent.jobs
     filters = {
@@ -43,7 +52,7 @@ def create(
         "archive": None if extent.archive else False,
     }
     with database.snapshot():
-        tables = Rows.of_all(database, without)
+        tables = Rows.of_all(database, without, copied=copied)
         if not extent.archive:
             tables.pop("archive", None)
         writer = BackupWriter(stream, header(database, now, "backup", tables.values(), **filters))

@@ -29,8 +29,8 @@ def compare(source: Database, copy: Database, *, merged: bool = False, without: 
     """
     found = CopyComparison()
     with source.snapshot(), copy.snapshot():
-        words = Rows.words(copy)
-        for word in Rows.words(source):
+        words = Rows.words(copy, copied=True)
+        for word in Rows.words(source, copied=True):
             ours = Rows(source, word, without)
             theirs = Rows(copy, word, without) if word in words else None
             _compare(word, ours, theirs, found, merged=merged)

@@ -12,6 +12,7 @@ from hammerwork_cli.features.backup.queries.backups import Extent, create
 from hammerwork_cli.features.backup.queries.restoring import BackupRestore, Existing, RestoreOptions, refuse_workers
 from hammerwork_cli.features.backup.queries.rows import Rows
 from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.streaming import queries as streams
 
 SHOWN = 3
 FORCE = "To copy nevertheless: --force"
@@ -35,6 +36,19 @@ def refuse_busy(source: Database) -> None:
             f"{numbered(len(open_queues), 'queue of the source is', 'queues of the source are')} not paused: {named}.",
             hint=f"Pause them: hammerwork queue pause --all --yes. {FORCE}",
         )
+    if waiting := unsent(source):
+        named = ", ".join(f"{name[:60]} {number:,}" for name, number in [*waiting.items()][:SHOWN])
+        raise ConflictError(
+            f"Events of streams wait to be sent, and are not copied: {named}.",
+            hint=f"Let a worker send them: hammerwork worker start --upkeep-only. {FORCE}",
+        )
+
+
+def unsent(source: Database) -> dict[str, int]:
+    """Stream -> how many of its events wait: they belong to the database that has written them."""
+    if "hammerwork_stream_events" not in source.schema:
+        return {}
+    return {one.stream.name: one.backlog for one in streams.states(source, source.now()) if one.backlog}
 
 
 def refuse_target(target: Database, *, merge: bool) -> None:
@@ -46,7 +60,7 @@ def refuse_target(target: Database, *, merge: bool) -> None:
     refuse_workers(target, "Resume them when the copy is complete.")
     if merge:
         return
-    filled = [word for word in Rows.words(target) if Rows(target, word).count()]
+    filled = [word for word in Rows.words(target, copied=True) if Rows(target, word).count()]
     if filled:
         raise ConflictError(
             f"The target has {', '.join(TABLES[word].name for word in filled[:SHOWN])} with rows.",
@@ -64,8 +78,9 @@ class Copy:
         # Unnamed and for its owner alone; it goes when it is closed, whatever happens.
         self._file = cast("IO[bytes]", TemporaryFile())  # noqa: SIM115  closed by close()
         try:
-            create(source, self._file, now, Extent(), without)
-            options = RestoreOptions(existing=Existing.SKIP if merge else Existing.FAIL, keep_running=True)
+            create(source, self._file, now, Extent(), without, copied=True)
+            existing = Existing.SKIP if merge else Existing.FAIL
+            options = RestoreOptions(existing=existing, keep_running=True, copied=True)
             self.restore = BackupRestore(target, self._file, options)
         except BaseException:
             self.close()

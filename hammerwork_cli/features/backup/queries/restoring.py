@@ -18,6 +18,7 @@ from hammerwork_cli.features.backup.queries.fitting import ColumnLimits
 from hammerwork_cli.features.backup.queries.importing import JOBS, MOST_TOGETHER, incomplete
 from hammerwork_cli.features.backup.queries.rows import Rows
 from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.worker.queries import registry
 
 BATCHES_TOGETHER = 10
@@ -39,6 +40,7 @@ class RestoreOptions(NamedTuple):
     keep_running: bool = False  # Running jobs stay Running; otherwise they become Pending, because no worker has them
     paused: bool = False  # all queues of the file are paused before their jobs are written
     without: tuple[str, ...] = ()  # see `Rows`
+    copied: bool = False  # the file may have what only a copy has
 
 
 class BackupRestore:
@@ -57,7 +59,7 @@ class BackupRestore:
         self._options = options
         self._reader = BackupReader(file)
         others = self._reader.others
-        self._rows = Rows.of_all(database, options.without, others)
+        self._rows = Rows.of_all(database, options.without, others, copied=options.copied)
         self._others = {word: rows.accept(others.get(word, {})) for word, rows in self._rows.items()}
         self._problems = Problems(RecordsError)
         self.plan = self._check()
@@ -72,9 +74,8 @@ class BackupRestore:
             for number, row in part:
                 problem = incomplete(word, row) or self._rows[word].lacking(row) or fits[word].problem(row)
                 if self._rows[word].key_of(row) in taken:
-                    problem = (
-                        problem or f"name: this database has another schedule {row['name'][:60]!r}; rename one of them"
-                    )
+                    other = f"name: this database has another {word.removesuffix('s')} {row['name'][:60]!r}"
+                    problem = problem or f"{other}; rename one of them"
                 if problem:
                     self._problems.add(number, problem)
                 if self._rows[word].is_named:
@@ -195,6 +196,12 @@ class BackupRestore:
                 existed += len(part) - len(new)
             written += rows.insert(new) if new else 0
         return written, existed, replaced
+
+
+def orphans(database: Database) -> int:
+    """Counts the deliveries that wait although the database does not have their webhooks."""
+    known = {one.id for one in webhooks.listed(database)}
+    return sum(jobs for webhook, jobs in webhooks.waiting(database).items() if webhook not in known)
 
 
 def refuse_workers(database: Database, more: str) -> None:

@@ -16,6 +16,7 @@ from hammerwork_cli.errors import MissingTablesError, RefusedValueError, UsageEr
 from hammerwork_cli.features.backup.models.tables import (
     LEASES,
     NOT_IN_FILES,
+    ONLY_COPIED,
     TABLES,
     TEXT_OF,
     ColumnKind,
@@ -71,14 +72,20 @@ class Rows:
 
     @classmethod
     def of_all(
-        cls, database: Database, without: Collection[str] = (), arriving: Mapping[str, OtherColumns] | None = None
+        cls,
+        database: Database,
+        without: Collection[str] = (),
+        arriving: Mapping[str, OtherColumns] | None = None,
+        *,
+        copied: bool = False,
     ) -> "dict[str, Rows]":
         """The tables that a database has, by their words.
 
         Args:
             arriving: the columns of a file that this version does not know, by the words of their tables.
+            copied: those that only a copy has, too.
         """
-        found = {word: cls(database, word, without) for word in cls.words(database)}
+        found = {word: cls(database, word, without) for word in cls.words(database, copied=copied)}
         unknown = {name for rows in found.values() for name in rows.types.keys() - rows.table.columns.keys()}
         unknown.update(*(columns for columns in (arriving or {}).values()))
         for name in without:
@@ -87,10 +94,11 @@ class Rows:
         return found
 
     @classmethod
-    def words(cls, database: Database) -> list[str]:
-        """The words of the tables that a database has."""
+    def words(cls, database: Database, *, copied: bool = False) -> list[str]:
+        """The words of the tables that a database has, for a file or for a copy."""
         database.jobs_columns()  # raises if there are none at all
-        return [word for word, table in TABLES.items() if table.name in database.schema]
+        left_out = frozenset[str]() if copied else ONLY_COPIED
+        return [word for word, table in TABLES.items() if table.name in database.schema and word not in left_out]
 
     def accept(self, arriving: OtherColumns) -> dict[str, OtherColumn]:
         """Compares the other columns of a file with those of this database.
@@ -306,6 +314,11 @@ class Rows:
         if kind is ColumnKind.TEXTS:
             return list(value) if self._has_lists else json.dumps(value)
         return value
+
+
+def left_out(database: Database) -> dict[str, int]:
+    """Words of the tables that a copy has and a file has not -> their rows."""
+    return {word: Rows(database, word).count() for word in Rows.words(database, copied=True) if word in ONLY_COPIED}
 
 
 def unknown_tables(database: Database) -> dict[str, int]:

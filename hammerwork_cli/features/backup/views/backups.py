@@ -160,6 +160,8 @@ _NOUNS = {
     "callbacks": ("callback", "callbacks"),
     "policies": ("retention policy", "retention policies"),
     "pauses": ("pause", "pauses"),
+    "webhooks": ("webhook", "webhooks"),
+    "streams": ("stream", "streams"),
 }
 
 
@@ -179,6 +181,25 @@ def unknown_tables_text(found: Mapping[str, int]) -> Iterator[str]:
     """Tables that are left out because nobody knows what they are."""
     for name, rows in found.items():
         yield f"{visible(name)}, which this version does not know, is left out: {plural(rows, 'row')}."
+
+
+def unsent_text(found: Mapping[str, int]) -> Iterator[str]:
+    """Events of streams that a copy leaves behind."""
+    for name, events in found.items():
+        yield f"{plural(events, 'event')} of the stream {visible(name)} stay{'s' if events == 1 else ''} in the source."
+
+
+def left_out_text(counts: Mapping[str, int]) -> Iterator[str]:
+    """What no file has, by the words of the tables."""
+    if any(counts.values()):
+        yield f"Left out, because of their secrets: {_listed(counts)}. To take them along: hammerwork backup copy"
+
+
+def orphans_text(deliveries: int) -> Iterator[str]:
+    """Deliveries that have arrived without their webhooks."""
+    if deliveries:
+        number = plural(deliveries, "delivery", "deliveries")
+        yield f"{number} will end as Cancelled: this database does not have the webhooks."
 
 
 def verified_text(path: str, found: FileSummary | HammerworkError) -> Iterator[str]:
