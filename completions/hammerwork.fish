@@ -1481,6 +1481,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l pool-size -x -d 'Max
 complete -c hammerwork -n '__hammerwork_at worker start' -l poll-interval -x -d 'Interval between checks of empty queues.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l lease -x -d 'Time without a heartbeat before others take over.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l max-jobs -x -d 'Stop after this many jobs.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l max-descendants -x -d 'Most jobs below the root of a tree that sets no limit itself.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l drain -d 'Exit once no job is due within the next minute.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l isolation -x -a 'thread process' -d 'Run handlers in threads, or in processes.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l executor -x -d 'Run handlers on an executor, such as Dask\'s, or one that this makes.'

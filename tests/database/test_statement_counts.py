@@ -123,7 +123,7 @@ def test_a_spawn_reads_the_counters_of_its_tree_by_a_statement_that_it_sends_any
     rows.job(queue="parent", status="Pending")
     now = START + timedelta(days=1)
     (job,) = claim.claim(database, "parent", worker=new_id(), now=now, limit=1, slots=1)
-    spawner = Spawner.of(job, ancestry.of(database, job), SpawnConfig())
+    spawner = Spawner.of(job, ancestry.of(database, job), SpawnConfig())._replace(most_descendants=2**60)
     assert spawner.max_spawn_count is not None
     operation = spawn.Operation(new_id(), spawner, "parent", SpawnConfig(), now, 2)
     children = [NewJob("child", "{}", now, now, depends_on=(job.id,), dependency_status="satisfied") for _ in "12"]

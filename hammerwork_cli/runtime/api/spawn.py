@@ -69,10 +69,11 @@ class SpawnLimitError(SpawnError):
         "max_descendants": ("job below the root", "jobs below the root"),
     }
 
-    def __init__(self, limit: str, value: int, attempted: int, root: str) -> None:
+    def __init__(self, limit: str, value: int, attempted: int, root: str, *, is_default: bool = False) -> None:
+        unless = " unless a spawn configuration, or --max-descendants of the worker, sets another number"
         super().__init__(
-            f"{limit} allows {value:,} {self._THINGS[limit][value != 1]}, and this would be {attempted:,}"
-            f" (root {root}). {NOTHING_SPAWNED}",
+            f"{limit} allows {value:,} {self._THINGS[limit][value != 1]}{unless * is_default}, and this would be"
+            f" {attempted:,} (root {root}). {NOTHING_SPAWNED}",
             hint=f"Raise {limit} in the job's spawn configuration, or spawn less.",
             limit=limit,
             value=value,

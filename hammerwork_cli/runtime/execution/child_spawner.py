@@ -68,6 +68,7 @@ class ChildSpawner:
         queue: what handlers get.
         connections: for what attempts write themselves.
         loop: runs spawn handlers that are coroutines or async generators, while their thread waits.
+        most_descendants: of a tree that sets no limit.
         callbacks_due: called when somebody is to look at callbacks.
         spawned: called when there are new jobs.
     """
@@ -84,6 +85,7 @@ class ChildSpawner:
         progress: Progress,
         outcome_policy: OutcomePolicy,
         *,
+        most_descendants: int,
         callbacks_due: Callable[[], None],
         spawned: Callable[[], None],
     ) -> None:
@@ -92,7 +94,7 @@ class ChildSpawner:
         self._progress, self._outcome_policy = progress, outcome_policy
         self._callbacks_due, self._spawned = callbacks_due, spawned
         self._codecs = queue.url.codecs
-        self._priorities = handlers._priorities
+        self._priorities, self._most_descendants = handlers._priorities, most_descendants
 
     def context(self, attempt: Attempt, job: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
         """Makes what a handler gets beside its job."""
@@ -116,7 +118,7 @@ class ChildSpawner:
         return None
 
     def _parent(self, attempt: Attempt, config: SpawnConfig) -> Parent:
-        return Parent(self._connections, self._clock, attempt, config, self._priorities)
+        return Parent(self._connections, self._clock, attempt, config, self._priorities, self._most_descendants)
 
     def spawn(
         self,

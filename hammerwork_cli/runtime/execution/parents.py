@@ -39,6 +39,7 @@ class Parent:
         connections: write its children, and read its place in the tree.
         attempt: at the job or its spawn request. Once its outcome is decided, nothing is retried.
         priorities: queue -> priority of children without their own.
+        most_descendants: see :class:`Spawner`.
     """
 
     def __init__(
@@ -48,9 +49,10 @@ class Parent:
         attempt: Attempt,
         config: SpawnConfig,
         priorities: Mapping[str, JobPriority],
+        most_descendants: int,
     ) -> None:
         self._connections, self._clock, self._attempt, self._config = connections, clock, attempt, config
-        self._priorities = priorities
+        self._priorities, self._most_descendants = priorities, most_descendants
         self._job: Claimed = attempt.job
         self._request = attempt.request.id if attempt.request else None
 
@@ -67,7 +69,8 @@ class Parent:
 
     @cached
     def _spawner(self) -> Spawner:
-        return Spawner.of(self._job, self.place, self._config, self._request)
+        spawner = Spawner.of(self._job, self.place, self._config, self._request)
+        return spawner._replace(most_descendants=self._most_descendants)
 
     @property
     def spawner(self) -> Spawner:
@@ -191,7 +194,9 @@ def named_limits() -> Iterator[None]:
     try:
         yield
     except LimitError as error:
-        raise SpawnLimitError(error.limit, error.value, error.attempted, error.root) from None
+        raise SpawnLimitError(
+            error.limit, error.value, error.attempted, error.root, is_default=error.is_default
+        ) from None
 
 
 def payload_hash(payload: str) -> int:

@@ -170,21 +170,21 @@ class Rehearser:
     def _descendants(self, step: SpawnStep) -> int:
         """Jobs below the root before this parent spawns."""
         if self._before is None:
-            limited = step.place.max_descendants is not None and self._database is not None
-            self._before = ancestry.descendants(self._database, step.place) if limited and self._database else 0
+            self._before = ancestry.descendants(self._database, step.place) if self._database else 0
         return self._before + self._spawned
 
     def _keep_tightest(self, found: Rehearsal, step: SpawnStep) -> None:
         """Keeps the tightest limit of each name among all parents so far."""
         place, known = step.place, {limit.name: limit for limit in found.limits}
         deepest = ancestry.DEEPEST if place.max_depth is None else place.max_depth
+        largest = ancestry.MOST_DESCENDANTS if place.max_descendants is None else place.max_descendants
         most, produced = step.config.max_spawn_count, step.produced
         if most is not None:  # the first one too many ends the handler; early ones may come on top
             produced = min(produced, most + 1)
         for limit in (
             Limit("max_spawn_count", most, produced),
             Limit("max_depth", deepest, place.depth + 1),
-            Limit("max_descendants", place.max_descendants, self._descendants(step) + produced),
+            Limit("max_descendants", largest, self._descendants(step) + produced),
         ):
             old = known.get(limit.name)
             if old is None or old.left is None or (limit.left is not None and limit.left < old.left):

@@ -10,7 +10,7 @@ from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.errors import LastingConflictError
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.tree.ancestry import Ancestry
-from hammerwork_cli.features.worker.queries.ancestry import Spawner
+from hammerwork_cli.features.worker.queries.ancestry import MOST_DESCENDANTS, Spawner
 from hammerwork_cli.features.worker.queries.claim import Claim, Claimed
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
@@ -88,9 +88,10 @@ class SpawnStep:
 
     def check_descendants(self, total: int) -> None:
         """Refuses more jobs below the root than the tree may have."""
-        allowed = self.place.max_descendants
-        if allowed is not None and total > allowed:
-            raise SpawnLimitError("max_descendants", allowed, total, self.place.root)
+        is_default = self.place.max_descendants is None
+        allowed = MOST_DESCENDANTS if self.place.max_descendants is None else self.place.max_descendants
+        if total > allowed:
+            raise SpawnLimitError("max_descendants", allowed, total, self.place.root, is_default=is_default)
 
     @property
     def room(self) -> int | None:

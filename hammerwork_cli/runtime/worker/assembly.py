@@ -81,6 +81,7 @@ def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
         clock,
         progress,
         outcome_policy,
+        most_descendants=options.max_descendants,
         callbacks_due=callbacks_due,
         spawned=claimer.notify,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.worker.queries.ancestry import MOST_DESCENDANTS
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
 from hammerwork_cli.runtime.delivery.allowed import Allowed
@@ -42,6 +43,7 @@ class Options:
     poll_interval: float = 1.0
     lease: float = 30.0
     max_jobs: int | None = None
+    max_descendants: int = MOST_DESCENDANTS
     drain: bool = False
     weighted: bool = False
     sweep: bool = True
@@ -76,7 +78,7 @@ class Options:
         if self.upkeep_only and (self.drain or self.max_jobs is not None or not self.upkeep):
             raise UsageError("A worker with --upkeep-only cannot take --drain, --max-jobs or --no-upkeep.")
         self._check_processes()
-        for name in ("concurrency", "max_jobs", "pool_size", "max_jobs_per_process"):
+        for name in ("concurrency", "max_jobs", "max_descendants", "pool_size", "max_jobs_per_process"):
             value = getattr(self, name)
             if value is not None:
                 fields.whole_number(value, name, 1, LARGEST_INTEGER)

@@ -26,6 +26,7 @@ from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.migration.model import UNREADABLE_STRATEGY, MigrationState
 from hammerwork_cli.features.worker.queries import limits as queue_limits
 from hammerwork_cli.features.worker.queries import registry
+from hammerwork_cli.features.worker.queries.ancestry import MOST_DESCENDANTS
 from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.api import importing
 from hammerwork_cli.runtime.api.absent import Translated, deprecated, hinting
@@ -96,6 +97,7 @@ class Worker(Translated):
         poll_interval: seconds between claims from empty queues.
         lease: seconds without a heartbeat after which others take over; see docs/explain/liveness.md.
         max_jobs: stops after this many jobs.
+        max_descendants: the most jobs below the root of a tree whose spawn configurations set no ``max_descendants``.
         drain: stops once no job of its queues is due within a minute, and logs how many are due later.
         weighted: draws the next priority by weight, so that low ones do not starve; otherwise, it claims strictly by
             priority.
@@ -146,6 +148,7 @@ class Worker(Translated):
         poll_interval: float = 1.0,
         lease: float = 30.0,
         max_jobs: int | None = None,
+        max_descendants: int = MOST_DESCENDANTS,
         drain: bool = False,
         weighted: bool = False,
         sweep: bool = True,
@@ -177,6 +180,7 @@ class Worker(Translated):
             poll_interval=poll_interval,
             lease=lease,
             max_jobs=max_jobs,
+            max_descendants=max_descendants,
             drain=drain,
             weighted=weighted,
             sweep=sweep,

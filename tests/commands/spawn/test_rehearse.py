@@ -96,9 +96,9 @@ def test_a_stored_job_is_read_and_nothing_is_written(run: Run, url: str, folder:
 @pytest.mark.parametrize(
     ("pages", "head", "used"),
     [
-        (99, "Would spawn 100 jobs, 1 of them early, by key · ", "100   100     0"),
-        (100, "Would spawn only 1 job, early, by key · ", "100   101    -1"),
-        (500, "Would spawn only 1 job, early, by key · ", "100   101    -1"),
+        (99, "Would spawn 100 jobs, 1 of them early, by key · ", "100 100 0"),
+        (100, "Would spawn only 1 job, early, by key · ", "100 101 -1"),
+        (500, "Would spawn only 1 job, early, by key · ", "100 101 -1"),
     ],
 )
 def test_a_job_that_waits_for_all_others_counts_as_a_child_and_stays_if_they_are_too_many(
@@ -106,7 +106,7 @@ def test_a_job_that_waits_for_all_others_counts_as_a_child_and_stays_if_they_are
 ) -> None:
     done = run(*words(folder, "--queue", "joined", "--payload", f'{{"pages": {pages}}}'), url=url)
     assert done.stdout.splitlines()[1].startswith(head)
-    assert f"max_spawn_count      {used}" in done.stdout
+    assert f"max_spawn_count {used}" in [" ".join(line.split()) for line in done.stdout.splitlines()]
     said = "this would be 101 (root "
     assert (done.exit_code, said in " ".join(done.stdout.split())) == ((1, True) if pages > 99 else (0, False))
     assert ("Nothing else was spawned; the one that was spawned early stays." in " ".join(done.stdout.split())) == (

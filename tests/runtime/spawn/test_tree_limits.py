@@ -54,6 +54,31 @@ def test_the_roots_limits_bind_those_below_that_say_nothing_or_more(stage: Stage
     assert size(stage, root) == 6
 
 
+@all_databases
+def test_a_tree_that_sets_no_limit_has_that_of_the_worker_and_others_go_on(stage: Stage, app: Handlers) -> None:
+    grow(app)
+    (root,) = stage.enqueue(Job("node", {}))
+    stage.work(app, max_descendants=40, concurrency=1)
+    assert size(stage, root) == 40
+    ((error,), *others) = stage.rows("error_message", "status = 'Dead'")
+    assert error == (
+        "max_descendants allows 40 jobs below the root unless a spawn configuration, or --max-descendants of the"
+        f" worker, sets another number, and this would be 42 (root {root.id}). Nothing was spawned."
+    )
+    assert {text for (text,) in others} == {error}
+    (lifted, other) = stage.enqueue(Job("node", {}).with_spawn_config(SpawnConfig(max_descendants=50)), Job("noop"))
+    stage.work(app, max_descendants=40, concurrency=1)
+    assert (size(stage, lifted), stage.status(lifted, other)) == (50, ["Completed"] * 2)
+
+
+def test_the_limit_of_a_worker_costs_small_trees_no_counter(stage: Stage, app: Handlers) -> None:
+    grow(app)
+    (root,) = stage.enqueue(Job("node", {}).with_spawn_config(SpawnConfig(max_depth=5)))
+    stage.work(app, max_descendants=1000, concurrency=4)
+    assert size(stage, root) == 2 + 4 + 8 + 16 + 32
+    assert stage.database.query("SELECT * FROM hammerwork_spawn_trees") == []
+
+
 def test_each_of_several_trees_that_grow_has_a_limit_of_its_own(stage: Stage, app: Handlers) -> None:
     grow(app)
     limits = (4, 8, 2)

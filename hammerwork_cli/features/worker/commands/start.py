@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 RUNS_JOBS = (
     *("queue", "concurrency", "isolation", "executor", "pool_size", "max_jobs_per_process", "max_memory", "reload"),
+    "max_descendants",
 )
 """Options of no use to a worker that runs no jobs."""
 ALLOWED = ("allow_program", "allow_env", "allow_private_addresses", "allow_insecure")
@@ -91,6 +92,15 @@ def start(
     ] = None,
     max_jobs: Annotated[
         int | None, typer.Option("--max-jobs", metavar="N", min=1, help="Stop after this many jobs.")
+    ] = None,
+    max_descendants: Annotated[
+        int | None,
+        typer.Option(
+            "--max-descendants",
+            metavar="N",
+            min=1,
+            help="Most jobs below the root of a tree that sets no limit itself. [default: 2000000]",
+        ),
     ] = None,
     drain: Annotated[bool, typer.Option("--drain", help="Exit once no job is due within the next minute.")] = False,
     isolation: Annotated[
@@ -245,6 +255,7 @@ def start(
         "lease": _seconds("--lease", lease),
         "grace": _seconds("--grace", grace),
         "max_jobs": max_jobs,
+        "max_descendants": max_descendants,
         "drain": drain or None,
         "weighted": weighted,
         "sweep": sweep,

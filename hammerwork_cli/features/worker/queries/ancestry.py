@@ -1,5 +1,6 @@
 """The place of a job in its tree, and the limits of trees: only this module counts children for them."""
 
+import random
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,6 +17,10 @@ from hammerwork_cli.features.worker.queries.claim import Claimed
 
 DEEPEST = 32
 """Most generations below a root that has no ``max_depth``."""
+MOST_DESCENDANTS = 2_000_000
+"""Most jobs below a root that has no ``max_descendants``, unless a worker has another number."""
+LOOKS = 20
+"""How often spawns are expected to count a tree without ``max_descendants`` before it is as large as it may be."""
 MOST_LEVELS = 100
 """Most generations that are read above a job whose row does not say its place in the tree."""
 
@@ -25,9 +30,10 @@ class LimitError(ConflictError):
 
     code = "spawn_limit"
 
-    def __init__(self, limit: str, value: int, attempted: int, root: str) -> None:
+    def __init__(self, limit: str, value: int, attempted: int, root: str, *, is_default: bool = False) -> None:
         super().__init__(f"{limit} is {value:,}, and this would be {attempted:,} (root {root}).")
         self.limit, self.value, self.attempted, self.root = limit, value, attempted, root
+        self.is_default = is_default
 
 
 class NewJoin(NamedTuple):
@@ -45,6 +51,7 @@ class Spawner(NamedTuple):
     max_spawn_count: int | None = None  # most children of this attempt, early and late ones together
     request: str | None = None  # id of the spawn request, if there is one
     joins: tuple[NewJoin, ...] = ()  # the jobs of this attempt that wait for its other children
+    most_descendants: int = MOST_DESCENDANTS  # most jobs below the root of a tree that sets no limit
 
     def place_of_child(self, *, early: bool = False, counts: bool = True) -> Ancestry:
         """The place of a child.
@@ -164,15 +171,22 @@ def count(
     descendants, *keys = counted or database.rows("worker.ancestry.counters", **counted_of(spawner))[0]
     if most is not None and sum(keys) + late > most:
         raise LimitError("max_spawn_count", most, sum(keys) + late, ancestry.root)
-    if descendants is None and ancestry.max_descendants is None:
-        return
+    is_default = ancestry.max_descendants is None
+    allowed = spawner.most_descendants if ancestry.max_descendants is None else ancestry.max_descendants
+    everybody = children
+    if descendants is None:
+        # Counting costs a statement, and a counter is a row that all spawns of the tree wait for. So a tree without a
+        # limit of its own is counted now and then, and gets a counter once it is half as large as it may be.
+        if is_default and random.random() * allowed >= LOOKS * children:  # noqa: S311  no secret
+            return
+        everybody = max(children, _recorded(database, ancestry))
+        if is_default and 2 * everybody <= allowed:
+            return
     tree = {"root": ancestry.root, "occurrence": ancestry.occurrence}
-    everybody = children if descendants is not None else max(children, _recorded(database, ancestry))
     database.run("worker.ancestry.add_descendants", children=children, everybody=everybody, **tree)
-    if ancestry.max_descendants is not None:
-        total = int(database.value("worker.ancestry.descendants", **tree))
-        if total > ancestry.max_descendants:
-            raise LimitError("max_descendants", ancestry.max_descendants, total, ancestry.root)
+    total = int(database.value("worker.ancestry.descendants", **tree))
+    if total > allowed:
+        raise LimitError("max_descendants", allowed, total, ancestry.root, is_default=is_default)
 
 
 def room(database: Database, spawner: Spawner) -> int | None:
