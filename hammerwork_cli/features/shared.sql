@@ -174,9 +174,18 @@ j.archived_at IS NULL
 TRUE
 
 -- name: failure_time
--- When the last attempt of job j failed, as far as the row tells: hammerwork (Rust) writes no failed_at for jobs that
--- timed out or that it declared dead, and an attempt that will be followed by another one has only its start.
-COALESCE(j.failed_at, j.timed_out_at, j.completed_at, j.started_at, j.created_at)
+-- When the last attempt of job j failed, as far as is known. hammerwork (Rust) writes no failed_at for jobs that timed out
+-- or that it declared dead. Of a job that waits for another attempt, the history has it; of one that a Rust worker ran, only
+-- the due time of the next attempt tells, which is later.
+CASE WHEN j.status NOT IN ('Pending', 'Retrying')
+THEN COALESCE(j.failed_at, j.timed_out_at, j.completed_at, j.started_at, j.created_at)
+ELSE COALESCE((SELECT MAX(a.ended_at) FROM hammerwork_attempts a WHERE a.job_id = j.id AND a.attempt = j.attempts),
+CASE WHEN j.scheduled_at < {server_now} THEN j.scheduled_at ELSE {server_now} END) END
+
+-- name: failure_time [original]
+CASE WHEN j.status NOT IN ('Pending', 'Retrying')
+THEN COALESCE(j.failed_at, j.timed_out_at, j.completed_at, j.started_at, j.created_at)
+WHEN j.scheduled_at < {server_now} THEN j.scheduled_at ELSE {server_now} END
 
 -- name: config [postgresql]
 -- The spawn configuration of job j.

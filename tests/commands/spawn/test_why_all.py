@@ -3,13 +3,15 @@
 import contextlib
 import shlex
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.spawn.views.failures import error_filter
+from hammerwork_cli.features.worker.queries import claim, finish, registry
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from tests.conftest import all_databases
 from tests.rows import START, Rows
 
@@ -106,6 +108,50 @@ def test_the_answer_for_people_has_counts_an_example_and_commands(run: Run, lite
 def test_without_failures_it_says_so(run: Run, lite_url: str) -> None:
     done = run("spawn", "why", "--queue", "mail", url=lite_url)
     assert (done.exit_code, done.stdout) == (0, "No failed jobs · queue mail\n")
+
+
+WORKER = "11111111-1111-4111-8111-111111111111"
+
+
+def fail(rows: Rows, queue: str, error: str, at: datetime, end: AttemptEnd = AttemptEnd.RETRY) -> None:
+    """Lets a worker claim the jobs of a queue that are due, and fail a second later."""
+    taken = claim.claim(rows.database, queue, worker=WORKER, now=at, limit=9, slots=9)
+    again = at + timedelta(minutes=5) if end is AttemptEnd.RETRY else None
+    ends = [EndedAttempt(job, end, error=error, at=again, timed_out=error == "HTTP 503") for job in taken]
+    assert len(ends) == 2
+    assert not finish.finish(rows.database, ends, at + timedelta(seconds=1)).lost
+
+
+def dated(run: Run, url: str, *words: str) -> list[tuple[str, int, str, str]]:
+    """The errors with their jobs, first and last times, the newest error last."""
+    groups = why(run, url, *words)["groups"]
+    found = [(one["error"], one["jobs"], one["first_at"][11:19], one["last_at"][11:19]) for one in groups]
+    return sorted(found, key=lambda one: one[2])
+
+
+@all_databases
+def test_failures_are_those_of_attempts_while_their_jobs_are_retried(run: Run, migrated_url: str, rows: Rows) -> None:
+    registry.register(rows.database, registry.Registration(WORKER, "w-1", "here", 1, "1", ("mail",), (), 8, 30.0))
+    for queue in ("mail", "mail", "post", "post"):
+        rows.job(queue=queue, status="Pending", max_attempts=9)
+    fail(rows, "mail", "HTTP 503", START + timedelta(hours=4))
+    fail(rows, "mail", "no answer", START + timedelta(hours=5))
+    fail(rows, "mail", "HTTP 503", START + timedelta(hours=5, minutes=30))
+    fail(rows, "post", "no such host", START + timedelta(hours=5, minutes=52))
+    # The jobs are as old as each other, and so is an error that is older than a deployment at 19:00.
+    old, new = ("HTTP 503", 2, "18:00:01", "19:30:01"), ("no such host", 2, "19:52:01", "19:52:01")
+    assert dated(run, migrated_url) == [old, new]
+    assert dated(run, migrated_url, "--since", "10m") == [new]
+    assert dated(run, migrated_url, "--since", "1h") == [("HTTP 503", 2, "19:30:01", "19:30:01"), new]
+    for since, jobs in {"7m": 0, "10m": 2, "1h": 4}.items():
+        listed = run("job", "list", "--failed-since", since, "--format", "json", url=migrated_url, env=NOW).json
+        assert (since, [job["status"] for job in listed]) == (since, ["Retrying"] * jobs)
+    fail(rows, "post", "no such host", START + timedelta(hours=5, minutes=59), AttemptEnd.FAILED)
+    assert dated(run, migrated_url, "--since", "5m") == [("no such host", 2, "19:59:01", "19:59:01")]
+    assert dated(run, migrated_url) == [old, ("no such host", 2, "19:52:01", "19:59:01")]
+    # A Rust worker keeps no history.
+    rows.run("UPDATE hammerwork_jobs SET attempts = attempts + 1 WHERE queue_name = 'mail'")
+    assert dated(run, migrated_url, "--since", "30m")[0] == ("HTTP 503", 2, "19:30:01", "19:35:00")
 
 
 @all_databases

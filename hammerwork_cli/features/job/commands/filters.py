@@ -51,7 +51,7 @@ class Filters:
         wanted |= {JobStatus.COMPLETED} if self.completed else set()
         failed_since = read.start_of_window(now, self.failed_since)
         if failed_since is not None:
-            wanted = wanted or set(FAILURES)
+            wanted = wanted or {*FAILURES, JobStatus.RETRYING}
         return JobFilter(
             queues=tuple(self.queue or ()),
             statuses=tuple(sorted(wanted)),

@@ -192,7 +192,7 @@ class ErrorGroup:
     error: str | None = None  # the headline of the newest one
     statuses: Counts = field(default_factory=Counts)  # the jobs by status; Retrying ones have attempts left
     queues: Counts = field(default_factory=Counts)  # the jobs by queue
-    first_at: datetime | None = None
+    first_at: datetime | None = None  # when an attempt at one of the jobs first failed with it
     last_at: datetime | None = None
     newest: str = ""  # id of the job that failed last
     trees: int | None = None  # number of trees that the jobs belong to; `None` if these are too many to look at
@@ -217,10 +217,14 @@ class ErrorGroup:
         self.differs = self.differs or (self.total > 0 and (error or None) != self.error)
         self.statuses.add(status)
         self.queues.add(queue)
-        if at is not None and (self.first_at is None or at < self.first_at):
-            self.first_at = at
+        self.begin(at)
         if not self.newest or (at is not None and (self.last_at is None or at > self.last_at)):
             self.newest, self.error, self.last_at = job, error or None, at
+
+    def begin(self, at: datetime | None) -> None:
+        """Takes the time of an attempt with this error, which may be the first."""
+        if at is not None and (self.first_at is None or at < self.first_at):
+            self.first_at = at
 
 
 class Failures(NamedTuple):

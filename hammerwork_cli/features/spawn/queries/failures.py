@@ -37,6 +37,9 @@ def failures(
         values = {"oddly_failed": ODDLY_FAILED, **within}
         for rows in database.row_parts("spawn.failures.list", ROWS, **values):
             found.add(rows)
+        if database.is_current:
+            for rows in database.row_parts("spawn.failures.earlier", ROWS, **within):
+                found.date(rows)
         archived = int(database.value("spawn.failures.archived", **values))
         groups = found.groups()
         listed = groups[:limit]
@@ -73,6 +76,12 @@ class _Grouping:
             group.add(job, queue, JobStatus.RETRYING if status in WAITING else status, timestamp(at), line)
             self._place(group.pattern, job, parents, ancestry)
 
+    def date(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Takes the times of earlier attempts with the same errors."""
+        for start, ending, at in rows:
+            _, group = self._known.get((start, ending)) or self._group(start, ending)
+            group.begin(timestamp(at))
+
     def _group(self, start: str | None, ending: str | None) -> tuple[str, ErrorGroup]:
         """Returns the headline of an error, and its group."""
         error = start or "" if ending is None else of_traceback(ending)
@@ -105,7 +114,8 @@ class _Grouping:
 
     def groups(self) -> list[ErrorGroup]:
         """Returns the groups, the largest first."""
-        return sorted(self._groups.values(), key=lambda group: (-group.total, group.pattern or ""))
+        groups = (group for group in self._groups.values() if group.total)
+        return sorted(groups, key=lambda group: (-group.total, group.pattern or ""))
 
 
 def _count_trees(database: Database, found: _Grouping, groups: Sequence[ErrorGroup]) -> None:

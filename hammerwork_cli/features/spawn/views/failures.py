@@ -43,8 +43,8 @@ ERROR_GROUP = Shape[ReportedError](
             lambda one: _queues(one.group)
         ),
         "trees": key.null_or(key.count("Null if these are too many to count")).of("group.trees"),
-        "first_at": key.null_or(key.instant()).of("group.first_at"),
-        "last_at": key.null_or(key.instant()).of("group.last_at"),
+        "first_at": key.null_or(key.instant("When an attempt at one of the jobs first failed so")).of("group.first_at"),
+        "last_at": key.null_or(key.instant("When the last attempt failed")).of("group.last_at"),
         "job_id": key.job_id("The newest job").of("group.newest"),
         "path": key.list_of(NAMED, "The jobs from the root to the newest job").of(
             lambda one: one.group.example.path if one.group.example else ()
