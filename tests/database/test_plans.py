@@ -233,8 +233,8 @@ def test_the_levels_of_running_trees_are_read_from_our_index(spawned: tuple[Data
 def test_the_newest_failures_are_read_from_the_end_of_an_index(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     odd = tuple(word for word in FAILED_SPELLINGS if word.islower())
-    values = {"failed": FAILED_SPELLINGS, "oddly_failed": odd, "queues": (), "since": None, "limit": 5}
-    told = plan(database, "spawn.failed.newest", **values)
+    values = {"failed": FAILED_SPELLINGS, "oddly_failed": odd, "queues": (), "since": None, "place": None, "limit": 5}
+    told = plan(database, "tree.failed.newest", **values)
     # MySQL 9.7 would rather sort what another index on statuses has of them, since it need not look at rows for that.
     index = r"status_failed_at|archival_candidates" if VERSION_2 in told else "status_failed_at"
     assert len(re.findall(index, told)) >= 3

@@ -356,8 +356,9 @@ EXACT_BY_ITSELF = {
     "{limit_key :per} NOT IN (:full)",
     # An id, for which somebody typed a name.
     "CAST(o.id AS CHAR(36)) IN (:operations)",
-    # An occurrence, which is a timestamp.
+    # An occurrence, which is a timestamp, and the id of a root.
     "j.ancestry LIKE :place",
+    "{ancestry} LIKE :place",
     # Words of ours, looked for in each of their spellings.
     "{status j} IN (:derived)",
     # Names of the catalogue, which come from the code.

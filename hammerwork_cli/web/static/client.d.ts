@@ -228,19 +228,26 @@ export interface TreeCounts extends ChildCounts {
 }
 
 export interface TreeNode extends JobNode {
-  /** Levels below its root. */
+  /** Levels below the job. */
   depth: number;
   /** All children, shown or not. */
   children: number;
-  /** Where the depth is 1. */
-  child_counts?: ChildCounts;
+  child_counts: ChildCounts;
+  /** Failed jobs on all levels below it, the archive aside. */
+  failed_below?: number;
+  /** Whether there may be more: the newest 5,000 of a tree are looked at. */
+  more_failed_below?: boolean;
 }
 
-/** Children of a job in one queue and status. */
+/** Children in one queue and status, with failures below or without. */
 export interface ChildGroup {
   queue: string;
   status: Status;
   jobs: number;
+  /** Failed jobs on all levels below it, the archive aside. */
+  failed_below: number;
+  /** Whether there may be more: the newest 5,000 of a tree are looked at. */
+  more_failed_below: boolean;
 }
 
 /** A job above another one. */
@@ -250,7 +257,11 @@ export interface Ancestor extends JobNode {
 }
 
 /** A job of `SpawnTree`. */
-export interface TreeJob extends TreeNode {
+export interface TreeJob extends JobNode {
+  /** Levels below its root. */
+  depth: number;
+  /** All children, shown or not. */
+  children: number;
   /** What the handler of a running job has reported with context.progress; null for other jobs. */
   progress: {
     /** Of the work that is done. */
@@ -866,13 +877,13 @@ export class SpawnManager {
   /** An operation by the ID of its parent or its operation ID, with its first children, failures first. */
   getSpawnOperation(id: string, options?: Cancellable): Promise<SpawnOperation & { jobs: TreeNode[] }>;
 
-  /** The children of a job, failures first. */
+  /** The children of a job: the failed first, then those with failures below. */
   getChildren(
     jobId: JobId,
-    options?: { depth?: number; limit?: number } & Omit<ListOptions, "since">,
+    options?: { depth?: number; failedBelow?: boolean; limit?: number } & Omit<ListOptions, "since">,
   ): Promise<Page<TreeNode>>;
 
-  /** The children of a job, counted by queue and status, failures first. */
+  /** The children of a job, counted by queue, status and whether failures are below them, the worst first. */
   getChildGroups(jobId: JobId, options?: Cancellable): Promise<ChildGroup[]>;
 
   /** Counts of all jobs below a job. */

@@ -90,8 +90,9 @@ export class SpawnManager {
   }
 
   /** @type {Client["getChildren"]} */
-  async getChildren(jobId, { queue, status, depth, limit, cursor, signal } = {}) {
-    return this._get(`/api/jobs/${segment(jobId)}/children`, { queue, status, depth, limit, cursor }, signal);
+  async getChildren(jobId, { queue, status, depth, failedBelow, limit, cursor, signal } = {}) {
+    const query = { queue, status, depth, failed_below: failedBelow, limit, cursor };
+    return this._get(`/api/jobs/${segment(jobId)}/children`, query, signal);
   }
 
   /** @type {Client["getChildGroups"]} */

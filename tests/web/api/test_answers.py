@@ -244,20 +244,23 @@ def test_pages_hold_everything_once_and_in_order(served: Server, full: Asked, pa
 
 
 @everywhere
-def test_children_come_failures_first_then_what_runs_then_the_oldest(served: Server, full: Asked) -> None:
+def test_children_come_with_the_failed_first_then_those_above_failures_then_what_runs_then_the_oldest(
+    served: Server, full: Asked
+) -> None:
     tree = served.json(f"/api/jobs/{full.names['root']}/spawn-tree")
     parents = [edge["from"] for edge in tree["edges"]]
     for parent in dict.fromkeys(parents):
         children = served.json(f"/api/jobs/{parent}/children", limit=500)
         assert {child["id"] for child in children} == {edge["to"] for edge in tree["edges"] if edge["from"] == parent}
-        places = [(_urgency(child["status"]), child["created_at"], child["id"]) for child in children]
+        places = [(_urgency(child), child["created_at"], child["id"]) for child in children]
         assert places == sorted(places)
         counts = {node["id"]: node["children"] for node in tree["nodes"]}
         assert {child["id"]: child["children"] for child in children}.items() <= counts.items()
 
 
-def _urgency(status: str) -> int:
-    return 0 if status in {"Failed", "Dead", "TimedOut"} else 1 if status == "Running" else 2
+def _urgency(child: dict[str, Any]) -> int:
+    failed = child["status"] in {"Failed", "Dead", "TimedOut"}
+    return 0 if failed else 1 if child["failed_below"] else 2 if child["status"] == "Running" else 3
 
 
 @everywhere
@@ -268,8 +271,12 @@ def test_children_are_filtered_and_counted(served: Server, full: Asked) -> None:
     groups = served.json(f"/api/jobs/{parent}/child-groups")
     assert sum(group["jobs"] for group in groups) == len(everybody)
     for group in groups:
-        chosen = served.json(f"/api/jobs/{parent}/children", status=group["status"], queue=group["queue"])
+        of = {"status": group["status"], "queue": group["queue"]}
+        if group["failed_below"]:
+            of["failed_below"] = "true"
+        chosen = served.json(f"/api/jobs/{parent}/children", **of)
         assert len(chosen) == group["jobs"]
+        assert sum(child["failed_below"] for child in chosen) == group["failed_below"]
         assert {child["status"] for child in chosen} == {group["status"]}
     deep = served.json(f"/api/jobs/{full.names['root']}/children", depth=3, status="dead", limit=500)
     assert full.names["segment"] in {job["id"] for job in deep}

@@ -156,9 +156,12 @@ def test_children_come_page_by_page_failures_first(node: Node, demo: Site, night
     assert sorted(one["id"] for one in found) == sorted(job.id for job in night.jobs if parent in job.depends_on)
     groups = node.call(demo.url, "getChildGroups", parent)
     assert groups == [
-        {"queue": "segment", "status": "Dead", "jobs": 2},
-        {"queue": "segment", "status": "Completed", "jobs": 6},
+        {"queue": "segment", "status": "Dead", "jobs": 2, "failed_below": 0, "more_failed_below": False},
+        {"queue": "segment", "status": "Completed", "jobs": 6, "failed_below": 0, "more_failed_below": False},
     ]
+    top = night.broken.id
+    assert [one["failed_below"] for one in node.call(demo.url, "getChildren", top, {"failedBelow": True})] == [2]
+    assert len(node.call(demo.url, "getChildren", top, {"failedBelow": False})) == len(night.children(night.broken)) - 1
     only = node.call(demo.url, "getChildren", parent, {"status": "Dead", "queue": "segment"})
     assert [one["id"] for one in only] == [one["id"] for one in found[:2]]
     ancestors = node.call(demo.url, "getParents", night.dead[0].id, {"depth": 5})
@@ -317,7 +320,7 @@ def test_the_types_describe_the_answers_and_a_program_compiles_against_them(
         "SpawnOperation & {jobs: TreeNode[]}": ("getSpawnOperation", broken),
         "SpawnStats": ("getSpawnStats", None, 24, {"detailed": True}),
         "TreeNode[]": ("getChildren", broken),
-        "{queue: string, status: Status, jobs: number}[]": ("getChildGroups", broken),
+        "ChildGroup[]": ("getChildGroups", broken),
         "(JobNode & {distance: number})[]": ("getParents", dead, {"depth": 9}),
         "Job": ("getJob", dead),
         "ListedJob[]": ("getJobs",),

@@ -79,7 +79,9 @@ def test_each_panel_of_the_overview_is_drawn_when_its_answer_comes_failures_firs
     segment = page.locator('tr[data-queue="segment"]')
     expect(segment.get_by_role("cell")).to_have_text(["", "2", "0", "1", "2", "91", re.compile("s|min"), "Pause"])
     # The failed and the running jobs are two levels below: all that these operations spawned themselves has completed.
-    expect(page.locator(".operations h2")).to_have_text(["With failures 1", "Running 1", "Completed 1"])
+    expect(page.locator(".operations h2")).to_have_text(
+        ["Trees with failures 1", "Trees unfinished 1", "Trees completed 1"]
+    )
     failing = page.locator(".operations.failed .operation")
     expect(failing).to_contain_text("video_ingest")
     expect(failing).to_contain_text("2 failed of 40 jobs")
@@ -103,7 +105,9 @@ def test_operations_of_every_level_or_of_a_queue_are_listed_when_you_ask(
     page = visit(demo).page
     page.get_by_label("Every level").check()
 
-    expect(page.locator(".operations h2")).to_have_text(["With failures 2", "Running 1", "Completed 12"])
+    expect(page.locator(".operations h2")).to_have_text(
+        ["Operations with failures 2", "Operations unfinished 1", "Operations completed 12"]
+    )
     expect(operation(page, night.running)).to_contain_text("8 children · 1 running, 2 pending")
     # Of an operation below others, the list knows the children and the failures; the whole tree is counted afterwards.
     expect(operation(page, night.broken)).to_contain_text(re.compile(r"(?<!at least )2 failed of \d+ jobs"))
@@ -405,6 +409,66 @@ def test_many_thousand_children_are_grouped_and_the_document_has_only_the_rows_i
         more.click()
     assert page.evaluate("document.querySelectorAll('*').length") < 1500
     assert len(set(visited.asked("/children?"))) < 12
+
+
+def hidden_failures(lines: int) -> list[NewJob]:
+    """A file whose jobs have completed: its lines, and their words, but for four dead words and one dead letter."""
+    now = datetime.now(UTC)
+
+    def job(queue: str, *parents: NewJob, status: JobStatus = JobStatus.COMPLETED, **fields: Any) -> NewJob:
+        fields |= {"failed_at" if status is JobStatus.DEAD else "completed_at": now}
+        above = tuple(parent.id for parent in parents)
+        values = {"payload": "{}", "created_at": now, "scheduled_at": now, "depends_on": above, **fields}
+        return NewJob(queue=queue, status=status, **values)
+
+    file = job("file", payload='{"_spawn_config": {}}')
+    found = [job("line", file) for _ in range(lines)]
+    words = [job("word", line) for line in found]
+    dead = [job("word", line, status=JobStatus.DEAD, error_message="no such word") for line in found[-4:]]
+    letter = job("letter", words[-5], status=JobStatus.DEAD, error_message="no such letter")
+    return [file, *found, *words, *dead, letter]
+
+
+@pytest.mark.parametrize("lines", [20, 67, 3000])
+def test_failures_at_any_depth_come_first_and_one_key_goes_from_one_to_the_next(
+    visit: Callable[..., Visit], own_demo: Site, lines: int
+) -> None:
+    jobs = hidden_failures(lines)
+    fill(own_demo.database, jobs)
+    visited = visit(own_demo, f"/#/jobs/{jobs[0].id}")
+    page = visited.page
+    file, dead = jobs[0], [job for job in jobs if job.status == "Dead"]
+
+    expect(row(page, file)).to_contain_text(f"5 failed of {len(jobs) - 1:,} jobs below")
+    expect(row(page, file).locator(".sign")).to_have_text("✕")
+    expect(operation(page, file).locator(".sign")).to_have_text("✕")
+    expect(page.get_by_role("treeitem").filter(has_text="no such word").first).to_be_visible()
+    if lines > 25:
+        groups = page.locator(".row.group")
+        expect(groups).to_have_count(2)
+        expect(groups.first).to_contain_text("\u00d75")
+        expect(groups.first).to_contain_text("5 failed below")
+        expect(groups.first.locator(".sign")).to_have_text("✕")
+        expect(groups.last).to_contain_text(f"\u00d7{lines - 5:,}")
+        expect(groups.last).to_have_attribute("aria-expanded", "false")
+
+    seen = []
+    active = page.locator('.row[aria-selected="true"]')
+    for number in range(len(dead) + 1):
+        if number % 2:
+            page.get_by_role("button", name="Next failure").click()
+        else:
+            page.keyboard.press("n")
+        if seen:
+            expect(active).not_to_contain_text(seen[-1])
+        expect(active).to_contain_text("Dead")
+        expect(active).to_be_in_viewport()
+        seen.append(active.locator("code").inner_text())
+    assert sorted(seen[:-1]) == sorted(job.id[:8] for job in dead)
+    assert seen[-1] == seen[0]
+    expect(page.get_by_role("complementary", name="Job").locator("pre.error")).to_contain_text("no such")
+    # Nothing was read of the lines without failures.
+    assert len(set(visited.asked("/child-groups"))) <= (12 if lines > 25 else 20)
 
 
 # Changes.
@@ -856,8 +920,8 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, list[
 def load_older(page: Page) -> None:
     """Loads the operations that are not among the first 50, a page a click."""
     older, operations = page.get_by_role("button", name="Load older operations"), page.locator(".operation")
-    expect(page.locator(".operations.failed h2")).to_have_text("With failures 60")
-    expect(page.locator(".operations.completed h2")).to_have_text(re.compile(r"Completed \d+\+"))
+    expect(page.locator(".operations.failed h2")).to_have_text("Trees with failures 60")
+    expect(page.locator(".operations.completed h2")).to_have_text(re.compile(r"completed \d+\+"))
     for _ in range(2):
         shown = operations.count()
         older.click()
@@ -895,7 +959,7 @@ def test_a_long_list_has_the_latest_failures_first_counts_all_and_is_neither_cut
     assert last.bounding_box() == before
 
     page.get_by_role("button", name="Load more operations with failures").click()
-    expect(page.locator(".operations h2")).to_have_text(["With failures 60", "Completed 70"])
+    expect(page.locator(".operations h2")).to_have_text(["Trees with failures 60", "Trees completed 70"])
     expect(page.locator(".operation")).to_have_count(130)
 
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countsByKind, countsOf, sectionOf, sectionsOf, share } from "../../../hammerwork_cli/web/static/page/counts.js";
+import { countsByKind, countsOf, sectionOf, sectionsOf, share, worstStatus } from "../../../hammerwork_cli/web/static/page/counts.js";
 
 test("jobs are counted by kind, and unknown ones only in the total", () => {
   const counts = countsByKind(Object.entries({ Dead: 2, TimedOut: 1, Retrying: 4, Completed: 5, Melted: 7 }), 19);
@@ -20,8 +20,8 @@ test("an operation with a failure is a failed one, whatever else runs", () => {
   const counts = { total: 3, completed: 1, failed: 0, running: 0, pending: 0, retrying: 0, cancelled: 0 };
   assert.equal(sectionOf({ status: "Completed", children: { ...counts, failed: 1, running: 1 } }), "failed");
   assert.equal(sectionOf({ status: "Dead", children: counts }), "failed");
-  assert.equal(sectionOf({ status: "Completed", children: { ...counts, pending: 1 } }), "running");
-  assert.equal(sectionOf({ status: "Running", children: counts }), "running");
+  assert.equal(sectionOf({ status: "Completed", children: { ...counts, pending: 1 } }), "unfinished");
+  assert.equal(sectionOf({ status: "Running", children: counts }), "unfinished");
   assert.equal(sectionOf({ status: "Archived", children: counts }), "completed");
 });
 
@@ -30,7 +30,7 @@ const none = { total: 3, completed: 3, failed: 0, running: 0, pending: 0, retryi
 test("a tree with a deeper failure or running job is not completed", () => {
   const tree = { ...none, total: 40, completed: 38, failed: 2, more: false };
   assert.equal(sectionOf({ status: "Completed", children: none, tree }), "failed");
-  assert.equal(sectionOf({ status: "Completed", children: none, tree: { ...tree, failed: 0, running: 1 } }), "running");
+  assert.equal(sectionOf({ status: "Completed", children: none, tree: { ...tree, failed: 0, running: 1 } }), "unfinished");
   assert.equal(sectionOf({ status: "Completed", children: none, failed_below: 1 }), "failed");
 });
 
@@ -57,4 +57,11 @@ test("failures stand in the order of their list, with the fresher counts of the 
   const { failed, completed } = sectionsOf([other, { ...one, parent_id: "2" }, one], [fine, mended, one]);
   assert.deepEqual(failed.map((operation) => operation.parent_id), ["3", "1"]);
   assert.deepEqual(completed.map((operation) => operation.parent_id), ["2", "4"]);
+});
+
+test("the sign of a tree is that of its worst job", () => {
+  const signs = [[0, 0, 0], [0, 0, 1], [0, 2, 1], [1, 2, 1]].map(([failed, running, pending]) => worstStatus("Completed", { failed, running, pending }));
+  assert.deepEqual(signs, ["Completed", "Pending", "Running", "Failed"]);
+  assert.equal(worstStatus("Dead", { failed: 1, running: 0, pending: 0 }), "Dead");
+  assert.equal(worstStatus("Running", { failed: 0, running: 0, pending: 1 }), "Running");
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { kindOf, signOf, URGENCY } from "../../../hammerwork_cli/web/static/page/statuses.js";
+import { kindOf, signOf } from "../../../hammerwork_cli/web/static/page/statuses.js";
 
 test("every status has a kind, and an unknown one too", () => {
   const kinds = ["Failed", "Dead", "TimedOut", "Running", "Pending", "Retrying", "Completed", "Archived", "Melted"].map(kindOf);
@@ -11,9 +11,4 @@ test("every status has a kind, and an unknown one too", () => {
 test("each kind has a sign of its own", () => {
   const signs = ["Dead", "Running", "Pending", "Completed", "Melted"].map(signOf);
   assert.equal(new Set(signs).size, 5);
-});
-
-test("failures are the most urgent, completed jobs the least", () => {
-  const kinds = Object.entries(URGENCY).sort(([, one], [, other]) => one - other).map(([kind]) => kind);
-  assert.deepEqual(kinds, ["failed", "running", "pending", "unknown", "completed"]);
 });

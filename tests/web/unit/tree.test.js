@@ -7,6 +7,7 @@ import { rangeInView, ROW, scrolledTo } from "../../../hammerwork_cli/web/static
 import { step } from "../../../hammerwork_cli/web/static/page/tree/walking.js";
 import { clientWith, draw, job, pageOf } from "./making.js";
 
+/** @import { ChildGroup } from "../../../hammerwork_cli/web/static/client.js" */
 /** @import { TreeJob } from "../../../hammerwork_cli/web/static/page/tree/items.js" */
 
 /**
@@ -15,7 +16,7 @@ import { clientWith, draw, job, pageOf } from "./making.js";
  */
 function family(jobs) {
   const root = newPlace(job("root", { children: jobs.length }), null, 0);
-  const list = newList(root, { queue: null, status: null, jobs: jobs.length }, 1);
+  const list = newList(root, { queue: null, status: null, jobs: jobs.length, failed_below: 0, more_failed_below: false }, 1);
   list.jobs = jobs.map((one, index) => newPlace(one, list, index + 2));
   list.open = true;
   root.lists = [list];
@@ -25,6 +26,9 @@ function family(jobs) {
 
 /** @param {ReturnType<typeof rowsOf>} rows */
 const drawn = (rows) => rows.map((row) => `${row.level} ${row.kind} ${row.kind === "job" ? row.item.job.id : row.key}`);
+
+/** @param {string} status @param {number} jobs @returns {ChildGroup} */
+const group = (status, jobs) => ({ queue: "crop", status, jobs, failed_below: 0, more_failed_below: false });
 
 /** @param {number} failed */
 const counts = (failed) => ({ total: 3, completed: 3 - failed, failed, running: 0, pending: 0, retrying: 0, cancelled: 0 });
@@ -39,15 +43,22 @@ function clientOf(children) {
   const client = clientWith({
     getChildGroups: async (id) => {
       calls.push(`groups ${id}`);
-      const jobs = children[id] ?? [];
-      const statuses = [...new Set(jobs.map((one) => one.status))];
-      return statuses.map((status) => ({ queue: "mail", status, jobs: jobs.filter((one) => one.status === status).length }));
+      /** @type {Map<string, ChildGroup>} */
+      const groups = new Map();
+      for (const { status, failed_below: below = 0 } of children[id] ?? []) {
+        const key = `${status} ${below > 0}`;
+        const known = groups.get(key) ?? { queue: "mail", status, jobs: 0, failed_below: 0, more_failed_below: false };
+        groups.set(key, { ...known, jobs: known.jobs + 1, failed_below: known.failed_below + below });
+      }
+      return [...groups.values()];
     },
-    getChildren: async (id, { status, limit = 100, cursor } = {}) => {
+    getChildren: async (id, { status, failedBelow, limit = 100, cursor } = {}) => {
       calls.push(`children ${id}`);
       const from = Number(cursor ?? 0);
-      const jobs = (children[id] ?? []).filter((one) => !status || one.status === status);
-      const page = jobs.slice(from, from + limit).map((one) => ({ children: 0, ...one, depth: 1 }));
+      const jobs = (children[id] ?? [])
+        .filter((one) => !status || one.status === status)
+        .filter((one) => failedBelow === undefined || failedBelow === Boolean(one.failed_below));
+      const page = jobs.slice(from, from + limit).map((one) => ({ children: 0, child_counts: counts(0), ...one, depth: 1 }));
       return pageOf(page, from + limit < jobs.length ? String(from + limit) : null);
     },
   });
@@ -92,13 +103,14 @@ test("a large family folds into groups, which open by themselves when they are s
   root.open = true;
   root.grouped = true;
   root.lists = [
-    newList(root, { queue: "crop", status: "Dead", jobs: 12 }, 1),
-    newList(root, { queue: "crop", status: "Running", jobs: 26 }, 2),
-    newList(root, { queue: "crop", status: "Completed", jobs: 3 }, 3),
+    newList(root, group("Dead", 12), 1),
+    newList(root, group("Running", 26), 2),
+    newList(root, group("Completed", 3), 3),
+    newList(root, { ...group("Completed", 3), failed_below: 1 }, 4),
   ];
-  root.lists[0].jobs = [newPlace(job("a", { status: "Dead" }), root.lists[0], 4)];
-  assert.deepEqual(root.lists.map((list) => list.open), [true, false, false]);
-  assert.deepEqual(rowsOf(root).map(({ kind, level }) => [kind, level]), [["job", 1], ["group", 2], ["job", 3], ["group", 2], ["group", 2]]);
+  root.lists[0].jobs = [newPlace(job("a", { status: "Dead" }), root.lists[0], 5)];
+  assert.deepEqual(root.lists.map((list) => list.open), [true, false, false, true]);
+  assert.deepEqual(rowsOf(root).map(({ kind, level }) => [kind, level]), [["job", 1], ["group", 2], ["job", 3], ["group", 2], ["group", 2], ["group", 2]]);
 });
 
 test("a job that is its own ancestor does not open", () => {
@@ -169,6 +181,63 @@ test("a tree opens its root, and the children with failures below", async () => 
   await tree.start();
   assert.deepEqual(drawn(tree.rows), ["1 job root", "2 job ailing", "3 job dead", "3 job done", "2 job well"]);
   assert.deepEqual(calls, ["groups root", "children root", "groups ailing", "children ailing"]);
+});
+
+/** A thousand jobs in families of ten, each below a job of a family of a hundred; two are dead, and one higher up. */
+function deep() {
+  const mids = [...Array(100).keys()].map((number) =>
+    job(`mid ${number}`, { children: 10, failed_below: number < 2 ? 1 : 0, status: number === 2 ? "Dead" : "Completed" }),
+  );
+  mids.sort((one, other) => Number(other.status === "Dead") - Number(one.status === "Dead"));
+  /** @type {Record<string, TreeJob[]>} */
+  const children = { root: mids };
+  for (const { id, failed_below: below } of mids) {
+    children[id] = [...Array(10).keys()].map((number) => job(`${id}.${number}`, { status: below && number === 0 ? "Dead" : "Completed" }));
+  }
+  return children;
+}
+
+test("a large family opens down to its first failure, at any depth, and the other jobs stay folded", async () => {
+  const children = deep();
+  children.root = children.root.filter((one) => one.status !== "Dead");
+  const { client } = clientOf(children);
+  const tree = new Tree(client, draw, job("root", { children: 99 }));
+  await tree.start();
+  const shown = tree.rows.map((row) => (row.kind === "job" ? row.item.job.id : row.kind === "group" ? `×${row.item.total}` : row.kind));
+  assert.deepEqual(shown.slice(0, 4), ["root", "×2", "mid 0", "mid 0.0"]);
+  assert.equal(shown.at(-1), "×97");
+});
+
+test("next failure goes from one failed job to the next on any level, reads what is needed for it, and starts over", async () => {
+  const { client, calls } = clientOf(deep());
+  const tree = new Tree(client, draw, job("root", { children: 100 }));
+  await tree.start();
+  const seen = [];
+  /** @type {string | undefined} */
+  let key = tree.root.key;
+  for (let times = 0; times < 4; times += 1) {
+    const row = await tree.nextFailure(key);
+    assert.ok(row?.kind === "job");
+    key = row.key;
+    seen.push(row.item.job.id);
+  }
+  assert.deepEqual(seen, ["mid 2", "mid 0.0", "mid 1.0", "mid 2"]);
+  assert.ok(calls.length < 20);
+});
+
+test("next failure reads the next page of failed jobs, and ends where there are none", async () => {
+  const jobs = [...Array(130).keys()].map((number) => job(`job ${number}`, { status: number < 120 ? "Dead" : "Completed" }));
+  const { client } = clientOf({ root: jobs });
+  const tree = new Tree(client, draw, job("root", { children: 130 }));
+  await tree.start();
+  await tree.open(tree.root.lists[0]);
+  const last = tree.root.lists[0].jobs[99];
+  const row = await tree.nextFailure(last.key);
+  assert.ok(row?.kind === "job" && row.item.job.id === "job 100");
+
+  const well = new Tree(clientOf({ root: [job("a")] }).client, draw, job("root", { children: 1 }));
+  await well.start();
+  assert.equal(await well.nextFailure(undefined), undefined);
 });
 
 test("more than 25 children are grouped by queue and status, failures first", async () => {

@@ -2,20 +2,17 @@
 
 from dataclasses import replace
 
-from hammerwork_cli.core.values import JobStatus
-from hammerwork_cli.errors import NotFoundError
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.endpoints.parameters import JOB
-from hammerwork_cli.features.job.models.plan import JobGroup
 from hammerwork_cli.features.spawn.queries import timeline as timeline_queries
 from hammerwork_cli.features.spawn.queries import whole_trees
 from hammerwork_cli.features.spawn.views import records, redacted
 from hammerwork_cli.features.spawn.views.timeline_records import TIMELINE
-from hammerwork_cli.features.tree.model import TreeNode
-from hammerwork_cli.features.tree.queries import children
+from hammerwork_cli.features.tree.queries import children, failing
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from hammerwork_cli.features.tree.spawn_tree import SpawnTree
 from hammerwork_cli.features.tree.views import lineage
-from hammerwork_cli.features.tree.views.json import IN_TREE, NODE, TREE, Placed
+from hammerwork_cli.features.tree.views.json import IN_TREE, NODE, TREE
 from hammerwork_cli.features.tree.views.nested import DEEPEST_NESTED, NESTED
 from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
 from hammerwork_cli.features.tree.views.spawns import CHILD_COUNTS
@@ -32,57 +29,33 @@ TEXT_TYPES = {"mermaid": "text/vnd.mermaid", "dot": "text/vnd.graphviz"}
 
 
 def child_list(call: Call) -> Answer:
-    """Answers with the jobs that depend on a job."""
+    """Answers with the jobs that depend on a job; with a depth, with those on several levels below it."""
     wanted, found = call.values, call.values["id"]
-    chosen = statuses(wanted["status"])
-    if wanted["depth"] > 1:
-        return _descendants(call, found, chosen)
-    page = children.page(
-        call.database,
-        found,
-        limit=wanted["limit"],
-        queues=wanted["queue"],
-        statuses=chosen,
-        cursor=wanted["cursor"],
+    filters = {"queues": wanted["queue"], "statuses": statuses(wanted["status"])}
+    if wanted["depth"] == 1:
+        filters["failed_below"] = wanted["failed_below"]
+        page = children.page(call.database, found, limit=wanted["limit"], cursor=wanted["cursor"], **filters)
+        return Answer(CHILD.records(page.children), page.cursor)
+    if wanted["failed_below"] is not None:
+        raise UsageError("failed_below is for the children alone.", hint="Leave the depth out.")
+    page = children.descendants(
+        call.database, found, depth=wanted["depth"], limit=wanted["limit"], cursor=wanted["cursor"], **filters
     )
-    return Answer(CHILD.records(page.children), page.cursor)
+    return Answer(DESCENDANT.records(page.children), page.cursor)
 
 
-def _descendants(call: Call, job: str, chosen: list[JobStatus] | None) -> Answer:
-    """Answers with the descendants of a job, nearest first. Each page reads the tree again, whose order is stable."""
-    wanted = call.values
-    tree = tree_queries.tree(call.database, job, whole=False, depth=wanted["depth"], max_jobs=MOST_NODES)
-    nodes = [
-        node
-        for node in sorted(tree.nodes.values(), key=lambda node: tree.depths[node.id])
-        if node.id != job
-        and (chosen is None or node.status in chosen)
-        and (not wanted["queue"] or node.queue in wanted["queue"])
-    ]
-    start = _start(nodes, wanted["cursor"])
-    page = nodes[start : start + wanted["limit"]]
-    more = len(nodes) > start + len(page)
-    shown = IN_TREE.records(Placed(node, tree) for node in page)
-    return Answer(shown, f"2/0/{page[-1].id}" if more else None)
-
-
-def _start(nodes: list[TreeNode], cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    last = cursor.rpartition("/")[2]
-    place = next((place for place, node in enumerate(nodes) if node.id == last), None)
-    if place is None:
-        raise NotFoundError("The job of the cursor is no longer in this list.")
-    return place + 1
-
-
-GROUP = Shape[JobGroup]({"queue": key.text(), "status": key.status(), "jobs": key.count()})
+_FAILED_BELOW = {
+    "failed_below": key.count("Failed jobs on all levels below it, the archive aside"),
+    "more_failed_below": key.flag(
+        f"Whether there may be more: the newest {failing.MOST_FAILED:,} of a tree are looked at"
+    ),
+}
+GROUP = Shape[children.ChildGroup]({"queue": key.text(), "status": key.status(), "jobs": key.count(), **_FAILED_BELOW})
 
 
 def child_groups(call: Call) -> Answer:
     """Answers with counts of the jobs that depend on a job."""
-    found = children.groups(call.database, call.values["id"])
-    return Answer(GROUP.records(found))
+    return Answer(GROUP.records(children.groups(call.database, call.values["id"])))
 
 
 def parent_list(call: Call) -> Answer:
@@ -136,11 +109,13 @@ def _shown(tree: SpawnTree, call: Call) -> SpawnTree:
 CHILD = Shape[children.Child](
     {
         **NODE.within("node"),
-        "depth": IN_TREE.parts["depth"].of(lambda _: 1),
+        "depth": key.count("Levels below the job"),
         "children": IN_TREE.parts["children"].of("children.total"),
-        "child_counts": CHILD_COUNTS.key("Where the depth is 1").of("children").optional,
+        "child_counts": CHILD_COUNTS.key().of("children"),
+        **{name: one.optional for name, one in _FAILED_BELOW.items()},
     }
 )
+DESCENDANT = Shape[children.Child](CHILD.without("failed_below", "more_failed_below"))
 CHILD_CURSOR = replace(CURSOR, schema={"type": "string", "pattern": f"^{children.CURSOR_PATTERN}$", "maxLength": 60})
 _DEPTH = {"type": "integer", "minimum": 1, "maximum": DEEPEST}
 
@@ -149,7 +124,8 @@ ENDPOINTS = (
         "GET",
         "/api/jobs/{id}/children",
         child_list,
-        "Jobs that depend on a job: failures first, then running ones, then the oldest; with a depth, nearest first.",
+        "Jobs that depend on a job: the failed first, then those with failures below, running ones, the oldest. With a "
+        "depth, each is followed by those whose first parent it is, the oldest first; a page may be short.",
         key.list_of(CHILD).schema,
         (
             JOB,
@@ -158,6 +134,7 @@ ENDPOINTS = (
             QUEUE,
             STATUS,
             Parameter("depth", _DEPTH, "Levels below the job.", default=1),
+            Parameter("failed_below", {"type": "boolean"}, "Only those with failures below them, or only the others."),
         ),
         refusals=(404, 409),
     ),
@@ -165,7 +142,7 @@ ENDPOINTS = (
         "GET",
         "/api/jobs/{id}/child-groups",
         child_groups,
-        "Jobs that depend on a job, counted by queue and status, failures first.",
+        "Jobs that depend on a job, counted by queue, status and whether failures are below them, the worst first.",
         key.list_of(GROUP).schema,
         (JOB,),
         refusals=(404, 409),

@@ -95,7 +95,8 @@ def _newest_failed(
 ) -> dict[str, _FailedOperation]:
     """Job -> what the search needs of it, the newest failure first; by default one job more than it looks at."""
     rows = database.rows(
-        "spawn.failed.newest",
+        "tree.failed.newest",
+        place=None,
         failed=FAILED_SPELLINGS,
         oddly_failed=ODDLY_FAILED,
         queues=queues,

@@ -148,7 +148,7 @@ def _parents_above(database: Database, found: _Grouping, wanted: set[str]) -> di
 
 def _read_parents(database: Database, found: _Grouping, jobs: Sequence[str]) -> dict[str, str | None]:
     read: dict[str, str | None] = {}
-    statements = ["spawn.failures.parents"] + ["spawn.failures.archived_parents"] * ("archive" in database.tags)
+    statements = ["tree.failed.parents"] + ["tree.failed.archived_parents"] * ("archive" in database.tags)
     for statement in statements:
         missing = [job for job in jobs if job not in read]
         for job, parents, ancestry in database.rows_of(statement, missing):

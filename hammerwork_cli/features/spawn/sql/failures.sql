@@ -69,11 +69,3 @@ AND (j.dependency_status IS NULL OR j.dependency_status <> 'failed')
 
 -- name: archived
 SELECT 0
-
--- name: parents
--- Reads the parents of some jobs.
-SELECT j.id, j.depends_on, {ancestry} FROM hammerwork_jobs j WHERE j.id {among}
-
--- name: archived_parents
--- Reads the parents of some archived jobs.
-SELECT j.id, j.depends_on, NULL FROM hammerwork_jobs_archive j WHERE j.id {among}

@@ -3,7 +3,7 @@
 import { kindOf } from "./statuses.js";
 
 /** @import { ChildCounts, SpawnOperation, Status, TreeCounts } from "../client.js" */
-/** @typedef {"failed" | "running" | "completed"} Section */
+/** @typedef {"failed" | "unfinished" | "completed"} Section */
 
 /**
  * Counts jobs by kind. The total includes unknown statuses.
@@ -49,15 +49,27 @@ export function countsOf({ children, tree, failed_below: below = 0 }, whole = nu
 }
 
 /**
+ * The worst state at or below a job.
+ * @param {Status} status of the job
+ * @param {Pick<TreeCounts, "failed" | "running" | "pending">} counts of the jobs below it
+ * @returns {Status}
+ */
+export function worstStatus(status, { failed, running, pending }) {
+  const kind = kindOf(status);
+  if (kind === "failed") return status;
+  if (failed) return "Failed";
+  if (kind !== "completed") return status;
+  return running ? "Running" : pending ? "Pending" : status;
+}
+
+/**
  * The section of an operation in the list.
  * @param {Counted} operation
  * @returns {Section}
  */
 export function sectionOf(operation) {
-  const counts = countsOf(operation);
-  const kind = kindOf(operation.status);
-  if (counts.failed || kind === "failed") return "failed";
-  return counts.running || counts.pending || kind !== "completed" ? "running" : "completed";
+  const kind = kindOf(worstStatus(operation.status, countsOf(operation)));
+  return kind === "failed" || kind === "completed" ? kind : "unfinished";
 }
 
 /**
@@ -74,6 +86,5 @@ export function sectionsOf(failing, newest) {
   const all = [...failing.map((one) => ({ ...one, ...fresh.get(one.parent_id) })), ...newest.filter((one) => !known.has(one.parent_id))];
   /** @param {Section} section */
   const those = (section) => all.filter((one) => sectionOf(one) === section);
-  const [failed, running, completed] = [those("failed"), those("running"), those("completed")];
-  return { failed, running, completed };
+  return { failed: those("failed"), unfinished: those("unfinished"), completed: those("completed") };
 }

@@ -6,6 +6,7 @@ import { Live } from "./live.js";
 import { Board } from "./state/board.js";
 import { render } from "./template.js";
 import { page, titleOf } from "./views/page.js";
+import { showNextFailure } from "./views/tree.js";
 
 const TOKEN = "hammerwork.token";
 /** Ages on the page are relative to now. */
@@ -91,6 +92,7 @@ const KEYS = {
   m: () => {
     if (board.selection.id) board.changes.copyMermaid(board.selection.id);
   },
+  n: () => showNextFailure(board),
   o: () => {
     location.hash = OVERVIEW;
   },

@@ -22,9 +22,6 @@ export function kindOf(status) {
   return FINISHED.has(status) ? "completed" : "unknown";
 }
 
-/** @type {Record<Kind, number>} */
-export const URGENCY = { failed: 0, running: 1, pending: 2, unknown: 3, completed: 4 };
-
 /** @type {Record<Kind, string>} */
 const SIGNS = { failed: "✕", running: "●", pending: "○", completed: "✓", unknown: "?" };
 

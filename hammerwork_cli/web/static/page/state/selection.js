@@ -80,6 +80,11 @@ export class Selection {
     if (this._wanted !== null) await this._readJob(this._wanted);
   }
 
+  /** The row of the next failed job, on whatever level. */
+  async nextFailure() {
+    return this.tree?.nextFailure(this.active?.key);
+  }
+
   /** @param {JobNode[]} jobs */
   learn(jobs) {
     this.tree?.learn(jobs);

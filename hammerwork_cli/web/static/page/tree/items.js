@@ -1,13 +1,13 @@
 // The items of a tree that the page has read.
 //
 // A *place* is where a job stands in the tree; a job with two parents stands in two places. Below a place are its
-// *lists* of children: one for a small family, one per queue and status for a large one.
+// *lists* of children: one for a small family; of a large one, one for each of its groups.
 
-/** @import { ChildCounts, JobNode, Status } from "../../client.js" */
+/** @import { ChildCounts, ChildGroup, JobNode, Status } from "../../client.js" */
 
-import { URGENCY, kindOf } from "../statuses.js";
+import { kindOf } from "../statuses.js";
 
-/** @typedef {JobNode & {children?: number, child_counts?: ChildCounts}} TreeJob */
+/** @typedef {JobNode & {children?: number, child_counts?: ChildCounts, failed_below?: number, more_failed_below?: boolean}} TreeJob */
 
 /**
  * @typedef {object} Reading
@@ -26,7 +26,7 @@ import { URGENCY, kindOf } from "../statuses.js";
  * @property {List | null} list the list that the place is in; `null` for the root
  * @property {List[]} lists
  * @property {number | null} total the number of children, when known
- * @property {boolean} grouped whether each list holds one queue and status
+ * @property {boolean} grouped whether each list holds one group
  * @property {boolean} again whether the job is one of its own ancestors
  */
 
@@ -37,6 +37,8 @@ import { URGENCY, kindOf } from "../statuses.js";
  * @property {Place} place the parent
  * @property {string | null} queue `null` for all children of a small family
  * @property {Status | null} status `null` for all children of a small family
+ * @property {number} failedBelow failed jobs below those of a group
+ * @property {boolean} moreFailedBelow whether there may be more
  * @property {number} total
  * @property {Place[]} jobs
  * @property {string | null} cursor of the next page
@@ -46,9 +48,9 @@ import { URGENCY, kindOf } from "../statuses.js";
 /** @typedef {Reading & PlaceFacts} Place */
 /** @typedef {Reading & ListFacts} List */
 /** @typedef {Place | List} Item */
-/** @typedef {{queue: string, status: Status, jobs: number} | {queue: null, status: null, jobs: number}} Group */
+/** @typedef {ChildGroup | {queue: null, status: null, jobs: number, failed_below: 0, more_failed_below: false}} Group */
 
-/** Groups with at most this many jobs open by themselves when they run or failed. */
+/** Groups with at most this many jobs open by themselves when they run, failed or have failures below. */
 const URGENT = 25;
 
 /**
@@ -75,19 +77,19 @@ export function newPlace(job, list, number) {
  * @param {number} number
  * @returns {List}
  */
-export function newList(place, { queue, status, jobs }, number) {
-  const key = listKey(place, { queue, status });
-  const open = urgencyOf({ status }) <= URGENCY.running && jobs <= URGENT;
-  const facts = { place, queue, status, total: jobs, jobs: [], cursor: null, wantsMore: false };
-  return { ...unread(number), kind: "group", key, ...facts, open };
+export function newList(place, group, number) {
+  const { queue, status, jobs, failed_below: failedBelow, more_failed_below: moreFailedBelow } = group;
+  const matters = failedBelow > 0 || (status !== null && ["failed", "running"].includes(kindOf(status)));
+  const facts = { place, queue, status, failedBelow, moreFailedBelow, total: jobs, jobs: [], cursor: null, wantsMore: false };
+  return { ...unread(number), kind: "group", key: listKey(place, group), ...facts, open: matters && jobs <= URGENT };
 }
 
 /**
  * @param {Place} place
- * @param {Pick<Group, "queue" | "status">} group
+ * @param {Group} group
  */
-export const listKey = (place, { queue, status }) =>
-  `${place.key}/${queue === null ? "*" : JSON.stringify([queue, status])}`;
+export const listKey = (place, { queue, status, failed_below: below }) =>
+  `${place.key}/${queue === null ? "*" : JSON.stringify([queue, status, below > 0])}`;
 
 /**
  * The ids of the jobs above the members of a list, the nearest first.
@@ -110,15 +112,24 @@ export function opens(item) {
   return !item.again && item.total !== 0;
 }
 
-/**
- * Orders lists: failures first, then the longest.
- * @param {List} one
- * @param {List} other
- */
-export const byUrgency = (one, other) => urgencyOf(one) - urgencyOf(other) || other.total - one.total;
+/** @param {TreeJob} job */
+export const isFailure = ({ status }) => kindOf(status) === "failed";
 
-/** @param {{status: Status | null}} list */
-const urgencyOf = ({ status }) => (status === null ? URGENCY.completed : URGENCY[kindOf(status)]);
+/**
+ * The failed jobs on all levels below a job, as far as they are known.
+ * @param {TreeJob} job
+ */
+export const failedBelow = ({ failed_below: below = 0, child_counts: counts }) => Math.max(below, counts?.failed ?? 0);
+
+/**
+ * Whether a list shows failed jobs, or jobs above such, beyond those that were read: they come first.
+ * @param {List} list
+ */
+export function hasMoreFailures({ status, failedBelow: below, jobs }) {
+  const last = jobs.at(-1)?.job;
+  if (status !== null) return below > 0 || kindOf(status) === "failed";
+  return last === undefined || isFailure(last) || failedBelow(last) > 0;
+}
 
 /**
  * The open places below and including a place, level by level.

@@ -1,6 +1,6 @@
 // Folds a tree into rows, from top to bottom.
 
-import { kindOf } from "../statuses.js";
+import { failedBelow, hasMoreFailures, isFailure, opens } from "./items.js";
 
 /** @import { Item, List, Place, TreeJob } from "./items.js" */
 
@@ -73,7 +73,7 @@ function addJobs(rows, list, level) {
 const alone = (item, kind, level) => ({ key: `${item.key}#${kind}`, level, position: 1, size: 1 });
 
 /**
- * Failures first, then jobs with failed children, then the oldest. Other changes of status move no rows.
+ * Failures first, then jobs with failures below, then the oldest. Other changes of status move no rows.
  * @param {Place} place
  * @param {Place} other
  */
@@ -83,9 +83,16 @@ function byUrgency({ job: one }, { job: other }) {
 }
 
 /** @param {TreeJob} job */
-function urgencyOf({ status, child_counts: counts }) {
-  if (kindOf(status) === "failed") return 0;
-  return counts?.failed ? 1 : 2;
+const urgencyOf = (job) => (isFailure(job) ? 0 : failedBelow(job) ? 1 : 2);
+
+/**
+ * Whether failures come into view when a row opens, or reads more.
+ * @param {Row} row
+ */
+export function hidesFailures({ kind, item }) {
+  if (kind === "more") return hasMoreFailures(item);
+  if (kind === "note" || item.open || !opens(item)) return false;
+  return kind === "job" ? failedBelow(item.job) > 0 : hasMoreFailures(item);
 }
 
 /**

@@ -1,8 +1,9 @@
 // Reads a tree level by level, where someone opens it, one page at a time.
 
 import { countsByKind } from "../counts.js";
-import { byUrgency, listKey, newList, newPlace, openPlaces } from "./items.js";
-import { rowsOf } from "./rows.js";
+import { FAILED } from "../statuses.js";
+import { isFailure, listKey, newList, newPlace, openPlaces } from "./items.js";
+import { hidesFailures, rowsOf } from "./rows.js";
 
 /** @import { Page, SpawnManager, TreeNode } from "../../client.js" */
 /** @import { Group, Item, List, Place, TreeJob } from "./items.js" */
@@ -11,8 +12,9 @@ import { rowsOf } from "./rows.js";
 const PAGE = 100;
 /** The maximum number of children that are listed without grouping. */
 const FAMILY = 25;
-/** The number of children with failures below that open with the tree. */
+/** The number of jobs with failures below that open with the tree on a level, and the number of levels. */
 const OPENED = 3;
+const LEVELS = 5;
 /** The maximum number of jobs in a list that are read again after a change. */
 const FRESH = 300;
 
@@ -32,13 +34,33 @@ export class Tree {
     this.root = this._place(job, null);
   }
 
-  /** Opens the root, and its children with failures when they are few. */
+  /** Opens the root, and what is above failures until the first ones are in view. */
   async start() {
     await this.open(this.root);
-    if (this.root.grouped) return;
-    const children = this.root.lists.flatMap((list) => list.jobs);
-    const failing = children.filter(({ job }) => job.child_counts?.failed && (job.children ?? 0) <= FAMILY);
-    await Promise.all(failing.slice(0, OPENED).map((place) => this.open(place)));
+    for (let level = 0; level < LEVELS && !this.rows.some(showsFailure); level += 1) {
+      const hiding = this.rows.filter((row) => row.kind !== "more" && hidesFailures(row));
+      if (!hiding.length) return;
+      await Promise.all(hiding.slice(0, OPENED).map(({ item }) => this.open(item)));
+    }
+  }
+
+  /**
+   * The next failed job below a row, or else the first of the tree. It opens whatever is above it.
+   * @param {string | undefined} key of the row
+   * @returns {Promise<Row | undefined>}
+   */
+  async nextFailure(key) {
+    const after = await this._failureAfter(this.rows.findIndex((row) => row.key === key));
+    return after ?? (await this._failureAfter(-1));
+  }
+
+  /** @param {number} at */
+  async _failureAfter(at) {
+    for (;;) {
+      const row = this.rows.slice(at + 1).find((one) => showsFailure(one) || hidesFailures(one));
+      if (!row || showsFailure(row)) return row;
+      await (row.kind === "more" ? this.readMore(row.item) : this.open(row.item));
+    }
   }
 
   get rows() {
@@ -125,7 +147,7 @@ export class Tree {
    */
   _listAll(place, total) {
     if (!place.lists.length) {
-      place.lists = [this._list(place, { queue: null, status: null, jobs: total })];
+      place.lists = [this._list(place, { queue: null, status: null, jobs: total, failed_below: 0, more_failed_below: false })];
       place.lists[0].open = true;
     }
     place.lists[0].total = total;
@@ -142,9 +164,10 @@ export class Tree {
     place.lists = groups.map((group) => {
       const list = known.get(listKey(place, group)) ?? this._list(place, group);
       list.total = group.jobs;
+      list.failedBelow = group.failed_below;
+      list.moreFailedBelow = group.more_failed_below;
       return list;
     });
-    place.lists.sort(byUrgency);
   }
 
   /** @param {List} list */
@@ -187,7 +210,8 @@ export class Tree {
    */
   async _page(list, cursor) {
     const { queue, status } = list;
-    return this._client.getChildren(list.place.job.id, { queue, status, limit: PAGE, cursor });
+    const failedBelow = status === null || FAILED.has(status) ? undefined : list.failedBelow > 0;
+    return this._client.getChildren(list.place.job.id, { queue, status, failedBelow, limit: PAGE, cursor });
   }
 
   /**
@@ -260,6 +284,9 @@ export class Tree {
     this._changed();
   }
 }
+
+/** @param {Row} row */
+const showsFailure = ({ kind, item }) => kind === "job" && isFailure(item.job);
 
 /**
  * @param {Place} place

@@ -11,6 +11,7 @@ const KEYS = [
   ["→ ←", "Expand and collapse; go to the first child or the parent"],
   ["Enter", "Expand or collapse; load more"],
   ["Home End", "Go to the first or last row"],
+  ["n", "Next failure in the tree"],
   ["m", "Copy the tree as Mermaid"],
   ["o", "Show the overview"],
   ["t", "Switch between dark and light"],

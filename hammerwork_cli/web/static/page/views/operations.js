@@ -1,7 +1,7 @@
-// The list of operations: failures first, then running ones, then the rest; the newest first in each section.
+// The list of operations: those with failures, then unfinished ones, then the rest; the newest first in each section.
 
 import { addressOf } from "../address.js";
-import { countsOf, sectionsOf } from "../counts.js";
+import { countsOf, sectionsOf, worstStatus } from "../counts.js";
 import { kindOf, signOf } from "../statuses.js";
 import { html, nothing, repeat } from "../template.js";
 import { ago, count, counted, countsInWords, duration, shortId } from "../words.js";
@@ -14,7 +14,7 @@ import { note } from "./freshness.js";
 /** @import { Growing } from "../state/growing.js" */
 
 /** @type {Record<Section, string>} */
-const TITLES = { failed: "With failures", running: "Running", completed: "Completed" };
+const TITLES = { failed: "with failures", unfinished: "unfinished", completed: "completed" };
 
 /**
  * @param {Board} board
@@ -25,13 +25,13 @@ export function operationList(board, now) {
   const age = operations.error || !operations.value ? html`<p class="pad age">${note(operations, now)}</p>` : nothing;
   if (!operations.value && !failing.value) return age;
   const members = sectionsOf(failing.value ?? [], operations.value ?? []);
-  const { failed, running, completed } = members;
-  if (!failed.length && !running.length && !completed.length) return html`${age}<p class="quiet pad">${none(board)}</p>`;
+  const { failed, unfinished: open, completed } = members;
+  if (!failed.length && !open.length && !completed.length) return html`${age}<p class="quiet pad">${none(board)}</p>`;
   // Of these sections only the newest are here.
   const rest = operations.value?.cursor ? "+" : "";
   return html`${age} ${section(board, "failed", failedInAll(failing.value, failed.length), failed, now)}
   ${furtherButton(board, failing, "Load more operations with failures")}
-  ${section(board, "running", `${count(running.length)}${rest}`, running, now)}
+  ${section(board, "unfinished", `${count(open.length)}${rest}`, open, now)}
   ${section(board, "completed", `${count(completed.length)}${rest}`, completed, now)}
   ${furtherButton(board, operations, "Load older operations")}`;
 }
@@ -69,8 +69,9 @@ const furtherButton = (board, list, title) =>
  */
 function section(board, kind, number, operations, now) {
   if (!operations.length) return nothing;
+  const noun = board.overview.everyLevel || board.overview.queue ? "Operations" : "Trees";
   return html`<section class="operations ${kind}" aria-labelledby="section-${kind}">
-    <h2 id="section-${kind}">${TITLES[kind]} <span class="number">${number}</span></h2>
+    <h2 id="section-${kind}">${noun} ${TITLES[kind]} <span class="number">${number}</span></h2>
     <ul>
       ${repeat(operations, (one) => one.parent_id, (one) => operationItem(board, one, now))}
     </ul>
@@ -86,11 +87,12 @@ function operationItem(board, operation, now) {
   const { parent_id: id, tree } = operation;
   const selected = board.selection.id === id;
   const counts = countsOf(operation, selected || countsOf(operation).more ? board.totals.of(id) : null);
+  const worst = worstStatus(operation.status, counts);
   const all = tree || counts.more || counts.total > operation.children.total ? counted(counts.total, "job") : counted(counts.total, "child", "children");
   return html`<li>
     <a class="operation" href=${addressOf(id)} data-id=${id} aria-current=${selected ? "true" : "false"}>
       <span class="line">
-        <span class="sign ${kindOf(operation.status)}" title=${operation.status}>${signOf(operation.status)}</span>
+        <span class="sign ${kindOf(worst)}" title="Itself ${operation.status}">${signOf(worst)}</span>
         <span class="name" title=${operation.queue}>${operation.queue}</span>
         <code>${shortId(id)}</code>
         <span class="quiet grow cut">${operation.operation_id ?? operation.workflow_name ?? ""}</span>

@@ -3,16 +3,18 @@
 import { addressOf, OVERVIEW } from "../address.js";
 import { kindOf, signOf } from "../statuses.js";
 import { html, nothing, repeat } from "../template.js";
+import { failedBelow, isFailure } from "../tree/items.js";
 import { rangeInView, ROW, rowsPerPage, scrolledTo } from "../tree/viewport.js";
 import { openable, step } from "../tree/walking.js";
 import { attemptSeconds, count, counted, duration, firstLine, shortId } from "../words.js";
 import { bar } from "./bar.js";
 import { failedOf } from "./operations.js";
 
-/** @import { ChildCounts, TreeCounts } from "../../client.js" */
+/** @import { Status, TreeCounts } from "../../client.js" */
 /** @import { Board } from "../state/board.js" */
 /** @import { Part } from "../state/part.js" */
-/** @import { Item, List, Place } from "../tree/items.js" */
+/** @import { Selection } from "../state/selection.js" */
+/** @import { Item, List, Place, TreeJob } from "../tree/items.js" */
 /** @import { Row } from "../tree/rows.js" */
 /** @import { Tree } from "../tree/tree.js" */
 
@@ -49,8 +51,27 @@ function crumbs(board) {
       ${ancestors.map((job) => html`<span>›</span><a href=${addressOf(job.id)}>${job.queue} <code>${shortId(job.id)}</code></a>`)}
       ${tree && id ? html`<span>›</span><b>${tree.root.job.queue} <code>${shortId(id)}</code></b>` : nothing}
     </nav>
-    ${tree ? html`<button @click=${copy}>Copy as Mermaid</button>` : nothing}
+    <span class="buttons">
+      ${tree && hasFailures(board) ? html`<button title="n" @click=${() => showNextFailure(board)}>Next failure</button>` : nothing}
+      ${tree ? html`<button @click=${copy}>Copy as Mermaid</button>` : nothing}
+    </span>
   </div>`;
+}
+
+/** @param {Board} board */
+function hasFailures({ selection: { totals, tree } }) {
+  return Boolean(tree && (totals.value?.failed || isFailure(tree.root.job) || failedBelow(tree.root.job)));
+}
+
+/**
+ * Goes to the next failed job of the tree, on whatever level.
+ * @param {Board} board
+ */
+export async function showNextFailure({ selection }) {
+  const row = await selection.nextFailure();
+  const at = row ? (selection.tree?.rows.indexOf(row) ?? -1) : -1;
+  if (!row || at < 0) return;
+  goTo(selection, row, at);
 }
 
 /**
@@ -113,26 +134,28 @@ function line(row, totals) {
  */
 function jobLine({ job, total, reading, lists, again }, totals) {
   const about = again ? "already shown above" : (job.operation_id ?? "");
-  return html`<span class="sign ${kindOf(job.status)}">${signOf(job.status)}</span>
+  const failed = Math.max(failedBelow(job), totals?.value?.failed ?? 0);
+  return html`${worstSign(job.status, failed)}
     <span class="name" title=${job.queue}>${job.queue}</span>
     <code>${shortId(job.id)}</code>
     <span class="status ${kindOf(job.status)}">${job.status}</span>
     <span class="grow cut ${job.error ? "failed" : "quiet"}" title=${job.error ?? nothing}
       >${job.error ? firstLine(job.error) : about}</span
     >
-    ${total ? below(totals, job.child_counts, total) : nothing}
+    ${total ? below(totals, job, total) : nothing}
     <span class="time ${job.status === "Running" ? "running" : "quiet"}"
       >${reading && !lists.length ? "…" : duration(attemptSeconds(job, Date.now()))}</span
     >`;
 }
 
 /** @param {List} list */
-function groupLine({ queue, status, total, reading, jobs }) {
+function groupLine({ queue, status, total, reading, jobs, failedBelow: failed, moreFailedBelow: more }) {
   const shown = status ?? "";
-  return html`<span class="sign ${kindOf(shown)}">${signOf(shown)}</span>
+  return html`${worstSign(shown, failed)}
     <span class="name" title=${queue ?? nothing}>${queue}</span>
     <span class="number">×${count(total)}</span>
     <span class="status ${kindOf(shown)}">${shown}</span>
+    ${failedOnAllLevels(failed, more)}
     <span class="grow quiet">${reading && !jobs.length ? "…" : ""}</span>`;
 }
 
@@ -148,17 +171,37 @@ function noteLine({ error }) {
 }
 
 /**
+ * The sign of the worst state at or below a job.
+ * @param {Status} status of the job
+ * @param {number} failed the number of failed jobs below it
+ */
+const worstSign = (status, failed) =>
+  failed
+    ? html`<span class="sign failed" title="${status}, with failures below">${signOf("Failed")}</span>`
+    : html`<span class="sign ${kindOf(status)}">${signOf(status)}</span>`;
+
+/**
+ * @param {number} failed the number of failed jobs
+ * @param {boolean} more whether there may be more
+ */
+function failedOnAllLevels(failed, more) {
+  return failed ? html`<b class="failed">${more ? "at least " : ""}${count(failed)} failed below</b>` : nothing;
+}
+
+/**
  * The counts of a whole tree beside its root, of children beside other jobs.
  * @param {Part<TreeCounts> | null} totals
- * @param {ChildCounts | undefined} children
+ * @param {TreeJob} job
  * @param {number} total
  */
-function below(totals, children, total) {
+function below(totals, job, total) {
   const of = counted(total, "child", "children");
+  const { child_counts: children, failed_below: failed = 0, more_failed_below: more = false } = job;
   const whole = totals?.value;
   if (whole) return countsIn(whole, `${whole.more ? "at least " : ""}${counted(whole.total, "job")} below`);
   if (totals && !totals.error) return html`<span class="quiet">${of}, counting all below …</span>`;
-  return children ? countsIn({ ...children, more: false }, of) : html`<span class="quiet">${of}</span>`;
+  const deeper = !totals && failed > (children?.failed ?? 0) ? failedOnAllLevels(failed, more) : nothing;
+  return html`${deeper} ${children ? countsIn({ ...children, more: false }, of) : html`<span class="quiet">${of}</span>`}`;
 }
 
 /**
@@ -206,7 +249,18 @@ function onKey({ selection }, event) {
   if (taken.open) tree.open(taken.open);
   if (taken.close) tree.close(taken.close);
   if (taken.readMore) tree.readMore(taken.readMore);
-  if (taken.move === undefined) return;
-  selection.activate(rows[taken.move], rowId(rows[taken.move]), taken.move);
-  scroller.scrollTop = scrolledTo(taken.move, scroller);
+  if (taken.move !== undefined) goTo(selection, rows[taken.move], taken.move);
+}
+
+/**
+ * Activates a row, and scrolls to it.
+ * @param {Selection} selection
+ * @param {Row} row
+ * @param {number} at its index
+ */
+function goTo(selection, row, at) {
+  selection.activate(row, rowId(row), at);
+  const scroller = pane();
+  // The rows that were read just now are not drawn before the next frame, and the pane scrolls no further than they reach.
+  if (scroller) requestAnimationFrame(() => scroller.scrollTo(0, scrolledTo(at, scroller)));
 }

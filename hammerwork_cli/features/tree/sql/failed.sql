@@ -1,10 +1,15 @@
 -- The jobs that failed last.
 
+-- name: may_be_placed
+-- Whether the row of job j leaves it open that it belongs to the tree of a root.
+({ancestry} IS NULL OR {ancestry} LIKE :place OR {ancestry} NOT LIKE '%"root":%')
+
 -- name: failed_lately
 -- In this order, the index on statuses and times of failure is read from its end.
 AND j.failed_at IS NOT NULL AND {status j} <> 'Cancelled'
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :since */ AND j.failed_at >= :since
+/* if :place */ AND {may_be_placed}
 ORDER BY j.failed_at DESC LIMIT :limit
 
 -- name: failed_at
@@ -19,6 +24,7 @@ SELECT j.id, {failure_time} AS at FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :since */ AND {failure_time} >= :since
+/* if :place */ AND {may_be_placed}
 ORDER BY j.status DESC, j.created_at DESC LIMIT :limit
 
 -- name: ended_failures
@@ -28,6 +34,7 @@ SELECT j.id, j.completed_at AS at FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.completed_at IS NOT NULL AND j.failed_at IS NULL AND {unarchived}
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :since */ AND j.completed_at >= :since
+/* if :place */ AND {may_be_placed}
 ORDER BY j.status DESC, j.completed_at DESC LIMIT :limit
 
 -- name: newest
@@ -44,3 +51,11 @@ UNION SELECT y.id, y.at FROM ({ended_failures}) AS y
 ) AS x ORDER BY x.at DESC LIMIT :limit) AS w
 CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 ORDER BY w.at DESC, j.id
+
+-- name: parents
+-- Reads the parents of some jobs, and their place.
+SELECT j.id, j.depends_on, {ancestry} FROM hammerwork_jobs j WHERE j.id {among}
+
+-- name: archived_parents
+-- Reads the parents of some archived jobs.
+SELECT j.id, j.depends_on, NULL FROM hammerwork_jobs_archive j WHERE j.id {among}
