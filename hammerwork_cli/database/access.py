@@ -156,7 +156,7 @@ class Database:
         return list(times.values())
 
     def cancel(self) -> None:
-        """Breaks off the statement that another thread runs, which raises LimitReachedError. Only on PostgreSQL."""
+        """Breaks off the statement that another thread runs, which raises LimitReachedError."""
         raise NotImplementedError
 
     @contextmanager

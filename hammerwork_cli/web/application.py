@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hammerwork_cli.core.input.documents import json_of
 from hammerwork_cli.core.values import Migrated
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import HammerworkError, UsageError
+from hammerwork_cli.errors import HammerworkError, TimedOutError, UsageError
 from hammerwork_cli.features.archive import endpoints as archive
 from hammerwork_cli.features.batch import endpoints as batches
 from hammerwork_cli.features.cron import endpoints as schedules
@@ -101,6 +101,7 @@ HEALTH = Endpoint(
     _HEALTH.schema,
 )
 METRICS = Endpoint("GET", "/metrics", None, "Metrics for Prometheus.", None, other_types=(metrics.MEDIA_TYPE,))
+READING = ("GET", "HEAD")
 FIGURES_SECONDS = 5.0
 KEPT_SECONDS = 2.0
 REST = 10
@@ -231,9 +232,12 @@ class Server:
             values |= await self._full_ids(endpoint, values)
 
         async def find() -> Answer:
-            return await self.connections.ask(
-                lambda database: self._answer(endpoint, database, values, body), repeatable=not endpoint.changes
-            )
+            try:
+                return await self.connections.ask(
+                    lambda database: self._answer(endpoint, database, values, body), repeatable=not endpoint.changes
+                )
+            except TimedOutError as error:
+                raise TimedOutError(error.message, hint=endpoint.narrower) from error
 
         if endpoint.is_shared:
             shared = self._kept if endpoint.is_kept else self._shared
@@ -325,11 +329,10 @@ class Server:
         return await self.connections.ask(lambda database: metrics.text(database, self.now(None)))
 
     def _on_error(self, request: Request, error: Exception) -> Response:
-        del request
         assert isinstance(error, HammerworkError)
         if is_internal(error):
             self._report(f"Error: {error.message}")
-        return problem(error)
+        return problem(error, reading=request.method in READING)
 
     def _on_bug(self, request: Request, error: Exception) -> Response:
         del request

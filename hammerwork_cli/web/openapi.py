@@ -20,8 +20,10 @@ REFUSALS = {
     415: "The body is not JSON",
     422: "The database refuses a value",
     503: "The database is unreachable, or its tables are missing",
+    504: "Reading takes too long, so it was cancelled",
 }
 ALWAYS = (400, 401, 403, 503)
+OF_READING = (504,)
 OF_CHANGES = (413, 415)
 
 
@@ -70,7 +72,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         operation["requestBody"] = {"content": content, "required": "required" in endpoint.body}
     if endpoint.also is not None:
         operation["responses"][str(endpoint.also)] = _success(endpoint)
-    statuses = {*ALWAYS, *endpoint.refusals, *(OF_CHANGES if endpoint.changes else ())}
+    statuses = {*ALWAYS, *endpoint.refusals, *(OF_CHANGES if endpoint.changes else OF_READING)}
     for status in sorted(statuses):
         operation["responses"][str(status)] = _refusal(REFUSALS[status])
     return operation

@@ -49,6 +49,10 @@ PUBLIC_MESSAGES: dict[type[HammerworkError], str] = {
     ConfigError: "The configuration of the server is not valid. See the stderr of the server.",
 }
 """Messages for clients instead of those of errors that may contain the address of the database."""
+READING_MESSAGES: dict[type[HammerworkError], str] = {
+    ConnectionLostError: "The connection to the database was lost.",
+}
+"""Those for requests that change nothing."""
 HARMLESS = (MissingTablesError, RetryableError)
 """Errors whose own messages never contain the address."""
 
@@ -107,12 +111,13 @@ def is_internal(error: HammerworkError) -> bool:
     return nearest in PUBLIC_MESSAGES
 
 
-def problem(error: HammerworkError) -> Response:
-    """Makes the answer to a request that failed."""
+def problem(error: HammerworkError, *, reading: bool = False) -> Response:
+    """Makes the answer to a request that failed; ``reading`` is one that changes nothing."""
     status = status_of(error)
     detail, hint, details = error.message, error.hint, error.details
     if is_internal(error):
-        detail, hint = next(PUBLIC_MESSAGES[kind] for kind in type(error).__mro__ if kind in PUBLIC_MESSAGES), None
+        messages = PUBLIC_MESSAGES | (READING_MESSAGES if reading else {})
+        detail, hint = next(messages[kind] for kind in type(error).__mro__ if kind in messages), None
         details = {}
     body = {
         **details,

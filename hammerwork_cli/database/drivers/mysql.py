@@ -191,14 +191,14 @@ class MySQLDatabase(Database):
         raise error_for(ErrorMeaning.REFUSED, self, text) from None
 
     def _translated(self) -> DriverCall:
-        return DriverCall(self, Interruption(self._abort))
+        return DriverCall(self, Interruption(self.cancel))
 
     def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
         """Inserts rows in statements that fit into ``max_allowed_packet``."""
         return sum(self.run(statement, rows=part, **values) for part in self.parts(rows, len(rows), _weigh))
 
-    def _abort(self) -> None:
-        """Stops the running statement through another connection, because this one is busy."""
+    def cancel(self) -> None:
+        # Through another connection, because this one is busy.
         if self._session is None:
             return
         host, number = self._session

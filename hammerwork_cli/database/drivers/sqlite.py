@@ -105,7 +105,7 @@ class SqliteDatabase(Database):
         return self._when_free(sql, values)
 
     def _translated(self) -> DriverCall:
-        return _SqliteCall(self, Interruption(self._abort))
+        return _SqliteCall(self, Interruption(self.cancel))
 
     @contextmanager
     def _held(self, begin: Callable[[], None]) -> Iterator[None]:
@@ -127,7 +127,7 @@ class SqliteDatabase(Database):
         with fork_lock:
             super().close()
 
-    def _abort(self) -> None:
+    def cancel(self) -> None:
         self._connection.interrupt()
 
     def ids(self, ids: Sequence[str]) -> str:

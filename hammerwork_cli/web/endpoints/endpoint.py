@@ -11,6 +11,8 @@ from hammerwork_cli.web.endpoints.parameters import Parameter
 from hammerwork_cli.web.endpoints.settings import ServerSettings
 
 JSON = "application/json"
+NARROWING = ("hours", "since", "detailed", "queue", "status", "limit", "depth", "max_depth", "max_nodes", "siblings")
+"""Parameters that let an endpoint look at less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,12 @@ class Endpoint:
     def fields(self) -> tuple[str, ...]:
         """Names of the fields that its body may have."""
         return tuple((self.body or {}).get("properties", ()))
+
+    @property
+    def narrower(self) -> str:
+        """What to do where an answer takes too long to find."""
+        given = [parameter.name for parameter in self.parameters if parameter.name in NARROWING]
+        return f"Narrow it by {', '.join(given)}." if given else "Ask again when the database is less busy."
 
     @property
     def is_list(self) -> bool:

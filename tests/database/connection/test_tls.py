@@ -61,7 +61,7 @@ def test_a_session_has_a_cipher_unless_the_url_declines_it(
         statement, column = HAS_CIPHER[kind]
         assert bool(database.query(statement)[0][column]) == cipher
         if kind == "mysql":
-            database._abort()  # type: ignore[attr-defined]  # connects with the same options
+            database.cancel()  # connects with the same options
 
 
 @pytest.mark.parametrize("kind", SERVERS)
