@@ -8,11 +8,12 @@ events, a change costs one comparison: a connection reads every :data:`SECONDS` 
 import json
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
+from hammerwork_cli.core.clock import is_due
 from hammerwork_cli.core.values import JobPriority, JobStatus, Timestamp, rfc3339, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
@@ -34,6 +35,10 @@ SPARE_SECONDS = 30
 """Time that a delivery has beside the exchange with the receiver."""
 
 
+NOTICED_WITHIN = timedelta(minutes=10)
+"""How long after an event it is noticed at the latest."""
+
+
 class Reader(NamedTuple):
     """A webhook or a stream that is enabled, in the order of the statement's columns."""
 
@@ -51,7 +56,7 @@ class Reader(NamedTuple):
 
     def began_after(self, at: datetime | None) -> bool:
         """Whether it was added or enabled after an event that was noticed late, which is none of its business then."""
-        return at is not None and self.since is not None and at < self.since
+        return at is not None and self.since is not None and not is_due(self.since, at, NOTICED_WITHIN)
 
     def fits(self, queue: str | None, priority: str | None) -> bool:
         """Whether events about a queue and a priority pass its filters. What has to do with none passes."""

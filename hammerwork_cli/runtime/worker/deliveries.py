@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from hammerwork_cli.core.clock import latest
@@ -24,6 +24,7 @@ from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.outcomes import Cancel, Discard, Retry, Snooze
 from hammerwork_cli.runtime.api.spawn import SpawnContext
+from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.delivery.allowed import Allowed
 from hammerwork_cli.runtime.delivery.webhooks.sending import DeliveryAnswer, send
 from hammerwork_cli.runtime.delivery.webhooks.verdicts import Verdict, backoff, verdict
@@ -40,8 +41,6 @@ DISABLED_PAUSE = timedelta(minutes=10)
 """Time after which a delivery looks again whether its webhook is enabled."""
 REFUSED_PAUSE = timedelta(minutes=1)
 """Time after which another worker may make a delivery that this one's settings do not allow."""
-WINDOW = timedelta(minutes=10)
-"""How far back failures are looked for that other programs have written."""
 DUTY = "missed events"
 BETWEEN_LOOKS = 10.0
 """Seconds between two such looks."""
@@ -78,23 +77,30 @@ class MakeSibling(Protocol):
     def __call__(self, handlers: Handlers, *, concurrency: int, name: str, grace: float) -> Sibling: ...
 
 
-def handlers(allowed: Allowed) -> Handlers:
+def handlers(allowed: Allowed, clock: ServerClock) -> Handlers:
+    """The handler of deliveries.
+
+    Args:
+        allowed: what webhooks may use of this host.
+        clock: by which requests are signed. Receivers refuse a time that is minutes off, and a host may have it wrong.
+    """
     found = Handlers()
     refused: set[str] = set()
 
     def handler(job: Job, context: SpawnContext) -> dict[str, Any]:
-        return deliver(job, context, allowed, refused)
+        return deliver(job, context, allowed, refused, clock.now())
 
     found.register_job(DELIVERIES, handler)
     return found
 
 
-def deliver(job: Job, context: SpawnContext, allowed: Allowed, refused: set[str]) -> dict[str, Any]:
+def deliver(job: Job, context: SpawnContext, allowed: Allowed, refused: set[str], now: datetime) -> dict[str, Any]:
     """Makes a delivery.
 
     Args:
         allowed: what webhooks may use of this host.
         refused: ids of the webhooks that want more, as the log says once.
+        now: by the server's clock.
     """
     payload = job.payload
     webhook = context.queue._run(lambda database: webhooks.by_id(database, payload["webhook"]))
@@ -102,14 +108,14 @@ def deliver(job: Job, context: SpawnContext, allowed: Allowed, refused: set[str]
         raise Cancel("its webhook was removed")
     if not webhook.enabled:
         raise Snooze(DISABLED_PAUSE)
-    answer = send(webhook, payload["event"], allowed, delivery_id=job.id, now=datetime.now(UTC))
+    answer = send(webhook, payload["event"], allowed, delivery_id=job.id, now=now)
     if not answer.is_allowed:
         _note_failure(context, webhook, answer, given_up=False)
         level = logging.DEBUG if webhook.id in refused else logging.WARNING
         refused.add(webhook.id)
         log.log(level, "The webhook %s is left to other workers: %s", webhook.name, first_line(answer.error or ""))
         raise Snooze(REFUSED_PAUSE)
-    found = verdict(answer)
+    found = verdict(answer, has_delivered=webhook.last_success_at is not None)
     if found is Verdict.DELIVERED:
         text, now = _said(answer), context.queue._run(lambda database: database.now())
         context.queue._run(lambda database: webhooks.note_success(database, webhook, text, now))
@@ -198,7 +204,9 @@ class Deliverer(TurnThread):
         if not is_wanted:
             return
         name = f"{self._name}-webhooks"
-        self._worker = self._sibling(handlers(self._allowed), concurrency=CONCURRENCY, name=name, grace=GRACE)
+        self._worker = self._sibling(
+            handlers(self._allowed, self._clock), concurrency=CONCURRENCY, name=name, grace=GRACE
+        )
         if self.stopped.is_set():
             return
         self._running = threading.Thread(
@@ -223,4 +231,4 @@ class Deliverer(TurnThread):
             return
         length = timedelta(seconds=BETWEEN_LOOKS)
         if duties.take_due(database, DUTY, self._id, duties.times(database), now=now, length=length):
-            self._known = events.write_missed(database, now - WINDOW, latest(now), self._known)
+            self._known = events.write_missed(database, now - events.NOTICED_WITHIN, latest(now), self._known)

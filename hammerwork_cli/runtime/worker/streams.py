@@ -117,9 +117,9 @@ class StreamSender(threading.Thread):
         self._idle_since = time.monotonic()
         self._is_behind = len(found) == self.stream.buffer_size
         if not self._is_behind and self.stream.buffer_seconds:
-            waited = (self.clock.now() - found[0].at).total_seconds()
-            if waited < self.stream.buffer_seconds:
-                return min(self.stream.buffer_seconds - waited, LONGEST_PAUSE)
+            now, longest = self.clock.now(), timedelta(seconds=self.stream.buffer_seconds)
+            if not is_due(due := found[0].at + longest, now, longest):
+                return min((due - now).total_seconds(), LONGEST_PAUSE)
         if kept_until - time.monotonic() < TIMEOUT_SECONDS:
             return 0.0  # another worker might begin meanwhile
         return self._send(backend, found)

@@ -128,6 +128,20 @@ def test_a_job_dies_and_a_receiver_can_prove_who_says_so(
     assert SECRET.removeprefix("whsec_") not in everything
 
 
+def test_a_refusal_of_the_signature_is_no_end_before_the_first_delivery(
+    lite: Stage, lite_crew: Crew, run: Run, receiving: Any
+) -> None:
+    receiver = receiving(answer("401 No"), answer("401 No"), answer(), answer("401 No"))
+    add(run, lite, receiver, "--events", "enqueued")
+    lite_crew.begin(handlers=dying())
+    lite.enqueue(Job("held"))
+    until(lambda: statuses(lite) == ["Completed"])
+    assert len(receiver.arrived) == 3
+    lite.enqueue(Job("held"))
+    until(lambda: sorted(statuses(lite)) == ["Completed", "Failed"])
+    assert len(receiver.arrived) == 4
+
+
 def test_a_receiver_that_fails_is_asked_again(lite: Stage, lite_crew: Crew, run: Run, receiving: Any) -> None:
     receiver = receiving(answer("500 Oops"), answer("429 Slower", Retry_After="0"), answer())
     add(run, lite, receiver)

@@ -5,7 +5,7 @@ to come is forgotten where it led to no job; a due time that has a job gets no o
 """
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hammerwork_cli.core.clock import SLACK, latest
 from hammerwork_cli.core.cron.expressions import INTERVAL
@@ -14,6 +14,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.model import Schedule
 from hammerwork_cli.features.cron.queries import recurring, schedules
+from hammerwork_cli.features.job.queries import ahead as jobs_ahead
 
 LATE = timedelta(days=1)
 """How long after a clock was wrong what it recorded is still looked for."""
@@ -78,6 +79,9 @@ def put_back(database: Database, put_off: PutOffSchedule, now: datetime) -> bool
         )
         if not changed:
             raise _ChangedError
+        # What it enqueued by that clock would wait until then, and keep it from running again.
+        for job in database.rows("cron.schedules.jobs_ahead", **_recorded(schedule, now)):
+            jobs_ahead.put_one_back(database, jobs_ahead.PutOffJob(*job), now)
         return True
 
     try:
@@ -88,8 +92,12 @@ def put_back(database: Database, put_off: PutOffSchedule, now: datetime) -> bool
 
 def forget(database: Database, schedule: Schedule, now: datetime) -> datetime | None:
     """Forgets what a clock that was ahead has recorded without a job; returns the first due time. In a transaction."""
-    recorded = {"id": schedule.id, "since": now - LATE, "latest": latest(now)}
+    recorded = _recorded(schedule, now)
     first = timestamp(database.value("cron.schedules.first_ahead", **recorded))
     if first is not None:
         database.run("cron.schedules.forget_ahead", **recorded)
     return first
+
+
+def _recorded(schedule: Schedule, now: datetime) -> dict[str, Any]:
+    return {"id": schedule.id, "since": now - LATE, "latest": latest(now)}

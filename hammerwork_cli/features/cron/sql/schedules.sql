@@ -184,6 +184,13 @@ WHERE r.schedule_id = :id AND r.due_at > :since AND r.created_at > :latest AND r
 DELETE FROM hammerwork_schedule_runs
 WHERE schedule_id = :id AND due_at > :since AND created_at > :latest AND job_id IS NULL
 
+-- name: jobs_ahead
+-- Lists the jobs of a schedule that wait because a clock was ahead which enqueued them.
+SELECT j.id, j.queue_name, j.status, j.created_at, j.scheduled_at
+FROM hammerwork_schedule_runs r JOIN hammerwork_jobs j ON j.id = r.job_id
+WHERE r.schedule_id = :id AND r.due_at > :since AND r.created_at > :latest
+AND j.status = 'Pending' AND j.scheduled_at > :latest AND j.created_at > :latest
+
 -- name: put_back
 -- Corrects the times of a schedule that a wrong clock has stored.
 UPDATE hammerwork_schedules SET next_run_at = :next

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, Self, TypeVar
 from uuid import UUID, uuid5
 
+from hammerwork_cli.core.clock import is_due
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import FAILURES, WAITING, JobStatus
@@ -54,7 +55,7 @@ class Unique(NamedTuple):
         """Whether a holder with this status (``None`` for a deleted one) keeps a job of now from being written."""
         if not any(status in HOLDING[word] for word in self.while_):
             return False
-        return self.within is None or created is None or now - created < self.within
+        return self.within is None or created is None or not is_due(created + self.within, now, self.within)
 
 
 def _words(given: object, refusal: str, known: Collection[Word]) -> tuple[Word, ...]:

@@ -54,10 +54,11 @@ def put_back(database: Database, now: datetime, *, queues: Sequence[str] = ()) -
 
 
 def _put_all_back(database: Database, jobs: list[PutOffJob], now: datetime) -> int:
-    return sum(_put_back(database, job, now) for job in jobs)
+    return sum(put_one_back(database, job, now) for job in jobs)
 
 
-def _put_back(database: Database, job: PutOffJob, now: datetime) -> int:
+def put_one_back(database: Database, job: PutOffJob, now: datetime) -> int:
+    """Lets a job wait from now on; returns 0 if others have changed it. In a transaction."""
     done = database.run("job.ahead.put_back", id=job.id, seen=job.scheduled_at, at=now + job.pause, now=now)
     if done:
         database.run("job.ahead.put_attempts_back", id=job.id, now=now)

@@ -31,10 +31,15 @@ class _HasStatus(Protocol):
     def status(self) -> int | None: ...
 
 
-def verdict(answer: _HasStatus) -> Verdict:
-    """Returns what an answer, or its absence, means. Redirects are refusals: they may lead anywhere."""
+def verdict(answer: _HasStatus, *, has_delivered: bool = True) -> Verdict:
+    """Returns what an answer, or its absence, means. Redirects are refusals: they may lead anywhere.
+
+    Args:
+        has_delivered: whether the receiver has ever taken a request. If not, 401 says that it does not know the secret
+            yet, or that its clock is wrong.
+    """
     status = answer.status
-    if status is None or status in _AGAIN or status >= 500:
+    if status is None or status in _AGAIN or status >= 500 or (status == 401 and not has_delivered):
         return Verdict.RETRY
     if status == 410:
         return Verdict.GONE
