@@ -364,9 +364,9 @@ FALSE
 (j.lease_expires_at IS NOT NULL AND (j.last_heartbeat_at >= j.started_at OR j.started_at > {server_now}))
 
 -- name: progress
--- What worker w reported of its threads and slots, and its counts while it cannot write outcomes: then they name no queue
+-- What worker w reported of its threads, its slots and its host's clock, and its counts while it cannot write outcomes: then they name no queue
 -- first.
-w.main_stalled_seconds, w.finisher_stalled_seconds, w.held_slots,
+w.main_stalled_seconds, w.finisher_stalled_seconds, w.held_slots, w.clock_ahead_seconds,
 CASE WHEN SUBSTR(w.queue_counts, 3, 1) = '"' THEN w.queue_counts END
 
 -- name: silent_for [postgresql]

@@ -35,6 +35,8 @@ class ServerClock:
         # How far it was put forward or back since it was first set, and when that happened last.
         self._stepped = timedelta(), self._known[1]
         self._past: datetime | None = None
+        self.host_ahead = timedelta()
+        """By how much the clock of this host was ahead when the server's was last heard."""
 
     def set(self, now: datetime) -> bool:
         """Sets it to the server's present time; whether somebody had put that forward or back."""
@@ -45,6 +47,7 @@ class ServerClock:
         elif has_stepped:
             self._stepped = self._stepped[0] + step, at
         self._known, self._is_set = (now, at), True
+        self.host_ahead = datetime.now(UTC) - now
         return has_stepped
 
     def now(self) -> datetime:

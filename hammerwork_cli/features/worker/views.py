@@ -108,6 +108,9 @@ WORKER = Shape[RegisteredWorker](
         "held_slots": key.null_or(
             key.count("Slots whose handler has not returned although its attempt is over; null before 026")
         ).of("held"),
+        "clock_ahead_seconds": key.null_or(
+            key.number("By how much its host's clock is ahead of the server's; negative if it is behind", digits=3)
+        ).of("clock_ahead"),
         "completed": key.count("Completed attempts since its start"),
         "failed": key.count("Failed attempts since its start, retried ones included"),
         "jobs_per_minute": key.null_or(key.number("Rate since its start", digits=3)).of("rate"),

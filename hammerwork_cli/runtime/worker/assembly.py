@@ -114,6 +114,7 @@ def assemble(context: WorkerContext, sibling: MakeSibling) -> WorkerComponents:
             main_stalled=main_stalled,
             finisher_stalled=finisher_stalled,
             queue_counts=progress.queue_counts(slots.refused()),
+            clock_ahead=clock.host_ahead.total_seconds(),
             job_progress=reports.stored(one.progress for one in slots.under_way() if one.progress),
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ from hammerwork_cli.features.job.queries import encryption as encryption_queries
 from hammerwork_cli.features.job.queries import limits
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.migration.model import UNREADABLE_STRATEGY, MigrationState
+from hammerwork_cli.features.worker.models.worker import WRONG_CLOCK
 from hammerwork_cli.features.worker.queries import limits as queue_limits
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.worker.queries.ancestry import MOST_DESCENDANTS
@@ -49,7 +51,7 @@ from hammerwork_cli.runtime.worker.loop import CANCEL_SECONDS, LAST_SECONDS, Mai
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY, Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.version import __version__
-from hammerwork_cli.view.text import plural
+from hammerwork_cli.view.text import duration, plural
 
 UNUSED = ("hammerwork_encryption_keys", "hammerwork_key_audit_log", "hammerwork_kms_data_keys")
 """Tables of hammerwork (Rust) that no statement of a worker names."""
@@ -481,6 +483,8 @@ class Worker(Translated):
             return database.migrations
 
         recorded = main.run(check, patience=0)
+        if self._url.ahead is None:  # no test has put the database's forward
+            _log_wrong_clock(clock.host_ahead)
         lease = Lease(self._options.lease, elapsed())
         parts = assemble(
             WorkerContext(
@@ -634,6 +638,15 @@ def _look_for_encrypted(database: Database, queues: Sequence[str]) -> None:
     if database.url.keys is None:
         for queue in encryption_queries.with_open_jobs(database, queues):
             log.warning("The queue %r has encrypted jobs. Without a key, each attempt fails: --encryption-key", queue)
+
+
+def _log_wrong_clock(ahead: timedelta) -> None:
+    if abs(ahead) > WRONG_CLOCK:
+        log.warning(
+            "The clock of this host is %s %s that of the database. Workers go by the database's; handlers and checks of"
+            " certificates do not. Set it.",
+            *(duration(abs(ahead)), "ahead of" if ahead > timedelta() else "behind"),
+        )
 
 
 def _log_unreturned(number: int) -> None:

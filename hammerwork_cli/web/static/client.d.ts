@@ -577,6 +577,8 @@ export interface Worker {
   running: number;
   /** Slots whose handler has not returned although its attempt is over; null before 026. */
   held_slots: number | null;
+  /** By how much its host's clock is ahead of the server's; negative if it is behind. */
+  clock_ahead_seconds: number | null;
   /** Completed attempts since its start. */
   completed: number;
   /** Failed attempts since its start, retried ones included. */
@@ -635,6 +637,7 @@ export interface HealthCheck {
     | "retention"
     | "webhooks"
     | "streams"
+    | "clocks"
     | "times_in_the_future"
     | "worker"
     | "rows"
@@ -661,6 +664,7 @@ export interface HealthCheck {
     | "policies"
     | "webhooks"
     | "streams"
+    | "hosts"
     | "times"
     | "rows"
     | "indexes"

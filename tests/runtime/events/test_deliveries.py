@@ -138,7 +138,7 @@ def test_a_refusal_of_the_signature_is_no_end_before_the_first_delivery(
     until(lambda: statuses(lite) == ["Completed"])
     assert len(receiver.arrived) == 3
     lite.enqueue(Job("held"))
-    until(lambda: sorted(statuses(lite)) == ["Completed", "Failed"])
+    until(lambda: sorted(statuses(lite)) == ["Completed", "Dead"])
     assert len(receiver.arrived) == 4
 
 

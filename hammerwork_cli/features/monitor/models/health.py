@@ -38,6 +38,7 @@ class CheckName(StrEnum):
     RETENTION = "retention"
     WEBHOOKS = "webhooks"
     STREAMS = "streams"
+    CLOCKS = "clocks"
     TIMES_IN_THE_FUTURE = "times_in_the_future"
 
 

@@ -76,6 +76,7 @@ OF_WORKERS = frozenset(
         CheckName.RETENTION,
         CheckName.WEBHOOKS,
         CheckName.STREAMS,
+        CheckName.CLOCKS,
     }
 )
 """Checks of what workers of hammerwork-cli write: of the tables of hammerwork (Rust) alone they say nothing."""
@@ -586,6 +587,12 @@ def _streams(reading: _HealthReading) -> Check:
     return Check(CheckName.STREAMS, status, len(about), 0, about, troubles=troubles)
 
 
+def _clocks(reading: _HealthReading) -> Check:
+    """Hosts of workers whose clocks are not that of the server."""
+    wrong = sorted({worker.host for worker in reading.alive if worker.has_wrong_clock})
+    return Check(CheckName.CLOCKS, Level.WARNING if wrong else Level.HEALTHY, len(wrong), 0, tuple(wrong))
+
+
 def in_the_future(database: Database, now: datetime) -> Iterator[str]:
     """Yields what has a time that only a clock that was ahead can have stored, jobs first.
 
@@ -644,5 +651,6 @@ _CHECKS: Mapping[CheckName, Callable[[_HealthReading], Check]] = {
     CheckName.RETENTION: _retention,
     CheckName.WEBHOOKS: _webhooks,
     CheckName.STREAMS: _streams,
+    CheckName.CLOCKS: _clocks,
     CheckName.TIMES_IN_THE_FUTURE: _times_in_the_future,
 }

@@ -7,6 +7,7 @@ from datetime import timedelta
 from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.monitor.models.health import Check, CheckName, HealthReport, Level, Trouble
 from hammerwork_cli.features.queue.model import Measure
+from hammerwork_cli.features.worker.models.worker import WRONG_CLOCK
 from hammerwork_cli.features.worker.views import held_text, unwritten_text
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
@@ -52,6 +53,7 @@ UNITS: Mapping[str, str] = {
     CheckName.RETENTION: "policies",
     CheckName.WEBHOOKS: "webhooks",
     CheckName.STREAMS: "streams",
+    CheckName.CLOCKS: "hosts",
     CheckName.TIMES_IN_THE_FUTURE: "times",
     "worker": "seconds",
     "rows": "rows",
@@ -283,6 +285,9 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.RETENTION: _listed("failed, or not run for a day: {}", otherwise="no policy fails"),
     CheckName.WEBHOOKS: _troubles,
     CheckName.STREAMS: _troubles,
+    CheckName.CLOCKS: _listed(
+        f"more than {WRONG_CLOCK.total_seconds():.0f} s from the database's: {{}}", otherwise="none is wrong"
+    ),
     CheckName.TIMES_IN_THE_FUTURE: _times_in_the_future,
     "worker": _worker,
     "rows": _within("{} rows", otherwise="not counted"),
@@ -352,6 +357,7 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.RETENTION: lambda _: "archive policies",
     CheckName.WEBHOOKS: _of_webhook,
     CheckName.STREAMS: _of_queue("streaming show {}", "streaming list"),
+    CheckName.CLOCKS: lambda _: "worker list --format json",
     CheckName.TIMES_IN_THE_FUTURE: lambda first: (
         "spawn doctor --fix" if first and first.startswith("'jobs of ") else "worker start --upkeep-only"
     ),

@@ -19,6 +19,8 @@ LEAST_JOB_LEASE, JOB_LEASES = 300, 4
 LEAST_FOR_RATE = timedelta(seconds=10)
 """Time that a worker has to run before its attempts per minute mean anything."""
 
+WRONG_CLOCK = timedelta(seconds=30)
+"""How far the clock of a host may be from that of the server."""
 MAIN_LOOP, FINISHER = "main loop", "finisher"
 
 
@@ -50,6 +52,7 @@ class RegisteredWorker(NamedTuple):
     # Slots whose handlers have not returned although their attempts have timed out or were cancelled; `None` before
     # migration 026.
     held: int | None
+    clock_ahead: float | None  # seconds by which the clock of its host is ahead of the server's; negative: behind it
     stored_unwritten: str | None  # JSON text; use `unwritten`
     stored_duties: str | None  # names with commas between them; use `duties`
     silent_for: float  # seconds since the last heartbeat
@@ -68,6 +71,11 @@ class RegisteredWorker(NamedTuple):
     def is_alive(self) -> bool:
         """Whether it has not ended, with a heartbeat within its lease: until then, no other worker takes its jobs."""
         return self.ended_at is None and self.stored_state != "lost" and self.silent_for <= self.lease
+
+    @property
+    def has_wrong_clock(self) -> bool:
+        """Whether the clock of its host and that of the server are apart."""
+        return abs(self.clock_ahead or 0.0) > WRONG_CLOCK.total_seconds()
 
     @property
     def is_serving(self) -> bool:

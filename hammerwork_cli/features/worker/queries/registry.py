@@ -66,6 +66,7 @@ class HeartbeatReport:
     # loop writes them.
     finisher_stalled: float | None = None
     queue_counts: str | None = None  # what it has counted of its queues, as QueueCounts.stored has it
+    clock_ahead: float | None = None  # seconds by which the host's clock is ahead of the server's
     job_progress: str | None = None  # how far its jobs are, as tree.progress.stored has it
 
 

@@ -12,7 +12,7 @@ VALUES (:id, :name, :host, :pid, :version, :queues, :handlers, :concurrency, :le
 heartbeat_at = {server_now}, beats = beats + 1, state = :state, running = :running, completed = :completed,
 failed = :failed, memory_bytes = :memory, main_stalled_seconds = :main_stalled,
 finisher_stalled_seconds = :finisher_stalled, held_slots = :held, queue_counts = :queue_counts,
-job_progress = :job_progress
+job_progress = :job_progress, clock_ahead_seconds = :clock_ahead
 
 -- name: heartbeat
 -- Records a heartbeat with the figures of a worker.
