@@ -66,6 +66,19 @@ def schedule(database: Database, _: str) -> None:
     assert schedules.find(database, one.name).due == NOW.replace(second=0) + 3 * MINUTE
 
 
+def ended_job(database: Database, _: str) -> None:
+    """It is deleted and counted as if it had ended now, and nobody hears of it again."""
+    rows = Rows(database)
+    done = rows.job(status="Completed", created_at=NOW, started_at=WRONG, completed_at=WRONG)
+    dead = rows.job(status="Dead", created_at=WRONG, started_at=WRONG, failed_at=WRONG)
+    rows.job(status="Completed", created_at=NOW, started_at=NOW, completed_at=NOW + DAY)
+    assert jobs_ahead.put_ends_back(database, NOW) == 2
+    ends = database.query("SELECT id, COALESCE(completed_at, failed_at), started_at, created_at FROM hammerwork_jobs")
+    found = {str(job): [timestamp(at) for at in times] for job, *times in ends}
+    assert found[done][0] == found[dead][0] == found[dead][2] == NOW - events.NOTICED_WITHIN - MINUTE
+    assert jobs_ahead.put_ends_back(database, NOW) == 0
+
+
 def recurring_job(database: Database, _: str) -> None:
     cron = {"cron_schedule": "0 0 * * * *", "timezone": "UTC", "recurring": True, "status": "Pending"}
     Rows(database).job(**cron, scheduled_at=WRONG, next_run_at=WRONG, created_at=WRONG)
@@ -128,19 +141,19 @@ FUTURE: dict[str, dict[str, Drive | str]] = {
     "jobs": {
         "archived_at": RUST,
         "claimed_at": SHOWN,
-        "completed_at": KEPT,
+        "completed_at": ended_job,
         "created_at": unique_key,
         "encrypted_at": RUST,
-        "failed_at": KEPT,
+        "failed_at": ended_job,
         "last_heartbeat_at": f"{ELSEWHERE}tests/runtime/test_beside_version_3.py",
         "lease_expires_at": f"{ELSEWHERE}tests/runtime/test_beside_version_3.py",
         "next_run_at": recurring_job,
         "result_expires_at": KEPT,
         "result_stored_at": SHOWN,
         "retention_delete_at": KEPT,
-        "run_started_at": SHOWN,
+        "run_started_at": ended_job,
         "scheduled_at": waiting_job,
-        "started_at": SHOWN,
+        "started_at": ended_job,
         "timed_out_at": KEPT,
     },
     "jobs_archive": {

@@ -55,7 +55,10 @@ class Unique(NamedTuple):
         """Whether a holder with this status (``None`` for a deleted one) keeps a job of now from being written."""
         if not any(status in HOLDING[word] for word in self.while_):
             return False
-        return self.within is None or created is None or not is_due(created + self.within, now, self.within)
+        if self.within is None or created is None:
+            return True
+        # One that is ahead by less than that holds: by a clock that is behind, it would otherwise be free too early.
+        return not is_due(created + self.within, now, 2 * self.within)
 
 
 def _words(given: object, refusal: str, known: Collection[Word]) -> tuple[Word, ...]:

@@ -9,12 +9,15 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from hammerwork_cli.core.clock import latest
+from hammerwork_cli.core.clock import SLACK, latest
 from hammerwork_cli.core.values import Timestamp, between
 from hammerwork_cli.database import Database
+from hammerwork_cli.features.event import queries as events
 
 PAGE = 500
 """Jobs in one transaction."""
+DOUBTED = timedelta(days=1)
+"""The end of a job that is less ahead stays: if this clock is behind, policies would delete the job too early."""
 
 
 class PutOffJob(NamedTuple):
@@ -49,6 +52,22 @@ def put_back(database: Database, now: datetime, *, queues: Sequence[str] = ()) -
         done = database.transaction(partial(_put_all_back, database, jobs, now))
         total += done
         if not done:  # others have changed all of them
+            break
+    return total
+
+
+def put_ends_back(database: Database, now: datetime) -> int:
+    """Lets the jobs that ended by a clock that was ahead have ended just now; returns their number.
+
+    They would count as ended lately until then, and be kept for longer than policies say. They ended too long ago to be
+    noticed as new failures.
+    """
+    at, total = now - events.NOTICED_WITHIN - SLACK, 0
+    while rows := database.rows("job.ahead.ended", latest=latest(now, DOUBTED), limit=PAGE):
+        ids = database.ids(sorted(str(job) for (job,) in rows))
+        done = database.transaction(partial(database.run, "job.ahead.put_ends_back", ids=ids, at=at))
+        total += done
+        if not done:
             break
     return total
 

@@ -24,3 +24,19 @@ WHERE id = :id AND status = 'Pending' AND scheduled_at = :seen
 -- name: put_attempts_back
 -- Lets the attempts of a job end now that ended later.
 UPDATE hammerwork_attempts SET ended_at = :now WHERE job_id = :id AND ended_at > :now
+
+-- name: ended
+-- Lists jobs that ended after now, by the indexes of ends.
+SELECT x.id FROM (SELECT j.id FROM hammerwork_jobs j
+WHERE j.status = 'Completed' AND {unarchived} AND j.completed_at > :latest ORDER BY j.completed_at DESC LIMIT :limit) AS x
+UNION ALL SELECT y.id FROM (SELECT j.id FROM hammerwork_jobs j
+WHERE j.status IN ('Failed', 'Dead') AND j.failed_at > :latest ORDER BY j.failed_at DESC LIMIT :limit) AS y
+
+-- name: put_ends_back
+-- Lets jobs have ended by a time that ended later, unless they have begun again.
+UPDATE hammerwork_jobs {by_id} SET completed_at = CASE WHEN completed_at > :at THEN :at ELSE completed_at END,
+failed_at = CASE WHEN failed_at > :at THEN :at ELSE failed_at END,
+started_at = CASE WHEN started_at > :at THEN :at ELSE started_at END,
+run_started_at = CASE WHEN run_started_at > :at THEN :at ELSE run_started_at END,
+created_at = CASE WHEN created_at > :at THEN :at ELSE created_at END
+WHERE id {among} AND status IN ('Completed', 'Failed', 'Dead')

@@ -171,6 +171,8 @@ class Scheduler(UpkeepThread):
         proven = self.clock.proven_now()
         if proven is not None and (back := jobs_ahead.put_back(database, proven)):
             log.warning("%s waited for times from a clock that was ahead. Corrected.", plural(back, "job"))
+        if proven is not None and (back := jobs_ahead.put_ends_back(database, proven)):
+            log.warning("%s had ended by a clock that was ahead. Corrected.", plural(back, "job"))
 
 
 def _log_undeclared(database: Database, declared: Declared) -> None:
