@@ -108,6 +108,7 @@ wanted_packages() {
     has curl || echo curl
     has openssl || echo openssl
     has dot || echo graphviz
+    has systemd-analyze || echo systemd
     has chromium-headless-shell || has chromium || echo 'chromium-headless-shell|chromium'
     ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || echo libfaketime
 }

@@ -147,7 +147,11 @@ def _ask_sqlite(path: str, statement: str, values: Mapping[str, object]) -> Sequ
     _end_in(ANSWER_SECONDS)
     if not os.path.isfile(path):  # noqa: PTH113
         return []
-    return sqlite3.connect(path, timeout=0).execute(_statement(statement), values).fetchall()
+    connection = sqlite3.connect(path, timeout=0)
+    try:
+        return connection.execute(_statement(statement), values).fetchall()
+    finally:
+        connection.close()
 
 
 def _statement(name: str) -> str:

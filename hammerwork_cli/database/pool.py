@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
+from weakref import finalize
 
 from hammerwork_cli import app_path
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, Timeouts, connect
@@ -46,7 +47,8 @@ class Pool:
     """Connections to one database, each used by one thread at a time and opened when none is free.
 
     The caller limits how many threads use it at once. A process that was forked leaves the connections that it
-    inherited alone, and opens its own.
+    inherited alone, and opens its own. A pool that nobody closes closes its free connections when nobody refers to it,
+    or when the program ends: a server would wait for them, and Python warns of them.
 
     Args:
         spoiling: errors after which neither the connection is used again, nor the free ones, which lead to the same
@@ -72,6 +74,7 @@ class Pool:
         self._orphans: list[object] = []  # sessions of connections that were silent; under the lock
         self._lock = threading.Lock()
         self._process = os.getpid()
+        finalize(self, _close_forgotten, self._free, self._process)
 
     def leave_to_parent(self) -> bool:
         """Starts without connections if this process was forked since; whether it was."""
@@ -161,7 +164,8 @@ class Pool:
         """Closes the connections that no thread uses now."""
         self.leave_to_parent()
         with self._lock:
-            free, self._free = self._free, []
+            free = [*self._free]
+            self._free.clear()
         for database, _ in free:
             _close(database)
 
@@ -169,3 +173,9 @@ class Pool:
 def _close(database: Database) -> None:
     with suppress(Exception):
         database.close()
+
+
+def _close_forgotten(free: list[tuple[Database, float]], process: int) -> None:
+    """Closes the free connections of a pool that is gone, in the process that opened them."""
+    while free and os.getpid() == process:
+        _close(free.pop()[0])

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -54,12 +55,12 @@ def bound(database: Database, statement: str, values: dict[str, Any]) -> tuple[s
     return sql, [database._adapt(value) if isinstance(value, datetime) else value for value in found]
 
 
-def plan(database: Database, statement: str, **values: Any) -> str:
-    """What the database would do, in its own words; on PostgreSQL, not by chance."""
+def plan(database: Database, statement: str, *, either_will_do: bool = False, **values: Any) -> str:
+    """What the database would do, in its own words; on PostgreSQL, not by chance, unless ``either_will_do``."""
     sql, adapted = bound(database, statement, values)
     rows = database.query(EXPLAIN[database.dialect] + sql, adapted)
     told = "\n".join(str(row[-1] if database.dialect == "sqlite" else row[0]) for row in rows)
-    if database.dialect == "postgresql":
+    if database.dialect == "postgresql" and not either_will_do:
         share = share_of_scans(database, sql, adapted)
         assert share == 1 or share <= MOST_OF_SCANS, f"{share:.0%} of the cost without indexes:\n{told}"
     return told
@@ -69,8 +70,10 @@ def share_of_scans(database: Database, sql: str, values: list[Any]) -> float:
     """What PostgreSQL expects a statement to cost, of what it would cost without indexes; 1 if it uses none."""
 
     def cost() -> float:
-        first = database.query(f"EXPLAIN {sql}", values)[0][0]
-        return float(re.findall(r"cost=[\d.]+\.\.([\d.]+)", first)[0])
+        told = "\n".join(row[0] for row in database.query(f"EXPLAIN {sql}", values))
+        # Until 17 this alone costs ten thousand million.
+        uses_what_is_off = "Disabled: true" in told
+        return math.inf if uses_what_is_off else float(re.findall(r"cost=[\d.]+\.\.([\d.]+)", told)[0])
 
     by_indexes = cost()
     for setting in INDEXES:
@@ -208,9 +211,10 @@ def test_the_children_of_many_parents_are_estimated_and_read_from_our_index(
                 ids = database.ids(
                     [job for (job,) in database.query(f"SELECT depends_on[1] FROM {table} LIMIT {parents}")]
                 )
-                told = plan(database, statement, ids=ids, **bounds)
+                # 80 are found by our index. Of 400, each tenth job is read, which may as well be the whole table.
+                told = plan(database, statement, either_will_do=parents == 400, ids=ids, **bounds)
                 assert parents / 2 <= int(re.findall(r"rows=(\d+)", told)[0]) <= parents * 2, told
-                if parents == 80:  # of 400, each twentieth job is read, which may as well be the whole table
+                if parents == 80:
                     assert f"idx_{table}_" in told
 
 

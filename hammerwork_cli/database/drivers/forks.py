@@ -39,13 +39,16 @@ class _ForkLock:
 
     def take(self) -> None:
         """Keeps other threads out, and waits until those within have left. It keeps the lock of the condition."""
-        own = int(getattr(self._own, "depth", 0) > 0)
+        depth = getattr(self._own, "depth", 0)
+        own = int(depth > 0)
         self._changed.acquire()
+        self._own.depth = depth + 1  # the garbage collector may close connections in this thread meanwhile
         self._is_taken = True
         self._changed.wait_for(lambda: self._within <= own, LONGEST)
 
     def release(self) -> None:
         """Lets other threads in again, in the parent."""
+        self._own.depth -= 1
         self._is_taken = False
         self._changed.notify_all()
         self._changed.release()

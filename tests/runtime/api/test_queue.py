@@ -3,6 +3,8 @@
 import contextlib
 import gzip
 import os
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -309,3 +311,24 @@ def test_a_process_that_was_forked_while_a_thread_wrote_writes_as_well(stage: St
     writing.join()
     assert os.waitpid(child, 0)[1] == 0
     assert len(stage.rows()) == 1
+
+
+FORGOTTEN = """
+import sys
+from hammerwork_cli import Job, Queue
+
+def enqueue():
+    Queue(sys.argv[1]).enqueue(Job("noop"))
+
+enqueue()
+queue = Queue(sys.argv[1])
+queue.enqueue(Job("noop"))
+"""
+
+
+@all_databases
+def test_a_queue_that_nobody_closes_leaves_no_connection_open(stage: Stage) -> None:
+    command = [sys.executable, "-X", "dev", "-c", FORGOTTEN, stage.url]
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(stage.rows()) == 2
