@@ -164,7 +164,7 @@ reference: $(VENV)/installed
 	$(BIN)/python -m docs.generate
 
 clean:
-	rm -rf $(VENV) tests/mermaid/node_modules tests/web/node_modules build dist
+	rm -rf $(VENV) tests/mermaid/node_modules tests/web/node_modules tests/generators/node_modules build dist
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(VENV)/installed: pyproject.toml tests/setup.sh
@@ -191,5 +191,6 @@ tests/mermaid/node_modules: tests/mermaid/package-lock.json tests/setup.sh
 $(VENV)/web-tools: tests/web/package-lock.json tests/setup.sh | $(VENV)/installed
 	tests/setup.sh web $@
 
-$(VENV)/test-tools: tests/mermaid/package-lock.json tests/web/package-lock.json tests/setup.sh | $(VENV)/installed
+GENERATORS := tests/generators/package-lock.json tests/generators/requirements.txt
+$(VENV)/test-tools: tests/mermaid/package-lock.json tests/web/package-lock.json $(GENERATORS) tests/setup.sh | $(VENV)/installed
 	tests/setup.sh tests $@

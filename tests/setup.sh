@@ -136,6 +136,10 @@ prepare_tests() {
         complete=no
         say "The Mermaid parser is not installed: its tests are skipped (and fail when CI=true)."
     fi
+    if ! prepare_generators "$(dirname "$1")"; then
+        complete=no
+        say "The generators of clients are not installed: their tests are skipped (and fail when CI=true)."
+    fi
     if install_node_tools web; then
         touch "$(dirname "$1")/web-tools"
     else
@@ -155,6 +159,14 @@ prepare_web() {
         say "    sudo apt-get update && sudo apt-get install --no-install-recommends nodejs npm"
         exit 1
     fi
+}
+
+# Installs what makes clients of the contract of the REST API. The one in Python needs other versions of what hammerwork uses.
+prepare_generators() {
+    "$1/bin/python" -m venv build/generators &&
+        build/generators/bin/python -m pip install --quiet --disable-pip-version-check \
+            --requirement tests/generators/requirements.txt &&
+        install_node_tools generators
 }
 
 # Installs Mermaid, which draws the diagrams of the site. The site can do without.

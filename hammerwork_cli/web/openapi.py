@@ -63,6 +63,7 @@ def _bare(schema: Schema) -> Schema:
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _name(endpoint),
+        "tags": [_tag(endpoint)],
         "summary": endpoint.about,
         "parameters": [_parameter(parameter) for parameter in endpoint.parameters],
         "responses": {str(endpoint.status): _success(endpoint)},
@@ -81,6 +82,12 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 def _name(endpoint: Endpoint) -> str:
     words = endpoint.path.replace("{", "").replace("}", "").replace("-", "_").strip("/").split("/")
     return "_".join([endpoint.method.lower(), *words])
+
+
+def _tag(endpoint: Endpoint) -> str:
+    """What it is about, by which generators group operations."""
+    _, first, *rest = endpoint.path.split("/")
+    return rest[0] if first == "api" else "server"
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

@@ -116,7 +116,8 @@ ENDPOINTS = (
                 "payload": {**key.anything("Keys to replace in the payload").schema, "type": "object"},
                 "at": START,
                 "encrypt": {
-                    "const": False,
+                    "type": "boolean",
+                    "enum": [False],
                     "description": "false: write plaintext even to queues that hold encrypted jobs",
                 },
             }
