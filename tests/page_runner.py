@@ -1,6 +1,7 @@
 """Runs the blocks of a page of the documentation, in order, as a reader would (docs/develop/documentation.md)."""
 
 import contextlib
+import gc
 import io
 import os
 import re
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -100,6 +102,11 @@ class PageRunner:
         with self._closing:
             if kind is None:
                 self._run_tests()
+        # The program of a page ends with connections of its own: Python says so of no program, unless it is asked to.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            self._names.clear()
+            gc.collect()
 
     def use(self, kind: str, *, is_migrated: bool = False) -> None:
         """Makes a database, which the commands that follow have for theirs."""
