@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from hammerwork_cli.core.clock import EPOCH
@@ -165,6 +166,13 @@ def _deliver_now(database: Database, webhook: Webhook, now: datetime) -> None:
     """Makes what waited due."""
     if database.run("webhook.deliver_now", queue=DELIVERIES, webhook=webhook.id, now=now):
         database.notify([DELIVERIES])
+
+
+def deliver_unsent(database: Database, now: datetime) -> None:
+    """Makes what waits for webhooks due whose last requests could not even be made."""
+    for webhook in listed(database):
+        if webhook.enabled and webhook.cannot_send:
+            database.transaction(partial(_deliver_now, database, webhook, now))
 
 
 _webhooks = receivers.EventReceivers(

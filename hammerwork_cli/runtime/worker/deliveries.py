@@ -37,10 +37,8 @@ CONCURRENCY = 64
 """Deliveries that a worker makes at once; one receiver has a quarter of them at most, so three may hang."""
 GRACE = 5.0
 """Seconds that deliveries have to finish when the worker stops."""
-DISABLED_PAUSE = timedelta(minutes=10)
-"""Time after which a delivery looks again whether its webhook is enabled."""
-REFUSED_PAUSE = timedelta(minutes=1)
-"""Time after which another worker may make a delivery that this one's settings do not allow."""
+BLOCKED_PAUSE = timedelta(minutes=10)
+"""Time after which a delivery looks again whether its webhook is enabled, and may use what it wants of the host."""
 DUTY = "missed events"
 BETWEEN_LOOKS = 10.0
 """Seconds between two such looks."""
@@ -107,14 +105,14 @@ def deliver(job: Job, context: SpawnContext, allowed: Allowed, refused: set[str]
     if webhook is None:
         raise Cancel("its webhook was removed")
     if not webhook.enabled:
-        raise Snooze(DISABLED_PAUSE)
+        raise Snooze(BLOCKED_PAUSE)
     answer = send(webhook, payload["event"], allowed, delivery_id=job.id, now=now)
     if not answer.is_allowed:
         _note_failure(context, webhook, answer, given_up=False)
         level = logging.DEBUG if webhook.id in refused else logging.WARNING
         refused.add(webhook.id)
         log.log(level, "The webhook %s is left to other workers: %s", webhook.name, first_line(answer.error or ""))
-        raise Snooze(REFUSED_PAUSE)
+        raise Snooze(BLOCKED_PAUSE)
     found = verdict(answer, has_delivered=webhook.last_success_at is not None)
     if found is Verdict.DELIVERED:
         text, now = _said(answer), context.queue._run(lambda database: database.now())
@@ -200,6 +198,8 @@ class Deliverer(TurnThread):
         is_wanted = any(reader.kind == "webhook" for some in events.readers(database).values() for reader in some)
         # Deliveries of webhooks that were removed before this worker started have to end, too.
         is_wanted = is_wanted or (not self._has_begun and webhooks.any_open(database))
+        if not self._has_begun:  # this worker may have the settings or the variables that others lack
+            webhooks.deliver_unsent(database, self._clock.now())
         self._has_begun = True
         if not is_wanted:
             return

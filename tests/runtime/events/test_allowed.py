@@ -95,7 +95,6 @@ def test_rows_of_hostile_hands_run_nothing_reach_nothing_and_lose_nothing(
         assert not touched.exists()
         assert receiver.connections == 0
         assert failing("webhook")["hook"].startswith("Nothing was sent. Not allowed here: the variable SHOP_KEY")
-        lite.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE queue_name = 'hammerwork-webhooks'")
         added(run, lite, "streaming", "disable", "read")  # nothing answers there
         words = ("--allow-env", "SHOP_KEY", "--allow-private-addresses", "--allow-program", program)
         with working(lite, tmp_path, *words):
