@@ -231,3 +231,13 @@ def test_of_each_column_of_time_it_is_known_what_a_wrong_clock_does_to_it(databa
 @pytest.mark.parametrize("drive", DRIVEN, ids=lambda drive: drive.__name__)
 def test_a_time_that_is_years_ahead_stops_nothing(database: Database, migrated_url: str, drive: Drive) -> None:
     drive(database, migrated_url)
+
+
+@one_case_on_servers
+@pytest.mark.parametrize("right", [{"enabled_at": NOW - DAY}, {"last_success_at": NOW - DAY}, {}])
+def test_a_clock_that_was_behind_disables_no_webhook(database: Database, right: dict[str, Any]) -> None:
+    webhooks.add(database, Webhook(new_id(), "x", "https://public.example/"), by="me", now=NOW - 9 * DAY)
+    rows = Rows(database)
+    for column, at in {"failing_since": NOW - 9 * DAY, **right}.items():
+        rows.run(f"UPDATE hammerwork_webhooks SET {column} = {database.placeholder}", [rows.adapted(at)])
+    assert bool(webhooks.disable_failing(database, NOW)) == (not right)

@@ -317,7 +317,8 @@ def test_a_webhook_that_always_fails_is_disabled_after_five_days(
     receiver = receiving(answer("503 Service Unavailable", b"over"))
     add(run, lite, receiver, "--events", "dead")
     before = lite.database.now() - webhooks.GIVEN_UP_AFTER - timedelta(minutes=1)
-    lite.execute(f"UPDATE hammerwork_webhooks SET failing_since = '{before:%Y-%m-%d %H:%M:%S.%f}', last_answer = '503'")
+    at = f"'{before:%Y-%m-%d %H:%M:%S.%f}'"
+    lite.execute(f"UPDATE hammerwork_webhooks SET failing_since = {at}, enabled_at = {at}, last_answer = '503'")
     with caplog.at_level(logging.ERROR, "hammerwork"):
         lite_crew.begin(handlers=dying())
         until(lambda: not shown(run, lite, "webhook", "show", "chat")["enabled"])

@@ -46,9 +46,11 @@ last_failure_at = :now, last_answer = :answer
 WHERE id = :id
 
 -- name: failing
--- Lists enabled webhooks that have failed since a time; not by a clock that was wrong by years.
+-- Lists enabled webhooks that have failed since a time. A clock that was behind for a moment may have stored since when: so
+-- they were enabled before that time, too, and have not succeeded since.
 SELECT :columns FROM hammerwork_webhooks w
-WHERE w.enabled AND w.failing_since >= :earliest AND w.failing_since < :before
+WHERE w.enabled AND w.failing_since >= :earliest AND w.failing_since < :before AND w.enabled_at < :before
+AND (w.last_success_at IS NULL OR w.last_success_at < :before)
 
 -- name: deliveries
 -- Lists the newest deliveries of a webhook, or of all.
