@@ -5,6 +5,7 @@ right clock stores it, it counts as now. So each column is here, and a new one i
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
