@@ -485,7 +485,7 @@ def test_a_database_of_rust_workers_alone_is_checked(
     assert found["workers"]["value"] is None
     unknown = {name for name, check in found.items() if check["status"] == "unknown"}
     of_workers = {"workers", "lost_workers", "stalled_workers", "stopping_workers", "held_slots", "unserved_queues"}
-    of_workers |= {"unwritten_outcomes", "webhooks", "clocks", "streams"}
+    of_workers |= {"unwritten_outcomes", "webhooks", "clocks", "streams", "growing_trees"}
     assert unknown == {*of_workers, "lost_jobs", "unclaimed_jobs", "upkeep", "overdue_schedules", "retention"}
     assert {found[name]["message"] for name in unknown} == {"not known without all migrations of hammerwork-cli"}
     assert {found[name]["hint"] for name in unknown} == {"hammerwork migration run"}

@@ -11,6 +11,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnLimitError, Worker
 from hammerwork_cli.features.job.queries import spawn_requests
+from hammerwork_cli.features.spawn.queries import growth
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.queries import tree
 from hammerwork_cli.features.worker.queries import ancestry
@@ -558,3 +559,37 @@ def split(context):
 
 app.include(other)
 """
+
+
+@all_databases
+def test_health_and_the_doctor_name_a_tree_that_never_ends_and_the_command_that_stops_it(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, run: Any
+) -> None:
+    monkeypatch.setattr(growth, "LEAST_SPAWNED", 20)
+    grow(app)
+    (ends,) = stage.enqueue(Job("node", {}).with_spawn_config(SpawnConfig(max_depth=3)))
+    stage.work(app)
+    assert growth.growing(stage.database, stage.database.now()) == []  # it has ended
+    (root,) = stage.enqueue(Job("node", {}))
+    stage.work(app, max_jobs=40, concurrency=1)
+    (tree,) = growth.growing(stage.database, stage.database.now())
+    assert (tree.root, tree.handler, tree.queue, tree.trees) == (root.id, "node", "node", 1)
+    assert tree.generations >= 4
+    checked = run("monitor", "health", "--only", "growing_trees", "--format", "json", url=stage.url).json["checks"][0]
+    assert (checked["status"], checked["about"]) == ("warning", [root.id])
+    assert "node has spawned 80 jobs in 10 minutes, in one tree" in checked["message"]
+    found = run("spawn", "doctor", url=stage.url)
+    assert f"To stop it: {checked['hint']}" in run("spawn", "doctor", "--format", "json", url=stage.url).stdout
+    assert "1 job whose trees may grow without an end" in found.stdout
+    program, *words = checked["hint"].split()
+    stopped = run(*words, "--yes", url=stage.url)
+    assert (program, stopped.exit_code) == ("hammerwork", 0), stopped.stderr
+    stage.work(app)
+    assert stage.rows("id", "status = 'Pending'") == []
+    assert growth.growing(stage.database, stage.database.now()) == []
+    assert ends.id != root.id
+    for _ in range(3):
+        stage.enqueue(Job("node", {}))
+    stage.work(app, max_jobs=60, concurrency=1)
+    (tree,) = growth.growing(stage.database, stage.database.now())
+    assert (tree.trees, tree.stop) == (4, "queue pause node")

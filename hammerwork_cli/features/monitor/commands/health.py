@@ -59,12 +59,13 @@ def health(
     Limits apply to each queue that is not paused; 'off' disables a limit. Checks: database, writes, migrations,
     workers, lost_workers, stalled_workers, stopping_workers, held_slots, unwritten_outcomes, upkeep, unserved_queues,
     paused_queues, pending, pending_age, running_age, waiting_age, lost_jobs, unclaimed_jobs, overdue_jobs,
-    overdue_schedules, retrying, failed, failure_rate, retention, webhooks, streams, clocks, times_in_the_future. A
-    database that does not answer is critical; a check is unknown where the migrations of hammerwork-cli are missing.
-    --worker checks only that worker: exit code 1 when its lease is over, or when it has stalled, could not write
-    outcomes for two leases, is lost or has stopped. --queue runs only the checks of queues. --tables runs other checks
-    instead: rows, dead_rows, invalid_indexes and open_transaction, because vacuum cannot remove dead rows that an open
-    transaction might still see. Row counts are estimates by the server; on SQLite they are exact.
+    overdue_schedules, growing_trees, retrying, failed, failure_rate, retention, webhooks, streams, clocks,
+    times_in_the_future. A database that does not answer is critical; a check is unknown where the migrations of
+    hammerwork-cli are missing. --worker checks only that worker: exit code 1 when its lease is over, or when it has
+    stalled, could not write outcomes for two leases, is lost or has stopped. --queue runs only the checks of queues.
+    --tables runs other checks instead: rows, dead_rows, invalid_indexes and open_transaction, because vacuum cannot
+    remove dead rows that an open transaction might still see. Row counts are estimates by the server; on SQLite they
+    are exact.
 
     \b
     Examples:

@@ -32,6 +32,7 @@ class CheckName(StrEnum):
     UNCLAIMED_JOBS = "unclaimed_jobs"
     OVERDUE_JOBS = "overdue_jobs"
     OVERDUE_SCHEDULES = "overdue_schedules"
+    GROWING_TREES = "growing_trees"
     RETRYING = "retrying"
     FAILED = "failed"
     FAILURE_RATE = "failure_rate"
@@ -79,10 +80,10 @@ USUAL_LIMITS = MonitorLimits(
 
 
 class Trouble(NamedTuple):
-    """What is wrong with a webhook or a stream."""
+    """What is wrong with a webhook, a stream or a tree."""
 
     name: str
-    what: str  # `disabled`, `failing`, `undelivered` (there is nobody who delivers), or `unsent` (a stream)
+    what: str  # `disabled`, `failing`, `undelivered` (there is nobody who delivers), `unsent` (a stream), or `growing`
     said: str | None = None  # why, in words that may be a receiver's
     length: timedelta | None = None  # for how long
 
@@ -101,7 +102,7 @@ class Check(NamedTuple):
     unwritten: Unwritten | None = None  # the outcomes that the check is about, all together
     advice: str | None = None  # the next step, in words; `None` if there is none, or a command is better
     command: str | None = None  # the next step, if it is not the usual one
-    troubles: tuple["Trouble", ...] = ()  # of webhooks and streams, in the order of `about`
+    troubles: tuple["Trouble", ...] = ()  # of webhooks, streams and trees, in the order of `about`
     # Objects that migrations which are recorded lack: `column hammerwork_jobs.claimed_at`.
     lacking: tuple[str, ...] = ()
 

@@ -29,6 +29,7 @@ from hammerwork_cli.features.monitor.models.health import (
 from hammerwork_cli.features.monitor.queries import ping
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.model import EndedJobs, HealthLimits, Measure, Pauses
+from hammerwork_cli.features.spawn.queries import growth
 from hammerwork_cli.features.streaming import queries as streams
 from hammerwork_cli.features.webhook import queries as webhooks
 from hammerwork_cli.features.worker.models.counts import Unwritten
@@ -73,6 +74,7 @@ OF_WORKERS = frozenset(
         CheckName.UPKEEP,
         CheckName.UNSERVED_QUEUES,
         CheckName.OVERDUE_SCHEDULES,
+        CheckName.GROWING_TREES,
         CheckName.RETENTION,
         CheckName.WEBHOOKS,
         CheckName.STREAMS,
@@ -519,6 +521,15 @@ def _overdue_schedules(reading: _HealthReading) -> Check:
     return check if reading.has_upkeep else check._replace(command=DO_UPKEEP)
 
 
+def _growing_trees(reading: _HealthReading) -> Check:
+    """Trees that may grow without an end."""
+    found = growth.growing(reading.database, reading.now)
+    troubles = tuple(Trouble(tree.root, "growing", tree.said) for tree in found)
+    status, about = Level.WARNING if found else Level.HEALTHY, tuple(tree.root for tree in found)
+    stop = found[0].stop if found else None
+    return Check(CheckName.GROWING_TREES, status, len(found), 0, about, troubles=troubles, command=stop)
+
+
 def _retrying(reading: _HealthReading) -> Check:
     rows = reading.database.rows("monitor.health.retrying", queues=reading.queues, most_pending=MOST_READY)
     numbers = {queue: int(jobs) for queue, jobs in rows}
@@ -645,6 +656,7 @@ _CHECKS: Mapping[CheckName, Callable[[_HealthReading], Check]] = {
     CheckName.UNCLAIMED_JOBS: _unclaimed_jobs,
     CheckName.OVERDUE_JOBS: _overdue_jobs,
     CheckName.OVERDUE_SCHEDULES: _overdue_schedules,
+    CheckName.GROWING_TREES: _growing_trees,
     CheckName.RETRYING: _retrying,
     CheckName.FAILED: _failures,
     CheckName.FAILURE_RATE: _failure_rate,

@@ -29,6 +29,7 @@ class Damage(StrEnum):
     RAN_EARLY = "ran_early"
     NEVER_SPAWNED = "never_spawned"
     GONE_BUT_RECORDED = "gone_but_recorded"
+    GROWING = "growing"
 
 
 FIXABLE = frozenset(
@@ -46,8 +47,8 @@ FIXABLE = frozenset(
     }
 )
 """Damage that has one right fix. The doctor reports all other damage with advice for the operator."""
-NOTES = frozenset({Damage.RAN_EARLY, Damage.NEVER_SPAWNED, Damage.GONE_BUT_RECORDED})
-"""Damage that blocks no job: it happened in the past and cannot be undone, or it only takes up space."""
+NOTES = frozenset({Damage.RAN_EARLY, Damage.NEVER_SPAWNED, Damage.GONE_BUT_RECORDED, Damage.GROWING})
+"""Damage that blocks no job: it happened in the past and cannot be undone, it only takes up space, or it is meant."""
 
 
 class FoundJob(NamedTuple):

@@ -28,6 +28,7 @@ from hammerwork_cli.features.job.queries import ahead
 from hammerwork_cli.features.job.queries.dependencies import Following, compare_joins, fail_next
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.spawn.models.doctor import FIXABLE, Damage, Finding, FoundJob, in_cycles
+from hammerwork_cli.features.spawn.queries import growth
 from hammerwork_cli.features.tree.queries import joins, records
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.worker.queries import finish, rescue
@@ -141,6 +142,7 @@ class Doctor:
             found |= self._waiting()
             found[Damage.PUT_OFF] = self._put_off()
             found[Damage.CYCLE] = self._cycles()
+            found[Damage.GROWING] = self._growing()
         return [finding for kind in Damage if (finding := found.get(kind))]
 
     def running(self) -> tuple[int, Timestamp, int]:
@@ -218,6 +220,15 @@ class Doctor:
             FoundJob(node.id, node.queue, node.stored_status, node.depends_on[0]) for node in ours[: self.examples]
         ]
         return Finding(Damage.CYCLE, len(ours), tuple(shown), len(ours)) if ours else None
+
+    def _growing(self) -> Finding | None:
+        trees = growth.growing(self.database, self.now)
+        trees = [tree for tree in trees if not self.queues or tree.queue in self.queues]
+        shown = tuple(
+            FoundJob(tree.root, tree.queue, tree.status, f"{tree.said}. To stop it: hammerwork {tree.stop}")
+            for tree in trees
+        )
+        return Finding(Damage.GROWING, len(trees), shown, len(trees)) if trees else None
 
     # Fixing.
 

@@ -141,6 +141,12 @@ WORDS = {
         "removes these records",
         done="records removed",
     ),
+    Damage.GROWING: _Words(
+        "{jobs} whose trees may grow without an end",
+        "A handler repeats itself below {them}, and each of its jobs spawns several.",
+        "If that is not meant, stop {them}.",
+        "{}",
+    ),
 }
 
 
