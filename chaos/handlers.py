@@ -31,7 +31,7 @@ def _forks(name: str, context: SpawnContext) -> dict[str, str]:
 
 
 def _spawn_early(job: Job, context: SpawnContext) -> None:
-    kind, name = str(job.queue), plan.name_in(job.payload)
+    kind, name = str(job.queue), plan.name_in(job._stored_payload)
     if join := plan.joined(kind, name):
         context.after_all(made(join.job, job.id), scope=join.scope, on_failure=join.on_failure, key=join.job.name)
     for child in plan.keyed(kind, name):
@@ -51,7 +51,7 @@ def handlers(effects: Path) -> Handlers:
     file = os.open(effects, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def run(job: Job, context: SpawnContext) -> object:
-        kind, name = str(job.queue), plan.name_in(job.payload)
+        kind, name = str(job.queue), plan.name_in(job._stored_payload)
         os.write(file, f"{job.id} {job.attempts}\n".encode())
         _spawn_early(job, context)
         if kind in _DOES:
@@ -85,7 +85,7 @@ def app() -> Handlers:
 def spawned(context: SpawnContext) -> Iterator[Job]:
     """The children of a job."""
     parent = context.parent_job
-    name = plan.name_in(parent.payload)
+    name = plan.name_in(parent._stored_payload)
     if parent.recurring:
         assert parent.scheduled_at is not None
         name += f"@{parent.scheduled_at.isoformat()}"

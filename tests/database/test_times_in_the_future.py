@@ -169,7 +169,9 @@ FUTURE: dict[str, dict[str, Drive | str]] = {
             SHOWN,
         ),
     },
-    "joins": {"checked_at": f"{ELSEWHERE}it is compared again by the next worker that recounts joins"},
+    "joins": {
+        "checked_at": "the counts of the join are compared with its jobs only then; whoever ends one counts it anyway"
+    },
     "key_audit_log": {"timestamp": RUST},
     "limit_starts": dict.fromkeys(("ends_at", "full_until"), f"{ELSEWHERE}tests/runtime/worker/test_limits.py"),
     "migrations": {"executed_at": f"{ELSEWHERE}tests/database/test_wrong_clocks.py"},
