@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -52,9 +54,27 @@ def url(migrated_url: str) -> str:
     return migrated_url
 
 
+def problems(family: Metric) -> list[str]:
+    """What `promtool check metrics` finds wrong with a family, among other things."""
+    labels = {label for sample in family.samples for label in sample.labels}
+    rules = {
+        "no help text": not family.documentation,
+        "not a known type": family.type not in {"gauge", "counter", "summary", "histogram"},
+        "quantile is the label of a summary": ("quantile" in labels) > (family.type == "summary"),
+        "le is the label of a histogram": ("le" in labels) > (family.type == "histogram"),
+        "_total is the end of a counter": family.type != "counter" and family.name.endswith("_total"),
+        "_count, _sum and _bucket are of summaries": bool(re.search("_(count|sum|bucket)$", family.name)),
+        "a unit that is no base unit": bool(
+            re.search("_(milliseconds|minutes|hours|days|kilobytes)(_|$)", family.name)
+        ),
+        "its name repeats its type": bool(re.search("gauge|counter|summary|histogram", family.name)),
+    }
+    return [f"{family.name}: {rule}" for rule, broken in rules.items() if broken]
+
+
 def samples(text: str) -> dict[str, list[Sample]]:
     families = list(text_string_to_metric_families(text))
-    assert all(family.documentation and family.type in {"gauge", "counter"} for family in families)
+    assert [problem for family in families for problem in problems(family)] == []
     assert len({family.name for family in families}) == len(families)
     return {family.name: family.samples for family in families}
 

@@ -35,7 +35,7 @@ class Family(NamedTuple):
     name: str
     about: str
     samples: Sequence[tuple[Mapping[str, str], float]]  # labels and value of each
-    kind: str = "gauge"  # `gauge` or `counter`, whose name ends with `_total`
+    kind: str = "gauge"  # `gauge`; `counter`, whose name ends with `_total`; or `summary`, whose label is `quantile`
 
 
 def exposition(families: Iterable[Family]) -> Iterator[str]:
@@ -272,7 +272,7 @@ def _spawned(figures: Figures) -> Iterator[Family]:
         yield Family(f"hammerwork_spawn_{name}", about, [({}, value)])
     lengths = [({"quantile": quantile}, length) for quantile, length in (("0.5", stats.p50), ("0.95", stats.p95))]
     samples = [(labels, length.total_seconds()) for labels, length in lengths if length is not None]
-    yield Family("hammerwork_spawn_child_seconds", "Run time of the completed children.", samples)
+    yield Family("hammerwork_spawn_child_seconds", "Run time of the completed children.", samples, "summary")
 
 
 def _last(figures: Figures) -> str:
