@@ -149,7 +149,7 @@ _hammerwork_look() {
             options='--help'
             ;;
         'queue list')
-            options='--paused --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--paused --internal --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'queue stats')

@@ -618,6 +618,7 @@ complete -c hammerwork -n '__hammerwork_at queue' -a limit -d 'Limit the jobs of
 complete -c hammerwork -n '__hammerwork_at queue' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at queue list' -l paused -d 'Only paused queues.'
+complete -c hammerwork -n '__hammerwork_at queue list' -l internal -d 'Also queues of hammerwork itself: deliveries to webhooks.'
 complete -c hammerwork -n '__hammerwork_at queue list' -l fields -x -d 'Only these fields of the JSON, in this order: A,B,C.'
 complete -c hammerwork -n '__hammerwork_at queue list' -l sort -x -d 'Sort by this field of the JSON; -FIELD for the largest first.'
 complete -c hammerwork -n '__hammerwork_at queue list' -l watch -d 'Redraw the output until you press q or Ctrl-C.'

@@ -12,6 +12,7 @@ import pytest
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
+from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.views.listing import STATES
 from hammerwork_cli.features.worker.queries import claim, registry
@@ -63,6 +64,22 @@ def test_the_list_counts_damaged_rows_and_shows_unknown_words(run: Run, full: st
     table = run("queue", "list", url=full, env=NOW).stdout
     assert "9h 59m" in table
     assert "\\x1b[2J" in table
+
+
+def test_the_queue_of_webhooks_is_listed_when_you_ask_and_while_it_is_paused(run: Run, url: str) -> None:
+    with contextlib.closing(connect(url)) as database:
+        Rows(database).job(queue=DELIVERIES)
+        Rows(database).job(queue="mail")
+
+    def listed(*options: str) -> list[tuple[str, bool]]:
+        found = run("queue", "list", "--format", "json", *options, url=url).json
+        return [(one["queue"], one["internal"]) for one in found]
+
+    assert listed() == [("mail", False)]
+    assert listed("--internal") == [(DELIVERIES, True), ("mail", False)]
+    assert listed("--paused") == []
+    run("queue", "pause", DELIVERIES, url=url)
+    assert listed("--paused") == [(DELIVERIES, True)]
 
 
 def test_stats_of_one_queue_can_be_asked_for_as_hammerwork_rust_does(run: Run, full: str) -> None:

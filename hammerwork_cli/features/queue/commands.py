@@ -60,13 +60,17 @@ def list_(
     context: Context,
     *,
     paused: Annotated[bool, typer.Option("--paused", help="Only paused queues.")] = False,
+    internal: Annotated[
+        bool, typer.Option("--internal", help="Also queues of hammerwork itself: deliveries to webhooks.")
+    ] = False,
     options: ListOptions,
 ) -> None:
     """List queues that have jobs or are paused, with counts of their jobs and of the workers that serve them.
 
     The oldest pending job is the one that has been due for longest; jobs that wait for other jobs do not count.
     Archived jobs whose rows are still in hammerwork_jobs count by their status. In a pipe, --watch writes the list
-    again whenever it changes; jsonl has only the queues that changed.
+    again whenever it changes; jsonl has only the queues that changed. The queue of webhooks is listed with --internal,
+    and with --paused while it is paused.
 
     \b
     Examples:
@@ -76,7 +80,11 @@ def list_(
     """
     shown = Listing(
         name="queue list",
-        read=lambda database: [row for row in queues.states(database, now=context.now()) if row.pause or not paused],
+        read=lambda database: [
+            row
+            for row in queues.states(database, now=context.now())
+            if (row.pause if paused else internal or not row.is_internal)
+        ],
         columns=lambda: listing.PAUSED_STATES if paused else listing.STATES,
         shape=listing.QUEUE,
         empty="No queue with jobs is paused." if paused else "There are no jobs, and no queue is paused.",

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import WAITING, Counts, JobStatus, Timestamp, between, timestamp
+from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.worker.models.limits import QueueLimit
 from hammerwork_cli.features.worker.models.worker import RegisteredWorker
 
@@ -119,6 +120,11 @@ class QueueState:
     @property
     def running(self) -> int:
         return self.counts.of(JobStatus.RUNNING)
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether its jobs are those of hammerwork itself."""
+        return self.name == DELIVERIES
 
     @property
     def is_unserved(self) -> bool:

@@ -142,6 +142,7 @@ WORKER = Shape[RegisteredWorker](
         "up_seconds": key.null_or(key.seconds("Seconds from its start to its last heartbeat")).of("up_time"),
         "request": key.null_or(key.word("The open request to it", *WORKER_REQUESTS)),
         "requested_by": key.null_or(key.text()),
+        "internal": key.flag("Whether it only delivers to webhooks, beside a worker of yours").of("is_internal"),
     }
 )
 

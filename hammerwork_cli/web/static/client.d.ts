@@ -504,6 +504,8 @@ export interface Queue {
   limit_rate: string | null;
   /** The key of payloads whose values have a limit each; null if all jobs share it. */
   limit_per: string | null;
+  /** Whether its jobs are those of hammerwork itself: deliveries to webhooks. */
+  internal: boolean;
 }
 
 /** A queue with its statistics. */
@@ -609,6 +611,8 @@ export interface Worker {
   /** The open request to it. */
   request: "stop" | "restart" | "unknown" | null;
   requested_by: string | null;
+  /** Whether it only delivers to webhooks, beside a worker of yours. */
+  internal: boolean;
 }
 
 export interface HealthCheck {

@@ -74,10 +74,11 @@ def test_each_panel_of_the_overview_is_drawn_when_its_answer_comes_failures_firs
     expect(page.locator(".connection")).to_have_text("Live")
 
     failures = page.locator("table.failures tr")
-    expect(failures).to_have_count(2)
-    expect(failures.first).to_contain_text("moov atom not found")
+    expect(failures).to_have_count(1)
+    expect(failures).to_contain_text("moov atom not found")
+    expect(failures).to_contain_text("Dead \u00d72")
     segment = page.locator('tr[data-queue="segment"]')
-    expect(segment.get_by_role("cell")).to_have_text(["", "2", "0", "1", "2", "91", re.compile("s|min"), "Pause"])
+    expect(segment.get_by_role("cell")).to_have_text(["", "2 2.2 %", "0", "1", "2", "91", re.compile("s|min"), "Pause"])
     # The failed and the running jobs are two levels below: all that these operations spawned themselves has completed.
     expect(page.locator(".operations h2")).to_have_text(
         ["Trees with failures 1", "Trees unfinished 1", "Trees completed 1"]
@@ -96,7 +97,7 @@ def test_each_panel_of_the_overview_is_drawn_when_its_answer_comes_failures_firs
     held[0].continue_()
     expect(figures).to_contain_text(re.compile(r"Operations\s*15"))
     expect(figures).to_contain_text(re.compile(r"Children\s*120"))
-    expect(figures).to_contain_text(re.compile(r"Success\s*98\.3 %"))
+    expect(figures).to_contain_text(re.compile(r"Children completed\s*98\.3 %"))
 
 
 def test_operations_of_every_level_or_of_a_queue_are_listed_when_you_ask(
@@ -134,7 +135,7 @@ def test_the_counts_of_a_tree_tell_apart_what_failed_is_retrying_and_was_cancell
 
     expect(operation(page, top)).to_contain_text("40 jobs · 1 retrying, 1 running, 1 pending")
     cells = page.locator('tr[data-queue="segment"]').get_by_role("cell")
-    expect(cells).to_have_text(["", "2", "1", "1", "1", "91", re.compile("s|min"), "Pause"])
+    expect(cells).to_have_text(["", "2 2.2 %", "1", "1", "1", "91", re.compile("s|min"), "Pause"])
 
     visited.go(f"/#/jobs/{own_night.running.id}")
     expect(row(page, own_night.running)).to_contain_text("8 jobs below, 3 unfinished (1 retrying)")
@@ -311,13 +312,21 @@ def test_axe_finds_no_violation_in_any_theme_and_the_theme_is_that_of_the_system
             visited.go(path)
         expect(page.locator("table.failures tr" if path == "/" else "[role=treeitem]").first).to_be_visible()
         page.evaluate(axe)
-        # Only colours depend on the scheme.
-        for scheme, rules in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+        # Only colours depend on the scheme, and only sizes on the width.
+        sizes = {"runOnly": ["target-size"]}
+        for scheme, width, rules in (
+            ("light", 1280, {}),
+            ("dark", 1280, {"runOnly": ["color-contrast"]}),
+            ("light", 1280, sizes),
+            ("light", 390, sizes),
+        ):
             page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 800})
             assert (ground(page) > 200) if scheme == "light" else (ground(page) < 60)
             found = page.evaluate("rules => axe.run(document, {resultTypes: ['violations'], ...rules})", rules)
             violations = [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found["violations"]]
-            assert (scheme, violations) == (scheme, [])
+            assert (scheme, width, violations) == (scheme, width, [])
+        page.set_viewport_size({"width": 1280, "height": 800})
 
     page.emulate_media(color_scheme="light")
     page.get_by_role("button", name="Switch between dark and light").click()
@@ -864,6 +873,69 @@ def test_the_page_and_its_title_say_that_something_is_wrong(visit: Callable[...,
     expect(page.locator(".verdict li").nth(1)).to_contain_text("night shift")
 
 
+def test_trouble_comes_first_says_of_what_it_is_a_part_and_is_a_link_from_the_verdict(
+    visit: Callable[..., Visit], own_demo: Site, axe: str
+) -> None:
+    own_demo.execute("DELETE FROM hammerwork_jobs")
+    now = datetime.now(UTC)
+    before = now - timedelta(minutes=10)
+
+    def job(queue: str, **fields: Any) -> NewJob:
+        return NewJob(**{"queue": queue, "payload": "{}", "created_at": now, "scheduled_at": now, **fields})
+
+    done = {"status": JobStatus.COMPLETED, "completed_at": now}
+    dead = [
+        {"status": JobStatus.DEAD, "failed_at": now, "error_message": f"refused by 10.0.0.{number}"}
+        for number in range(25)
+    ]
+    queues = [*(job("mail", **one) for one in dead), *(job("mail", **done) for _ in range(75))]
+    queues += [job("a fine queue", **done) for _ in range(900)]
+    queues += [
+        job("hammerwork-webhooks", **done),
+        job("an unserved queue with a long name", created_at=before, scheduled_at=before),
+    ]
+    fill(own_demo.database, queues)
+    own_demo.execute(WORKER, *[rfc3339(now)] * 2)
+    columns = "name, host, pid, version, queues, handlers, concurrency, lease_seconds, state, started_at, heartbeat_at"
+    own_demo.execute(
+        f"INSERT INTO hammerwork_workers (id, {columns}) SELECT '0c000000-0000-4000-8000-000000000000', {columns} "
+        "FROM hammerwork_workers"
+    )
+    own_demo.execute(
+        "UPDATE hammerwork_workers SET name = 'night shift-webhooks', queues = '[\"hammerwork-webhooks\"]' "
+        "WHERE id LIKE '0c%'"
+    )
+    own_demo.execute("""UPDATE hammerwork_workers SET queues = '["mail", "a fine queue"]' WHERE id LIKE '0a%'""")
+    page = visit(own_demo, width=390).page
+
+    names = page.locator("tr[data-queue] .name")
+    expect(names).to_have_text(["an unserved queue with a long name", "mail", "a fine queue"])
+    expect(page.locator('tr[data-queue="mail"]')).to_contain_text("25 25.0 %")
+    expect(page.locator(".figures")).to_contain_text(re.compile(r"Failed jobs\s*25 of 1,000"))
+    expect(page.locator("table.failures tr")).to_have_count(1)
+    expect(page.locator("table.failures tr")).to_contain_text("Dead \u00d725")
+    expect(page.get_by_role("heading", name="Newest failures by error, of the last 25")).to_be_visible()
+    expect(page.locator("tr[data-worker]")).to_have_count(1)
+
+    sentence = page.locator(".verdict summary .cut")
+    expect(sentence).to_contain_text("an unserved queue with a long name")
+    assert sentence.evaluate("element => element.scrollWidth <= element.clientWidth")
+    page.locator(".verdict summary").click()
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations'], rules: {'target-size': {enabled: true}}})")
+    assert [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found["violations"]] == []
+
+    page.locator(".verdict li a").filter(has_text="an unserved queue").click()
+    expect(page.locator('tr[data-queue="an unserved queue with a long name"]')).to_be_focused()
+    page.locator(".verdict li a").filter(has_text="failure rate").click()
+    expect(page.locator('tr[data-queue="mail"]')).to_be_focused()
+    expect(page.locator('tr[data-queue="mail"]')).to_be_in_viewport()
+
+    page.get_by_role("button", name="Show 1 internal queue").click()
+    expect(page.locator('tr[data-queue="hammerwork-webhooks"]')).to_have_count(1)
+    expect(page.locator("tr[data-worker]")).to_have_count(2)
+
+
 def test_a_page_that_opens_while_the_database_is_down_says_so_and_recovers_as_from_a_lost_server(
     visit: Callable[..., Visit], night: Night, tmp_path: Path
 ) -> None:
@@ -910,7 +982,10 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, list[
         child = NewJob("segment", "{}", at, at, depends_on=(parent.id,), status=JobStatus.COMPLETED, completed_at=at)
         if number % 13 < 6:
             child.status, child.completed_at = JobStatus.DEAD, None
-            child.failed_at, child.error_message = begin + timedelta(hours=1, seconds=-number), f"failure {number}"
+            child.failed_at, child.error_message = (
+                begin + timedelta(hours=1, seconds=-number),
+                f"failure {chr(ord('a') + number % 26)}",
+            )
         parents.append(parent)
         children.append(child)
     with serving(fill(tmp_path_factory.mktemp("busy") / "busy.db", [*parents, *children])) as site:
@@ -936,7 +1011,7 @@ def test_a_long_list_has_the_latest_failures_first_counts_all_and_is_neither_cut
     visited = visit(site)
     page = visited.page
     errors = page.locator("table.failures .error")
-    expect(errors).to_have_text([f"failure {number}" for number in (0, 1, 2, 3, 4, 5, 13, 14)])
+    expect(errors).to_have_text([f"failure {letter}" for letter in "abcdefno"])
     expect(page.locator(".operations.failed .operation").first).to_have_attribute("data-id", jobs[0].id)
 
     expect(page.locator(".connection")).to_have_text("Live")

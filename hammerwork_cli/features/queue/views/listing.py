@@ -134,6 +134,7 @@ _QUEUE = {
     "paused_by": PAUSE.parts["paused_by"].of(lambda state: state.pause and state.pause.paused_by),
     "paused_reason": PAUSE.parts["reason"].of(lambda state: state.pause and state.pause.reason),
     **{f"limit_{name}": term.of(_of_limit(term, name)) for name, term in LIMIT_TERMS.items()},
+    "internal": key.flag("Whether its jobs are those of hammerwork itself: deliveries to webhooks").of("is_internal"),
 }
 QUEUE = Shape[QueueState](
     _QUEUE, columns=[column for name in _QUEUE for column in (_BY_STATUS if name == "by_status" else (name,))]

@@ -8,6 +8,7 @@ from math import ceil
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import Timestamp, between, timestamp
+from hammerwork_cli.features.event.model import DELIVERIES
 from hammerwork_cli.features.worker.models.counts import Unwritten, read_unwritten
 
 HEARTBEAT_SECONDS = 3.0
@@ -107,6 +108,11 @@ class RegisteredWorker(NamedTuple):
     @property
     def queue_names(self) -> tuple[str, ...]:
         return _names(self.queues)
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether it only delivers to webhooks, beside a worker of the user."""
+        return self.queue_names == (DELIVERIES,)
 
     def serves(self, queues: Collection[str]) -> bool:
         """Whether it serves one of some queues. Without any, every worker does."""

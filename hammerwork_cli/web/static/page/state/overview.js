@@ -6,7 +6,8 @@ import { Part } from "./part.js";
 /** @import { SpawnError, SpawnManager, SpawnOperation } from "../../client.js" */
 /** @import { Session } from "./session.js" */
 
-const LATEST_FAILURES = 8;
+/** The newest failed jobs that are grouped by their errors. */
+const LATEST_FAILURES = 100;
 
 export class Overview {
   /**
@@ -19,6 +20,8 @@ export class Overview {
     this.hours = 24;
     /** Whether the list has operations below others, too. */
     this.everyLevel = false;
+    /** Whether the queues and workers of hammerwork itself are shown, too. */
+    this.internal = false;
     /** The queue that the page is limited to; "" for all. */
     this.queue = "";
     /** @param {SpawnError | null} error */
@@ -78,6 +81,12 @@ export class Overview {
     for (const part of [this.operations, this.failing, this.stats, this.failures]) part.forget();
     this._draw();
     await this.read();
+  }
+
+  /** Shows the queues and workers of hammerwork itself, or hides them. */
+  toggleInternal() {
+    this.internal = !this.internal;
+    this._draw();
   }
 
   /**

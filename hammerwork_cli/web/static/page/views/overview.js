@@ -1,25 +1,30 @@
 // The overview: the newest failures, queues, workers, and spawning by queue and handler.
 
 import { addressOf } from "../address.js";
+import { failureGroups } from "../failures.js";
 import { signOf } from "../statuses.js";
 import { html, nothing, repeat } from "../template.js";
-import { ago, count, duration, firstLine, rate, shortId } from "../words.js";
+import { ago, count, counted, duration, firstLine, rate, shortId } from "../words.js";
 import { heading, headingAlone } from "./freshness.js";
-import { queueTable } from "./queues.js";
+import { internalButton, queueTable } from "./queues.js";
 
 /** @import { JobNode, SpawnFigures, SpawnStats, Worker } from "../../client.js" */
 /** @import { Board } from "../state/board.js" */
 /** @import { Part } from "../state/part.js" */
+/** @import { FailureGroup } from "../failures.js" */
 /** @typedef {SpawnFigures & {name: string | null}} NamedFigures */
+
+/** Groups of failures that are listed. */
+const MOST_GROUPS = 8;
 
 /**
  * @param {Board} board
  * @param {number} now
  */
 export function overview(board, now) {
-  const { failures, workers, stats } = board.overview;
+  const { failures, stats } = board.overview;
   return html`<div class="overview">
-    ${latestFailures(failures, now)} ${queueTable(board, now)} ${workerTable(workers, now)} ${spawnTables(stats, now)}
+    ${latestFailures(failures, now)} ${queueTable(board, now)} ${workerTable(board, now)} ${spawnTables(stats, now)}
   </div>`;
 }
 
@@ -30,36 +35,49 @@ export function overview(board, now) {
 function latestFailures(part, now) {
   const failures = part.value;
   if (!failures?.length) return headingAlone("Newest failures", part, now);
-  return html`${heading("Newest failures", part, now)}
+  const groups = failureGroups(failures);
+  const of = failures.length > groups.length ? ` by error, of the last ${count(failures.length)}` : "";
+  return html`${heading(`Newest failures${of}`, part, now)}
     <table class="failures">
       <tbody>
-        ${repeat(failures, (job) => job.id, (job) => failureRow(job, now))}
+        ${repeat(groups.slice(0, MOST_GROUPS), ({ newest }) => newest.id, (group) => failureRow(group, now))}
       </tbody>
     </table>`;
 }
 
 /**
- * @param {JobNode} job
+ * @param {FailureGroup} group
  * @param {number} now
  */
-function failureRow(job, now) {
+function failureRow({ newest: job, jobs }, now) {
   return html`<tr>
     <th scope="row">
       <a href=${addressOf(job.id)}><span class="name">${job.queue}</span> <code>${shortId(job.id)}</code></a>
     </th>
-    <td class="failed">${signOf(job.status)} ${job.status}</td>
+    <td class="failed">${signOf(job.status)} ${job.status}${jobs > 1 ? ` \u00d7${count(jobs)}` : ""}</td>
     <td class="error">${job.error ? firstLine(job.error) : ""}</td>
     <td class="right quiet">${ago(job.failed_at ?? job.completed_at ?? job.created_at, now)}</td>
   </tr>`;
 }
 
 /**
- * @param {Part<Worker[]>} part
+ * The states of workers that need somebody, the worst first.
+ * @type {(string | null)[]}
+ */
+const TROUBLED = ["lost", "stalled", "silent"];
+
+/**
+ * @param {Board} board
  * @param {number} now
  */
-function workerTable(part, now) {
-  const workers = part.value;
-  if (!workers?.length) return headingAlone("Workers", part, now);
+function workerTable(board, now) {
+  const { workers: part, internal: all } = board.overview;
+  if (!part.value?.length) return headingAlone("Workers", part, now);
+  const own = part.value.filter((worker) => !worker.internal);
+  /** @param {Worker} worker */
+  const trouble = ({ state }) => (TROUBLED.indexOf(state) + TROUBLED.length + 1) % (TROUBLED.length + 1);
+  const workers = [...(all ? part.value : own)].sort((one, other) => trouble(one) - trouble(other));
+  const folded = part.value.length - own.length;
   const since = part.secondsSince(now);
   return html`${heading("Workers", part, now)}
     <table class="workers">
@@ -78,7 +96,8 @@ function workerTable(part, now) {
       <tbody>
         ${repeat(workers, (worker) => worker.id, (worker) => workerRow(worker, since))}
       </tbody>
-    </table>`;
+    </table>
+    ${internalButton(board, counted(folded, "internal worker"), folded)}`;
 }
 
 /**
@@ -86,11 +105,11 @@ function workerTable(part, now) {
  * @param {number} since the seconds since the answer
  */
 function workerRow(worker, since) {
-  return html`<tr>
+  return html`<tr data-worker=${worker.name} tabindex="-1">
     <th scope="row" title="${worker.host}, process ${worker.pid}">
       <span class="name">${worker.name}</span> <code>${shortId(worker.id)}</code>
     </th>
-    <td class=${["lost", "silent", "stalled"].includes(String(worker.state)) ? "failed" : ""}>${worker.state}</td>
+    <td class=${TROUBLED.includes(worker.state) ? "failed" : ""}>${worker.state}</td>
     <td>${worker.queues.join(", ")}</td>
     <td class="right">${count(worker.running)} of ${count(worker.concurrency)}</td>
     <td class="right">${count(worker.completed)}</td>

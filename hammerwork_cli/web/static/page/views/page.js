@@ -122,8 +122,9 @@ const selectOf = (event) => /** @type {HTMLSelectElement} */ (event.target);
 
 /** @param {Board} board */
 function queueFilter(board) {
-  const { queue: chosen, queues } = board.overview;
-  const names = (queues.value ?? []).map((queue) => queue.queue);
+  const { internal, queue: chosen, queues } = board.overview;
+  const shown = (queues.value ?? []).filter((queue) => internal || !queue.internal);
+  const names = shown.map((queue) => queue.queue);
   /** @param {Event} event */
   const choose = (event) => board.overview.filter({ queue: names[selectOf(event).selectedIndex - 1] ?? "" });
   return html`<select aria-label="Queue" @change=${choose}>

@@ -1,8 +1,8 @@
 // The table of queues.
 
-import { countsByKind } from "../counts.js";
+import { countsOfQueue, failedShare, worstFirst } from "../queues.js";
 import { html, nothing, repeat } from "../template.js";
-import { ago, count, duration } from "../words.js";
+import { ago, count, counted, duration, rate } from "../words.js";
 import { bar } from "./bar.js";
 import { heading } from "./freshness.js";
 
@@ -16,16 +16,18 @@ import { heading } from "./freshness.js";
  */
 export function queueTable(board, now) {
   const part = board.overview.queues;
-  const queues = part.value;
-  if (!queues) return heading("Queues", part, now);
-  if (!queues.length) return html`${heading("Queues", part, now)}<p class="quiet">No queue has jobs yet.</p>`;
+  if (!part.value) return heading("Queues", part, now);
+  const own = part.value.filter((queue) => !queue.internal);
+  const queues = worstFirst(board.overview.internal ? part.value : own);
+  const folded = part.value.length - own.length;
+  if (!part.value.length) return html`${heading("Queues", part, now)}<p class="quiet">No queue has jobs yet.</p>`;
   return html`${heading("Queues", part, now)}
     <table>
       <thead>
         <tr>
           <th>Queue</th>
           <th class="wide">Jobs</th>
-          <th class="right">Failed</th>
+          <th class="right" title="With their share of the jobs that have ended and are kept">Failed</th>
           <th class="right" title="Waiting for another attempt after one failed">Retrying</th>
           <th class="right">Running</th>
           <th class="right">Pending</th>
@@ -37,7 +39,21 @@ export function queueTable(board, now) {
       <tbody>
         ${repeat(queues, (queue) => queue.queue, (queue) => queueRow(board, queue, now))}
       </tbody>
-    </table>`;
+    </table>
+    ${internalButton(board, counted(folded, "internal queue"), folded)}`;
+}
+
+/**
+ * Shows what is of hammerwork itself, or hides it.
+ * @param {Board} board
+ * @param {string} what "2 internal queues"
+ * @param {number} number of these
+ */
+export function internalButton({ overview }, what, number) {
+  if (!number) return nothing;
+  return html`<button class="internal" aria-expanded=${String(overview.internal)} @click=${() => overview.toggleInternal()}>
+    ${overview.internal ? "Hide" : "Show"} ${what}
+  </button>`;
 }
 
 /**
@@ -46,13 +62,14 @@ export function queueTable(board, now) {
  * @param {number} now
  */
 function queueRow(board, queue, now) {
-  const counts = countsByKind(Object.entries(queue.by_status), queue.total);
+  const counts = countsOfQueue(queue);
   const waiting = counts.pending - counts.retrying;
   const oldest = queue.oldest_pending_seconds;
-  return html`<tr data-queue=${queue.queue}>
+  const share = counts.failed ? html` <span class="share">${rate(failedShare(counts))}</span>` : nothing;
+  return html`<tr data-queue=${queue.queue} tabindex="-1">
     <th scope="row"><span class="name">${queue.queue}</span> ${pauseBadge(queue, now)}</th>
     <td>${bar(counts, `Jobs of ${queue.queue}`)}</td>
-    <td class="right ${counts.failed ? "failed" : "quiet"}">${count(counts.failed)}</td>
+    <td class="right ${counts.failed ? "failed" : "quiet"}">${count(counts.failed)}${share}</td>
     <td class="right ${counts.retrying ? "failed" : "quiet"}">${count(counts.retrying)}</td>
     <td class="right ${counts.running ? "" : "quiet"}">${count(counts.running)}</td>
     <td class="right ${waiting ? "" : "quiet"}">${count(waiting)}</td>

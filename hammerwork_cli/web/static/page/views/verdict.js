@@ -1,5 +1,6 @@
 // The verdict: what is wrong now, as `monitor health` says it.
 
+import { addressOf, OVERVIEW } from "../address.js";
 import { html, nothing } from "../template.js";
 import { counted } from "../words.js";
 import { isOld, note } from "./freshness.js";
@@ -47,7 +48,7 @@ export function verdict(part, now) {
   if (!report || !wrongInWords(report)) return nothing;
   const { critical, warning } = wrong(report);
   const found = [...critical, ...warning];
-  return html`<details class="verdict ${report.status}">
+  return html`<section aria-label="Health"><details class="verdict ${report.status}">
     <summary>
       <b class="level">${SIGNS[report.status]} ${wrongInWords(report)}</b>
       <span class="cut">${sentence(found[0])}</span>
@@ -58,11 +59,47 @@ export function verdict(part, now) {
         (check) =>
           html`<li class=${check.status}>
             <span class="sign" title=${check.status}>${SIGNS[check.status]}</span>
-            <span>${sentence(check)}${check.hint ? html` <code>${check.hint}</code>` : nothing}</span>
+            <span>${linked(check)}${check.hint ? html` <code>${check.hint}</code>` : nothing}</span>
           </li>`,
       )}
     </ul>
-  </details>`;
+  </details></section>`;
+}
+
+/** The checks about queues, about workers, and about jobs. */
+const PLACES = {
+  queue: ["unserved_queues", "paused_queues", "pending", "pending_age", "running_age", "waiting_age", "retrying", "failed", "failure_rate"],
+  worker: ["workers", "lost_workers", "stalled_workers", "stopping_workers", "held_slots", "unwritten_outcomes"],
+  job: ["overdue_jobs"],
+};
+
+/**
+ * What a check says, as a link to the first thing that it is about where the page has it.
+ * @param {HealthCheck} check
+ */
+function linked(check) {
+  const [first] = check.about;
+  if (!first) return sentence(check);
+  if (PLACES.job.includes(check.check)) return html`<a href=${addressOf(first)}>${sentence(check)}</a>`;
+  const kind = /** @type {const} */ (["queue", "worker"]).find((one) => PLACES[one].includes(check.check));
+  if (!kind) return sentence(check);
+  return html`<a href=${OVERVIEW} @click=${() => show(kind, first)}>${sentence(check)}</a>`;
+}
+
+/**
+ * Goes to the row of a queue or a worker, as soon as the overview is drawn.
+ * @param {"queue" | "worker"} kind
+ * @param {string} name
+ */
+function show(kind, name) {
+  setTimeout(() => {
+    requestAnimationFrame(() => {
+      const rows = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(`tr[data-${kind}]`));
+      const row = [...rows].find((one) => one.dataset[kind] === name);
+      row?.scrollIntoView({ block: "center" });
+      row?.focus({ preventScroll: true });
+    });
+  });
 }
 
 /** @param {HealthCheck} check */
