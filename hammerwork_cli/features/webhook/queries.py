@@ -150,7 +150,7 @@ def _read(row: Sequence[Any]) -> Webhook:
 
 def _mapping(stored: Any) -> Mapping[str, str]:
     found = json.loads(stored)
-    return found if isinstance(found, dict) else {}
+    return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _values(database: Database, webhook: Webhook) -> dict[str, Any]:

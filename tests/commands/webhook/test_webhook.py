@@ -486,6 +486,14 @@ def test_a_test_shows_the_request_and_the_answer_and_fails_unless_it_is_2xx(
     assert "t0ken" not in done.stdout + failed.stdout + failed.stderr
 
 
+def test_a_row_with_other_values_than_texts_is_sent_as_texts(run: Run, lite_url: str, receiving: Any) -> None:
+    receiver = receiving(answer())
+    add(run, lite_url, "--allow-private", to=receiver.url)
+    execute(lite_url, """UPDATE hammerwork_webhooks SET headers = '{"X-A": 5}', auth = '{"bearer": [1]}'""")
+    assert run("webhook", "test", "chat", url=lite_url).exit_code == 0
+    assert (receiver.arrived[0].headers["x-a"], receiver.arrived[0].headers["authorization"]) == ("5", "Bearer [1]")
+
+
 def test_a_test_that_nobody_answers_says_why(run: Run, lite_url: str) -> None:
     add(run, lite_url, "--allow-private", to="http://127.0.0.1:1/")
     refused = run("webhook", "test", "chat", url=lite_url)
