@@ -374,6 +374,11 @@ class SpawnResult:
 class SpawnHandler:
     """Spawns the children of a job once it has succeeded. Override ``spawn_jobs``; each method may be ``async``."""
 
+    @property
+    def _has_hook(self) -> bool:
+        """Whether somebody wants to hear what was spawned."""
+        return getattr(self.on_spawn_complete, "__func__", None) is not SpawnHandler.on_spawn_complete
+
     def validate_spawn(self, parent_job: Job, config: SpawnConfig, /) -> Any:
         """Raises an error if this job must not spawn.
 

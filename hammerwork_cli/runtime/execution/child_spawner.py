@@ -140,6 +140,8 @@ class ChildSpawner:
             operation, children = self._produce(attempt, found, config, result, began)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self._not_spawned(attempt, completed, found, config, error, began)
+        if self._leaves_nothing(attempt, found, children):
+            return completed  # it is written with others, as the end of any job
         with children:
             while attempt.decide():
                 try:
@@ -155,6 +157,12 @@ class ChildSpawner:
                     self._announce(found, operation, claimed, children)
                     return None
         return None
+
+    @staticmethod
+    def _leaves_nothing(attempt: Attempt, found: FoundHandler, children: Children) -> bool:
+        """Whether a spawn has neither children, nor a record or a hook that somebody waits for."""
+        is_asked_for = attempt.keys or Job._of(attempt.job)._stored_config is not None
+        return not children and not is_asked_for and not found.handler._has_hook
 
     def _accepts(self, ended: EndedAttempt) -> bool:
         """Whether the database accepts an outcome, which it writes and undoes."""
@@ -275,8 +283,8 @@ class ChildSpawner:
 
     def _announce(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
         self._spawned()
-        spawned = plural(len(children), "job")
-        log.info("The job spawned %s by %s.", spawned, found.name, extra=handled(claimed))
+        if children:
+            log.info("The job spawned %s by %s.", plural(len(children), "job"), found.name, extra=handled(claimed))
         name = operation.config.operation_id or operation.id
         result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self._clock.now())
         try:

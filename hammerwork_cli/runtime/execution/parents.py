@@ -10,12 +10,12 @@ from typing import TypeVar
 from hammerwork_cli.cached import cached
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
-from hammerwork_cli.core.values import JobPriority
+from hammerwork_cli.core.values import JobPriority, JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.tree.ancestry import Ancestry
-from hammerwork_cli.features.worker.queries import ancestry
+from hammerwork_cli.features.worker.queries import ancestry, finish
 from hammerwork_cli.features.worker.queries import spawn as spawn_queries
 from hammerwork_cli.features.worker.queries.ancestry import LimitError, NewJoin, Spawner
 from hammerwork_cli.features.worker.queries.claim import Claimed
@@ -149,10 +149,25 @@ class Parent:
             return found
 
         with named_limits(), self._under(key, new):
-            written = self._run(unit)
+            try:
+                written = self._run(unit)
+            except spawn_queries.LostClaimError as error:
+                raise self._why_lost(error) from None
         if new.join is not None:
             self._attempt.joins += (NewJoin(written.id, new.join[0]),)
         return written
+
+    def _why_lost(self, error: spawn_queries.LostClaimError) -> HammerworkError:
+        """Names the end of the attempt, if that is why nothing can be spawned for the job."""
+        if not self._attempt.over or self._request is not None:
+            return error
+        fate = self._run(lambda database: finish.fates(database, [self._job.id])).get(self._job.id)
+        is_ours = fate is not None and fate[0] not in {JobStatus.CANCELLED, JobStatus.RUNNING, JobStatus.PENDING}
+        status = f": the job is {fate[0]}" if fate and is_ours else ""
+        return spawn_queries.LostClaimError(
+            f"The attempt at job {self._job.id} has ended{status}. Nothing more is spawned for it.",
+            hint="Call context.spawn before the handler returns; a thread or a task of it must not outlive it.",
+        )
 
     def _existing(self, job: Job, now: datetime) -> Job | None:
         """The job itself, if it exists: the parent, an ancestor, or whatever else a link leads to."""

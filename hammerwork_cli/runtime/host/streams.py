@@ -47,6 +47,9 @@ class Tolerant(io.RawIOBase):
     def fileno(self) -> int:
         return self._descriptor
 
+    def close(self) -> None:
+        """Leaves it open: it is the whole worker's, and a handler may close ``sys.stderr``."""
+
     def isatty(self) -> bool:
         return os.isatty(self._descriptor)
 
@@ -118,9 +121,15 @@ def _unblocking(descriptor: int) -> int:
     return descriptor
 
 
+class _Text(io.TextIOWrapper):
+    def close(self) -> None:
+        """See :meth:`Tolerant.close`."""
+        self.flush()
+
+
 def text(raw: Tolerant) -> io.TextIOWrapper:
     """A stream of text that writes each line when it is complete."""
-    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[arg-type]
+    return _Text(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[arg-type]
 
 
 def tolerate(note: Callable[[int], str]) -> None:

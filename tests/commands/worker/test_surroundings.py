@@ -54,6 +54,11 @@ def leaves(job):
     pathlib.Path("began").touch()
     time.sleep(600)
 
+@app.job("closes")
+def closes(job):
+    getattr(sys, job.payload).close()
+    print("after that")
+
 @app.job("waits")
 def waits(job):
     pathlib.Path("began").touch()
@@ -450,3 +455,14 @@ def test_a_worker_that_cannot_start_one_of_its_threads_leaves_none(url: str, mon
     assert fails > 3
     with contextlib.closing(connect(url)) as database:
         assert {row[0] for row in database.query("SELECT state FROM hammerwork_workers")} == {"stopped"}
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_handler_that_closes_a_stream_closes_nothing_of_the_worker(begin: Start, url: str, stream: str) -> None:
+    write(url, job(1, queue="closes", payload=json.dumps(stream)), job(2, queue="mail"))
+    worker = begin("worker", "start", "--handlers", "handlers:app", "--concurrency", "1", "--drain", "--format", "json")
+    out, err = worker.communicate(timeout=60)
+    assert (worker.returncode, json.loads(out)["completed"]) == (0, 2), err
+    assert statuses(url) == {1: "Completed", 2: "Completed"}
+    assert "after that" in err
+    assert " stopped. Attempts: 2 completed, 0 failed." in err

@@ -11,7 +11,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, Retry, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import id_list
-from hammerwork_cli.errors import ConflictError, UsageError
+from hammerwork_cli.errors import ConflictError, HammerworkError, UsageError
 from hammerwork_cli.features.job.queries import changes, spawn_requests
 from hammerwork_cli.features.job.queries.changes import CancelJobs, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
@@ -389,3 +389,32 @@ def test_a_parent_that_spawns_only_early_is_an_operation_while_it_runs_and_after
         {"listed": known, "listed of a window": known, "failed": [], "running": known},
         {"listed": known, "listed of a window": known, "failed": known, "running": []},
     ]
+
+
+def test_a_thread_that_outlives_its_handler_is_told_that_the_job_has_ended(stage: Stage, app: Handlers) -> None:
+    ended, said = threading.Event(), []
+
+    def late(context: SpawnContext) -> None:
+        ended.wait(30)
+        try:
+            context.spawn(Job("noop"), key="late")
+        except HammerworkError as error:
+            said.append(error.message)
+
+    threads: list[threading.Thread] = []
+
+    @app.job("hurries")
+    def hurries(job: Job, context: SpawnContext) -> None:
+        threads.append(threading.Thread(target=late, args=(context,)))
+        threads[0].start()
+
+    @app.job("after")
+    def after(job: Job) -> None:
+        ended.set()
+        threads[0].join(30)
+
+    (job,) = stage.enqueue(Job("hurries"))
+    stage.enqueue(Job("after").depends_on(job))
+    stage.work(app)
+    assert said == [f"The attempt at job {job.id} has ended: the job is Completed. Nothing more is spawned for it."]
+    assert stage.rows("id", "queue_name = 'noop'") == []

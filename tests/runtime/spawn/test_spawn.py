@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
+from hammerwork_cli import (
+    Handlers,
+    Job,
+    JobPriority,
+    RetryStrategy,
+    SpawnConfig,
+    SpawnContext,
+    SpawnHandler,
+    SpawnResult,
+    Worker,
+)
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.core.values import id_list
 from hammerwork_cli.database import connect
@@ -580,3 +590,29 @@ def test_two_who_spawn_under_one_key_write_one_child(stage: Stage) -> None:
     assert len({child for child, _ in found}) == 1
     assert [new for _, new in found].count(True) == 1
     assert len(stage.children(job.id)) == 1
+
+
+def test_a_job_whose_spawn_handler_yields_nothing_ends_as_any_other(
+    stage: Stage, app: Handlers, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[int] = []
+
+    class Hooked(SpawnHandler):
+        def spawn_jobs(self, context: SpawnContext) -> list[Job]:
+            return []
+
+        def on_spawn_complete(self, result: SpawnResult) -> None:
+            heard.append(result.children)
+
+    app.register_job("quiet", lambda job: job.payload)
+    app.register_handler("quiet", lambda context: ())  # noqa: ARG005
+    app.register_handler("hooked", Hooked())
+    quiet = stage.enqueue(*(Job("quiet", number) for number in range(50)))
+    configured, hooked = stage.enqueue(Job("quiet", {}).with_spawn_config(SpawnConfig()), Job("hooked"))
+    caplog.set_level("INFO", "hammerwork")
+    stage.work(app)
+    assert stage.status(*quiet, configured, hooked) == ["Completed"] * 52
+    assert stage.queue.results(quiet) == {job.id: job.payload for job in quiet}
+    recorded = {str(parent) for parent, *_ in stage.operations()}
+    assert (recorded, heard) == ({configured.id, hooked.id}, [0])  # what somebody has asked for
+    assert "spawned" not in caplog.text
