@@ -25,10 +25,13 @@ def word(about: str, *words: str) -> Key:
     return text(about, *words, UNKNOWN)._replace(convert=lambda stored: known(stored, words))
 
 
+WITHOUT_NUL = "^[^\\u0000]*$"
+
+
 def line(shortest: int, longest: int, about: str = "") -> Key:
     """Text without NUL, which not every database can hold."""
     return Key(
-        described({"type": "string", "minLength": shortest, "maxLength": longest, "pattern": "^[^\\u0000]*$"}, about)
+        described({"type": "string", "minLength": shortest, "maxLength": longest, "pattern": WITHOUT_NUL}, about)
     )
 
 

@@ -132,7 +132,11 @@ def _validator(key: _Key) -> Draft202012Validator:
 
 
 def _said(error: ValidationError) -> str:
-    message = f"{error.instance!r} has another form" if error.validator == "pattern" else error.message
+    message = error.message
+    if error.validator_value == key.WITHOUT_NUL:
+        message = f"{error.instance!r} contains NUL, which not every database can store"
+    elif error.validator == "pattern":
+        message = f"{error.instance!r} has another form"
     return message if len(message) <= 3 * SHOWN else f"{message[: 3 * SHOWN]}…"
 
 

@@ -416,6 +416,17 @@ def test_a_parameter_that_belongs_into_the_body_is_refused_with_a_hint(served: S
     assert bad == "The body['depends_on'][0] is not valid: 'no' has another form."
 
 
+def test_a_name_with_nul_is_refused_in_words(served: Server) -> None:
+    for answer, what in (
+        (served.get("/api/queues/ma%00il"), "The parameter 'name'"),
+        (served.get("/api/jobs?queue=ma%00il"), "The parameter 'queue'[0]"),
+        (served.post("/api/jobs", {"queue": "ma\0il", "payload": 1}), "The body['queue']"),
+    ):
+        assert answer.status_code == 400
+        detail = answer.json()["detail"]
+        assert detail == f"{what} is not valid: 'ma\\x00il' contains NUL, which not every database can store."
+
+
 def test_an_unsupported_method_is_refused_with_the_supported_ones(served: Server) -> None:
     answer = served.client.put("/api/jobs", headers={"origin": served.url})
     assert answer.status_code == 405
