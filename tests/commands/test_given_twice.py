@@ -82,6 +82,7 @@ ELSEWHERE = {
     "web serve --allow-host": "tests/web",
     "web serve --cors-origin": "tests/web",
     "worker start --queue": "below",
+    "worker start --allow-env": "tests/runtime/events/test_allowed.py",
     "job enqueue --depends-on": "below",
     "job enqueue --inherit": "below",
     "job enqueue --unique-while": "below",

@@ -21,6 +21,7 @@ from tests.jobs import identity, job, move_to_archive, write
 from tests.rows import Rows
 
 Run = Callable[..., Any]
+ANSWERING = "sh -c 'while read -r line; do echo ok; done'"
 
 app = Handlers()
 app.register_job("mail", lambda job: None)  # noqa: ARG005
@@ -72,7 +73,7 @@ def filled(empty_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "webhook": "--name notify --url https://127.0.0.1:1/hook --allow-private",
             "streaming": "--name events --backend command --no-test",
         }.items():
-            command = ["--command", "sh -c 'while read -r line; do echo ok; done'"] if group == "streaming" else []
+            command = ["--command", ANSWERING] if group == "streaming" else []
             assert main([group, "add", *line.split(), *command], Context({"HAMMERWORK_DATABASE_URL": url})) == 0
         rows.insert("hammerwork_workflows", flow | {"failure_policy": "fail_fast", "metadata": "{}"})
     write(url, job(1), job(2, JobStatus.DEAD), job(4, JobStatus.COMPLETED))
@@ -128,7 +129,7 @@ def answered(run: Run, call: Call, jobs: Path, empty: Path) -> Any:
     if "backup.jsonl" in words:
         assert run("backup", "create", "-o", "backup.jsonl", url=url).exit_code == 0
         shutil.copy(empty, jobs)
-    return run(*words, url=None if url in words else url)
+    return run(*words, url=None if url in words else url, env={"HAMMERWORK_ALLOWED_PROGRAMS": ANSWERING})
 
 
 def problem_of(done: Any, call: Call) -> str | None:

@@ -96,7 +96,8 @@ def test_rows_of_hostile_hands_run_nothing_reach_nothing_and_lose_nothing(
         assert receiver.connections == 0
         assert failing("webhook")["hook"].startswith("Nothing was sent. Not allowed here: the variable SHOP_KEY")
         added(run, lite, "streaming", "disable", "read")  # nothing answers there
-        words = ("--allow-env", "SHOP_KEY", "--allow-private-addresses", "--allow-program", program)
+        words = ("--allow-env", "SHOP_KEY", "--allow-env", "OTHER", "--allow-private-addresses")
+        words = (*words, "--allow-program", program, "--allow-program", "other")
         with working(lite, tmp_path, *words):
             until(lambda: receiver.arrived and touched.exists())
             until(lambda: run("streaming", "show", "run", "--format", "json", url=lite.url).json["backlog"] == 0)

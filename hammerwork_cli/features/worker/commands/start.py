@@ -191,7 +191,7 @@ def start(
         typer.Option(
             "--allow-program",
             metavar="COMMAND",
-            help="A command that streams may run here, word for word (repeatable). [default: setting allowed_programs]",
+            help="Command that streams may run here (repeatable). [default: setting allowed_programs]",
         ),
     ] = None,
     allow_env: Annotated[
@@ -199,21 +199,21 @@ def start(
         typer.Option(
             "--allow-env",
             metavar="NAME",
-            help="A variable that streams and webhooks may send (repeatable). [default: setting allowed_env]",
+            help="Variable that streams and webhooks may send (repeatable). [default: setting allowed_env]",
         ),
     ] = None,
     allow_private_addresses: Annotated[
         bool,
         typer.Option(
             "--allow-private-addresses",
-            help="Let streams and webhooks that ask for it reach addresses that are not public.",
+            help="Let streams and webhooks reach addresses that are not public.",
         ),
     ] = False,
     allow_insecure: Annotated[
         bool,
         typer.Option(
             "--allow-insecure",
-            help="Let streams and webhooks that ask for it send without TLS, or without a check of the certificate.",
+            help="Let streams and webhooks send without TLS or a valid certificate.",
         ),
     ] = False,
     encryption_key: EncryptionKeyOption = None,
