@@ -54,7 +54,7 @@ SAME = {
     "/api/schedules": ("cron list", "cron-list"),
     "/api/schedules/{schedule}": ("cron show {schedule}", "cron-show"),
     "/api/schedules/nightly/runs?since=1000h": ("cron history nightly --since 1000h", "cron-history"),
-    "/api/queues": ("queue list", "queue-list"),
+    "/api/queues": ("queue list --internal", "queue-list"),
     "/api/queues/{queue}?hours=1000": ("queue stats {queue} --detailed --hours 1000", "queue-stats"),
 }
 
