@@ -126,7 +126,7 @@ _hammerwork_look() {
             arguments=':files'
             ;;
         'job retry')
-            options='--queue --status --priority --since --until --error --payload --batch --workflow --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--queue --status --priority --since --until --error --payload --batch --workflow --all --failed --failed-since --tree --only --force --respawn --cancelled --now --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --error= --payload= --batch= --workflow= --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;

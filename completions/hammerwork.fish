@@ -529,6 +529,7 @@ complete -c hammerwork -n '__hammerwork_at job retry' -l only -x -a '(__hammerwo
 complete -c hammerwork -n '__hammerwork_at job retry' -l force -d 'Include jobs that are refused otherwise; see above.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l respawn -d 'Let jobs that have spawned spawn again.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l cancelled -d 'Also Cancelled jobs; only these if no other status is given.'
+complete -c hammerwork -n '__hammerwork_at job retry' -l now -d 'Run at once also jobs that were cancelled before they were due.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l yes -s y -d 'Do not ask for confirmation.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'

@@ -361,6 +361,7 @@ EXACT_BY_ITSELF = {
     "{ancestry} LIKE :place",
     # Words of ours, looked for in each of their spellings.
     "{status j} IN (:derived)",
+    "{status j} IN (:accepted)",
     # Names of the catalogue, which come from the code.
     "table_name = :table AND column_name = :column",
     "table_name = :name",

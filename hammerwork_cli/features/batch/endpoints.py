@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hammerwork_cli.features.batch import views as shown
 from hammerwork_cli.features.batch.queries import listing
-from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, answer_change
+from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, NOW, answer_change
 from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, RetryJobs
@@ -35,7 +35,9 @@ def one_batch(call: Call) -> Answer:
 
 
 def retry(call: Call) -> Answer:
-    return _change(call, RetryJobs(call.now, cancelled=call.body.get("cancelled", False)))
+    return _change(
+        call, RetryJobs(call.now, cancelled=call.body.get("cancelled", False), at_once=call.body.get("now", False))
+    )
 
 
 def cancel(call: Call) -> Answer:
@@ -74,7 +76,7 @@ ENDPOINTS = (
         "Retries the Failed, Dead and TimedOut jobs of a batch.",
         "batch-retry",
         (BATCH,),
-        body=body({"cancelled": key.flag("Include Cancelled jobs"), "dry_run": CHANGE_OPTIONS["dry_run"]}),
+        body=body({"cancelled": key.flag("Include Cancelled jobs"), "dry_run": CHANGE_OPTIONS["dry_run"], **NOW}),
         changes=True,
         refusals=(404, 409),
     ),

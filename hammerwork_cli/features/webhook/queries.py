@@ -113,7 +113,7 @@ def replay(database: Database, jobs: Sequence[str], *, whole: bool, now: datetim
     """Makes deliveries again; returns how many."""
     if not jobs:
         return 0
-    return changes.run(database, ByIds(list(jobs)), RetryJobs(now, force=whole, cancelled=True)).changed
+    return changes.run(database, ByIds(list(jobs)), RetryJobs(now, force=whole, cancelled=True, at_once=True)).changed
 
 
 def waiting(database: Database) -> dict[str, int]:

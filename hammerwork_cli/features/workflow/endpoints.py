@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from hammerwork_cli.core.values import HIDDEN
-from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, answer_change
+from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, NOW, answer_change
 from hammerwork_cli.features.job.endpoints.parameters import JOB
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries.changes import Change, RetryJobs
@@ -67,7 +67,7 @@ def retry(call: Call) -> Answer:
     cancelled = call.body.get("cancelled", False)
     if cancelled and not call.body.get("dry_run", False):
         endings.reopen_without_failures(call.database, listing.resolve(call.database, call.values["id"]))
-    return _change(call, RetryJobs(call.now, cancelled=cancelled))
+    return _change(call, RetryJobs(call.now, cancelled=cancelled, at_once=call.body.get("now", False)))
 
 
 def cancel(call: Call) -> Answer:
@@ -129,7 +129,7 @@ ENDPOINTS = (
         "Retries the Failed, Dead and TimedOut jobs of a workflow, which runs again.",
         "workflow-retry",
         (WORKFLOW,),
-        body=body({"cancelled": key.flag("Include Cancelled jobs"), "dry_run": CHANGE_OPTIONS["dry_run"]}),
+        body=body({"cancelled": key.flag("Include Cancelled jobs"), "dry_run": CHANGE_OPTIONS["dry_run"], **NOW}),
         changes=True,
         refusals=(404, 409),
     ),

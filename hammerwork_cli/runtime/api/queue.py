@@ -455,15 +455,25 @@ class Queue(Translated):
         )
 
     def retry(
-        self, job: JobId, *, tree: bool = False, cancelled: bool = False, respawn: bool = False, force: bool = False
+        self,
+        job: JobId,
+        *,
+        tree: bool = False,
+        cancelled: bool = False,
+        respawn: bool = False,
+        force: bool = False,
+        now: bool = False,
     ) -> int:
         """Lets a job that has failed or was cancelled run again.
+
+        One that was cancelled before it was due is due when it was.
 
         Args:
             tree: also retries what has failed below the job.
             cancelled: with ``tree``, also retries cancelled jobs.
             respawn: lets a job that has spawned spawn again when it completes.
             force: retries it even if it runs, has completed, or depends on a job that failed.
+            now: runs it at once, even if it was cancelled before it was due.
 
         Returns:
             The number of retried jobs, without those that had only failed with them.
@@ -475,7 +485,7 @@ class Queue(Translated):
         """
         return self._change(
             job,
-            lambda now: RetryJobs(now, force=force, respawn=respawn, cancelled=cancelled or not tree),
+            lambda at: RetryJobs(at, force=force, respawn=respawn, cancelled=cancelled or not tree, at_once=now),
             {*WAITING, JobStatus.RUNNING},
             tree=tree,
         )

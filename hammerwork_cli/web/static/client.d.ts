@@ -436,6 +436,10 @@ export interface Outcome {
   followed: number;
   /** Jobs left unchanged, by reason. */
   left: Record<string, number>;
+  /** Retried jobs whose due time is still to come. */
+  due_later: number;
+  /** The first of these due times. */
+  due_at: Instant | null;
   /** Null for one job by its id. */
   plan: {
     queue: string;
@@ -912,7 +916,7 @@ export class SpawnManager {
   getFailedJobs(limit?: number, options?: Pick<ListOptions, "queue" | "since" | "signal">): Promise<Page<ListedJob>>;
   enqueue(job: NewJob): Promise<EnqueuedJob>;
   /** Retries a failed job; with `tree`, its failed descendants too. */
-  retryJob(jobId: JobId, options?: ChangeOptions & { respawn?: boolean; cancelled?: boolean }): Promise<Outcome>;
+  retryJob(jobId: JobId, options?: ChangeOptions & { respawn?: boolean; cancelled?: boolean; now?: boolean }): Promise<Outcome>;
   /** Cancels a job that has not started; with `tree`, its descendants too. */
   cancelJob(jobId: JobId, options?: ChangeOptions & { reason?: string }): Promise<Outcome>;
 
@@ -927,7 +931,7 @@ export class SpawnManager {
   getWorkflow(workflowId: string, options?: Cancellable): Promise<Workflow & Record<string, unknown>>;
   getWorkflowGraph(workflowId: string, options?: Cancellable): Promise<WorkflowGraph>;
   /** Retries the failed jobs of a workflow, which runs again. */
-  retryWorkflow(workflowId: string, options?: { cancelled?: boolean; dryRun?: boolean }): Promise<Outcome>;
+  retryWorkflow(workflowId: string, options?: { cancelled?: boolean; now?: boolean; dryRun?: boolean }): Promise<Outcome>;
   /** Cancels the jobs of a workflow that have not started. */
   cancelWorkflow(
     workflowId: string,

@@ -140,8 +140,8 @@ export class SpawnManager {
   }
 
   /** @type {Client["retryJob"]} */
-  async retryJob(jobId, { tree, force, respawn, cancelled, dryRun } = {}) {
-    return this._post(`/api/jobs/${segment(jobId)}/retry`, { tree, force, respawn, cancelled, dry_run: dryRun });
+  async retryJob(jobId, { tree, force, respawn, cancelled, now, dryRun } = {}) {
+    return this._post(`/api/jobs/${segment(jobId)}/retry`, { tree, force, respawn, cancelled, now, dry_run: dryRun });
   }
 
   /** @type {Client["cancelJob"]} */
@@ -185,8 +185,8 @@ export class SpawnManager {
   }
 
   /** @type {Client["retryWorkflow"]} */
-  async retryWorkflow(workflowId, { cancelled, dryRun } = {}) {
-    return this._post(`/api/workflows/${segment(workflowId)}/retry`, { cancelled, dry_run: dryRun });
+  async retryWorkflow(workflowId, { cancelled, now, dryRun } = {}) {
+    return this._post(`/api/workflows/${segment(workflowId)}/retry`, { cancelled, now, dry_run: dryRun });
   }
 
   /** @type {Client["cancelWorkflow"]} */

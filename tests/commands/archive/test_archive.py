@@ -254,7 +254,8 @@ def test_a_restored_job_runs_again_after_those_that_run_before_it(run: Run, migr
         rows = Rows(database)
         root = ended(rows, payload={"a": 1}, result_data='{"b": 2}')
         child = ended(rows, root, status="Dead", error_message="broken", attempts=3, dependency_status="satisfied")
-        single = ended(rows, status="Failed")
+        later = NOW + timedelta(days=7)
+        single = ended(rows, status="Failed", scheduled_at=later)
     assert asked(run, migrated_url, "archive", "run", "--older-than", "1d", "--yes")["changed"] == 3
     assert "Restoring a tree needs a choice: run its jobs again, or keep their status." in str(
         asked(run, migrated_url, "archive", "restore", root, "--tree", "--yes", code=2)
@@ -264,6 +265,7 @@ def test_a_restored_job_runs_again_after_those_that_run_before_it(run: Run, migr
     assert asked(run, migrated_url, "archive", "restore", root, "--tree", "--run-again", "--yes")["changed"] == 2
     found = {job["id"]: job for job in asked(run, migrated_url, "job", "list")}
     assert {job["status"] for job in found.values()} == {"Pending"}
+    assert found[single]["scheduled_at"] == later.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     assert (found[root]["dependency_status"], found[child]["dependency_status"]) == ("none", "waiting")
     assert (found[child]["attempts"], found[child]["error"]) == (0, None)
     assert asked(run, migrated_url, "archive", "restore", single, "--as-was", code=5)

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.core.values import JobStatus, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.models.new_job import NewJob
@@ -20,7 +22,7 @@ from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter, ChangeBatch, Subtrees
 from tests.commands.test_contract import LEAVES
 from tests.conftest import Outcome, all_databases, one_case_on_servers
-from tests.jobs import CLOCK, IGNORING, execute, identity, job, move_to_archive, rows, statuses, write
+from tests.jobs import CLOCK, IGNORING, NOW, execute, identity, job, move_to_archive, rows, statuses, write
 from tests.terminal import everything
 
 Run = Callable[..., Outcome]
@@ -410,6 +412,44 @@ def test_cancelled_jobs_are_retried_only_when_they_are_asked_for(run: Run, migra
     assert {one["status"] for one in listed} == {"Cancelled"}
     assert all(one["error"].startswith("cancelled by ") for one in listed)
     assert changed(run, migrated_url, "retry", identity(4))["changed"] == 1
+
+
+WEEK = timedelta(days=7)
+DUE = "2026-12-01 12:00:00 UTC"
+
+
+def due(url: str) -> dict[int, timedelta]:
+    """Job number -> how long after :data:`NOW` it is due."""
+    return {int(str(id_)[:8], 16): (timestamp(at) or NOW) - NOW for id_, at in rows(url, "id, scheduled_at")}
+
+
+@all_databases
+def test_the_undo_of_a_cancel_keeps_due_times(run: Run, migrated_url: str) -> None:
+    later = {"scheduled_at": NOW + WEEK}
+    recurring = job(5, queue="post", cron_schedule="0 0 12 * * *", recurring=True, next_run_at=NOW + WEEK, **later)
+    write(migrated_url, job(1, **later), job(2, **later), job(3), recurring)
+    write(migrated_url, replace(child(4, 1), scheduled_at=NOW + 2 * WEEK))
+    before = {**due(migrated_url), 3: timedelta()}  # the only one that is due
+    changed(run, migrated_url, "cancel", "--all", "--yes")
+    words = ("retry", "--queue", "mail", "--cancelled")
+    planned = changed(run, migrated_url, *words, "--dry-run")
+    assert (planned["changed"], planned["due_later"], planned["due_at"]) == (4, 3, "2026-12-01T12:00:00.000000Z")
+    at_once = changed(run, migrated_url, *words, "--now", "--dry-run")
+    assert (at_once["changed"], at_once["due_later"], at_once["due_at"]) == (4, 0, None)
+    text = run("job", *words, "--dry-run", url=migrated_url, env=CLOCK).stdout
+    assert f"3 jobs keep their due times, the first {DUE}. To run all at once, add --now." in text
+    assert changed(run, migrated_url, *words, "--yes")["due_later"] == 3
+    text = run("job", "retry", identity(5), url=migrated_url, env=CLOCK).stdout
+    assert f"It keeps its due time, {DUE}. To run it at once, add --now." in text
+    assert due(migrated_url) == before
+    assert rows(migrated_url, "next_run_at", "recurring") == rows(migrated_url, "scheduled_at", "recurring")
+    # Or all of them run now, and so does what follows them.
+    assert changed(run, migrated_url, "cancel", identity(1))["followed"] == 1
+    assert changed(run, migrated_url, "retry", identity(1), "--now")["followed"] == 1
+    assert due(migrated_url) == {**before, 1: timedelta(), 4: timedelta()}
+    changed(run, migrated_url, "cancel", "--all", "--yes")
+    assert changed(run, migrated_url, "retry", "--all", "--cancelled", "--now", "--yes")["due_later"] == 0
+    assert due(migrated_url) == dict.fromkeys(before, timedelta())
 
 
 def test_failed_means_the_same_statuses_to_every_verb(run: Run, migrated_url: str) -> None:

@@ -130,7 +130,7 @@ def test_a_job_is_cancelled_and_retried_alone_or_with_what_is_below_it(stage: St
     assert "too early" in (cancelled.error or "")
     with pytest.raises(ConflictError, match="Cancelled"):
         queue.cancel(first)
-    assert queue.retry(first) == 1
+    assert queue.retry(first, now=True) == 1
     assert (queue.get(first).status, queue.get(second).status) == ("Pending", "Pending")
     assert queue.cancel(first, tree=True) == 2
     assert queue.retry(first, tree=True) == 0

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -231,6 +232,18 @@ def test_a_failed_job_is_retried(server: Server, rows: Rows) -> None:
     assert answer.json()["changed"] == 1
     found = server.json(f"/api/jobs/{job}")
     assert (found["status"], found["attempts"], found["error"]) == ("Pending", 0, None)
+
+
+@pytest.mark.parametrize("body", [{}, {"now": True}])
+def test_a_job_that_was_cancelled_before_it_was_due_is_due_when_it_was(
+    server: Server, rows: Rows, body: dict[str, bool]
+) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(days=7)
+    job, shown = rows.job(status="Pending", scheduled_at=at), at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert server.post(f"/api/jobs/{job}/cancel").json()["changed"] == 1
+    done = server.post(f"/api/jobs/{job}/retry", body).json()
+    assert (done["due_later"], done["due_at"]) == ((0, None) if body else (1, shown))
+    assert (server.json(f"/api/jobs/{job}")["scheduled_at"] == shown) == (not body)
 
 
 def test_a_pending_job_is_cancelled_and_says_why(server: Server, rows: Rows) -> None:

@@ -47,6 +47,6 @@ export const clientWith = (methods) => /** @type {SpawnManager} */ (methods);
  * @param {Partial<Outcome>} facts
  * @returns {Outcome}
  */
-export const outcome = (facts) => ({ action: "retry", dry_run: true, changed: 0, followed: 0, left: {}, plan: [], ...facts });
+export const outcome = (facts) => ({ action: "retry", dry_run: true, changed: 0, followed: 0, left: {}, due_later: 0, due_at: null, plan: [], ...facts });
 
 export const draw = () => {};

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.core.input import strategies
 from hammerwork_cli.core.input.limits import LONGEST_ARCHIVER
-from hammerwork_cli.core.values import WEIGHTS, JobPriority, JobStatus, priority_word
+from hammerwork_cli.core.values import WEIGHTS, JobPriority, JobStatus, priority_word, timestamp
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.features.archive.models.policies import COMPRESSION_LEVEL
 from hammerwork_cli.features.backup.models.tables import CLAIM, DEFAULTS, TABLES, OtherColumns, Record, exactly
@@ -198,15 +198,16 @@ def _result_settings(stored: str | None) -> Record:
 
 
 def to_run_again(job: Record, now: datetime, state: str) -> Record:
-    """The job as if it had just been enqueued, due now, with a ``dependency_status``."""
+    """The job as if it had just been enqueued, with a ``dependency_status``; a due time that is still to come stays."""
+    due = max(now, timestamp(job["scheduled_at"]) or now)
     return (
         job
         | dict.fromkeys((*_OF_RUNS, *OF_THE_ARCHIVE, *CLAIM))
         | {
             "status": JobStatus.PENDING.value,
             "attempts": 0,
-            "scheduled_at": now,
+            "scheduled_at": due,
             "dependency_status": state,
-            "next_run_at": now if job["recurring"] else job["next_run_at"],
+            "next_run_at": due if job["recurring"] else job["next_run_at"],
         }
     )

@@ -198,12 +198,16 @@ def retry(
     force: ForceOption = False,
     respawn: Annotated[bool, typer.Option("--respawn", help="Let jobs that have spawned spawn again.")] = False,
     cancelled: CancelledOption = False,
+    at_once: Annotated[
+        bool, typer.Option("--now", help="Run at once also jobs that were cancelled before they were due.")
+    ] = False,
     confirmation: Confirmation,
 ) -> None:
     """
     The command clears their errors and results. Jobs that failed only because of these run again after them. --tree
     includes everything below each JOB. Filters and --tree skip Cancelled jobs unless you add --cancelled, which also
-    takes the failed ones in a batch or a workflow. A Cancelled job that you name is retried. --error selects jobs by
+    takes the failed ones in a batch or a workflow. A Cancelled job that you name is retried.
+    Jobs that were cancelled before they were due are due when they were, unless you add --now. --error selects jobs by
     their error and ignores case; `spawn why` lists the errors. --force also retries a Running job (in a thread, it may
     then run twice at once), a Completed one (its children stay), and one that depends on a failed job. A job that has
     spawned does not spawn again unless you add --respawn; to spawn without running it, use `spawn again`. With several
@@ -224,7 +228,7 @@ def retry(
     cancelled_too = cancelled or JobStatus.CANCELLED in asked or (which.is_named and not subtree.tree)
 
     def change(now: datetime) -> RetryJobs:
-        return RetryJobs(now, force=force, respawn=respawn, cancelled=cancelled_too)
+        return RetryJobs(now, force=force, respawn=respawn, cancelled=cancelled_too, at_once=at_once)
 
     def failing(now: datetime) -> datetime | None:
         return read.start_of_window(now, failed_since, failed_since_hours)

@@ -80,6 +80,7 @@ def execute(
     agreed()
     outcome = _run(context, database, selection, change, plan)
     shown.raise_refusal(changes.refused(database, change, outcome))
+    outcome.later = plan.later
     context.answer(
         shown.OUTCOME.record(shown.ChangeAnswer(outcome, plan if outcome.job is None else None)),
         options.form,

@@ -75,12 +75,16 @@ CHANGE_OPTIONS: dict[str, Key | Schema] = {
     "force": key.flag("Include jobs that are refused otherwise: see the command's --force"),
     "dry_run": key.flag("Show the plan and change nothing"),
 }
+NOW: dict[str, Key | Schema] = {"now": key.flag("Run at once also jobs that were cancelled before they were due")}
 
 
 def retry(call: Call) -> Answer:
     force, respawn = call.body.get("force", False), call.body.get("respawn", False)
     cancelled = call.body.get("cancelled", False) or not call.body.get("tree", False)
-    return _change(call, RetryJobs(call.now, force=force, respawn=respawn, cancelled=cancelled))
+    return _change(
+        call,
+        RetryJobs(call.now, force=force, respawn=respawn, cancelled=cancelled, at_once=call.body.get("now", False)),
+    )
 
 
 def cancel(call: Call) -> Answer:
@@ -107,6 +111,7 @@ def answer_change(call: Call, selection: Selection, change: Change) -> Answer:
         return Answer(OUTCOME.record(ChangeAnswer(plan.foreseen, plan, dry_run=True)))
     raise_refusal(changes.refused(database, change, plan))
     outcome = changes.run(database, selection, change)
+    outcome.later = plan.later
     raise_refusal(changes.refused(database, change, outcome))
     return Answer(OUTCOME.record(ChangeAnswer(outcome, plan if outcome.job is None else None)))
 
@@ -138,6 +143,7 @@ ENDPOINTS = (
                 "cancelled": key.flag(
                     "With tree, include Cancelled jobs; without it, a Cancelled job is always retried"
                 ),
+                **NOW,
             }
         ),
         changes=True,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -33,6 +34,16 @@ class JobGroup(NamedTuple):
     changes: bool = True  # whether the change takes jobs in this status
 
 
+class DueLater(NamedTuple):
+    """Jobs that a retry leaves due later, since they were cancelled before they were due."""
+
+    jobs: int = 0
+    first_at: datetime | None = None  # the earliest due time
+
+
+NOT_LATER = DueLater()
+
+
 @dataclass(slots=True)
 class ChangeOutcome:
     """What a change did to jobs."""
@@ -43,6 +54,7 @@ class ChangeOutcome:
     followed: int = 0  # dependents that it changed with them
     refused: int = 0  # skipped jobs that make the change incomplete
     job: str | None = None  # the id of the only job that was named
+    later: DueLater = NOT_LATER  # of the jobs that changed
 
 
 class ChangePlan(NamedTuple):
@@ -54,6 +66,7 @@ class ChangePlan(NamedTuple):
     left: Counts  # reason -> jobs that it would skip
     cautious: bool = False  # whether jobs that count as changed may still be skipped: that takes locks to tell
     job: str | None = None  # the id of the only job that was named
+    later: DueLater = NOT_LATER  # of the jobs that would change
 
     @classmethod
     def of(
@@ -64,6 +77,7 @@ class ChangePlan(NamedTuple):
         *,
         cautious: bool = False,
         job: str | None = None,
+        later: DueLater = NOT_LATER,
     ) -> "ChangePlan":
         """Adds up a plan.
 
@@ -75,7 +89,7 @@ class ChangePlan(NamedTuple):
             if not group.changes:
                 left.add(group.status, group.jobs)
         left.merge(Counts(dict(further)))
-        return cls(action, groups, sum(group.jobs for group in groups if group.changes), left, cautious, job)
+        return cls(action, groups, sum(group.jobs for group in groups if group.changes), left, cautious, job, later)
 
     @property
     def changing(self) -> list[JobGroup]:
@@ -90,7 +104,7 @@ class ChangePlan(NamedTuple):
     @property
     def foreseen(self) -> ChangeOutcome:
         """The outcome, if nothing happens meanwhile."""
-        return ChangeOutcome(self.action, self.changed, self.left, job=self.job)
+        return ChangeOutcome(self.action, self.changed, self.left, job=self.job, later=self.later)
 
 
 class Refusal(NamedTuple):

@@ -23,10 +23,10 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.models.plan import ChangeOutcome, ChangePlan, Reason, Refusal
+from hammerwork_cli.features.job.models.plan import NOT_LATER, ChangeOutcome, ChangePlan, DueLater, Reason, Refusal
 from hammerwork_cli.features.job.queries import dependencies, joins, notifications
 from hammerwork_cli.features.job.queries.dependencies import EVERY_JOB, Following, LockedJob, lock_jobs
-from hammerwork_cli.features.job.queries.selections import BATCH, Selection, Snapshot, failed_below
+from hammerwork_cli.features.job.queries.selections import BATCH, Selection, Snapshot, due_later, failed_below
 from hammerwork_cli.features.tree.queries import records
 
 
@@ -116,6 +116,11 @@ class Change:
         del database, selection, found
         return False
 
+    def due_later(self, database: Database, selection: Selection, found: Snapshot) -> DueLater:
+        """The jobs that it would leave due later."""
+        del database, selection, found
+        return NOT_LATER
+
     def would_change_descendants(self, database: Database, job: str, reason: str) -> bool:
         """Whether it skips a job for a reason, but would change descendants of it."""
         del database, job, reason
@@ -149,12 +154,13 @@ class Change:
 
 
 class RetryJobs(Change):
-    """Resets jobs to Pending with 0 attempts, due now. Jobs that failed only because of them run again after them.
+    """Resets jobs to Pending with 0 attempts, due when they were, or now. Jobs that failed with them run after them.
 
     Args:
         force: also retry Running and Completed jobs, and jobs that depend on a failed one.
         respawn: lets a job that has spawned spawn again when it completes.
         cancelled: also retry Cancelled jobs.
+        at_once: lets them be due now, also those that were cancelled before they were due.
     """
 
     action = "retry"
@@ -168,15 +174,29 @@ class RetryJobs(Change):
     def considered(self) -> Set[JobStatus]:
         return self.in_trees
 
-    def __init__(self, now: datetime, *, force: bool = False, respawn: bool = False, cancelled: bool = False) -> None:
+    def __init__(
+        self,
+        now: datetime,
+        *,
+        force: bool = False,
+        respawn: bool = False,
+        cancelled: bool = False,
+        at_once: bool = False,
+    ) -> None:
         super().__init__(now, force=force)
-        self.respawn = respawn
+        self.respawn, self.at_once = respawn, at_once
         if cancelled:
             self.accepted = UNSUCCESSFUL
 
     def may_skip(self, database: Database, selection: Selection, found: Snapshot) -> bool:
         """True if a job depends on one that stays failed."""
         return not self.force and selection.has_failed_parents(database, found)
+
+    def due_later(self, database: Database, selection: Selection, found: Snapshot) -> DueLater:
+        """The jobs whose due times are still to come."""
+        if self.at_once:
+            return NOT_LATER
+        return due_later(database, selection, found, self.now, tuple(sorted(self.accepted)))
 
     def would_change_descendants(self, database: Database, job: str, reason: str) -> bool:
         """True if the job has completed and a descendant failed."""
@@ -197,7 +217,7 @@ class RetryJobs(Change):
             state = states.get(job.id)
             by_state.setdefault("satisfied" if state == "failed" else state, []).append(job.id)
         for state, ids in by_state.items():
-            step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state)
+            step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state, at_once=self.at_once)
         dependencies.rerun(database, (job.workflow for job in jobs))
         ended = [job for job in jobs if job.status in FINISHED]
         step.again += joins.reopened(database, [(job.id, job.ancestry, job.shown_status) for job in ended], self.now)
@@ -210,7 +230,7 @@ class RetryJobs(Change):
 
     def follow(self, database: Database, following: Following) -> Following:
         """Resets jobs that failed only because of these."""
-        return dependencies.rearm_next(database, following, self.now)
+        return dependencies.rearm_next(database, following, self.now, at_once=self.at_once)
 
 
 class CancelJobs(Change):
@@ -298,6 +318,7 @@ def plan(database: Database, selection: Selection, change: Change) -> ChangePlan
         {Reason.ARCHIVED: found.archived} if found.archived else {},
         cautious=bool(found.groups) and change.may_skip(database, selection, found),
         job=_only(selection),
+        later=change.due_later(database, selection, found),
     )
 
 

@@ -151,7 +151,7 @@ def _follow(
     return Following(changed, parents, jobs)
 
 
-def rearm_next(database: Database, following: Following, now: datetime) -> Following:
+def rearm_next(database: Database, following: Following, now: datetime, *, at_once: bool = False) -> Following:
     """Resets jobs that failed only because of ``following.parents``, and so on downward."""
 
     def find(parents: Sequence[str]) -> Iterable[str]:
@@ -161,7 +161,9 @@ def rearm_next(database: Database, following: Following, now: datetime) -> Follo
         locked = [job for job in lock_jobs(database, jobs) if _failed_by_others(job)]
         states = states_of(database, locked)
         for state in ("waiting", "satisfied"):
-            renew(database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state)
+            renew(
+                database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state, at_once=at_once
+            )
         again = [job for job in locked if states[job.id] != "failed"]
         rerun(database, (job.workflow for job in again))
         waiting = joins.reopened(database, [(job.id, job.ancestry, job.status) for job in again], now)
@@ -298,10 +300,22 @@ def _parts(database: Database, workflows: Iterable[str | None]) -> Iterator[Sequ
     return chunks(sorted({str(one) for one in workflows if one}), database.key_chunk)
 
 
-def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now: datetime, state: str | None) -> int:
-    """Resets those jobs whose status is still one of ``statuses``; returns their number."""
+def renew(
+    database: Database,
+    ids: Sequence[str],
+    statuses: tuple[str, ...],
+    now: datetime,
+    state: str | None,
+    *,
+    at_once: bool,
+) -> int:
+    """Resets those jobs whose status is still one of ``statuses``; returns their number.
+
+    A due time that is still to come stays, unless they are to run ``at_once``.
+    """
+    values = {"statuses": statuses, "now": now, "dependency_status": state, "at_once": int(at_once)}
     renewed = 0
     for part in chunks(ids, database.key_chunk):
-        renewed += database.run("job.changes.retry", ids=part, statuses=statuses, now=now, dependency_status=state)
+        renewed += database.run("job.changes.retry", ids=part, **values)
         events.jobs(database, EventType.JOB_RETRIED, part, now)
     return renewed

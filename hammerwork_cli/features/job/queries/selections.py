@@ -2,13 +2,23 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
 
-from hammerwork_cli.core.values import FAILURES, UNSUCCESSFUL, WAITING_SPELLINGS, Counts, JobStatus, id_list, status_of
+from hammerwork_cli.core.values import (
+    FAILURES,
+    UNSUCCESSFUL,
+    WAITING_SPELLINGS,
+    Counts,
+    JobStatus,
+    id_list,
+    status_of,
+    timestamp,
+)
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.models.plan import JobGroup, Reason
+from hammerwork_cli.features.job.models.plan import DueLater, JobGroup, Reason
 from hammerwork_cli.features.job.queries import dependencies
 from hammerwork_cli.features.job.queries.listing import chosen
 from hammerwork_cli.features.tree.model import TreeNode
@@ -174,6 +184,19 @@ class Subtrees:
 
     def has_dependents(self, database: Database, found: Snapshot) -> bool:
         return _has_dependents(database, found.nodes, {node.id for node in found.nodes})
+
+
+def due_later(
+    database: Database, selection: Selection, found: Snapshot, now: datetime, accepted: Sequence[str]
+) -> DueLater:
+    """The jobs in one of the ``accepted`` statuses, as they are shown, that are due later than now."""
+    statement, values = "job.selections.due_later", {"now": now, "accepted": accepted, **chosen(selection.wanted)}
+    if isinstance(selection, ByFilter):
+        rows: Iterable[Sequence[Any]] = database.rows(statement, ids=None, **values)
+    else:
+        rows = database.rows_of(statement, selection.named or [node.id for node in found.nodes], **values)
+    counted = [(int(jobs), timestamp(first)) for jobs, first in rows]
+    return DueLater(sum(jobs for jobs, _ in counted), min((first for _, first in counted if first), default=None))
 
 
 def any_waiting(database: Database) -> bool:

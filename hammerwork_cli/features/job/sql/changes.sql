@@ -11,11 +11,16 @@ WHERE j.id IN (:ids) AND
 ORDER BY j.id
 /* if :locks */ {lock_clause}
 
+-- name: due
+-- When a retried job is due: when it was, unless that has passed or its operator wants it now.
+CASE WHEN scheduled_at > :now AND :at_once = 0 THEN scheduled_at ELSE :now END
+
 -- name: retry
--- Gives jobs a fresh attempt, as if they had just been enqueued. A recurring job gets an extra run, which may spawn.
-UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = 0, scheduled_at = :now, started_at = NULL,
+-- Gives jobs a fresh attempt, as if they had just been enqueued. A recurring job that was due gets an extra run, which may
+-- spawn.
+UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = 0, scheduled_at = {due}, started_at = NULL,
 completed_at = NULL, failed_at = NULL, timed_out_at = NULL, error_message = NULL,
-next_run_at = CASE WHEN recurring THEN :now ELSE next_run_at END,
+next_run_at = CASE WHEN recurring THEN {due} ELSE next_run_at END,
 result_data = NULL, result_stored_at = NULL, result_expires_at = NULL,
 dependency_status = COALESCE(:dependency_status, dependency_status, 'none') {unleased}
 WHERE id IN (:ids) AND status IN (:statuses)

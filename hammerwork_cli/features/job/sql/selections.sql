@@ -6,6 +6,13 @@ SELECT j.queue_name, {status j}, COUNT(*) FROM hammerwork_jobs j
 WHERE {filtered}
 GROUP BY {by_name j.queue_name}, {status j}
 
+-- name: due_later
+-- Counts the jobs among some, or among those that fit a filter, that are due later than now, with the first due time.
+SELECT COUNT(*), MIN(j.scheduled_at) FROM hammerwork_jobs j
+WHERE j.scheduled_at > :now AND {status j} IN (:accepted) AND
+/* if :ids */ j.id {among} AND
+{filtered}
+
 -- name: blocked
 -- Reads the parents of some jobs that fit a filter, and wait for others or failed because of them.
 SELECT j.depends_on FROM hammerwork_jobs j

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from hammerwork_cli.core.values import Counts, JobStatus, status_phrase
 from hammerwork_cli.errors import LIST_ARCHIVED, LIST_JOBS, ConflictError, NotFoundError
-from hammerwork_cli.features.job.models.plan import ChangeOutcome, ChangePlan, JobGroup, Reason, Refusal
+from hammerwork_cli.features.job.models.plan import ChangeOutcome, ChangePlan, DueLater, JobGroup, Reason, Refusal
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import UNKNOWN
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column, column, table_text
-from hammerwork_cli.view.text import count, plural, short_id, visible
+from hammerwork_cli.view.text import count, instant, plural, short_id, visible
 
 SHOWN_GROUPS = 20
 """Lines of a plan; the rest is counted."""
@@ -135,6 +135,7 @@ def plan_text(plan: ChangePlan, *, terminal: bool, width: int | None = None, col
     if groups and plan.cautious:
         yield wording.caveat
     yield from _left_text(plan.action, plan.left)
+    yield from _later_text(plan.later, plan.changed)
     if plan.touches_running:
         yield running_text(plan.action)
 
@@ -154,6 +155,18 @@ def _left_text(action: str, left: Counts) -> Iterator[str]:
     for reason, jobs in sorted(left.by_status.items()):
         what, hint = _words(action, reason)
         yield f"Skipped {plural(jobs, 'job')}: {what}.{hint and ' ' + hint}"
+
+
+def _later_text(later: DueLater, changed: int) -> Iterator[str]:
+    """Jobs that a retry leaves due later, and the option that does not."""
+    if not later.jobs:
+        return
+    at = f"{instant(later.first_at)} UTC"
+    if changed == later.jobs == 1:
+        yield f"It keeps its due time, {at}. To run it at once, add --now."
+    else:
+        keep = "job keeps its due time" if later.jobs == 1 else "jobs keep their due times, the first"
+        yield f"{count(later.jobs)} {keep}{',' if later.jobs == 1 else ''} {at}. To run all at once, add --now."
 
 
 def _words(action: str, reason: str) -> Words:
@@ -181,6 +194,7 @@ def outcome_text(outcome: ChangeOutcome) -> Iterator[str]:
     else:
         yield f"Nothing to {outcome.action}{'' if outcome.left.total else ': no job matches'}."
     yield from _left_text(outcome.action, outcome.left)
+    yield from _later_text(outcome.later, outcome.changed)
 
 
 class ChangeAnswer(NamedTuple):
@@ -202,6 +216,8 @@ OUTCOME = Shape[ChangeAnswer](
         "changed": key.count("Jobs").of("outcome.changed"),
         "followed": key.count("Dependents that changed with them").of("outcome.followed"),
         "left": key.counts("Jobs left unchanged, by reason", in_order=True).of("outcome.left"),
+        "due_later": key.count("Retried jobs whose due time is still to come").of("outcome.later.jobs"),
+        "due_at": key.null_or(key.instant("The first of these due times")).of("outcome.later.first_at"),
         "plan": key.null_or(key.list_of(PLANNED, "Null for one job by its id")).of(
             lambda answer: answer.plan and answer.plan.groups
         ),

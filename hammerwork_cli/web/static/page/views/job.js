@@ -32,7 +32,7 @@ export function jobPane(board, now) {
       <span class="${kindOf(job.status)} right">${job.status}</span>
     </h2>
     <p class="id"><code>${job.id}</code> <button aria-label="Copy the job ID" @click=${copy}>Copy</button></p>
-    ${actions(board, job)}
+    ${actions(board, job, now)}
     ${job.error ? html`<h3>Error</h3><pre class="error">${job.error}</pre>` : nothing}
     ${facts(job, now)} ${relatives(job)} ${json("Payload", job, "payload")}
     ${job.result === null ? nothing : json("Result", job, "result")}
@@ -42,13 +42,14 @@ export function jobPane(board, now) {
 /**
  * @param {Board} board
  * @param {Job} job
+ * @param {number} now
  */
-function actions(board, job) {
+function actions(board, job, now) {
   const isRoot = board.selection.id === job.id;
   const root = isRoot ? nothing : html`<a class="button" href=${addressOf(job.id)}>Open as root</a>`;
   const changes = board.session.readOnly
     ? nothing
-    : html`${retry(board, job)} ${cancel(board, job)} ${job.children.total ? descendants(board, job) : nothing}`;
+    : html`${retry(board, job, now)} ${cancel(board, job)} ${job.children.total ? descendants(board, job) : nothing}`;
   return html`<p class="actions">${changes} ${root}</p>`;
 }
 
@@ -81,8 +82,9 @@ function descendants({ changes, client }, job) {
 /**
  * @param {Board} board
  * @param {Job} job
+ * @param {number} now
  */
-function retry({ changes, client }, job) {
+function retry({ changes, client }, job, now) {
   if (!(FAILED.has(job.status) || job.status === "Cancelled") || job.in_archive) return nothing;
   /** @type {Question} */
   const question = {
@@ -92,7 +94,12 @@ function retry({ changes, client }, job) {
     act: () => client.retryJob(job.id),
     done: `${shortId(job.id)} will run again.`,
   };
-  return html`<button @click=${() => changes.confirm(question)}>Retry</button>`;
+  if (!job.scheduled_at || Date.parse(job.scheduled_at) <= now)
+    return html`<button @click=${() => changes.confirm(question)}>Retry</button>`;
+  const later = { ...question, text: `${question.text} It is due when it was: ${localTime(job.scheduled_at)}.` };
+  const atOnce = { ...question, yes: "Run now", act: () => client.retryJob(job.id, { now: true }) };
+  return html`<button @click=${() => changes.confirm(later)}>Retry</button>
+    <button @click=${() => changes.confirm(atOnce)}>Run now</button>`;
 }
 
 /**
