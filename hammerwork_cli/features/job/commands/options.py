@@ -64,7 +64,7 @@ FailedSinceOption = Annotated[
     typer.Option(
         "--failed-since",
         metavar="TIME",
-        help="Only jobs whose last attempt failed since this: 2h (ago), 14:00, 2026-12-24.",
+        help="Only jobs whose last attempt failed since: 2h (ago), 14:00.",
     ),
 ]
 FailedSinceHoursOption = Annotated[
