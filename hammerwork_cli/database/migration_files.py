@@ -40,6 +40,7 @@ _MAKES = (
     (r"DO (\$\$)", ""),
     # These may run every time.
     (r"ANALYZE (\w+)", ""),
+    (r"UPDATE (\w+)", ""),
     (r"ALTER TABLE \w+\s+MODIFY COLUMN (\w+)", ""),
     (r"ALTER TABLE \w+\s+DROP CONSTRAINT(?: IF EXISTS)? (\w+)", ""),
 )

@@ -179,7 +179,7 @@ HOT: dict[str, Callable[[Scene], Asked]] = {
     "tree.release.release": lambda at: Asked({"ids": at.ids(at.quarter)}),
     "tree.release.statuses": lambda at: Asked({"ids": at.ids(0)}),
     # Nobody uses joins here, and a quarter of the jobs wait for others.
-    "tree.joins.stale": lambda at: Asked({"before": NOW, "waiting": WAITING_SPELLINGS, "limit": at.asked}, 0),
+    "tree.joins.waiting": lambda at: Asked({"after": None, "waiting": WAITING_SPELLINGS, "limit": at.asked}, 0),
     "tree.relatives.level": lambda at: Asked({"ids": at.ids(0), "dated": False, "joined": True, "dated_too": False}),
     "tree.relatives.children": lambda at: Asked({"ids": at.ids(0), **BOUNDS}),
     "tree.relatives.joined_children": lambda at: Asked({"ids": at.ids(0), **BOUNDS}),

@@ -338,6 +338,8 @@ WITHOUT_LETTERS_THAT_DIFFER = re.compile(
     r"|(?:^|\.)(?:priority|beats|events|occurrence|revision)$|_at$"  # numbers and times
 )
 EXACT_BY_ITSELF = {
+    # Ids in lower case, between quotes.
+    "j.ancestry LIKE :mark",
     # Its column holds bytes.
     "c.spawn_key = :key",
     # Parts of keys: ids, times, occurrences, and keys, which are bytes.

@@ -55,7 +55,7 @@ class Keeper(TurnThread):
         # This thread alone uses the rest.
         self._observer = Observer(self.worker.id, context.lease)
         self._sweep_after: str | None = None
-        self._next_sweep = self._next_look = self._next_joins = 0.0
+        self._next_sweep = self._next_look = 0.0
         self._fixed = 0  # by the present sweep
         self._collisions = 0  # sweeps that locks broke off, since one went on
 
@@ -67,8 +67,6 @@ class Keeper(TurnThread):
             "Claiming spawn requests": self._claim_requests,
             "Rescuing jobs of Rust workers": self._rescue_from_rust,
         }
-        if self._sweeps:
-            tasks["Comparing joins"] = self._compare_joins
         # It tries once: the next turn comes soon, and other tasks wait.
         return {name: partial(self.connections.run, unit, patience=0) for name, unit in tasks.items()}
 
@@ -148,17 +146,6 @@ class Keeper(TurnThread):
             if time.monotonic() - began > (self.interval if any(fixed) else IDLE_SWEEP):
                 self.releasing = found
                 return
-
-    def _compare_joins(self, database: Database) -> None:
-        """Releases or fails joins whose jobs have ended without being counted: other programs do not count."""
-        if time.monotonic() < self._next_joins:
-            return
-        self._next_joins = time.monotonic() + self.worker.lease / 2
-        fixed = Doctor(database, now=self.clock.now()).fix_joins()
-        if any(fixed):
-            _log_fixed("Released", fixed.released, "whose siblings had ended")
-            _log_fixed("Failed", fixed.failed, "whose siblings had failed")
-            self.wake()
 
     def _release_page(self, doctor: Doctor) -> FixedJobs:
         try:

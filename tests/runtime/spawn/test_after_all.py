@@ -3,17 +3,19 @@
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hammerwork_cli import Cancel, Handlers, Job, SpawnConfig, SpawnContext, UsageError, Worker
+from hammerwork_cli.core.values import UNSUCCESSFUL
+from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.job.queries import changes, notifications
 from hammerwork_cli.features.job.queries.changes import CancelJobs, Delete, RetryJobs
-from hammerwork_cli.features.job.queries.dependencies import compare_joins
-from hammerwork_cli.features.job.queries.selections import ByIds
-from hammerwork_cli.features.spawn.queries.doctor import Doctor
+from hammerwork_cli.features.job.queries.recounts import Recounts
+from hammerwork_cli.features.job.queries.selections import ByIds, Subtrees
 from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.testing import run as rehearse
 from tests.conftest import Outcome, all_databases, each_row
@@ -67,6 +69,13 @@ def ids(stage: Stage, queue: str, status: str = "Pending") -> list[str]:
 
 def change(stage: Stage, jobs: list[str], made: changes.Change) -> None:
     changes.run(stage.database, ByIds(jobs), made)
+
+
+def compared(stage: Stage, recounts: Recounts | None = None) -> list[tuple[str, bool, str]]:
+    """What a worker compares that has just started: join, whether its row was wrong, and its state then."""
+    stage.execute("UPDATE hammerwork_joins SET checked_at = '2026-01-01 00:00:00' WHERE checked_at > '2000-01-01'")
+    look = (recounts or Recounts()).look(stage.database, stage.database.now, 60)
+    return [(one.found.counted.join, one.found.differs, one.state) for one in look]
 
 
 # When it runs.
@@ -379,20 +388,63 @@ def test_a_worker_finds_children_that_another_program_has_ended(stage: Stage, ap
     stage.execute(
         "UPDATE hammerwork_jobs SET status = 'Completed', completed_at = created_at WHERE queue_name = 'child'"
     )
-    doctor = Doctor(stage.database, now=stage.database.now())
-    assert [finding for finding in doctor.examine() if children] == []
-    assert doctor.fix_joins() == ((), ())  # it was compared a moment ago
-    stage.execute("UPDATE hammerwork_joins SET checked_at = '2026-01-01 00:00:00'")
-    assert [len(jobs) for jobs in doctor.fix_joins()] == [1, 0]
+    assert len(children) == 3
+    assert compared(stage) == [(*ids(stage, "report"), True, "satisfied")]
     assert state(stage) == ("Pending", "satisfied")
 
 
-def test_a_comparison_wakes_nobody_for_a_join_that_fails(lite: Stage, app: Handlers) -> None:
-    waiting_report(lite, app)
-    lite.execute("UPDATE hammerwork_jobs SET status = 'Dead', failed_at = created_at WHERE queue_name = 'child'")
-    report, now = ids(lite, "report"), lite.database.now()
-    settled = lite.database.transaction(lambda: compare_joins(lite.database, report, now))
-    assert (settled.failed, dict(settled.released)) == (report, {})
+@all_databases
+def test_it_fails_with_a_child_or_a_parent_that_another_program_has_failed(stage: Stage, app: Handlers) -> None:
+    waiting_report(stage, app)
+    (report,) = ids(stage, "report")
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Dead', failed_at = created_at WHERE queue_name = 'child'")
+    assert compared(stage) == [(report, True, "failed")]
+    assert stage.one(report, "status, error_message") == ("Failed", "A job that it waited for failed.")
+
+    @app.job("early")
+    def early(_: Job, context: SpawnContext) -> None:
+        context.after_all(Job("report", {"early": True}))
+        raise ValueError("It is tried again.")
+
+    (above,) = stage.enqueue(Job("early"))
+    stage.work(app, queues=["early"], drain=False, max_jobs=1)
+    (waits,) = ids(stage, "report")
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Dead', failed_at = created_at WHERE id = '{above.id}'")
+    assert compared(stage) == [(waits, False, "failed")]
+    assert stage.one(waits, "status, error_message") == ("Failed", f"It depends on job {above.id}, which failed.")
+
+
+@all_databases
+def test_a_worker_counts_again_only_what_it_has_reason_to_doubt(stage: Stage, app: Handlers) -> None:
+    children = waiting_report(stage, app)
+    (report,) = ids(stage, "report")
+    worker = Recounts()
+    assert compared(stage, worker) == [(report, False, "waiting")], "it has just started"
+    witness = max(children)
+    others = [child for child in children if child != witness]
+    ended = "UPDATE hammerwork_jobs SET status = 'Completed', completed_at = created_at"
+    stage.execute(f"{ended} WHERE id = '{others[0]}'")
+    assert compared(stage, worker) == [], "the join waits for another, and rightly"
+    change(stage, [witness], CancelJobs(stage.database.now(), by="me"))
+    assert compared(stage, worker) == [], "its count moves"
+    assert compared(stage, worker) == [(report, True, "waiting")], "its count stands still"
+    assert compared(stage, worker) == []
+    stage.execute(f"{ended} WHERE status = 'Pending' AND queue_name = 'child'")
+    assert compared(stage, worker) == [(report, True, "failed")]
+
+
+@all_databases
+def test_a_count_that_would_be_negative_releases_nothing_before_it_is_right(stage: Stage, app: Handlers) -> None:
+    children = waiting_report(stage, app)
+    (report,) = ids(stage, "report")
+    stage.execute("UPDATE hammerwork_joins SET open_jobs = 0")
+    change(stage, children[:1], CancelJobs(stage.database.now(), by="me"))
+    assert state(stage) == ("Pending", "waiting")
+    assert stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins") == [(0, 1)]
+    assert compared(stage) == [(report, True, "waiting")]
+    assert stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins") == [(2, 1)]
+    with pytest.raises(HammerworkError, match="hammerwork_joins_counts"):
+        stage.execute("UPDATE hammerwork_joins SET open_jobs = -1")
 
 
 @all_databases
@@ -404,17 +456,14 @@ def test_counts_are_right_after_every_change(stage: Stage, app: Handlers) -> Non
     ):
         change(stage, children[:1], made)
         (before,) = stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins")
-        stage.execute("UPDATE hammerwork_joins SET checked_at = '2026-01-01 00:00:00'")
-        found = joins.stale(stage.database, stage.database.now(), 5)
-        stage.database.transaction(lambda ids=found: compare_joins(stage.database, ids, stage.database.now()))
+        assert [differs for _, differs, _ in compared(stage)] == [False]
         assert stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins") == [before]
 
 
 def failures(stage: Stage) -> list[tuple[int, int]]:
     """The jobs that the join counts as open and failed: by all changes so far, and when they are counted anew."""
     found = stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins")
-    stage.execute("UPDATE hammerwork_joins SET checked_at = '2026-01-01 00:00:00'")
-    assert Doctor(stage.database, now=stage.database.now()).fix_joins() == ((), ())
+    assert [differs for _, differs, _ in compared(stage)] == [False]
     return found + stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins")
 
 
@@ -464,8 +513,7 @@ def test_a_comparison_finds_children_that_depend_on_other_jobs_first(stage: Stag
 
     stage.enqueue(parent())
     stage.work(app, queues=["parent"])
-    stage.execute("UPDATE hammerwork_joins SET checked_at = '2026-01-01 00:00:00'")
-    assert Doctor(stage.database, now=stage.database.now()).fix_joins() == ((), ())
+    assert [differs for _, differs, _ in compared(stage)] == [False]
     assert stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins") == [(3, 0)]
 
 
@@ -564,15 +612,13 @@ def test_a_comparison_takes_the_end_of_a_recurring_parent_from_what_is_noted(lit
         joins.add(database, one.id, recurring.id, "children", "fail", now)
     joins.parents_ended(database, [ended.id])
     joins.count(database, {join.id: 1})
-    assert joins.parents_of_joins(database, [join.id]) == [(join.id, recurring.id)]
-    assert joins.counts(database, [ended.id]) == {ended.id: (True, 0, 0, "fail")}
+    assert joins.counts(database, [ended.id])[ended.id][:5] == (ended.id, recurring.id, True, 0, 0)
     for has_ended in (False, True):
-        database.transaction(lambda: joins.recount(database, join.id, recurring.id, now))
-        assert joins.counts(database, [join.id])[join.id] == (has_ended, 0, 0, "fail")
+        found = joins.recount(database, joins.counts(database, [join.id])[join.id])
+        assert found is not None
+        assert (found.parent_ended, found.open, found.failed, found.differs) == (has_ended, 0, 0, not has_ended)
+        joins.count(database, {join.id: -1} if not has_ended else {})
         joins.parents_ended(database, [join.id])
-    (again,) = lite.enqueue(Job("parent"))
-    database.transaction(lambda: joins.recount(database, ended.id, again.id, now))
-    assert not joins.counts(database, [ended.id])[ended.id].parent_ended, "its row says that it has yet to end"
 
 
 def test_each_join_and_each_counter_of_callbacks_is_asked_for_its_own_state(lite: Stage) -> None:
@@ -590,15 +636,21 @@ def test_each_join_and_each_counter_of_callbacks_is_asked_for_its_own_state(lite
     assert joins.failing(database, [failed, sound, third]) == [first]
     assert joins.failing(database, [sound]) == []
     for join, columns in ((second, "dependency_status = 'satisfied'"), (third, "status = 'Failed'")):
+        lite.execute("UPDATE hammerwork_jobs SET ancestry = '{\"awaits\":true}'")
         lite.execute(f"UPDATE hammerwork_jobs SET dependency_status = 'waiting' WHERE id IN ('{first}', '{third}')")
         lite.execute(f"UPDATE hammerwork_jobs SET {columns} WHERE id = '{join}'")
-    assert joins.stale(database, now + timedelta(seconds=1), 9) == [first]
+    assert [known.join for known in joins.waiting(database, None, 9)] == [first]
+    (known,) = joins.waiting(database, None, 9)
     others = f"SELECT * FROM hammerwork_joins WHERE job_id <> '{first}' ORDER BY job_id"
     before = database.query(others)
-    joins.recount(database, first, top, now + timedelta(seconds=2))
+    taken = joins.take(database, known, now + timedelta(seconds=2))
+    assert taken is not None
+    assert joins.take(database, known, now) is None, "another worker was faster"
+    found = joins.recount(database, taken)
+    assert found is not None
+    assert joins.correct(database, found, now)
+    assert not joins.correct(database, found, now), "another worker was faster"
     assert database.query(others) == before
-    assert joins.stale(database, now + timedelta(seconds=1), 9) == []
-    assert joins.stale(database, now - timedelta(seconds=1), 9) == [], "somebody has just looked at all"
 
 
 def test_of_callbacks_only_open_ones_become_due(lite: Stage) -> None:
@@ -661,7 +713,7 @@ def test_a_comparison_counts_a_child_once_that_depends_on_a_sibling_too(lite: St
     ],
 )
 def test_the_state_of_a_join_follows_from_what_it_counts(counted: tuple[Any, ...], state: str) -> None:
-    assert joins.JoinCounts(*counted).state == state
+    assert joins.JoinCounts("join", "parent", *counted).state == state
 
 
 @each_row(
@@ -678,3 +730,60 @@ def test_a_place_says_whether_a_job_is_a_join_and_which_wait_for_it_however_dama
     ancestry: str | None, is_join: bool, marks: tuple[str, ...]
 ) -> None:
     assert (joins.is_join(ancestry), joins.marks(ancestry)) == (is_join, marks)
+
+
+def nested(app: Handlers) -> list[Exception | None]:
+    """A join above another; the leaf raises what the result holds."""
+    fails: list[Exception | None] = [None]
+
+    @app.spawn("top")
+    def top(context: SpawnContext) -> Job:
+        context.after_all(Job("outer"), scope="tree")
+        return Job("middle", {})
+
+    @app.spawn("middle")
+    def middle(context: SpawnContext) -> Job:
+        context.after_all(Job("inner"))
+        return Job("leaf", max_attempts=1)
+
+    @app.job("leaf")
+    def leaf(_: Job) -> None:
+        if fails[0]:
+            raise fails[0]
+
+    for queue in ("outer", "inner"):
+        app.register_job(queue, lambda _: None)
+    return fails
+
+
+@all_databases
+def test_a_tree_with_a_join_below_another_is_whole_after_a_retry(stage: Stage, app: Handlers) -> None:
+    """Whatever ended the leaf, and whatever is retried: all complete, and all counts are right."""
+    fails = nested(app)
+
+    def fail(end: Exception | None) -> Job:
+        stage.execute("DELETE FROM hammerwork_jobs")
+        stage.execute("DELETE FROM hammerwork_joins")
+        fails[0] = end
+        (root,) = stage.enqueue(Job("top", {}))
+        if end is None:
+            stage.work(app, queues=["top", "middle"])
+            change(stage, ids(stage, "leaf"), CancelJobs(stage.database.now(), by="me"))
+        stage.work(app)
+        fails[0] = None
+        assert statuses(stage)["inner"] == statuses(stage)["outer"] == ["Failed"]
+        return root
+
+    def repaired(root: Job, how: str) -> tuple[set[str], Any]:
+        again = RetryJobs(stage.database.now(), cancelled=True)
+        failed = [(str(job), queue) for job, queue in stage.rows("id, queue_name", "status IN ('Dead', 'Failed')")]
+        if how == "tree":
+            changes.run(stage.database, Subtrees([root.id], UNSUCCESSFUL), again)
+        for job in [job for job, queue in failed if how in ("one by one", queue)]:
+            change(stage, [job], again)
+        stage.work(app)
+        counted = stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins")
+        return {status for (status,) in stage.rows("status")}, counted
+
+    for end, how in product((ValueError("It dies."), Cancel("not now"), None), ("tree", "leaf", "one by one")):
+        assert repaired(fail(end), how) == ({"Completed"}, [(0, 0)] * 2), (end, how)

@@ -200,30 +200,6 @@ def test_the_next_sweep_is_half_a_lease_later_unless_this_one_found_jobs_on_any_
     assert looks == [1000, 1001, 1031, 1061, 1091]
 
 
-def test_joins_are_compared_every_half_lease_and_logged(
-    monkeypatch: pytest.MonkeyPatch, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO", "hammerwork")
-    looks: list[float] = []
-
-    def fix_joins() -> FixedJobs:
-        looks.append(clock.now)
-        return FixedJobs(("1",), failed=("2",)) if len(looks) == 1 else FixedJobs()
-
-    monkeypatch.setattr(module, "Doctor", lambda *_, **__: SimpleNamespace(fix_joins=fix_joins))
-    made: list[Any] = []
-    keeping = keeper(made)
-    database: Any = None
-    for second in range(1000, 1070):
-        clock.now = float(second)
-        keeping._compare_joins(database)
-    assert (looks, made) == ([1000.0, 1030.0, 1060.0], ["wake"])
-    assert caplog.messages == [
-        "Released 1 waiting job whose siblings had ended: 1.",
-        "Failed 1 waiting job whose siblings had failed: 2.",
-    ]
-
-
 def test_a_sweep_ends_with_its_worker(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     keeping, pages = keeper([]), Pages(clock, 0.0, 0, 0)
     monkeypatch.setattr(module, "Doctor", pages)

@@ -207,7 +207,7 @@ def test_of_several_threads_that_meet_an_outage_one_says_that_it_is_over(caplog:
 
 
 def test_a_keeper_says_once_an_outage_which_duty_fails(caplog: pytest.LogCaptureFixture) -> None:
-    answers: Any = iter([*[UnreachableError("The server is away.")] * 45, *[None] * 5])
+    answers: Any = iter([*[UnreachableError("The server is away.")] * 36, *[None] * 4])
 
     def answer() -> None:
         if (found := next(answers)) is not None:
@@ -432,7 +432,7 @@ def test_a_keeper_sweeps_unless_an_option_forbids_it(monkeypatch: pytest.MonkeyP
     keeping.run()
     assert keeping.releasing == sweep
     others = ["Looking for lost workers", "Claiming spawn requests", "Rescuing jobs of Rust workers"]
-    assert done == (["Releasing waiting jobs", *others, "Comparing joins"] if sweep else others)
+    assert done == (["Releasing waiting jobs", *others] if sweep else others)
 
 
 def test_a_keeper_does_its_duties_once_a_heartbeat() -> None:
@@ -469,22 +469,6 @@ def test_a_keeper_wakes_its_worker_once_it_has_looked_for_lost_workers(monkeypat
     for _ in range(3):
         keeping._rescue(database)
     assert woken == ["first look"]
-
-
-def test_a_comparison_of_joins_wakes_a_worker_where_it_released_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    fixes = iter([FixedJobs(), FixedJobs(("1",)), FixedJobs(failed=("2",)), FixedJobs()])
-    monkeypatch.setattr(keeper, "Doctor", lambda *_, **__: SimpleNamespace(fix_joins=lambda: next(fixes)))
-    woken: list[bool] = []
-    line: Any = Line(away)
-    keeping = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: woken.append(True))
-    database: Any = None
-    seen = []
-    for _ in range(4):
-        keeping._next_joins = 0.0
-        keeping._compare_joins(database)
-        keeping._compare_joins(database)  # it is not due
-        seen.append(len(woken))
-    assert seen == [0, 1, 2, 2]
 
 
 @pytest.mark.parametrize("waiting", [True, False])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from hammerwork_cli.core.values import WAITING_SPELLINGS, JobStatus
+from hammerwork_cli.core.values import WAITING_SPELLINGS, JobStatus, status_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.archive.models.rows import OF_THE_ARCHIVE, Archival, restored, to_run_again
@@ -102,13 +102,18 @@ class PurgeArchive(Change):
         """Deletes the jobs that nobody has restored and no job waits for. Needs a transaction."""
         del wanted
         step = ChangeStep()
-        locked = [str(job) for (job,) in database.rows("archive.moving.lock", ids=database.ids(sorted(ids)))]
+        rows = database.rows("archive.moving.lock", ids=database.ids(sorted(ids)))
+        places = {str(job): (ancestry, status_of(status)) for job, ancestry, status in rows}
+        locked = list(places)
         _skip(step, Reason.CHANGED_MEANWHILE, len(ids) - len(locked))
         awaited = self._awaited(database, locked)
         _skip(step, Reason.WAITED_FOR, len(awaited))
         going = [job for job in locked if job not in awaited]
         step.changed += database.run_for("archive.moving.delete", going, before=self._before)
-        records.forget(database, going)
+        marks = joins.Marks()
+        for job in records.forget(database, going):  # others are among the jobs, too, and counted there
+            marks.add(*places[job], None)
+        self._settle(database, marks, step)
         return step
 
 
@@ -162,7 +167,10 @@ class RestoreArchived(Change):
             found[record["id"]] = jobs.values(record) | dict.fromkeys(OF_THE_ARCHIVE)
         _skip(step, Reason.GONE, len(ids) - len(rows))
         _skip(step, Reason.EXISTS, len(live) - len(marked))
-        ended = [(job["id"], job["ancestry"], job["status"]) for job in found.values()]
+        ended = [
+            joins.Again(job["id"], job["ancestry"], job["status"], bool(job["recurring"]), job["workflow_id"])
+            for job in found.values()
+        ]
         if self.again:
             found = self._to_run_again(database, found)
         if marked:
@@ -171,7 +179,8 @@ class RestoreArchived(Change):
         archive.remove([{"id": job} for job in found])
         events.jobs(database, EventType.JOB_RESTORED, list(found), self.now)
         if self.again:
-            joins.reopened(database, ended, self.now)
+            again = joins.reopened(database, ended, self.now)
+            dependencies.rerun(database, (join.workflow for join in again))
             notifications.notify(database, {job["queue_name"] for job in found.values()})
         return step
 

@@ -10,7 +10,7 @@ DELETE j FROM hammerwork_jobs j {by_id} WHERE j.id {among}
 
 -- name: lock
 -- Locks archived jobs, in the order of their ids.
-SELECT j.id FROM hammerwork_jobs_archive j {by_id} WHERE j.id {among} ORDER BY j.id
+SELECT j.id, {ancestry}, j.status FROM hammerwork_jobs_archive j {by_id} WHERE j.id {among} ORDER BY j.id
 {lock_clause}
 
 -- name: delete

@@ -20,7 +20,8 @@ from hammerwork_cli.features.backup.queries.files import BackupReader, DamagedFi
 from hammerwork_cli.features.backup.queries.fitting import ColumnLimits
 from hammerwork_cli.features.backup.queries.rows import Rows
 from hammerwork_cli.features.job.queries import notifications
-from hammerwork_cli.features.job.queries.dependencies import compare_joins
+from hammerwork_cli.features.job.queries.dependencies import compare_join
+from hammerwork_cli.features.tree.queries.joins import counts
 
 MOST_TOGETHER = 500
 MOST_RECORDS = 5_000_000
@@ -189,7 +190,8 @@ class TreeImport:
                     self._insert(word, part)
                     arrived.extend(row["job_id"] for row in part if word == "joins")
             if self._options.pending:  # otherwise they stay as they were
-                compare_joins(self._database, arrived, self._now)
+                for join in counts(self._database, arrived).values():
+                    compare_join(self._database, join, lambda: self._now)
             notifications.notify(self._database, self._plan.queues)
 
         self._database.transaction(work)

@@ -147,7 +147,7 @@ class Change:
 
     def _settle(self, database: Database, marks: joins.Marks, step: ChangeStep) -> None:
         """Releases or fails joins that wait for no others."""
-        if marks.ended:
+        if marks.open:
             settled = joins.settle(database, marks, self.now)
             notifications.notify(database, settled.released)
             step.broken += settled.failed
@@ -218,9 +218,9 @@ class RetryJobs(Change):
             by_state.setdefault("satisfied" if state == "failed" else state, []).append(job.id)
         for state, ids in by_state.items():
             step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state, at_once=self.at_once)
-        dependencies.rerun(database, (job.workflow for job in jobs))
-        ended = [job for job in jobs if job.status in FINISHED]
-        step.again += joins.reopened(database, [(job.id, job.ancestry, job.shown_status) for job in ended], self.now)
+        again = joins.reopened(database, [job.again for job in jobs if job.status in FINISHED], self.now)
+        step.again += [join.id for join in again]
+        dependencies.rerun(database, [*(job.workflow for job in jobs), *(join.workflow for join in again)])
         if self.respawn:
             records.allow_again(database, [job.id for job in jobs])
 
@@ -256,7 +256,7 @@ class CancelJobs(Change):
             events.ended(database, part, self.now)
         marks = joins.Marks()
         for job in jobs:
-            marks.add(job.ancestry, failed=True)
+            marks.add(job.ancestry, job.status, JobStatus.FAILED, recurring=job.recurring)
         self._settle(database, marks, step)
 
     def follow(self, database: Database, following: Following) -> Following:
@@ -299,10 +299,8 @@ class Delete(Change):
         records.forget(database, [job.id for job in jobs])
         marks = joins.Marks()
         for job in jobs:
-            if job.status not in FINISHED:
-                marks.add(job.ancestry, failed=False)
-            elif job.status in UNSUCCESSFUL:
-                marks.forget_failure(job.ancestry)
+            if job.archived_at is None:  # otherwise its copy in the archive is counted in its place
+                marks.add(job.ancestry, job.status, None, recurring=job.recurring)
         self._settle(database, marks, step)
 
 

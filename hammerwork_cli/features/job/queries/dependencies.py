@@ -1,8 +1,8 @@
 """Dependencies of jobs during a change, which reads everything under locks."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.values import (
@@ -23,8 +23,8 @@ from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries import ends, groups, joins, notifications
 from hammerwork_cli.features.job.queries.cron import occurrence_of
 from hammerwork_cli.features.job.queries.listing import chosen
+from hammerwork_cli.features.tree.queries.joins import JoinCounts, Recount, correct, is_join, recount
 from hammerwork_cli.features.tree.queries.joins import counts as join_counts
-from hammerwork_cli.features.tree.queries.joins import is_join, parents_of_joins, recount
 from hammerwork_cli.features.tree.queries.release import DONE, RECURRING, awaited, is_shared, release, spawner_of
 
 EVERY_JOB = JobFilter()
@@ -53,6 +53,11 @@ class LockedJob(NamedTuple):
     @property
     def depends_on(self) -> tuple[str, ...]:
         return id_list(self.stored_parents)
+
+    @property
+    def again(self) -> joins.Again:
+        """The job, which had ended, as it runs again."""
+        return joins.Again(self.id, self.ancestry, self.shown_status, self.recurring, self.workflow)
 
     @property
     def awaited_status(self) -> str:
@@ -164,16 +169,16 @@ def rearm_next(database: Database, following: Following, now: datetime, *, at_on
             renew(
                 database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state, at_once=at_once
             )
-        again = [job for job in locked if states[job.id] != "failed"]
+        again = [job.again for job in locked if states[job.id] != "failed"]
+        again += joins.reopened(database, again, now)
         rerun(database, (job.workflow for job in again))
-        waiting = joins.reopened(database, [(job.id, job.ancestry, job.status) for job in again], now)
-        return [*(job.id for job in again), *waiting]
+        return [job.id for job in again]
 
     return _follow(following, find, change)
 
 
 def fail_next(
-    database: Database, following: Following, now: datetime, error: str, *, but: str | None = None
+    database: Database, following: Following, now: datetime, error: str | None, *, but: str | None = None
 ) -> Following:
     """Handles the dependents of ``following.parents``, which failed for good, and of all that fail with them.
 
@@ -183,12 +188,14 @@ def fail_next(
 
     Args:
         database: an open transaction.
+        error: the error of all of them; by default, that of each names the job that it depends on.
         but: a workflow that is being cancelled as a whole, whatever its policy is.
     """
     ends = groups.Groups.locked(database, following.parents)
     rest = ends.fail_rest(database, now, but=but)
     bound_states = ("waiting", "satisfied") if "rust_3" in database.tags else ("waiting",)
     early: set[tuple[str, str]] = set()
+    above: dict[str, str] = {}
     released: Counter[str] = Counter()
 
     def find(parents: Sequence[str]) -> Iterable[str]:
@@ -196,7 +203,9 @@ def fail_next(
         spawned = spawned_early(database, parents)
         early.update(spawned)
         waiting = dependents(database, parents, bound_states, WAITING_SPELLINGS, failing=True)
-        return [job for _, job in (*spawned, *waiting)]
+        for parent, job in (*spawned, *waiting):
+            above[job] = min(parent, above.get(job, parent))
+        return list(above)
 
     def change(jobs: Sequence[str]) -> list[str]:
         locked = [job for job in lock_jobs(database, jobs) if job.status in WAITING]
@@ -209,10 +218,11 @@ def fail_next(
         states = states_of(database, bound)
         failing = [job for job in locked if job.id in abandoned or states.get(job.id) == "failed"]
         failed = [job.id for job in failing]
-        groups.fail(database, failed, now, error)
+        for said, ids in _by_error(database, failing, above, error).items():
+            groups.fail(database, ids, now, said)
         counted = joins.Marks()
         for job in failing:
-            counted.add(job.ancestry, failed=True)
+            counted.add(job.ancestry, job.status, JobStatus.FAILED, recurring=job.recurring)
         settled = joins.settle(database, counted, now)
         released.update(settled.released)
         return [*failed, *settled.failed]
@@ -226,16 +236,62 @@ def fail_next(
     return after._replace(changed=changed, parents=[*after.parents, *of_batches, *settled.failed], released=released)
 
 
-def compare_joins(database: Database, ids: Sequence[str], now: datetime) -> joins.Settled:
-    """Corrects the counts of joins, and releases or fails those that wait for nothing. Needs a transaction."""
-    for join, parent in parents_of_joins(database, ids):
-        recount(database, join, parent, now)
-    settled = joins.settle(database, joins.Marks(Counter(dict.fromkeys(ids, 0))), now)
-    following = Following(parents=settled.failed)
-    while following.unfinished:
-        following = fail_next(database, following, now, joins.FAILED)
-    notifications.notify(database, settled.released)
-    return settled
+def _by_error(
+    database: Database, jobs: Sequence[LockedJob], above: Mapping[str, str], error: str | None
+) -> dict[str, list[str]]:
+    """Error -> the jobs that fail with it.
+
+    Args:
+        above: job -> the failed one that it depends on; an earlier transaction has found that of the others.
+    """
+    if error is not None:
+        return {error: [job.id for job in jobs]}
+    missing = {parent for job in jobs if job.id not in above for parent in job.depends_on}
+    statuses = parent_statuses(database, missing) if missing else {}
+    found: dict[str, list[str]] = defaultdict(list)
+    for job in jobs:
+        failed = (parent for parent in job.depends_on if statuses.get(parent) in FAILURES)
+        parent = above.get(job.id) or min(failed, default=job.depends_on[0])
+        found[f"It depends on job {parent}, which failed."].append(job.id)
+    return found
+
+
+class ComparedJoin(NamedTuple):
+    """What the comparison of a join or a counter with its jobs has shown."""
+
+    found: Recount
+    state: str  # of the dependencies of a join afterwards
+
+
+def compare_join(
+    database: Database, known: JoinCounts, clock: Callable[[], datetime], rest: Callable[[], timedelta] = timedelta
+) -> ComparedJoin | None:
+    """Counts the jobs of a join anew, corrects its row, and releases or fails it if it waits for nothing.
+
+    Returns ``None`` if somebody else has compared it meanwhile, or it is gone.
+
+    Args:
+        rest: how long nobody compares it again, asked when it has been counted.
+    """
+    found = recount(database, known)
+
+    def work() -> ComparedJoin | None:
+        now = clock()
+        if found is None or not correct(database, found, now + rest()):
+            return None
+        settled = joins.settle(database, joins.Marks(Counter({known.join: 0})), now)
+        failed, released = set(settled.failed), settled.released
+        above = [known.parent] if found.parent in FAILURES else []
+        for parents, error in ((above, None), (settled.failed, joins.FAILED)):
+            following = Following(parents=parents)
+            while following.unfinished:
+                following = fail_next(database, following, now, error)
+                failed.update(following.changed)
+                released.update(following.released)
+        notifications.notify(database, released)
+        return ComparedJoin(found, "failed" if known.join in failed else "satisfied" if settled.released else "waiting")
+
+    return database.transaction(work)
 
 
 def spawned_early(database: Database, parents: Sequence[str], request: str | None = None) -> list[tuple[str, str]]:

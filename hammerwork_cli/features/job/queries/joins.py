@@ -1,11 +1,12 @@
 """What follows for joins when the jobs that they wait for end or run again."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
-from hammerwork_cli.core.values import FAILED_SPELLINGS, UNSUCCESSFUL, WAITING_SPELLINGS, status_of
+from hammerwork_cli.core.values import FAILED_SPELLINGS, FINISHED, UNSUCCESSFUL, WAITING_SPELLINGS, JobStatus, status_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.event import queries as events
@@ -19,22 +20,28 @@ FAILED = "A job that it waited for failed."
 
 @dataclass(slots=True)
 class Marks:
-    """Join -> number of its jobs that this transaction ends, and number of those that failed."""
+    """What a transaction changes for joins and counters, by id: how many more of their jobs are open, and have failed.
 
-    ended: Counter[str] = field(default_factory=Counter)
+    Whatever creates or ends a job, lets it run again or deletes it says so here: nothing else computes these numbers.
+    """
+
+    open: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
 
-    def add(self, ancestry: str | None, *, failed: bool) -> None:
-        """Adds a job that ends."""
-        for join in joins.marks(ancestry):
-            self.ended[join] += 1
-            self.failed[join] += failed
+    def add(
+        self, ancestry: str | None, before: str | None, after: str | None, *, recurring: bool = False, jobs: int = 1
+    ) -> None:
+        """Adds jobs in one place by their statuses before and after the change; ``None`` if there is no such job.
 
-    def forget_failure(self, ancestry: str | None) -> None:
-        """Takes back a failed job, which is deleted."""
-        for join in joins.marks(ancestry):
-            self.ended[join] += 0
-            self.failed[join] -= 1
+        Recurring jobs are not counted: they never end.
+        """
+        for join in () if recurring else joins.marks(ancestry):
+            self.open[join] += jobs * (_is_open(after) - _is_open(before))
+            self.failed[join] += jobs * ((after in UNSUCCESSFUL) - (before in UNSUCCESSFUL))
+
+
+def _is_open(status: str | None) -> bool:
+    return status is not None and status not in FINISHED
 
 
 @dataclass(slots=True)
@@ -47,10 +54,10 @@ class Settled:
 
 
 def of_failed(database: Database, jobs: Collection[str]) -> Marks:
-    """Reads the marks of jobs that this transaction has failed."""
+    """The marks of open jobs that this transaction has failed."""
     found = Marks()
-    for _, ancestry, *_ in database.rows_of("tree.joins.marks", sorted(jobs), database.key_chunk):
-        found.add(ancestry, failed=True)
+    for _, ancestry, _, recurring in database.rows_of("tree.joins.marks", sorted(jobs), database.key_chunk):
+        found.add(ancestry, JobStatus.PENDING, JobStatus.FAILED, recurring=recurring)
     return found
 
 
@@ -63,13 +70,12 @@ def settle(database: Database, marks: Marks, now: datetime, parents_ended: Seque
     settled = Settled()
     if parents_ended:
         joins.parents_ended(database, parents_ended)
-    candidates = {*parents_ended, *marks.ended}
-    joins.count(database, {join: -jobs for join, jobs in marks.ended.items()}, marks.failed)
-    failing = joins.failing(database, [join for join, jobs in marks.failed.items() if jobs > 0])
+    candidates = {*parents_ended, *marks.open}
     while candidates:
+        joins.count(database, marks.open, marks.failed)
+        failing = joins.failing(database, [join for join, jobs in marks.failed.items() if jobs > 0])
         states, ended = joins.ready(database, candidates)
         settled.callbacks += joins.make_due(database, ended, failing, now)
-        failing = []
         waiting = _waiting(database, list(states))
         release = [job for job in waiting if states[job] == "satisfied"]
         if release:
@@ -78,12 +84,11 @@ def settle(database: Database, marks: Marks, now: datetime, parents_ended: Seque
             settled.released.update(queue for _, queue in rows)
         failed = [job for job in waiting if states[job] == "failed"]
         if not failed:
-            return settled
+            break
         groups.fail(database, failed, now, FAILED)
         settled.failed += failed
-        outer = of_failed(database, failed)
-        joins.count(database, {join: -jobs for join, jobs in outer.ended.items()}, outer.failed)
-        candidates = set(outer.ended)
+        marks = of_failed(database, failed)
+        candidates = set(marks.open)
     return settled
 
 
@@ -93,27 +98,46 @@ def _waiting(database: Database, ids: Sequence[str]) -> list[str]:
     return [str(job) for (job,) in database.rows("tree.release.lock_waiting", ids=database.ids(sorted(ids)))]
 
 
-def reopened(database: Database, jobs: Iterable[tuple[str, str | None, str]], now: datetime) -> list[str]:
+class Again(NamedTuple):
+    """A job that had ended, or had been released, and runs or waits again."""
+
+    id: str
+    ancestry: str | None
+    before: str  # its status until now
+    recurring: bool
+    workflow: str | None
+
+
+def reopened(database: Database, jobs: Sequence[Again], now: datetime) -> list[Again]:
     """Counts jobs that had ended and run again, and lets their joins and the events of ends wait for them again.
 
-    Returns the joins that wait again. Needs a transaction.
+    Returns the joins that wait again, with those of the joins that had failed, and so on upward. Needs a transaction.
+    """
+    marks = Marks()
+    for job in jobs:
+        marks.add(job.ancestry, status_of(job.before), JobStatus.PENDING, recurring=job.recurring)
+    completed = [job.id for job in jobs if status_of(job.before) == JobStatus.COMPLETED and not job.recurring]
+    for join in joins.parents_again(database, completed):
+        marks.open[join] += 0
+    return count_more(database, marks, [job.id for job in jobs], now)
+
+
+def count_more(
+    database: Database, marks: Marks, jobs: Collection[str], now: datetime, *, only_below: bool = False
+) -> list[Again]:
+    """Does what :func:`reopened` does for jobs that somebody has already added to the marks.
 
     Args:
-        jobs: id, place and former status of each.
+        only_below: the jobs themselves do not run again, but get children.
     """
-    again, failed, ids = Counter[str](), Counter[str](), []
-    for job, ancestry, status in jobs:
-        ids.append(job)
-        for join in joins.marks(ancestry):
-            again[join] += 1
-            failed[join] -= status_of(status) in UNSUCCESSFUL
-    with ends.to_come_again(database, ids, now, again):
-        joins.count(database, again, failed)
-    waiting: list[str] = []
-    for part in chunks(sorted(again), database.key_chunk):
+    with ends.to_come_again(database, jobs, now, marks.open, only_below=only_below):
+        joins.count(database, marks.open, marks.failed)
+    waiting: list[Again] = []
+    for part in chunks(sorted(marks.open), database.key_chunk):
         words = {"failed": FAILED_SPELLINGS, "pending": WAITING_SPELLINGS}
-        if found := [str(job) for (job,) in database.rows("job.dependencies.to_await_again", ids=part, **words)]:
-            database.run("job.dependencies.await_again", ids=found)
-            events.jobs(database, EventType.JOB_RETRIED, found, now)
-            waiting += found
-    return waiting
+        if rows := database.rows("job.dependencies.to_await_again", ids=part, **words):
+            waiting += (Again(str(job), *rest) for job, *rest in rows)
+            database.run("job.dependencies.await_again", ids=[str(row[0]) for row in rows])
+            events.jobs(database, EventType.JOB_RETRIED, [str(row[0]) for row in rows], now)
+    failed = [join for join in waiting if status_of(join.before) in FINISHED]
+    return waiting + (reopened(database, failed, now) if failed else [])

@@ -90,7 +90,7 @@ AND j.status IN (:failed) AND {only_in_archive})
 
 -- name: to_await_again
 -- Locks those of some joins that failed with a job, or that were released and have not started.
-SELECT j.id FROM hammerwork_jobs j {by_id} WHERE j.id IN (:ids) AND ((j.status IN (:failed) AND j.dependency_status = 'failed')
+SELECT j.id, {ancestry}, j.status, j.recurring, j.workflow_id FROM hammerwork_jobs j {by_id} WHERE j.id IN (:ids) AND ((j.status IN (:failed) AND j.dependency_status = 'failed')
 OR (j.status IN (:pending) AND j.dependency_status = 'satisfied' AND j.attempts = 0)) ORDER BY j.id
 {lock_clause}
 

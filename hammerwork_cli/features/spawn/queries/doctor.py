@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -24,12 +24,12 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
-from hammerwork_cli.features.job.queries import ahead
-from hammerwork_cli.features.job.queries.dependencies import Following, compare_joins, fail_next
+from hammerwork_cli.features.job.queries import ahead, joins, notifications
+from hammerwork_cli.features.job.queries.dependencies import Following, fail_next
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.spawn.models.doctor import FIXABLE, Damage, Finding, FoundJob, in_cycles
 from hammerwork_cli.features.spawn.queries import growth
-from hammerwork_cli.features.tree.queries import joins, records
+from hammerwork_cli.features.tree.queries import records
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.worker.queries import finish, rescue
 from hammerwork_cli.features.worker.queries.finish import FinishReport
@@ -39,8 +39,6 @@ PAGE = 500
 """Jobs in one transaction."""
 MOST_PUT_OFF = 10_000
 """Jobs that a wrong clock has put off, and that are counted."""
-UNCOMPARED, MOST_JOINS = timedelta(minutes=1), 20
-"""Age of the last comparison of a join, and how many of them are compared at once."""
 MOST_EDGES = 500_000
 """Waiting jobs among which the doctor searches for cycles."""
 EVERYWHERE = (
@@ -315,8 +313,7 @@ class Doctor:
         if dead:
             done += self._run("spawn.doctor.fix_lost_last_attempt", ids=dead)
             events.ended(self.database, dead, self.now)
-            if "rust_3" in self.database.tags:  # whose reaper does the same at once; elsewhere a later pass does
-                finish.update_dependents(self.database, (), dead, self.now, FinishReport())
+            finish.update_dependents(self.database, (), dead, self.now, FinishReport())
         return done
 
     @property
@@ -342,20 +339,6 @@ class Doctor:
         failed = done.pop(Damage.PARENT_FAILED, ())
         fixed = FixedJobs(tuple(chain.from_iterable(done.values())), tuple(failed))
         return (page[-1] if len(page) == PAGE else None), fixed
-
-    def fix_joins(self) -> "FixedJobs":
-        """Compares some joins that have waited for a while with the jobs that they wait for."""
-        released: list[str] = []
-        failed: list[str] = []
-        for join in joins.stale(self.database, self.now - UNCOMPARED, MOST_JOINS):
-            after = self.database.transaction(partial(self._fix_join, join))
-            {"satisfied": released, "failed": failed}.get(after, []).append(join)
-        return FixedJobs(tuple(released), tuple(failed))
-
-    def _fix_join(self, join: str) -> str:
-        """The state of a join afterwards. Needs a transaction."""
-        settled = compare_joins(self.database, [join], self.now)
-        return "failed" if join in settled.failed else "satisfied" if settled.released else "waiting"
 
     def _fix_waiting(self, fixed: dict[Damage, int]) -> int:
         """Goes over all waiting jobs once; returns the number of fixed jobs."""
@@ -418,10 +401,12 @@ class Doctor:
                 error = f"It depends on job {parent}, which is {status}."
                 these = self._change("spawn.doctor.fail", jobs, error=error)
                 events.ended(self.database, these, self.now)
-                failed += these
+                settled = joins.settle(self.database, joins.of_failed(self.database, these), self.now)
+                notifications.notify(self.database, settled.released)
+                failed += [*these, *settled.failed]
         following = Following(parents=list(failed) if to_the_end else ())
         while following.unfinished:
-            following = fail_next(self.database, following, self.now, "A job it depends on failed.")
+            following = fail_next(self.database, following, self.now, None)
             failed += following.changed
         return failed
 

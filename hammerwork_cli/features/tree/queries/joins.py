@@ -4,37 +4,63 @@ The jobs that a join waits for are marked in their places (:class:`Ancestry`), s
 without asking, and jobs that no join waits for cost nothing. The row of a join counts them, in the same transactions.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
-from hammerwork_cli.core.values import FINISHED, UNSUCCESSFUL, WAITING_SPELLINGS, status_of
+from hammerwork_cli.core.values import (
+    FINISHED,
+    UNSUCCESSFUL,
+    WAITING,
+    WAITING_SPELLINGS,
+    JobStatus,
+    Timestamp,
+    status_of,
+    timestamp,
+)
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.batches import batched, chunks
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 
 CALLBACKS = "callbacks"
 """The scope of a counter for callbacks, which is no job."""
+SUCCEEDED = frozenset({None, JobStatus.COMPLETED, JobStatus.ARCHIVED})
+"""The statuses of a parent that has ended well, or that is gone or archived."""
+IN_DOUBT = datetime(1970, 1, 1, tzinfo=UTC)
+"""The time of the next comparison of a join whose count would have been negative: nothing is released before it."""
 
 
 class JoinCounts(NamedTuple):
-    """The jobs that a join counts."""
+    """The row of a join: the jobs that it counts."""
 
+    join: str
+    parent: str
     parent_ended: bool
     open: int
     failed: int
     on_failure: str = "fail"
+    checked_at: Timestamp = None  # when it may next be compared with its jobs
 
     @property
     def state(self) -> str:
         """The ``dependency_status`` that follows from them."""
-        if not self.parent_ended or self.open > 0:
-            return "waiting"
-        return "failed" if self.failed > 0 and self.on_failure == "fail" else "satisfied"
+        waits = not self.parent_ended or self.open > 0 or self.is_in_doubt
+        return "waiting" if waits else _state(self.failed, self.on_failure)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether it waits until a worker has counted its jobs anew."""
+        at = timestamp(self.checked_at)
+        return at is not None and at <= IN_DOUBT
+
+
+def _state(failed: int, on_failure: str) -> str:
+    """The ``dependency_status`` of a join that waits for nothing."""
+    return "failed" if failed > 0 and on_failure == "fail" else "satisfied"
 
 
 def is_join(ancestry: str | None) -> bool:
@@ -96,7 +122,8 @@ def count(database: Database, open_jobs: Mapping[str, int], failed: Mapping[str,
         failed: join -> those of them that have failed.
     """
     for join in sorted(open_jobs):
-        database.run("tree.joins.count", id=join, open=open_jobs[join], failed=(failed or {}).get(join, 0))
+        values = {"open": open_jobs[join], "failed": (failed or {}).get(join, 0), "in_doubt": IN_DOUBT}
+        database.run("tree.joins.count", id=join, **values)
 
 
 def parents_ended(database: Database, joins: Sequence[str]) -> None:
@@ -104,12 +131,22 @@ def parents_ended(database: Database, joins: Sequence[str]) -> None:
     database.run_for("tree.joins.parent_ended", sorted(joins))
 
 
+def parents_again(database: Database, parents: Sequence[str]) -> list[str]:
+    """Notes that jobs that had ended run again; returns the joins that wait for their ends. Needs a transaction."""
+    found = sorted(str(row[0]) for row in database.rows_of("tree.joins.of_parents", parents, database.key_chunk))
+    database.run_for("tree.joins.parent_again", found)
+    return found
+
+
 def counts(database: Database, joins: Iterable[str]) -> dict[str, JoinCounts]:
     """Reads what joins count, by the id of the join."""
-    found: dict[str, JoinCounts] = {}
-    for join, ended, *rest in database.rows_of("tree.joins.of_jobs", sorted(set(joins)), database.key_chunk):
-        found[str(join)] = JoinCounts(bool(ended), *rest)
-    return found
+    rows = database.rows_of("tree.joins.of_jobs", sorted(set(joins)), database.key_chunk)
+    return {found.join: found for found in map(_counts, rows)}
+
+
+def _counts(row: Row) -> JoinCounts:
+    join, parent, parent_ended, *rest = row
+    return JoinCounts(str(join), str(parent), bool(parent_ended), *rest)
 
 
 class Ready(NamedTuple):
@@ -122,12 +159,12 @@ class Ready(NamedTuple):
 def ready(database: Database, joins: Iterable[str]) -> Ready:
     """Locks and returns those of some joins that wait for nothing any more."""
     found = Ready({}, [])
-    rows = database.rows_of("tree.joins.ready", sorted(set(joins)), database.key_chunk)
+    rows = database.rows_of("tree.joins.ready", sorted(set(joins)), database.key_chunk, in_doubt=IN_DOUBT)
     for join, on_failure, failed, scope, parent in rows:
         if scope == CALLBACKS:
             found.subjects.append(str(parent))
         else:
-            found.joins[str(join)] = JoinCounts(True, 0, failed, on_failure).state
+            found.joins[str(join)] = _state(failed, on_failure)
     return found
 
 
@@ -152,18 +189,6 @@ def make_due(database: Database, ended: Sequence[str], failing: Sequence[str], n
     return len(is_put_off)
 
 
-def stale(database: Database, before: datetime, limit: int) -> list[str]:
-    """Waiting joins whose counts nobody has compared with their jobs for a while."""
-    rows = database.rows("tree.joins.stale", before=before, waiting=WAITING_SPELLINGS, limit=limit)
-    return [str(job) for (job,) in rows]
-
-
-def parents_of_joins(database: Database, ids: Sequence[str]) -> list[tuple[str, str]]:
-    """(join, parent) of those of some joins that exist, in the order of their ids."""
-    rows = database.rows_of("tree.joins.parents", sorted(ids), database.key_chunk)
-    return sorted((str(join), str(parent)) for join, parent in rows)
-
-
 def awaited(database: Database, join: str, parent: str) -> Iterator[tuple[str, str]]:
     """The jobs that a join waits for, and their statuses: those below its parent that have its mark."""
     relatives, level, seen = Relatives(database), [parent], {parent}
@@ -183,17 +208,120 @@ def awaited(database: Database, join: str, parent: str) -> Iterator[tuple[str, s
                         yield str(job), status_of(status)
 
 
-def recount(database: Database, join: str, parent: str, now: datetime) -> None:
-    """Corrects the counts of a join: other programs end jobs without counting. Needs a transaction."""
-    locked = database.row("tree.joins.lock", id=join)
-    if locked is None:
-        return
-    status = database.row("tree.release.statuses", ids=database.ids([parent]))
-    found = Counter(word for _, word in awaited(database, join, parent))
-    ended = status is None or status_of(status[1]) in FINISHED or (bool(locked[0]) and status[1] == "recurring")
-    counted: dict[str, Any] = {
-        "ended": ended,
-        "open": sum(jobs for word, jobs in found.items() if word not in FINISHED),
-        "failed": sum(jobs for word, jobs in found.items() if word in UNSUCCESSFUL),
-    }
-    database.run("tree.joins.correct", id=join, now=now, **counted)
+class Recount(NamedTuple):
+    """What a join counts, and what it should, in one snapshot."""
+
+    counted: JoinCounts
+    parent: str | None  # the status of its parent; ``None`` if that is gone or archived
+    parent_ended: bool
+    open: int
+    failed: int
+    witness: str | None  # a job that it waits for
+
+    @property
+    def differs(self) -> bool:
+        known = self.counted
+        return (known.parent_ended, known.open, known.failed) != (self.parent_ended, self.open, self.failed)
+
+
+def any_exist(database: Database) -> bool:
+    """Whether there are any joins or counters."""
+    return database.row("tree.joins.any") is not None
+
+
+def waiting(database: Database, after: str | None, limit: int) -> list[JoinCounts]:
+    """Reads a page of the joins that wait, in the order of their ids."""
+    values = {"after": after, "waiting": WAITING_SPELLINGS, "limit": limit}
+    return [_counts(row) for row in database.rows("tree.joins.waiting", **values)]
+
+
+def doubted(database: Database, limit: int) -> list[JoinCounts]:
+    """Reads joins and counters that somebody found to be wrong."""
+    return [_counts(row) for row in database.rows("tree.joins.doubted", in_doubt=IN_DOUBT, limit=limit)]
+
+
+def ended_among(database: Database, jobs: Iterable[str]) -> set[str]:
+    """Those of some jobs that have ended, or are gone or archived."""
+    known = sorted(set(jobs))
+    rows = database.rows_of("tree.joins.statuses", known, database.key_chunk)
+    return set(known) - {str(job) for job, status in rows if status_of(status) not in FINISHED}
+
+
+def recount(database: Database, known: JoinCounts) -> Recount | None:
+    """Counts the jobs of a join anew, by one statement, which locks nothing; ``None`` if it is gone."""
+    # The key comes before the ids: see Ancestry.stored.
+    rows = database.rows("tree.joins.recount", id=known.join, subject=known.parent, mark=f'%"join%"{known.join}"%')
+    if not rows:
+        return None
+    scope, parent_ended, open_jobs, failed, checked_at, parent, *_ = rows[0]
+    before = known._replace(parent_ended=bool(parent_ended), open=open_jobs, failed=failed, checked_at=checked_at)
+    above = None if parent is None else status_of(parent)
+    # The end of a run of a recurring parent is only noted here. With a parent that has failed, the join fails.
+    has_ended = above in SUCCEEDED or (before.parent_ended and above not in WAITING | {JobStatus.RUNNING})
+    by_status = [(status_of(status), int(jobs), str(job)) for *_, status, jobs, job in rows if status is not None]
+    is_counter, is_open = scope == CALLBACKS, [job for status, _, job in by_status if status not in FINISHED]
+    return Recount(
+        before,
+        None if is_counter else above,
+        before.parent_ended if is_counter else has_ended,
+        sum(jobs for status, jobs, _ in by_status if status not in FINISHED),
+        sum(jobs for status, jobs, _ in by_status if status in UNSUCCESSFUL),
+        max(is_open, default=None if has_ended else known.parent),
+    )
+
+
+def take(database: Database, known: JoinCounts, until: datetime) -> JoinCounts | None:
+    """Takes the comparison of a join until a time, unless another worker has: then the result is ``None``."""
+    seen = {"seen": _as_stored(known.checked_at)}
+    return (
+        known._replace(checked_at=until)
+        if database.run("tree.joins.take", id=known.join, until=until, **seen)
+        else None
+    )
+
+
+def correct(database: Database, found: Recount, until: datetime) -> bool:
+    """Corrects the row of a join, unless somebody else has; returns whether it did. Needs a transaction.
+
+    Args:
+        until: when it may next be compared.
+    """
+    known = found.counted
+    values: dict[str, Any] = {"open": found.open - known.open, "failed": found.failed - known.failed, "until": until}
+    values |= {"ended": found.parent_ended, "ended_now": found.parent_ended != known.parent_ended or None}
+    return bool(database.run("tree.joins.correct", id=known.join, seen=_as_stored(known.checked_at), **values))
+
+
+def _as_stored(time: Timestamp) -> Timestamp:
+    """A time to compare with: text of SQLite as it is, since other programs may write times in another form."""
+    return time if isinstance(time, str) else timestamp(time)
+
+
+class Miscounted(NamedTuple):
+    """A join or a counter whose row is wrong."""
+
+    counted: JoinCounts
+    open: int
+    failed: int
+    queue: str | None  # ``None`` for a counter, which is no job
+    status: str
+
+
+def miscounted(database: Database) -> Iterator[Miscounted]:
+    """Compares all joins and counters with all jobs, for people who ask; workers look at those that they doubt."""
+    right: dict[str, list[int]] = {}
+    with database.snapshot():
+        for statement in ("tree.joins.places", "tree.joins.archived_places"):
+            for ancestry, stored, jobs in database.rows(statement):
+                status = status_of(stored)
+                for join in marks(ancestry):
+                    counted = right.setdefault(join, [0, 0])
+                    counted[0] += int(jobs) * (status not in FINISHED)
+                    counted[1] += int(jobs) * (status in UNSUCCESSFUL)
+        for *row, scope, queue, status, state, parent in database.rows("tree.joins.all"):
+            known = _counts(tuple(row))
+            open_jobs, failed = right.get(known.join, (0, 0))
+            waits = state == "waiting" and status_of(status) in WAITING
+            overlooks = waits and not known.parent_ended and parent is not None and status_of(parent) in SUCCEEDED
+            if known.is_in_doubt or overlooks or (known.open, known.failed) != (open_jobs, failed):
+                yield Miscounted(known, open_jobs, failed, queue, scope if scope == CALLBACKS else status)

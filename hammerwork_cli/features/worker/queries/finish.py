@@ -148,13 +148,12 @@ def update_dependents(
     if marks is None:
         marks = joins.of_failed(database, [*failed, *cancelled])
     broken: Sequence[str] = ()
-    if awaiting or marks.ended:
+    if awaiting or marks.open:
         settled = joins.settle(database, marks, now, awaiting)
         released += settled.released
         report.callbacks += settled.callbacks
         broken = settled.failed
-    error = f"It depends on job {failed[0]}, which failed." if len(failed) == 1 else "A job it depends on failed."
-    for parents, said in ((failed, error), (cancelled, DEPENDS_ON_CANCELLED), (broken, joins.FAILED)):
+    for parents, said in ((failed, None), (cancelled, DEPENDS_ON_CANCELLED), (broken, joins.FAILED)):
         following = dependencies.Following(parents=parents)
         while following.unfinished:
             following = dependencies.fail_next(database, following, now, said)
@@ -201,7 +200,7 @@ def _completed(
     if done:  # an earlier try has ended all of them or none, and has counted them
         for attempt in ended:
             if attempt.job.ancestry is not None and attempt.job.id in mine:
-                marks.add(attempt.job.ancestry, failed=False)
+                marks.add(attempt.job.ancestry, JobStatus.RUNNING, JobStatus.COMPLETED, recurring=attempt.job.recurring)
         events.jobs(database, EventType.JOB_COMPLETED, [job for job in ids if job in mine], now)
     return ids if done == len(ids) else [job for job in ids if job in mine]
 
@@ -269,7 +268,7 @@ def _write_others(
             if attempt.end in OUTCOMES:
                 incomplete.append(_past(attempt, now))
             if attempt.is_final:
-                marks.add(attempt.job.ancestry, failed=True)
+                marks.add(attempt.job.ancestry, JobStatus.RUNNING, JobStatus.DEAD, recurring=attempt.job.recurring)
             _write_event(database, attempt, now)
         elif not was_written(database, attempt, now):
             report.lost.add(attempt.job.id)

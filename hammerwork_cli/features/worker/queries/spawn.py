@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
@@ -17,7 +16,7 @@ from hammerwork_cli.errors import ConflictError, JobNotFoundError, LastingConfli
 from hammerwork_cli.features.event import queries as events
 from hammerwork_cli.features.event.model import EventType
 from hammerwork_cli.features.job.models.new_job import NewJob
-from hammerwork_cli.features.job.queries import ends, enqueue, groups, joins, limits, notifications, unique
+from hammerwork_cli.features.job.queries import enqueue, groups, joins, limits, notifications, unique
 from hammerwork_cli.features.job.queries.dependencies import (
     Following,
     LockedJob,
@@ -99,7 +98,7 @@ def complete(
             return report
         marks = joins.Marks()
         if attempt.at is None:
-            marks.add(attempt.job.ancestry, failed=False)
+            marks.add(attempt.job.ancestry, JobStatus.RUNNING, JobStatus.COMPLETED, recurring=attempt.job.recurring)
         write_children(database, operation, batches, external, now, report, are_unique=are_unique, marks=marks)
         if attempt.at is not None:
             _forget_earlier(database, attempt.job)
@@ -163,11 +162,10 @@ def write_children(
         enqueue.insert(database, batch)
         unique.replace(database, produced, held)
         report.released.update([job.queue for job in batch if job.dependency_status != "waiting"])
-    awaited = Counter[str]()
+    awaited = joins.Marks()
     for of_child, number in places.items():
-        awaited.update(dict.fromkeys(tree_joins.marks(of_child), number))
-    with _to_end_again(database, spawner if operation.children else None, awaited, now):
-        tree_joins.count(database, awaited)
+        awaited.add(of_child, None, JobStatus.PENDING, jobs=number)
+    _count(database, spawner, awaited, now, new=operation.children > 0)
     finish.update_dependents(database, [spawner.job.id], [], now, report, marks=marks)
     earlier, *counters = _record(database, operation, now)
     if operation.children:
@@ -176,13 +174,12 @@ def write_children(
         ancestry.count(database, spawner, operation.children, late=operation.children, counted=counters)
 
 
-def _to_end_again(
-    database: Database, spawner: Spawner | None, counted: Iterable[str], now: datetime
-) -> AbstractContextManager[None]:
-    """Lets what had ended before a spawn request end again with its children: see :func:`ends.to_come_again`."""
-    if spawner is None or spawner.request is None:
-        return nullcontext()
-    return ends.to_come_again(database, [spawner.job.id], now, counted, only_below=True)
+def _count(database: Database, spawner: Spawner, children: joins.Marks, now: datetime, *, new: bool) -> None:
+    """Counts new children. What had ended before a spawn request ends again with them: see :func:`joins.count_more`."""
+    if new and spawner.request is not None:
+        joins.count_more(database, children, [spawner.job.id], now, only_below=True)
+    else:
+        tree_joins.count(database, children.open, children.failed)
 
 
 def _after_joins(spawner: Spawner, batches: Batches) -> set[str]:
@@ -340,13 +337,13 @@ def _insert(database: Database, child: NewJob, spawner: Spawner, now: datetime) 
     """Inserts an early child unless its id exists; returns whether it did."""
     if child.join is not None:
         child.dependency_status = "waiting"
-    marks = tree_joins.marks(child.ancestry)  # before its own callbacks add theirs
+    marks = joins.Marks()
+    marks.add(child.ancestry, None, JobStatus.PENDING)  # before its own callbacks add theirs
     is_new = enqueue.insert_new(database, child)
     if is_new and child.join is not None:
         tree_joins.add(database, child.id, spawner.job.id, *child.join, now)
     if is_new:
-        with _to_end_again(database, spawner, marks, now):
-            tree_joins.count(database, Counter(marks))
+        _count(database, spawner, marks, now, new=True)
     return is_new
 
 
@@ -380,11 +377,12 @@ def _adopt(database: Database, job: LockedJob, spawner: str, child: NewJob, pare
     parents = enqueue.stored_ids(database, (parent, *others))
     database.run("worker.spawn.adopt", id=job.id, parents=parents, state=state, ancestry=child.ancestry, now=now)
     events.jobs(database, EventType.JOB_RETRIED, [job.id], now)
-    rerun(database, [job.workflow])
-    counted = Counter(tree_joins.marks(child.ancestry))
-    with ends.to_come_again(database, [job.id], now, counted):
-        tree_joins.count(database, counted)
-    following = Following(parents=[job.id])
+    marks = joins.Marks()
+    marks.add(job.ancestry, job.status, None)
+    marks.add(child.ancestry, None, JobStatus.PENDING)
+    again = joins.count_more(database, marks, [job.id], now)
+    rerun(database, [job.workflow, *(join.workflow for join in again)])
+    following = Following(parents=[job.id, *(join.id for join in again)])
     while following.unfinished:
         following = rearm_next(database, following, now)
     return True

@@ -1,4 +1,4 @@
-"""The thread that looks for the ends of batches, trees and workflows, and does what follows from them."""
+"""The thread that looks for the ends of joins, batches, trees and workflows, and does what follows from them."""
 
 import logging
 import math
@@ -14,6 +14,7 @@ from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.callbacks.model import Callback, CallbackEvent
+from hammerwork_cli.features.job.queries.recounts import Recounts
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.features.workflow.queries import endings
 from hammerwork_cli.runtime.worker.context import WorkerContext
@@ -45,7 +46,7 @@ def log_look(callback: Callback, problem: Exception | None) -> None:
 
 
 class Endings(UpkeepThread):
-    """Enqueues callbacks, and ends workflows. It counts many jobs, so a turn may take long."""
+    """Enqueues callbacks, ends workflows, and counts for joins anew. It counts many jobs, so a turn may take long."""
 
     def __init__(self, context: WorkerContext) -> None:
         super().__init__("endings", context)
@@ -53,6 +54,7 @@ class Endings(UpkeepThread):
         # This thread alone uses the rest.
         self._look_in = 0.0
         self._next_workflows = 0.0  # by the monotonic clock
+        self._recounts, self._next_joins = Recounts(), 0.0
         self._looked_at: set[str] = set()  # ids of callbacks that are aside although nothing is wrong with them
 
     def rest(self, seconds: float) -> None:
@@ -71,6 +73,7 @@ class Endings(UpkeepThread):
         """Looks at callbacks, then at workflows, then tidies up. It tries once: the next turn comes soon."""
         return {
             "Looking at callbacks": self._look_once,
+            "Comparing joins": lambda: self.connections.run(self._compare_joins, patience=0),
             "Looking at workflows": lambda: self.connections.run(self._end_workflows, patience=0),
             "Tidying up callbacks": lambda: self.connections.run(self._tidy, patience=0),
         }
@@ -144,6 +147,21 @@ class Endings(UpkeepThread):
             self._next_workflows = time.monotonic() + pause
             until = self.clock.now() + timedelta(seconds=pause)
             duties.keep(database, WORKFLOWS_DUTY, self.worker, until=until)
+
+    def _compare_joins(self, database: Database) -> None:
+        """Corrects the counts of joins that other programs have made wrong, and releases or fails these joins."""
+        began = time.monotonic()
+        if began < self._next_joins:
+            return
+        for found, state in self._recounts.look(database, self.clock.now, SOON):
+            known = found.counted
+            if found.differs:
+                before, after = f"{known.open:,} open, {known.failed:,} failed", f"{found.open:,}, {found.failed:,}"
+                log.info("Corrected how many jobs %s waits for: %s; now %s.", known.join, before, after)
+            if state != "waiting":
+                log.info("The job %s waits for no other any more: %s.", known.join, state)
+        pause = LONGEST_PAUSE if self._recounts.is_over else 0.0
+        self._next_joins = time.monotonic() + max(pause, time.monotonic() - began)  # leave others half of the time
 
     def _tidy(self, database: Database) -> None:
         """Forgets old callbacks."""
