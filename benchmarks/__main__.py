@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import beside, bulk, duties, events, lists, live, startup, streams, trees, workers
+from benchmarks import beside, bulk, duties, events, joins, lists, live, startup, streams, trees, workers
 from benchmarks.loading import DIALECTS, add_indexes, databases, filled
 from benchmarks.measuring import FULL_SIZE, Result, table
 from benchmarks.workload import Workload
@@ -26,6 +26,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "workers": ("no-op coroutines, one worker process", "spawn * children atomically"),
     "beside": (),
     "duties": ("count the jobs of a batch",),
+    "joins": ("complete the jobs of a join, four workers",),
     "events": ("no-op jobs: nobody wants events",),
     "streams": ("send * events into Kafka",),
 }
@@ -89,6 +90,8 @@ def _measure(makers: dict[str, Databases], sizes: Sequence[int], parts: Sequence
             yield from workers.memory(maker, max(sizes))
         if "beside" in parts and dialect == "postgres":
             yield from beside.measure(maker, runs, min(1.0, max(sizes) / FULL_SIZE))
+        if "joins" in parts:
+            yield from joins.measure(maker, max(sizes))
         if "events" in parts:
             yield from events.measure(maker, min([*sizes, 20_000]), runs)
         if "duties" in parts:

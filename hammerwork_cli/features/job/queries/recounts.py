@@ -52,8 +52,6 @@ class Recounts:
                 yield compared
             if time.monotonic() > until:
                 return
-        if not joins.any_exist(database):
-            return
         while True:
             page = joins.waiting(database, self._after, PAGE)
             for known in self._suspicious(database, page, clock()):

@@ -224,11 +224,6 @@ class Recount(NamedTuple):
         return (known.parent_ended, known.open, known.failed) != (self.parent_ended, self.open, self.failed)
 
 
-def any_exist(database: Database) -> bool:
-    """Whether there are any joins or counters."""
-    return database.row("tree.joins.any") is not None
-
-
 def waiting(database: Database, after: str | None, limit: int) -> list[JoinCounts]:
     """Reads a page of the joins that wait, in the order of their ids."""
     values = {"after": after, "waiting": WAITING_SPELLINGS, "limit": limit}
@@ -248,9 +243,17 @@ def ended_among(database: Database, jobs: Iterable[str]) -> set[str]:
 
 
 def recount(database: Database, known: JoinCounts) -> Recount | None:
-    """Counts the jobs of a join anew, by one statement, which locks nothing; ``None`` if it is gone."""
+    """Counts the jobs of a join anew, by one statement, which locks nothing; ``None`` if it is gone.
+
+    Where that differs from the row, another statement looks among all jobs: a deleted one leads to none below it.
+    """
+    found = _recount(database, known, "tree.joins.recount")
+    return _recount(database, known, "tree.joins.recount_all") if found and found.differs else found
+
+
+def _recount(database: Database, known: JoinCounts, statement: str) -> Recount | None:
     # The key comes before the ids: see Ancestry.stored.
-    rows = database.rows("tree.joins.recount", id=known.join, subject=known.parent, mark=f'%"join%"{known.join}"%')
+    rows = database.rows(statement, id=known.join, subject=known.parent, mark=f'%"join%"{known.join}"%')
     if not rows:
         return None
     scope, parent_ended, open_jobs, failed, checked_at, parent, *_ = rows[0]

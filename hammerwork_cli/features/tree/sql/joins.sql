@@ -78,18 +78,15 @@ AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = j.id)
 -- Reads the queues of jobs.
 SELECT j.id, j.queue_name FROM hammerwork_jobs j WHERE j.id {among}
 
--- name: any
--- Tells whether there are any joins. Most databases have none.
-SELECT 1 FROM hammerwork_joins LIMIT 1
-
 -- name: doubted
 -- Reads joins whose counts are in doubt.
 SELECT {row} FROM hammerwork_joins x WHERE x.checked_at <= :in_doubt LIMIT :limit
 
 -- name: waiting
--- Reads a page of the joins that wait.
+-- Reads a page of the joins that wait. Most databases have none: the question keeps them from reading all waiting jobs.
 SELECT {row} FROM hammerwork_jobs j JOIN hammerwork_joins x ON x.job_id = j.id
-WHERE {unarchived} AND j.dependency_status = 'waiting' AND j.status IN (:waiting) AND j.ancestry LIKE '%"awaits"%'
+WHERE EXISTS (SELECT 1 FROM hammerwork_joins)
+AND {unarchived} AND j.dependency_status = 'waiting' AND j.status IN (:waiting) AND j.ancestry LIKE '%"awaits"%'
 /* if :after */ AND j.id > :after
 ORDER BY j.id LIMIT :limit
 
@@ -200,6 +197,17 @@ WHERE j.depends_on[1] >= m.id AND j.depends_on[1] <= m.id AND {is_archived_below
 -- name: recount
 -- Reads what a join counts, the status of its parent, and its jobs by status, with one of them, in one snapshot.
 WITH RECURSIVE marked (id, status) AS ({seeds} UNION ALL {below})
+{comparison}
+
+-- name: recount_all
+-- Reads the same from all jobs, which finds those that nothing leads to any more, as what was above them is deleted.
+WITH marked (id, status) AS (
+SELECT j.id, {counted_status} FROM hammerwork_jobs j WHERE {is_marked}
+UNION ALL SELECT j.id, j.status FROM hammerwork_jobs_archive j WHERE {is_marked} AND {only_in_archive})
+{comparison}
+
+-- name: comparison
+-- What a join counts beside what is marked.
 SELECT x.scope, x.parent_ended, x.open_jobs, x.failed_jobs, x.checked_at,
 (SELECT CASE WHEN p.recurring AND p.status <> 'Completed' THEN 'recurring' ELSE p.status END FROM hammerwork_jobs p
 WHERE p.id = {subject}), c.status, c.jobs, c.witness
