@@ -1,8 +1,8 @@
 """Draws trees with joins, and histories of their jobs, and compares all counts with the jobs after each step.
 
 ``python -m chaos.counts --steps 200000 --url ...``: ends, failures, lost workers, retries, cancellations, archives,
-restores, deletions and changes by hand, in any order. At the end of each history everything is repaired, in one of several
-ways, and must complete.
+restores, deletions and changes by hand, in any order. At the end of each history everything is repaired, in
+one of several ways, and must complete.
 """
 
 import argparse
@@ -56,7 +56,8 @@ class History:
         """Inserts a tree of parents that have completed, their joins, and leaves that wait for a worker."""
         draw, rows = self.draw, list[NewJob]()
         counters: list[tuple[str, str, str, str]] = []
-        counted, done = Counter[str](), {"status": JobStatus.COMPLETED, "completed_at": self.now}
+        counted = Counter[str]()
+        done: dict[str, Any] = {"status": JobStatus.COMPLETED, "completed_at": self.now}
 
         def grow(parent: str, place: Ancestry, depth: int) -> None:
             own = [(self.id(), draw.choice(["children", "tree"])) for _ in range(draw.choice([0, 1, 1, 2]))]
@@ -71,7 +72,7 @@ class History:
                 joins=(*inherited.joins, *(join for join, scope in own if scope == "tree")),
                 joined=tuple(join for join, scope in own if scope == "children"),
             )
-            before = None
+            before: str | None = None
             for _ in range(draw.randint(1, 3)):
                 child = self.id()
                 if depth < 3 and draw.random() < 0.5:
@@ -231,17 +232,17 @@ class History:
             for job, status, ancestry in self.database.query("SELECT id, status, ancestry FROM hammerwork_jobs_archive")
         } | live
         right: dict[str, list[int]] = {}
-        for status, _, ancestry in everywhere.values():
+        for counted_status, _, ancestry in everywhere.values():
             place = json.loads(ancestry or "{}")
             for join in (*place.get("joins", ()), *place.get("joined", ())):
                 counted = right.setdefault(join, [0, 0])
-                counted[0] += status not in FINISHED
-                counted[1] += status in UNSUCCESSFUL
+                counted[0] += counted_status not in FINISHED
+                counted[1] += counted_status in UNSUCCESSFUL
         rows = self.database.query("SELECT job_id, parent_ended, open_jobs, failed_jobs FROM hammerwork_joins")
         for join, ended, open_jobs, failed in rows:
             expected = right.get(str(join), [0, 0])
             assert [open_jobs, failed] == expected, f"{join} counts {open_jobs}, {failed}; right is {expected}"
-            status, state, _ = live.get(str(join), (None, None, None))
+            status, state, _ = live.get(str(join), ("", "", None))
             if state == "waiting" and status == JobStatus.PENDING:
                 assert not ended or open_jobs > 0, f"{join} waits for nothing"
 

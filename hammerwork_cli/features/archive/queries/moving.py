@@ -20,6 +20,7 @@ from hammerwork_cli.features.job.queries.dependencies import LockedJob, lock_job
 from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
 from hammerwork_cli.features.job.queries.selections import Selection, Snapshot
 from hammerwork_cli.features.tree.queries import records
+from hammerwork_cli.features.tree.queries.joins import is_join
 
 
 def runs_again(database: Database, named: NamedArchived, how: str | None, *, tree: bool, hint: str) -> bool:
@@ -181,6 +182,11 @@ class RestoreArchived(Change):
         if self.again:
             again = joins.reopened(database, ended, self.now)
             dependencies.rerun(database, (join.workflow for join in again))
+            marks = joins.Marks()
+            for job in ended:
+                if is_join(job.ancestry):  # one may wait for nothing any more
+                    marks.open[job.id] += 0
+            self._settle(database, marks, step)
             notifications.notify(database, {job["queue_name"] for job in found.values()})
         return step
 

@@ -93,9 +93,8 @@ def settle(database: Database, marks: Marks, now: datetime, parents_ended: Seque
 
 
 def _waiting(database: Database, ids: Sequence[str]) -> list[str]:
-    if not ids:
-        return []
-    return [str(job) for (job,) in database.rows("tree.release.lock_waiting", ids=database.ids(sorted(ids)))]
+    rows = database.rows_of("tree.joins.lock_waiting", sorted(ids), database.key_chunk, waiting=WAITING_SPELLINGS)
+    return [str(job) for (job,) in rows]
 
 
 class Again(NamedTuple):

@@ -44,6 +44,11 @@ SELECT x.job_id, x.on_failure, x.failed_jobs, x.scope, x.parent_id FROM hammerwo
 WHERE x.job_id {among} AND x.parent_ended AND x.open_jobs = 0 AND x.checked_at > :in_doubt ORDER BY x.job_id
 {lock_clause}
 
+-- name: lock_waiting
+-- Locks those of some joins that wait, in the order of their ids. One that is cancelled does not, whatever it waited for.
+SELECT j.id FROM hammerwork_jobs j {by_id} WHERE j.id {among} AND {waits} AND j.status IN (:waiting) ORDER BY j.id
+{lock_clause}
+
 -- name: failing
 -- Lists the batches, trees and workflows that some counters count for, and of which a job has failed.
 SELECT x.parent_id FROM hammerwork_joins x WHERE x.job_id {among} AND {same x.scope :scope} AND x.failed_jobs > 0

@@ -24,16 +24,6 @@ UNION
 SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 WHERE j.dependency_status || '' = 'waiting' AND {is_joined_child}
 
--- name: waits
--- Whether one of some jobs waits, in words that fit no index: to read all jobs that wait, and pick those, may take long.
-dependency_status = 'waiting'
-
--- name: waits [postgresql]
-dependency_status || '' = 'waiting'
-
--- name: waits [sqlite]
-+dependency_status = 'waiting'
-
 -- name: lock_waiting
 -- Locks those of some jobs that wait, in the order of their ids.
 SELECT id FROM hammerwork_jobs j {by_id} WHERE j.id {among} AND {waits} ORDER BY j.id

@@ -34,3 +34,13 @@ j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent {among})
 -- name: is_only_archived
 -- Whether the archived job j is not in the table of jobs too.
 NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = j.id)
+
+-- name: waits
+-- Whether one of some jobs waits, in words that fit no index: to read all jobs that wait, and pick those, may take long.
+dependency_status = 'waiting'
+
+-- name: waits [postgresql]
+dependency_status || '' = 'waiting'
+
+-- name: waits [sqlite]
++dependency_status = 'waiting'
