@@ -185,8 +185,8 @@ class History:
         self.touched = True
 
     def miscount(self) -> None:
-        """Somebody changes a count."""
-        self.database.script(f"UPDATE hammerwork_joins SET open_jobs = {self.draw.randint(0, 3)}")
+        """Somebody changes all counts."""
+        self.database.script(f"UPDATE hammerwork_joins SET open_jobs = {self.draw.randint(60, 70)}")
         self.touched = True
 
     def change(self, jobs: list[str], made: Change) -> None:

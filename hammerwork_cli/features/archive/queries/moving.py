@@ -1,5 +1,6 @@
 """Moves jobs to the archive and back, and deletes archived jobs: the changes behind ``hammerwork archive``."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -20,7 +21,7 @@ from hammerwork_cli.features.job.queries.dependencies import LockedJob, lock_job
 from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
 from hammerwork_cli.features.job.queries.selections import Selection, Snapshot
 from hammerwork_cli.features.tree.queries import records
-from hammerwork_cli.features.tree.queries.joins import is_join
+from hammerwork_cli.features.tree.queries.joins import is_join, note_parents
 
 
 def runs_again(database: Database, named: NamedArchived, how: str | None, *, tree: bool, hint: str) -> bool:
@@ -182,10 +183,9 @@ class RestoreArchived(Change):
         if self.again:
             again = joins.reopened(database, ended, self.now)
             dependencies.rerun(database, (join.workflow for join in again))
-            marks = joins.Marks()
-            for job in ended:
-                if is_join(job.ancestry):  # one may wait for nothing any more
-                    marks.open[job.id] += 0
+            # A join that is restored may wait for nothing any more.
+            marks = joins.Marks(Counter({job.id: 0 for job in ended if is_join(job.ancestry)}))
+            note_parents(database, list(marks.open))
             self._settle(database, marks, step)
             notifications.notify(database, {job["queue_name"] for job in found.values()})
         return step

@@ -23,7 +23,7 @@ from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries import ends, groups, joins, notifications
 from hammerwork_cli.features.job.queries.cron import occurrence_of
 from hammerwork_cli.features.job.queries.listing import chosen
-from hammerwork_cli.features.tree.queries.joins import JoinCounts, Recount, correct, is_join, recount
+from hammerwork_cli.features.tree.queries.joins import JoinCounts, Recount, correct, is_join, note_parents, recount
 from hammerwork_cli.features.tree.queries.joins import counts as join_counts
 from hammerwork_cli.features.tree.queries.release import DONE, RECURRING, awaited, is_shared, release, spawner_of
 
@@ -316,6 +316,7 @@ def states_of(database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
     states = {job.id: state_of(job.depends_on, statuses, job.ancestry) for job in jobs}
     awaiting = [job.id for job in jobs if states[job.id] != "failed" and is_join(job.ancestry)]
     if awaiting:
+        note_parents(database, awaiting)
         states |= {job: found.state for job, found in join_counts(database, awaiting).items()}
     return states
 

@@ -138,5 +138,6 @@ def count_more(
             waiting += (Again(str(job), *rest) for job, *rest in rows)
             database.run("job.dependencies.await_again", ids=[str(row[0]) for row in rows])
             events.jobs(database, EventType.JOB_RETRIED, [str(row[0]) for row in rows], now)
+    joins.note_parents(database, [join.id for join in waiting])
     failed = [join for join in waiting if status_of(join.before) in FINISHED]
     return waiting + (reopened(database, failed, now) if failed else [])

@@ -131,6 +131,11 @@ def parents_ended(database: Database, joins: Sequence[str]) -> None:
     database.run_for("tree.joins.parent_ended", sorted(joins))
 
 
+def note_parents(database: Database, joins: Sequence[str]) -> None:
+    """Notes which parents of joins that are about to wait again have ended. Needs a transaction."""
+    database.run_for("tree.joins.note_parents", sorted(joins))
+
+
 def parents_again(database: Database, parents: Sequence[str]) -> list[str]:
     """Notes that jobs that had ended run again; returns the joins that wait for their ends. Needs a transaction."""
     found = sorted(str(row[0]) for row in database.rows_of("tree.joins.of_parents", parents, database.key_chunk))

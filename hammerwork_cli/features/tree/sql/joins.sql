@@ -38,6 +38,11 @@ SELECT j.id FROM hammerwork_jobs j WHERE {is_child} AND {ancestry} LIKE '%"await
 -- Notes that the parent of joins runs again.
 UPDATE hammerwork_joins SET parent_ended = FALSE WHERE job_id {among}
 
+-- name: note_parents
+-- Notes of some joins that their parent has completed, while they did not wait for it, or is gone or archived.
+UPDATE hammerwork_joins SET parent_ended = TRUE WHERE job_id {among} AND NOT parent_ended
+AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs p WHERE p.id = hammerwork_joins.parent_id AND p.status <> 'Completed')
+
 -- name: ready
 -- Locks those of some joins that wait for nothing, as far as nobody doubts it, in the order of their ids.
 SELECT x.job_id, x.on_failure, x.failed_jobs, x.scope, x.parent_id FROM hammerwork_joins x
