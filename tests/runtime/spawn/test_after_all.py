@@ -539,9 +539,9 @@ def test_it_does_not_count_an_imported_copy_of_a_part(
     lite: Stage, app: Handlers, run: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     child, *_ = waiting_report(lite, app)
-    lite.execute("UPDATE hammerwork_jobs SET scheduled_at = '2037-01-01 00:00:00'")
     file = str(tmp_path / "part.jsonl")
     assert run("job", "export", child, "--tree", "-o", file, url=lite.url).exit_code == 0
+    lite.execute("UPDATE hammerwork_jobs SET scheduled_at = '2037-01-01 00:00:00'")
     assert run("job", "import", file, "--as", "pending", "--new-ids", url=lite.url).exit_code == 0
     lite.work(app)
     assert len(ids(lite, "child", "Completed")) == 1

@@ -29,7 +29,7 @@ from tests.conftest import each_row
 from tests.unit.runtime.test_slots import claimed
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
-FOUND: Any = SimpleNamespace(name="handler")
+FOUND: Any = SimpleNamespace(name="handler", handler=SimpleNamespace(_has_hook=True))
 COMPLETES = SpawnConfig(on_error="complete")
 
 
