@@ -21,12 +21,12 @@ backlog_seconds batch_id blocked buffer_seconds buffer_size by by_handler by_pri
 changes check checked_at checks child_counts children children_total clock_ahead_seconds completed completed_at
 completed_per_minute completed_seconds compression_level concurrency consequences created created_at critical_path
 cron_schedule database dead_seconds delayed delivered deliveries depends_on depth distance dropped dry_run due_at
-duties edges empty enabled encrypted_at encrypted_bytes ended ended_at ends_at errors events failed failed_at
-failed_below failed_seconds failing_since failure_rate finished_at finisher_stalled_seconds fired_at first first_at
-followed from gone grace_seconds groups handler handlers has_jobs has_spawn_config heartbeat_at held_slots hold host
-http_status id in_archive include_payload insecure internal is_encrypted jitter_seconds job job_id job_seconds jobs
-jobs_per_minute key largest last_at last_failure_at last_heartbeat_at last_jobs last_run last_run_at last_runs
-last_sent_at last_success_at lease_expires_at lease_seconds limit limit_concurrency limit_per limit_rate
+due_later duties edges empty enabled encrypted_at encrypted_bytes ended ended_at ends_at errors events failed
+failed_at failed_below failed_seconds failing_since failure_rate finished_at finisher_stalled_seconds fired_at first
+first_at followed from gone grace_seconds groups handler handlers has_jobs has_spawn_config heartbeat_at held_slots
+hold host http_status id in_archive include_payload insecure internal is_encrypted jitter_seconds job job_id
+job_seconds jobs jobs_per_minute key largest last_at last_failure_at last_heartbeat_at last_jobs last_run last_run_at
+last_runs last_sent_at last_success_at lease_expires_at lease_seconds limit limit_concurrency limit_per limit_rate
 main_stalled_seconds max_attempts max_backlog max_retries mean_seconds memory_bytes missed missed_from more
 more_errors more_failed_below more_groups name needs_decision newest newest_failure_at next next_run_at nodes notes
 old_secret_until oldest oldest_pending_at oldest_pending_seconds oldest_seconds open operation_id operations outcome

@@ -36,8 +36,8 @@ def cancel(stage: Stage, job: Job, *, force: bool = False) -> Any:
     return change(stage, job, CancelJobs(stage.database.now(), by="me", force=force))
 
 
-def retry(stage: Stage, job: Job, *, force: bool = False) -> Any:
-    return change(stage, job, RetryJobs(stage.database.now(), force=force, cancelled=True))
+def retry(stage: Stage, job: Job, *, force: bool = False, at_once: bool = False) -> Any:
+    return change(stage, job, RetryJobs(stage.database.now(), force=force, cancelled=True, at_once=at_once))
 
 
 def test_keys_are_exact(stage: Stage, app: Handlers) -> None:
@@ -391,7 +391,7 @@ def test_a_parent_that_spawns_only_early_is_an_operation_while_it_runs_and_after
     ]
 
 
-def test_a_thread_that_outlives_its_handler_is_told_that_the_job_has_ended(stage: Stage, app: Handlers) -> None:
+def test_a_thread_that_outlives_its_handler_hears_that_the_job_has_ended(stage: Stage, app: Handlers) -> None:
     ended, said = threading.Event(), []
 
     def late(context: SpawnContext) -> None:

@@ -86,7 +86,7 @@ def test_a_recurring_parent_that_was_cancelled_and_retried_spawns_in_each_run(st
         )
         stage.work(app)
         cancel(stage, parent)
-        retry(stage, parent)
+        retry(stage, parent, at_once=True)
         stage.work(app)
     assert len(stage.children(parent)) == len(runs) == len(stage.operations()) == 4
 

@@ -203,7 +203,7 @@ def test_a_job_that_completes_although_it_could_not_spawn_is_left_to_who_has_it_
     made = ChildSpawner.__new__(ChildSpawner)
     made._outcome_policy = OutcomePolicy(app, retry, ServerClock(), threading.Event())
     made._connections, made._queue, made._clock = stage.connections, stage.queue, ServerClock()
-    made._priorities = {}
+    made._priorities, made._most_descendants = {}, 1
     job = claimed(parent.id)
     found: Any = app._spawn_handler(parent, None)
     completed = EndedAttempt(job, AttemptEnd.COMPLETED)

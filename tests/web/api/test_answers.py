@@ -411,7 +411,7 @@ def test_a_parameter_that_belongs_into_the_body_is_refused_with_a_hint(served: S
     path = f"/api/jobs/{full.names['root']}/retry"
     assert served.post(f"{path}?tree=true").json()["hint"] == 'Put it into the JSON body: {"tree": ...}'
     hint = served.post(f"{path}?x=1").json()["hint"]
-    assert hint == "There are: none; in the JSON body: tree, force, dry_run, respawn, cancelled."
+    assert hint == "There are: none; in the JSON body: tree, force, dry_run, respawn, cancelled, now."
     bad = served.post("/api/jobs", {"queue": "a", "payload": 1, "depends_on": ["no"]}).json()["detail"]
     assert bad == "The body['depends_on'][0] is not valid: 'no' has another form."
 

@@ -12,8 +12,8 @@ ORDER BY j.id
 /* if :locks */ {lock_clause}
 
 -- name: due
--- When a retried job is due: when it was, unless that has passed or its operator wants it now.
-CASE WHEN scheduled_at > :now AND :at_once = 0 THEN scheduled_at ELSE :now END
+-- When a retried job is due: when it was, if it has not started, unless that has passed or its operator wants it now.
+CASE WHEN scheduled_at > :now AND started_at IS NULL AND :at_once = 0 THEN scheduled_at ELSE :now END
 
 -- name: retry
 -- Gives jobs a fresh attempt, as if they had just been enqueued. A recurring job that was due gets an extra run, which may

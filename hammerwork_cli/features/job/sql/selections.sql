@@ -9,7 +9,7 @@ GROUP BY {by_name j.queue_name}, {status j}
 -- name: due_later
 -- Counts the jobs among some, or among those that fit a filter, that are due later than now, with the first due time.
 SELECT COUNT(*), MIN(j.scheduled_at) FROM hammerwork_jobs j
-WHERE j.scheduled_at > :now AND {status j} IN (:accepted) AND
+WHERE j.scheduled_at > :now AND j.started_at IS NULL AND {status j} IN (:accepted) AND
 /* if :ids */ j.id {among} AND
 {filtered}
 
