@@ -198,7 +198,7 @@ def _result_settings(stored: str | None) -> Record:
 
 
 def to_run_again(job: Record, now: datetime, state: str) -> Record:
-    """The job as if it had just been enqueued, with a ``dependency_status``; one that has not started keeps its due time."""
+    """The job as if just enqueued, with a ``dependency_status``; one that has not started keeps its due time."""
     due = now if job["started_at"] else max(now, timestamp(job["scheduled_at"]) or now)
     return (
         job
