@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Each of the processes that share the tests would compile all of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest coverage check format hooks bench chaos liveness siege mutants mysql image wheel smoke lock docs pictures completions reference clean
+.PHONY: demo test test-lowest coverage check format hooks bench chaos liveness kills siege mutants mysql image wheel smoke lock docs pictures completions reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -64,6 +64,11 @@ siege: $(VENV)/installed $(VENV)/test-tools
 	SIEGE_SECONDS=$(SIEGE_SECONDS) $(BIN)/pytest -o faulthandler_timeout=0 tests/web/api/test_siege.py \
 		tests/web/api/test_openapi.py::test_schemathesis_finds_nothing $(ARGS)
 
+# Kills workers and programs of streams at each millisecond of a write, on three databases: make kills KILLS=60
+KILLS ?= 60
+kills: $(VENV)/installed $(VENV)/test-tools
+	KILLS=$(KILLS) $(BIN)/pytest -o faulthandler_timeout=0 tests/runtime/events/test_kills.py $(ARGS)
+
 # Changes the core in small ways, and says what no test notices: make mutants ARGS="--number 200 --seed 7"
 mutants: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m mutants $(ARGS)
@@ -86,7 +91,7 @@ wheel: $(VENV)/installed
 # Starts what CI does not run whole, each in its shortest form, so that a broken target is seen. Beside chaos, which watches
 # how late a heartbeat is, one of the others runs at a time.
 FAULTS := $(foreach fault,freezes restarts outages forgets swallows frozen-backends clock-steps wrong-clocks full-notify,--$(fault) 1)
-SMOKES := $(addprefix smoke-,demo format hooks mysql wheel chaos image lowest bench-starts bench-lists bench-trees siege pictures \
+SMOKES := $(addprefix smoke-,demo format hooks mysql wheel chaos kills image lowest bench-starts bench-lists bench-trees siege pictures \
 	coverage lock liveness mutants)
 .PHONY: $(SMOKES)
 smoke: $(VENV)/installed $(VENV)/test-tools
@@ -133,6 +138,8 @@ smoke-coverage:
 	$(MAKE) coverage ARGS="tests/unit/timeline"
 smoke-lock: build/tools/bin/uv
 	$(MAKE) lock LOCKS=build
+smoke-kills:
+	$(MAKE) kills KILLS=1 ARGS="-k sqlite"
 smoke-liveness:
 	$(MAKE) liveness ARGS="--steps 300"
 smoke-mutants:

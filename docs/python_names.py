@@ -40,11 +40,11 @@ ORDER = [
     *("Queue", "AsyncQueue", "Transaction", "Batch", "Workflow", "Job", "JobPriority", "JobStatus"),
     *("Handlers", "SpawnManager", "SpawnHandler", "SpawnContext", "Resources", "SpawnResult", "SpawnConfig"),
     *("RetryStrategy", "Jitter", "Retry", "Snooze", "Discard", "Cancel", "Worker", "WorkerReport", "EncryptionKeys"),
-    *("Codec", "Compressed"),
+    *("Codec", "Compressed", "StreamedEvent", "EventFile"),
 ]
-FUNCTIONS = ["convert", "statement"]
+FUNCTIONS = ["convert", "statement", "events"]
 TESTING = [testing.Outcome, testing.Jobs, testing.DrainReport]
-MADE = {"Codec", "Resources", "RetryStrategy", "SpawnContext", "SpawnHandler", "Transaction"}
+MADE = {"Codec", "Resources", "RetryStrategy", "SpawnContext", "SpawnHandler", "StreamedEvent", "Transaction"}
 """Classes that nobody makes by their constructor."""
 OPTIONS = (HandlerOptions, ScheduleOptions, JobFields)
 """What ``**options`` stands for: the table of a function's arguments has theirs in its place."""

@@ -1,4 +1,4 @@
-r"""Publishes the events of a stream to JetStream of NATS, without a library.
+r"""Publishes the events of a stream to JetStream of NATS, without a library of it.
 
 ```sh
 hammerwork config set allowed_programs "python3 examples/to_nats.py jobs"  # where workers run
@@ -14,20 +14,24 @@ import socket
 import sys
 from typing import BinaryIO
 
+from hammerwork_cli import events
+
 
 def main(subject: str, host: str = "127.0.0.1", port: str = "4222") -> None:
     """Publishes each event of the input, and waits until JetStream has stored it."""
     with socket.create_connection((host, int(port))) as connection, connection.makefile("rb") as answers:
         answers.readline()  # what the server says about itself
         connection.sendall(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\nSUB inbox 1\r\n')
-        for line in sys.stdin:
-            event = json.loads(line)["event"]
-            head = f"NATS/1.0\r\nNats-Msg-Id: {event['id']}\r\n\r\n".encode()
-            body = json.dumps(event).encode()
+        for event in events():
+            head = f"NATS/1.0\r\nNats-Msg-Id: {event.record['id']}\r\n\r\n".encode()
+            body = json.dumps(event.record).encode()
             sizes = f"{len(head)} {len(head) + len(body)}"
-            connection.sendall(f"HPUB {subject}.{event['type']} inbox {sizes}\r\n".encode() + head + body + b"\r\n")
+            connection.sendall(
+                f"HPUB {subject}.{event.record['type']} inbox {sizes}\r\n".encode() + head + body + b"\r\n"
+            )
             answer = _answer(connection, answers)
-            print("error " + answer["error"]["description"] if "error" in answer else "ok", flush=True)
+            if "error" in answer:
+                event.refuse(answer["error"]["description"])
 
 
 def _answer(connection: socket.socket, answers: BinaryIO) -> dict[str, dict[str, str]]:

@@ -26,6 +26,7 @@ _HOMES = {
         "SpawnManager SpawnRefusedError SpawnResult UnknownSpawnHandlerError"
     ),
     "runtime.api.statement": "statement",
+    "runtime.api.streamed": "EventFile StreamedEvent events",
     "runtime.api.transaction": "Transaction",
     "runtime.api.workflow": "Workflow",
     "runtime.worker.worker": "Worker WorkerReport",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         UnknownSpawnHandlerError,
     )
     from hammerwork_cli.runtime.api.statement import statement
+    from hammerwork_cli.runtime.api.streamed import EventFile, StreamedEvent, events
     from hammerwork_cli.runtime.api.transaction import Transaction
     from hammerwork_cli.runtime.api.workflow import Workflow
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
@@ -108,6 +110,7 @@ __all__ = [
     "DatabaseError",
     "Discard",
     "EncryptionKeys",
+    "EventFile",
     "HammerworkError",
     "Handlers",
     "InvalidSpawnConfigError",
@@ -134,6 +137,7 @@ __all__ = [
     "SpawnManager",
     "SpawnRefusedError",
     "SpawnResult",
+    "StreamedEvent",
     "TimedOutError",
     "Transaction",
     "UnknownSpawnHandlerError",
@@ -144,6 +148,7 @@ __all__ = [
     "Workflow",
     "__version__",
     "convert",
+    "events",
     "statement",
 ]
 

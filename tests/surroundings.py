@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-KEPT = {"PATH", "TMPDIR", "CI", "SIEGE_SECONDS", "LD_LIBRARY_PATH", "LD_PRELOAD", "VIRTUAL_ENV"}
+KEPT = {"PATH", "TMPDIR", "CI", "KILLS", "SIEGE_SECONDS", "LD_LIBRARY_PATH", "LD_PRELOAD", "VIRTUAL_ENV"}
 KEPT_BEGINNINGS = ("HAMMERWORK_TEST_", "PYTEST_", "PYTHON", "COV", "FAKETIME")
 FIXED = {"LANG": "C.UTF-8", "TERM": "dumb", "TZ": "UTC"}
 UMASK = 0o022
