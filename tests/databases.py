@@ -64,6 +64,10 @@ MYSQL_SHAPE = [
     "SELECT constraint_name, check_clause FROM information_schema.check_constraints WHERE constraint_schema = '{}'",
     "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = '{}'",
 ]
+MYSQL_STORED = (
+    "SELECT concat('`', column_name, '`') FROM information_schema.columns"
+    " WHERE table_schema = '{}' AND table_name = '{}' AND extra NOT LIKE '%GENERATED' ORDER BY ordinal_position"
+)
 MYSQL_MIGRATIONS = "SELECT migration_id FROM {}.hammerwork_migrations"
 SESSIONS_END_WITHIN = 1.0
 """Seconds that a server may take to end a session whose client has gone."""
@@ -104,6 +108,12 @@ class SqliteDatabases:
                 change(url)
         copy = self._path()
         shutil.copyfile(self._templates[change], copy)
+        return f"sqlite:///{quote(str(copy))}"
+
+    def copy(self, url: str) -> str:
+        """A new database with the tables and rows of another one, to which nobody is connected."""
+        copy = self._path()
+        shutil.copyfile(unquote(url.removeprefix("sqlite:///")), copy)
         return f"sqlite:///{quote(str(copy))}"
 
     def _path(self) -> Path:
@@ -340,7 +350,9 @@ class MysqlDatabases(ServerDatabases):
             ((_, definition),) = self._rows(f"SHOW CREATE TABLE {template}.{table}")
             self._rows(definition.replace(f"`{table}`", f"{database_of(copied)}.{table}", 1))
             if self._rows(f"SELECT 1 FROM {template}.{table} LIMIT 1"):
-                self._rows(f"INSERT INTO {database_of(copied)}.{table} SELECT * FROM {template}.{table}")
+                columns = ", ".join(name for (name,) in self._rows(MYSQL_STORED.format(template, table)))
+                to = f"{database_of(copied)}.{table} ({columns})"
+                self._rows(f"INSERT INTO {to} SELECT {columns} FROM {template}.{table}")
         return copied
 
     def restored(self, dump: str, *, is_migrated: bool = False) -> str:

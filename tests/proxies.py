@@ -1,21 +1,33 @@
 """A way to a server that swallows what it carries: open connections stay and deliver nothing, new ones work.
 
 So a network is that has forgotten a connection: an address that moved after a power loss, a NAT that lost its table.
+It can also break a connection at a COMMIT: before that reaches the server, or before the answer reaches the client.
 ``python -m tests.proxies HOST PORT`` prints its port, and swallows the open connections at each line of its input.
 """
 
 import asyncio
 import contextlib
+import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parent.parent
 PIECE = 65536
+END = re.compile(rb"COMMIT\0|\x07\0\0\0\x03commit", re.IGNORECASE)
+"""What ends a transaction, as PostgreSQL and as MySQL get it."""
+
+
+class Break(Enum):
+    """When a connection breaks at the end of a transaction."""
+
+    BEFORE = "before the server hears of it"
+    AFTER = "before the client hears of it"
 
 
 class Proxy:
@@ -27,12 +39,14 @@ class Proxy:
 
     Attributes:
         port: where it listens.
+        next_break: of the connection on which the next transaction ends; then it is ``None`` again.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self._target, self.port = (host, port), 0
         # The thread of the loop alone uses these.
         self._carried: set[_Carried] = set()
+        self.next_break: Break | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._ready, self._ended = threading.Event(), asyncio.Event()
@@ -58,6 +72,13 @@ class Proxy:
         Those that were swallowed before are closed: a server has room for a certain number.
         """
         return asyncio.run_coroutine_threadsafe(self._swallow(), self._loop).result()
+
+    def _ends(self, data: bytes) -> Break | None:
+        """Whether the connection that carries this to the server breaks."""
+        if self.next_break is None or not END.search(data):
+            return None
+        found, self.next_break = self.next_break, None
+        return found
 
     def close(self) -> None:
         """Closes all connections."""
@@ -103,7 +124,7 @@ class Proxy:
         carried = _Carried(task)
         self._carried.add(carried)
         try:
-            await asyncio.gather(carried.pump(reader, others_writer), carried.pump(others_reader, writer))
+            await asyncio.gather(carried.pump(reader, others_writer, self._ends), carried.pump(others_reader, writer))
         except asyncio.CancelledError:
             return  # it ends
         finally:
@@ -117,12 +138,22 @@ class _Carried:
     """A connection that is carried."""
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
-        self.task, self.is_swallowed = task, False
+        self.task, self.is_swallowed, self._is_unanswered = task, False, False
 
-    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        ends: Callable[[bytes], Break | None] = lambda _: None,
+    ) -> None:
         """Carries one direction; of a swallowed connection not even the end, for as long as there is somebody."""
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(PIECE):
+                found = ends(data)
+                if self._is_unanswered or found is Break.BEFORE:
+                    self.task.cancel()
+                    return
+                self._is_unanswered = found is Break.AFTER
                 if not self.is_swallowed:
                     writer.write(data)
                     await writer.drain()

@@ -111,8 +111,8 @@ class Rows:
         return self.database._adapt(value) if isinstance(value, datetime) else value
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> None:
-        """Sends a statement that returns nothing."""
-        self.database._execute(sql, list(values))
+        """Sends a statement that returns nothing, with a ``?`` for each value."""
+        self.database._execute(sql.replace("?", self.database.placeholder) if values else sql, list(values))
 
     def ids(self, ids: Sequence[str]) -> str:
         """A list of ids as ``depends_on`` holds it here."""

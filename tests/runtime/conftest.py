@@ -31,9 +31,9 @@ mariadb_too = pytest.mark.parametrize("dialect", EACH_DIALECT[::2])
 listener.LISTEN_SECONDS = 0.1
 
 
-def until(is_so: Callable[[], Any], longest_pause: float = 0.1) -> None:
+def until(is_so: Callable[[], Any], longest_pause: float = 0.1, patience: float = PATIENCE) -> None:
     """Waits for what must come, on a machine that may be slow."""
-    end, pause = time.monotonic() + PATIENCE, 0.01
+    end, pause = time.monotonic() + patience, 0.01
     while not is_so():
         assert time.monotonic() < end
         time.sleep(pause)

@@ -35,7 +35,7 @@ def events() -> Iterator[StreamedEvent]:
     """Yields the events of a stream in the program of its ``--command``.
 
     An event is acknowledged when the loop asks for the next one: by then, its work is done. An event at which the
-    program ends, however it ends, is sent again. What the program prints goes to stderr: stdout has the answers.
+    program ends, however it ends, is sent again. The program's own output goes to stderr: stdout has the answers.
 
     Yields:
         Events, until the worker needs the program no longer.

@@ -16,7 +16,7 @@ from hammerwork_cli.features.archive.queries.moving import Archive, RestoreArchi
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.job.queries import changes, spawn_requests
 from hammerwork_cli.features.job.queries.changes import Delete, RetryJobs
-from hammerwork_cli.features.job.queries.joins import reopened
+from hammerwork_cli.features.job.queries.joins import Again, reopened
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.queries import joins
@@ -305,7 +305,7 @@ def test_a_retry_that_waits_for_a_join_holds_no_later_counter(stage: Stage, app:
 
             def work() -> None:
                 tries["retry"] += 1
-                reopened(other, [(job.id, ancestry, "Completed")], other.now())
+                reopened(other, [Again(job.id, ancestry, "Completed", False, None)], other.now())
 
             other.transaction(work)
 

@@ -150,9 +150,7 @@ def test_half_a_line_is_nothing(written: Written, crew: Crew) -> None:
 @pytest.mark.long
 @(all_databases if KILLS else on_sqlite)
 @pytest.mark.parametrize("program", [False, True], ids=["worker", "program"])
-def test_what_is_killed_at_any_time_while_it_writes_loses_no_event_that_counts_as_sent(
-    written: Written, crew: Crew, program: bool
-) -> None:
+def test_no_kill_during_a_write_loses_an_event_that_counts_as_sent(written: Written, crew: Crew, program: bool) -> None:
     kills = KILLS or 2
     for number in range(kills):
         written.kill_while_writing(after=number * 60 / kills / 1000, program=program)
