@@ -191,6 +191,15 @@ def test_why_names_errors_paths_and_what_to_type(run: Run, rows: Rows, url: str)
     assert done.json["next"][0] == f"hammerwork job retry {root[:8]} --tree --only failed"
 
 
+def test_why_shows_of_errors_that_differ_in_a_number_the_pattern(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job(queue="ingest")
+    for number in (3, 5):
+        rows.job(root, queue="segment", status="Dead", error_message=f"Codec error in segment {number}")
+    assert "2 dead · segment · Codec error in segment *" in run("spawn", "why", root, url=url).stdout
+    (group,) = run("spawn", "why", root, "--format", "json", url=url).json["groups"]
+    assert (group["error"], group["pattern"]) == ("Codec error in segment 3", "Codec error in segment *")
+
+
 def test_why_says_what_a_job_waits_for_when_nothing_failed(run: Run, rows: Rows, url: str) -> None:
     running = rows.job(queue="extract", status="Running")
     job = rows.job(running, queue="merge", **HELD)

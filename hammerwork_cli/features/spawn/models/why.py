@@ -132,6 +132,12 @@ class FailureGroup:
     queues: Counts = field(default_factory=Counts)
     jobs: list[FailedJob] = field(default_factory=list)  # the first of the jobs
     archived: int = 0  # number of archived jobs among them, which cannot be retried
+    pattern: str | None = None  # the error with `*` for what differs between the jobs; `None` if nothing does
+
+    @property
+    def text(self) -> str | None:
+        """The error of all jobs."""
+        return self.pattern or self.error
 
     @property
     def total(self) -> int:

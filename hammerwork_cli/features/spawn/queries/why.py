@@ -162,7 +162,10 @@ class _Diagnosing:
         for node in failed:
             error = errors.get(node.id)
             key = pattern(error) if error else None
-            group = groups.setdefault(key, FailureGroup(headline(error) if error else None))
+            line = headline(error) if error else None
+            group = groups.setdefault(key, FailureGroup(line))
+            if line != group.error:
+                group.pattern = key
             group.statuses.add(node.status)
             group.queues.add(node.queue)
             group.archived += node.archived_at is not None

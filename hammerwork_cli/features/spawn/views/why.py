@@ -75,7 +75,10 @@ _FAILED = Shape[_FailedJob](
 )
 _FAILURES = Shape[_FailureGroup](
     {
-        "error": key.null_or(key.text()).of("group.error"),
+        "error": key.null_or(key.text("Error of the first job")).of("group.error"),
+        "pattern": key.null_or(key.text("The error with * for what differs: numbers, ids, quoted texts, addresses")).of(
+            "group.text"
+        ),
         "count": key.count().of("group.total"),
         "archived": key.count("Archived jobs among them").of("group.archived"),
         "statuses": key.counts("Jobs by status", in_order=True).of("group.statuses"),
@@ -235,7 +238,7 @@ class _WhyDrawing:
         return paint_status(node.status, visible(node.status), self.colour)
 
     def group(self, group: FailureGroup, diagnosis: Diagnosis) -> Iterator[str]:
-        error = visible(group.error) if group.error else NO_ERROR
+        error = visible(group.text) if group.text else NO_ERROR
         queues = ", ".join(
             f"{shorten(visible(queue), 30, self.ellipsis)} {self.times}{jobs}"
             if len(group.queues.by_status) > 1
