@@ -43,6 +43,8 @@ class Context:
         self.print_above_bar: Callable[[str], None] | None = None
         self.databases: list[Database] = []  # those that the command has opened
         self._stalls: list[SlowStatementWatch] = []
+        # What the statements do, if they take long without a lock in their way; another thread reads it.
+        self.busy_with = ""
         self._noted: set[str] = set()
 
     # Settings.
@@ -187,9 +189,9 @@ class Context:
         return database
 
     def _note_stall(self, seconds: float) -> None:
+        why = self.busy_with or "Usually it waits for a lock of another session"
         self.note(
-            f"The database has been running one statement for {seconds:,.0f} s. Usually it waits for a lock of another "
-            "session. Press Ctrl-C to stop waiting."
+            f"The database has been running one statement for {seconds:,.0f} s. {why}. Press Ctrl-C to stop waiting."
         )
 
     def close(self) -> None:

@@ -8,16 +8,19 @@ import os
 import pty
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.database import connect
+from hammerwork_cli.database import Database, connect, stalls
+from hammerwork_cli.database.migration_files import MigrationStep
 from hammerwork_cli.features.migration import queries as migrations
-from hammerwork_cli.features.migration.queries import MIGRATIONS, RUST_3
+from hammerwork_cli.features.migration.queries import MIGRATIONS, RUST_3, _Turn
 from tests.forks import begin
+from tests.rows import Rows
 from tests.rust3.migrations import Migrator
 from tests.terminal import everything
 
@@ -316,7 +319,7 @@ def test_status_warns_of_strategies_that_version_3_cannot_read_until_a_run_has_c
     assert line in plan.stdout
     assert "cannot read its column" in everything_noted(plan)
     (row,) = run("migration", "plan", "--format", "json", url=with_text).json
-    assert row["rewrites"] == [{"table": "hammerwork_jobs", "rows": 22, "written": 2}]
+    assert row["rewrites"] == [{"table": "hammerwork_jobs", "rows": 22, "written": 2, "readers_wait": True}]
     done = run("migration", "run", url=with_text)
     assert "The retry strategy of job 00000000-0000-4000-8000-000000000001 was no JSON object" in everything_noted(done)
     assert "\x1b" not in done.stderr
@@ -331,3 +334,54 @@ def test_a_run_says_in_json_which_strategies_it_had_to_change(with_text: str, ru
     assert [text.partition(" was ")[0] for text in row["warnings"]] == [
         "The retry strategy of job 00000000-0000-4000-8000-000000000001"
     ]
+
+
+def rebuilt(database: Database) -> int:
+    """The number of the table's files, which is another one once the server has written all rows anew."""
+    tables = "INNODB_SYS_TABLES" if getattr(database, "is_mariadb", False) else "INNODB_TABLES"
+    name = "CONCAT(DATABASE(), '/hammerwork_jobs')"
+    return int(database.query(f"SELECT SPACE FROM information_schema.{tables} WHERE NAME = {name}")[0][0])
+
+
+@pytest.mark.mysql
+@pytest.mark.parametrize(("last", "most"), [("014_add_queue_pause", 0), ("018_claims", 1)], ids=["of Rust", "of 0.2"])
+def test_an_upgrade_rebuilds_the_jobs_once_at_most_and_says_so_before(
+    mysql_url: str, run: Run, monkeypatch: pytest.MonkeyPatch, last: str, most: int
+) -> None:
+    with contextlib.closing(connect(mysql_url)) as database:
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "MIGRATIONS", MIGRATIONS[: IDS.index(last) + 1])
+            migrations.run(database)
+        Rows(database).job()
+        found, send = [rebuilt(database)], _Turn.send
+
+        def watched(turn: _Turn, of: Database, step: MigrationStep, sql: str) -> None:
+            send(turn, of, step, sql)
+            found.append(rebuilt(of))
+
+        monkeypatch.setattr(_Turn, "send", watched)
+        plan = run("migration", "run", "--dry-run", "--format", "json", url=mysql_url).json
+        text = run("migration", "run", "--dry-run", url=mysql_url).stdout
+        notes: list[str] = []
+        monkeypatch.setattr(stalls, "PATIENCE_SECONDS", 0.2)
+        with contextlib.closing(connect(mysql_url)) as holder:
+            holder.script("LOCK TABLES hammerwork_jobs READ")
+
+            def note(_: Context, text: str) -> None:
+                notes.append(text)
+                if "running one statement" in text and "unless it waits for a lock" in text:
+                    holder.script("UNLOCK TABLES")
+
+            monkeypatch.setattr(Context, "note", note)
+            assert run("migration", "run", url=mysql_url).exit_code == 0
+        times = sum(before != after for before, after in pairwise(found))
+        planned = [rewrite for row in plan for rewrite in row["rewrites"]]
+        if not getattr(database, "is_mariadb", False):
+            assert (times, planned) == (0, [])
+            return
+    assert times == most
+    assert planned == [{"table": "hammerwork_jobs", "rows": 1, "written": 1, "readers_wait": False}] * most
+    line = "Rebuilds hammerwork_jobs: writers wait until 019_attempts has rewritten all of its 1 row"
+    assert (f"-- {line}\n" in text) == (f"{line}." in notes) == bool(most)
+    what = line if most else "Alters or indexes a table for 015_spawn_indexes"
+    assert any(f"{what}, unless it waits for a lock of another session." in text for text in notes)

@@ -1,5 +1,6 @@
 """``hammerwork migration``: the tables."""
 
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -66,10 +67,19 @@ def run(
         warnings.setdefault(migration.id, []).append(text)
         context.note(visible(text))
 
+    rewrites = {row.migration.id: [*shown.rewrite_texts([row])] for row in migrations.plan(database, rust)}
+    for text in chain.from_iterable(rewrites.values()):
+        context.note(f"{text}.")
+
+    def tell(migration: Migration, done: int, total: int) -> None:
+        todo = rewrites.get(migration.id) or [f"Alters or indexes a table for {migration.id}"]
+        context.busy_with = f"{'. '.join(todo)}, unless it waits for a lock of another session"
+        report(migration.id, done, total)
+
     with progress_bar(context) as report:
         applied = migrations.run(
             database,
-            lambda migration, done, total: report(migration.id, done, total),
+            tell,
             lambda who: _note_wait(context, who),
             warn,
             rust,

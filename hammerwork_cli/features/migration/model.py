@@ -67,11 +67,12 @@ class RustFit(NamedTuple):
 
 
 class TableRewrite(NamedTuple):
-    """A table that a migration locks against readers and writers while it writes rows again."""
+    """A table that a migration locks against writers, and maybe readers, while it writes rows again."""
 
     table: str
     rows: int  # rows of the table
     written: int  # those that are written again. If it is all of them, all indexes are made again as well.
+    readers_wait: bool = True
 
 
 class PlannedMigration(NamedTuple):

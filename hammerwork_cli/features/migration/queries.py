@@ -232,7 +232,7 @@ def plan(database: Database, rust: RustVersion | None = None) -> list[PlannedMig
     is_recorded = TRACKING in present
     for work in _open(database, rust):
         todo = _todo(work.steps, present | work.spared)
-        planned.append(PlannedMigration(work.migration, tuple(todo), tuple(_rewrites(database, work.migration))))
+        planned.append(PlannedMigration(work.migration, tuple(todo), tuple(_rewrites(database, work, present))))
         for step in work.steps:
             present = step.after(present)
     if planned and not is_recorded:
@@ -242,12 +242,23 @@ def plan(database: Database, rust: RustVersion | None = None) -> list[PlannedMig
     return planned
 
 
-def _rewrites(database: Database, migration: Migration) -> Iterator[TableRewrite]:
-    """Yields what ``hw_033`` writes again, by the rule of its statements."""
-    if migration.id == READABLE_MIGRATION and _is_unreadable(database):
+def _rewrites(database: Database, work: _Work, present: frozenset[str]) -> Iterator[TableRewrite]:
+    """Yields what ``hw_033`` writes again, by the rule of its statements, and what MariaDB does when it adds columns."""
+    if work.migration.id == READABLE_MIGRATION and _is_unreadable(database):
         ((rows, written),) = database.plain_rows("migration.strategies")
         if rows:
             yield TableRewrite("hammerwork_jobs", rows, written if written * 10 <= rows else rows)
+    if getattr(database, "is_mariadb", False):
+        copied = {name for (name,) in database.plain_rows("migration.indexed_virtual_columns")}
+        for step in work.steps:
+            left = [
+                clause for clause in step.clauses if not clause.is_done(present) and " GENERATED " not in clause.sql
+            ]
+            if left and left[0].table in copied and step.head and left[0].makes.startswith("column "):
+                copied.remove(left[0].table)
+                rows = count_rows(database, left[0].table)
+                if rows:
+                    yield TableRewrite(left[0].table, rows, rows, readers_wait=False)
 
 
 def run(
@@ -558,8 +569,23 @@ def _run(
 
 
 def _open(database: Database, rust: RustVersion | None = None) -> list[_Work]:
-    """Returns the migrations that are not recorded, or of which something is missing."""
-    return [work for work in _works(database, rust) if not work.state.applied]
+    """Returns the migrations that are not recorded, or of which something is missing.
+
+    On MySQL, the first of ours begins with the columns of all of ours, one statement for each table: MariaDB adds columns
+    at once until a table has indexes on virtual ones, which later steps make, and from then on it writes the whole table
+    again for each statement, while writers wait.
+    """
+    found = [work for work in _works(database, rust) if not work.state.applied]
+    if database.dialect != "mysql":
+        return found
+    ours = [work for work in found if work.migration.owner == "ours"]
+    present, columns = _objects(database), dict[str, dict[str, Clause]]()
+    for clause in (clause for work in ours for step in work.steps if step.head for clause in step.clauses):
+        is_column = clause.makes.startswith("column ") and " GENERATED " not in clause.sql
+        if is_column and f"table {clause.table}" in present and not clause.is_done(present):
+            columns.setdefault(clause.table, {})[clause.makes] = clause
+    at_once = tuple(MigrationStep(f"ALTER TABLE {name}", tuple(added.values())) for name, added in columns.items())
+    return [work._replace(steps=at_once + work.steps) if work is ours[0] else work for work in found] if ours else found
 
 
 def _check_server(database: Database) -> None:

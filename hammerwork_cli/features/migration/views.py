@@ -51,7 +51,9 @@ _MIGRATION = Shape[Migration](
         "description": key.text(),
     }
 )
-_REWRITE = Shape[TableRewrite]({"table": key.text(), "rows": key.count(), "written": key.count()})
+_REWRITE = Shape[TableRewrite](
+    {"table": key.text(), "rows": key.count(), "written": key.count(), "readers_wait": key.flag()}
+)
 MIGRATION_STATE = Shape[MigrationState](
     {
         **_MIGRATION.within("migration"),
@@ -68,7 +70,8 @@ MIGRATION_PLAN = Shape[PlannedMigration](
         **_MIGRATION.within("migration"),
         "statements": key.list_of(key.text()),
         "rewrites": key.list_of(
-            _REWRITE, "Tables that are locked, even for readers, until this many of their rows are rewritten"
+            _REWRITE,
+            "Tables that are locked for writers, and maybe readers, until this many of their rows are rewritten",
         ),
     }
 )
@@ -142,7 +145,17 @@ def _summary(planned: Sequence[PlannedMigration], rust: RustVersion | None) -> I
         if tables:
             named = f": {', '.join(sorted(tables))}" if len(tables) <= _MOST_NAMED else ""
             yield f"-- {what} {plural(len(tables), 'table')}{named}"
-    for rewrite in (one for row in planned for one in row.rewrites):
-        share = "all" if rewrite.written == rewrite.rows else count(rewrite.written)
-        rows = f"{share} of its {plural(rewrite.rows, 'row')}"
-        yield f"-- Locks {rewrite.table}, even for readers, until it has read the table and rewritten {rows}"
+    for text in rewrite_texts(planned):
+        yield f"-- {text}"
+
+
+def rewrite_texts(planned: Sequence[PlannedMigration]) -> Iterator[str]:
+    """Which tables are locked for long, and how many rows are written meanwhile."""
+    for row in planned:
+        for rewrite in row.rewrites:
+            share = "all" if rewrite.written == rewrite.rows else count(rewrite.written)
+            rows = f"{share} of its {plural(rewrite.rows, 'row')}"
+            if rewrite.readers_wait:
+                yield f"Locks {rewrite.table}, even for readers, until it has read the table and rewritten {rows}"
+            else:
+                yield f"Rebuilds {rewrite.table}: writers wait until {row.migration.id} has rewritten {rows}"

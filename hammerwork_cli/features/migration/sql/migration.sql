@@ -165,6 +165,13 @@ SELECT RELEASE_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256),
 -- Counts all jobs, and those that have a retry strategy.
 SELECT COUNT(*), COUNT(retry_strategy) FROM hammerwork_jobs
 
+-- name: indexed_virtual_columns [mysql]
+-- Lists the tables that have an index on a virtual column: MariaDB writes all of their rows again to add another column.
+SELECT DISTINCT c.table_name FROM information_schema.columns c
+JOIN information_schema.statistics s
+    ON s.table_schema = c.table_schema AND s.table_name = c.table_name AND s.column_name = c.column_name
+WHERE c.table_schema = DATABASE() AND c.table_name LIKE 'hammerwork\_%' AND c.extra LIKE 'VIRTUAL%'
+
 -- name: collation [mysql]
 -- Reads the collation of ids: that of the jobs' ids, else the database's own if it holds every character.
 SELECT COALESCE(
