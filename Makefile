@@ -4,19 +4,26 @@ BIN := $(VENV)/bin
 # Each of the processes that share the tests would compile all of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest coverage check format hooks bench chaos liveness kills siege mutants mysql image wheel smoke lock docs pictures completions reference clean
+.PHONY: demo test test-lowest test-newest coverage check format hooks bench chaos liveness kills siege mutants mysql image wheel smoke lock docs pictures completions reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
 
 # Tests wait, too, so six processes share them on two cores; more only disturb each other. Other tests: make test ARGS="-k sqlite -x"
-test test-lowest coverage: ARGS ?= --numprocesses 6 --dist worksteal
+test test-lowest test-newest coverage: ARGS ?= --numprocesses 6 --dist worksteal
 test: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/pytest $(ARGS)
 
 # The tests with the lowest versions that pyproject.toml allows: make test-lowest ARGS="tests/unit tests/commands"
 test-lowest: build/lowest/installed $(VENV)/test-tools
 	build/lowest/bin/pytest $(ARGS)
+
+# The tests of what depends on their versions, with the newest Python and PostgreSQL that can be had here: plans, statements,
+# connections and their ends, pages, units.
+NEWEST := $(addprefix tests/,acceptance/test_pages.py database/connection database/test_plans.py database/test_races.py \
+	database/test_statement_counts.py database/test_worst_statistics.py database/tree runtime/api runtime/isolation unit)
+test-newest: build/newest/installed $(VENV)/test-tools
+	PATH="$(abspath build/newest/bin):$$PATH" build/newest/bin/pytest $(ARGS) -m "not mysql" $(NEWEST)
 
 # The lines and branches that the tests reach, with a floor for the whole suite: make coverage ARGS="tests/unit"
 coverage: FLOOR := $(if $(filter command,$(firstword $(origin ARGS))),--fail-under=0)
@@ -186,6 +193,11 @@ build/lowest/installed: pyproject.toml build/tools/bin/uv
 	$(BIN)/python -m venv --clear build/lowest
 	build/tools/bin/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct \
 		--editable '.[web]' --group dev
+	@touch $@
+
+build/newest/installed: pyproject.toml tests/setup.sh | $(VENV)/installed
+	mkdir -p build
+	tests/setup.sh newest build/newest
 	@touch $@
 
 $(VENV)/docs-tools: pyproject.toml | $(VENV)/installed

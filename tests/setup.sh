@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prepares what `make` needs beyond git and make. Usage: tests/setup.sh venv DIR | tests STAMP | web STAMP | mermaid
+# Prepares what `make` needs beyond git and make. Usage: tests/setup.sh venv DIR | newest DIR | tests STAMP | web STAMP | mermaid
 # Missing Debian packages are installed where that is allowed (root, or sudo without a password);
 # elsewhere this says what to type.
 set -eu
@@ -84,6 +84,23 @@ make_venv() {
         "$1/bin/python" -m pip install --quiet --no-deps --editable .
     else
         "$1/bin/python" -m pip install --quiet --editable . --group dev
+    fi
+}
+
+# A virtual environment of the newest Python here, with the newest PostgreSQL that can be had as its initdb.
+prepare_newest() {
+    for python in python3 python3.12 python3.13 python3.14 python3.15 /usr/bin/python3; do
+        "$python" -c 'import ensurepip, sys; print("%d%03d" % sys.version_info[:2], sys.executable)' 2>/dev/null || true
+    done | sort -n | tail -n 1 >"$1.python"
+    PYTHON=$(cut -d " " -f 2 <"$1.python")
+    rm "$1.python"
+    make_venv "$1"
+    newest=$(apt-cache search --names-only '^postgresql-[0-9]+$' 2>/dev/null | cut -d " " -f 1 | sort -V | tail -n 1)
+    initdb=/usr/lib/postgresql/${newest#postgresql-}/bin/initdb
+    if [ -n "$newest" ] && { [ -x "$initdb" ] || install_packages "$newest"; }; then
+        ln -sf "$initdb" "$1/bin/initdb"
+    else
+        say "No newer PostgreSQL can be installed: these tests use the one that is here."
     fi
 }
 
@@ -181,8 +198,9 @@ install_node_tools() {
 
 case ${1:-} in
     venv) make_venv "$2" ;;
+    newest) prepare_newest "$2" ;;
     tests) prepare_tests "$2" ;;
     web) prepare_web "$2" ;;
     mermaid) prepare_mermaid ;;
-    *) say "Usage: $0 venv DIR | tests STAMP | web STAMP | mermaid"; exit 2 ;;
+    *) say "Usage: $0 venv DIR | newest DIR | tests STAMP | web STAMP | mermaid"; exit 2 ;;
 esac

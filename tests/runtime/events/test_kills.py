@@ -98,19 +98,23 @@ class Written:
         """
         for payload in ({"text": "x" * SIZE}, {}):
             self.jobs += [job.id for job in self.stage.enqueue(Job("work", payload))]
-        writing = self.folder / "writing"
-        writing.unlink(missing_ok=True)
+        writing, pid = self.folder / "writing", self.folder / "events.jsonl.pid"
+        for earlier in (writing, pid):
+            earlier.unlink(missing_ok=True)
         words = [self.stage.url, self.command, str(writing), str(pieces)]
         with Fork(words, os.environ, self.folder, before=WORKER) as worker:
-            if not pieces:
-                until(writing.exists)
-                time.sleep(after)
-            if program:
-                os.kill(int((self.folder / "events.jsonl.pid").read_text()), signal.SIGKILL)
-                sent = len(self.jobs)
-                until(lambda: self.stream.sent == sent)
-            if not pieces:
-                worker.kill()
+            try:
+                if not pieces:
+                    until(writing.exists)
+                    time.sleep(after)
+                if program:
+                    until(lambda: pid.exists() and pid.read_text())
+                    os.kill(int(pid.read_text()), signal.SIGKILL)
+                    sent = len(self.jobs)
+                    until(lambda: self.stream.sent == sent)
+            finally:
+                if not pieces:
+                    worker.kill()
             worker.wait(60)
 
     def assert_readable(self) -> None:
