@@ -243,7 +243,7 @@ def plan(database: Database, rust: RustVersion | None = None) -> list[PlannedMig
 
 
 def _rewrites(database: Database, work: _Work, present: frozenset[str]) -> Iterator[TableRewrite]:
-    """Yields what ``hw_033`` writes again, by the rule of its statements, and what MariaDB does when it adds columns."""
+    """Yields what ``hw_033`` writes again, by the rule of its statements, and what MariaDB does as it adds columns."""
     if work.migration.id == READABLE_MIGRATION and _is_unreadable(database):
         ((rows, written),) = database.plain_rows("migration.strategies")
         if rows:
@@ -571,9 +571,9 @@ def _run(
 def _open(database: Database, rust: RustVersion | None = None) -> list[_Work]:
     """Returns the migrations that are not recorded, or of which something is missing.
 
-    On MySQL, the first of ours begins with the columns of all of ours, one statement for each table: MariaDB adds columns
-    at once until a table has indexes on virtual ones, which later steps make, and from then on it writes the whole table
-    again for each statement, while writers wait.
+    On MySQL, the first of ours begins with the columns of all of ours, one statement for each table: MariaDB adds
+    columns at once until a table has indexes on virtual ones, which later steps make, and from then on it writes the
+    whole table again for each statement, while writers wait.
     """
     found = [work for work in _works(database, rust) if not work.state.applied]
     if database.dialect != "mysql":
