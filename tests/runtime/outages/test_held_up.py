@@ -194,6 +194,7 @@ def test_jobs_that_go_back_when_a_worker_ends_go_back_though_one_of_them_is_lock
     assert done.wait(60)
     until(lambda: stage.status(*others) == ["Pending"] * 5)
     worker.stop()
+    crew.wait_for_heartbeats(2)  # a slot that is free before the worker gives jobs back may start one of them
     crew.go_on.set()
     until(lambda: stage.one(held) == "Completed")
     crew.wait_for_heartbeats(2)
