@@ -10,7 +10,7 @@ def worker_list(call: Call) -> Answer:
     wanted = call.values
     now = call.database.now()
     found = registry.listed(call.database, since=start_of(now, wanted["since"]), now=now)
-    chosen = [worker for worker in found if worker.serves(wanted["queue"])]
+    chosen = [worker for worker in found if not wanted["queue"] or worker.serves(wanted["queue"])]
     return Answer(WORKER.records(chosen[: wanted["limit"]]))
 
 

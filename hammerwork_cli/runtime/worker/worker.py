@@ -95,7 +95,7 @@ class Worker(Translated):
         queues: names; by default those of the ``handlers``. ``{"api": 10, "load": 2}`` also says how many jobs of each
             this worker runs at once; :meth:`Queue.limit` limits all workers together.
         concurrency: jobs that run at once.
-        pool_size: connections for what attempts write themselves; the worker uses five more, seven on PostgreSQL.
+        pool_size: connections for what attempts write themselves; the worker uses up to eight more, ten on PostgreSQL.
         poll_interval: seconds between claims from empty queues.
         lease: seconds without a heartbeat after which others take over; see docs/explain/liveness.md.
         max_jobs: stops after this many jobs.
@@ -518,6 +518,7 @@ class Worker(Translated):
             concurrency=concurrency,
             name=name,
             grace=grace,
+            pool_size=1,
             poll_interval=self._options.poll_interval,
             lease=self._options.lease,
             upkeep=False,

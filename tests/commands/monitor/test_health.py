@@ -672,6 +672,24 @@ def test_deliveries_that_nobody_makes_lead_to_a_worker_with_upkeep(run: Run, row
     assert states(run, rows) == {}
 
 
+def test_a_process_that_also_delivers_to_webhooks_is_one_worker_in_every_count(run: Run, rows: Rows) -> None:
+    worker(rows, "render-1")
+    worker(rows, "render-1-webhooks", queues=(DELIVERIES,))
+    found = checks(run, rows)["workers"]
+    assert (found["value"], found["about"]) == (1, ["render-1"])
+    names = lambda *words: [one["name"] for one in run(*words, "--format", "json", url=rows.url).json]  # noqa: E731
+    assert names("worker", "list") == names("worker", "status") == ["render-1"]
+    assert names("worker", "list", "--queue", DELIVERIES) == ["render-1-webhooks"]
+    assert names("worker", "status", "render-1-webhooks") == ["render-1-webhooks"]
+    assert names("worker", "stop", "--all", "--dry-run") == ["render-1"]
+    assert (
+        'hammerwork_workers{state="running"} 1.0'
+        in run("monitor", "metrics", "--format", "prometheus", url=rows.url).stdout
+    )
+    rows.database.script("UPDATE hammerwork_workers SET state = 'lost', ended_at = heartbeat_at")
+    assert checks(run, rows)["lost_workers"]["value"] == 1
+
+
 def test_a_stream_that_sends_nothing_is_a_warning_and_critical_before_it_drops_events(run: Run, rows: Rows) -> None:
     worker(rows)
     add_stream(rows, "idle")

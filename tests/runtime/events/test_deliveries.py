@@ -359,6 +359,26 @@ def test_a_receiver_that_hangs_blocks_no_other_webhook_and_no_queue(
     hanging.over.set()
 
 
+@pytest.mark.parametrize(
+    ("dialect", "others"),
+    [pytest.param("postgres", 10, marks=pytest.mark.postgres), pytest.param("mysql", 8, marks=pytest.mark.mysql)],
+)
+def test_a_worker_and_its_deliveries_open_no_more_connections_than_are_documented(
+    stage: Stage, crew: Crew, run: Run, receiving: Any, others: int
+) -> None:
+    counted = {
+        "postgresql": "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database()",
+        "mysql": "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE()",
+    }[stage.database.dialect]
+    before = stage.database.query(counted)[0][0]
+    add(run, stage, receiving(*[answer("200 OK")] * 40), "--events", "dead")
+    crew.begin(handlers=dying(), pool_size=5)
+    stage.enqueue(*[Job("dies") for _ in range(40)])
+    until(lambda: statuses(stage) == ["Completed"] * 40)
+    opened = stage.database.query(counted)[0][0] - before
+    assert others < opened <= others + 5 + 1 + others + 1, "the worker, its pool, one briefly, deliveries, the queue"
+
+
 # Streams.
 
 PROGRAM = """

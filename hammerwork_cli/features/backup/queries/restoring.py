@@ -206,7 +206,8 @@ def orphans(database: Database) -> int:
 
 def refuse_workers(database: Database, more: str) -> None:
     """Refuses to write beside workers, which would run jobs before all of their tree is there."""
-    alive = [worker.name for worker in registry.listed(database, alive=True) if worker.is_alive]
+    found = registry.listed(database, alive=True)
+    alive = [worker.name for worker in found if worker.is_alive and worker.serves(())]
     if alive:
         raise ConflictError(
             f"{numbered(len(alive), 'worker is', 'workers are')} running in {database.url},"

@@ -345,7 +345,7 @@ def _migrations(reading: _HealthReading) -> Check:
 
 
 def _workers(reading: _HealthReading) -> Check:
-    alive = reading.alive
+    alive = [worker for worker in reading.alive if worker.serves(())]
     status = Level.HEALTHY if alive else Level.WARNING
     if not alive and reading.are_workers_known and _unserved(reading):
         status = Level.CRITICAL
@@ -353,7 +353,7 @@ def _workers(reading: _HealthReading) -> Check:
 
 
 def _lost_workers(reading: _HealthReading) -> Check:
-    gone = [worker for worker in reading.workers if worker.state in {"silent", "lost"}]
+    gone = [worker for worker in reading.workers if worker.state in {"silent", "lost"} and worker.serves(())]
     status = Level.WARNING if gone else Level.HEALTHY
     return Check(CheckName.LOST_WORKERS, status, len(gone), 0, tuple(dict.fromkeys(worker.name for worker in gone)))
 

@@ -74,7 +74,7 @@ class ControlOptions:
             raise UsageError("Give names of workers or --all, not both.")
         if not self.every and not named:
             raise UsageError("No worker was named.", hint=registry.LIST_WORKERS)
-        return named or [worker for worker in registry.listed(database, alive=True) if worker.is_alive]
+        return named or [one for one in registry.listed(database, alive=True) if one.is_alive and one.serves(())]
 
     @property
     def grace_seconds(self) -> float | None:
@@ -92,7 +92,8 @@ class ControlOptions:
 
     def silent(self, database: Database) -> list[RegisteredWorker]:
         """Those of all who have not ended that would not hear it, as the server's clock has it."""
-        return [worker for worker in registry.listed(database, alive=True) if self.every and not worker.is_alive]
+        found = registry.listed(database, alive=True) if self.every else ()
+        return [worker for worker in found if not worker.is_alive and worker.serves(())]
 
 
 def _named(database: Database, worker: list[str] | None, named: list[str] | None) -> list[RegisteredWorker]:
@@ -114,7 +115,8 @@ def list_(
     """
     A worker that has missed three heartbeats is silent. It is lost once another worker has rescued its jobs, which
     cannot happen while the server takes no writes or no other worker runs. --all also shows workers that have been
-    silent for more than a day. Stopped workers are forgotten after 7 days.
+    silent for more than a day. Stopped workers are forgotten after 7 days. With --queue hammerwork-webhooks, it lists
+    what delivers to webhooks: a part of each process with upkeep.
 
     \b
     Examples:
@@ -175,7 +177,8 @@ def status(
     if jobs:
         _show_leases(context, database, found, queue or (), form)
         return
-    found = [one for one in found or registry.listed(database, alive=True) if one.serves(queue or ())]
+    if queue or not found:
+        found = [one for one in found or registry.listed(database, alive=True) if one.serves(queue or ())]
     now = database.now()
     with_jobs = (registry.with_jobs(database, one) for one in found)
     shown = [WorkerStatus(one, tuple(running), now) for one, running in with_jobs]

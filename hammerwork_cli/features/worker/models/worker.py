@@ -115,8 +115,8 @@ class RegisteredWorker(NamedTuple):
         return self.queue_names == (DELIVERIES,)
 
     def serves(self, queues: Collection[str]) -> bool:
-        """Whether it serves one of some queues. Without any, every worker does."""
-        return not queues or any(name in queues for name in self.queue_names)
+        """Whether it serves one of some queues. Without any, every worker of the user does: one process counts once."""
+        return any(name in queues for name in self.queue_names) if queues else not self.is_internal
 
     @property
     def handler_names(self) -> tuple[str, ...]:
