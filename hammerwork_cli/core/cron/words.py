@@ -21,11 +21,10 @@ def words_of(expression: Expression) -> str:
         return f"every {_length(int(expression.text[len(EVERY) : -1]))}"
     if expression.syntax == RUST:
         read, _ = rust.parse(expression.text)
-        seconds = "" if read.seconds == (0,) else f", at second {_list(map(str, read.seconds), 60)}"
         weekdays = [day - 1 for day in read.weekdays]
         days = _both(" and", _month_days(read.days), _week_days(weekdays))
         years = "" if len(read.years) > 100 else f" in {_list(map(str, read.years), 131)}"
-        return _times(read.minutes, read.hours) + seconds + days + _months(read.months) + years
+        return _times(read.minutes, read.hours, read.seconds) + days + _months(read.months) + years
     parsed = unix.parse(expression.text)
     joint = " and" if parsed.both_days else " or"
     days = _both(joint, _month_days(sorted(parsed.days)), _week_days(sorted(parsed.weekdays)))
@@ -83,26 +82,30 @@ def _length(seconds: int) -> str:
     return f"{timedelta(seconds=seconds)}"
 
 
-def _times(minutes: Sequence[int], hours: Sequence[int]) -> str:
+def _times(minutes: Sequence[int], hours: Sequence[int], seconds: Sequence[int] = (0,)) -> str:
+    steps = _steps(seconds, "second")
+    within = f"{steps} of the minute" if steps else f"at second {_list(map(str, seconds), 60)}"
+    within = "" if seconds == (0,) else f", {within}"
     if len(minutes) * len(hours) <= _NAMED:
-        return f"at {_list([f'{hour:02}:{minute:02}' for hour in hours for minute in minutes], _NAMED)}"
-    if len(minutes) == 60:
-        every = "every minute"
-    elif (step := _step(minutes, 60)) is not None:
-        every = f"every {step} minutes"
+        return f"at {_list([f'{hour:02}:{minute:02}' for hour in hours for minute in minutes], _NAMED)}{within}"
+    if len(minutes) == 60 and steps:
+        every, within = steps, ""
     else:
-        every = f"at minute {_list(map(str, minutes), 12)} of every hour"
+        every = _steps(minutes, "minute") or f"at minute {_list(map(str, minutes), 12)} of every hour"
     if len(hours) == 24:
-        return "every hour" if minutes == (0,) else every
-    if (step := _step(hours, 24)) is not None and minutes == (0,):
-        return f"every {step} hours"
-    return f"{every.removesuffix(' of every hour')} of the hours {_spans(hours, str)}"
+        return f"{'every hour' if minutes == (0,) else every}{within}"
+    if len(minutes) == 1 and (steps := _steps(hours, "hour", 24, f"{hours[0]:02}:{minutes[0]:02}")):
+        return f"{steps.removesuffix(' from 00:00')}{within}"
+    return f"{every.removesuffix(' of every hour')} of the hours {_spans(hours, str)}{within}"
 
 
-def _step(values: Sequence[int], size: int) -> int | None:
-    """The distance of values that lie evenly around the clock, from 0 on."""
-    step = values[1] - values[0] if len(values) > 1 else 0
-    return step if step > 1 and size % step == 0 and [*values] == [*range(0, size, step)] else None
+def _steps(values: Sequence[int], unit: str, size: int = 60, start: str = "") -> str | None:
+    """Values that lie evenly around the clock: ``every 15 minutes from minute 5``."""
+    step = values[1] - values[0] if len(values) > 1 else size
+    if step == size or size % step or [*values] != [*range(values[0], size, step)] or values[0] >= step:
+        return None
+    start = start or (f"{unit} {values[0]}" if values[0] else "")
+    return f"every {unit if step == 1 else f'{step} {unit}s'}{f' from {start}' if start else ''}"
 
 
 def _month_days(days: Sequence[int]) -> str:

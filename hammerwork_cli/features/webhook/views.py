@@ -23,11 +23,12 @@ def masked(secret: str) -> str:
     return secret if secret.startswith(_VARIABLE) else MASK
 
 
-def origin(url: str) -> str:
-    """The scheme and the host of a URL. Its path may be a secret, as with chats."""
+def shown_url(url: str) -> str:
+    """A URL as it may be shown: the scheme and the host. Its path may be a secret, as with chats."""
     try:
         found = urlsplit(url)
-        return f"{found.scheme}://{found.hostname}{f':{found.port}' if found.port else ''}"
+        path = f"/{MASK}" if found.path.strip("/") or found.query else ""
+        return f"{found.scheme}://{found.hostname}{f':{found.port}' if found.port else ''}{path}"
     except ValueError:
         return MASK
 
@@ -42,7 +43,7 @@ WEBHOOK = Shape[Webhook](
     {
         "id": key.uuid(),
         "name": key.text(),
-        "url": key.text(),
+        "url": key.text("Its path is ***: it may be a secret").of(lambda one: shown_url(one.url)),
         "method": key.text("", *METHODS),
         **filter_keys(),
         "headers": key.anything("Further headers, without their values").of(
@@ -77,7 +78,6 @@ WEBHOOK = Shape[Webhook](
 PUBLIC = Shape[Webhook](
     {
         **WEBHOOK.without("secret", "template"),
-        "url": key.text("Without its path, which may be a secret").of(lambda one: origin(one.url)),
         "headers": key.list_of(key.text(), "Names of further headers").of(lambda one: list(one.headers)),
         "auth": key.null_or(key.text("How it proves who it is", *_PROOFS)).of(
             lambda one: next((word for word in _PROOFS if word in one.auth), None)
@@ -195,7 +195,7 @@ def columns(now: datetime, *, detailed: bool) -> Sequence[Column[Webhook]]:
     )
     return (
         Column("webhook", lambda one: one.name, cuts=True),
-        Column("receiver", lambda one: origin(one.url), cuts=True, keeps=20, drop_order=3),
+        Column("receiver", lambda one: shown_url(one.url), cuts=True, keeps=20, drop_order=3),
         Column("events", lambda one: _events(one), cuts=True, drop_order=1),
         *(more if detailed else ()),
         column(WEBHOOK, "delivered", is_count=False, drop_order=2),
@@ -213,7 +213,7 @@ def text(webhook: Webhook, now: datetime) -> Iterator[str]:
     rows: list[tuple[str, str | None]] = [
         ("webhook", webhook.name),
         ("id", webhook.id),
-        ("url", f"{webhook.method} {webhook.url}"),
+        ("url", f"{webhook.method} {shown_url(webhook.url)}"),
         ("events", _events(webhook)),
         ("queues", ", ".join(webhook.queues) or "all"),
         ("priorities", ", ".join(webhook.priorities) or "all"),

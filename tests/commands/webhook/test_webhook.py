@@ -102,6 +102,28 @@ def test_adding_prints_the_id_alone_and_the_secret_once(run: Run, lite_url: str)
         assert secret.removeprefix("whsec_") not in shown.stdout + shown.stderr
 
 
+def test_no_command_shows_the_path_of_a_url_which_may_be_a_secret(run: Run, lite_url: str) -> None:
+    def shown(*words: str) -> str:
+        done = run("webhook", *words, url=lite_url)
+        assert done.exit_code == 0, done.stderr
+        return str(done.stdout + done.stderr)
+
+    for form in ("table", "json"):
+        made = shown("add", "--name", "chat", "--url", f"{URL}?token=of-secrets", "--format", form)
+        outputs = [
+            *(shown("list", *more, "--format", form) for more in ((), ("--detailed",))),
+            shown("show", "chat", "--format", form),
+            shown("update", "chat", "--url", f"{URL}/2", "--format", form),
+            shown("disable", "chat", "--format", form),
+            shown("enable", "chat", "--format", form),
+            shown("remove", "chat", "--yes", "--format", form),
+        ]
+        assert all("of-secrets" not in text for text in (made, *outputs))
+        assert all("https://chat.example/***" in text for text in outputs[:3])
+    add(run, lite_url, to="https://h.example:8443/")
+    assert show(run, lite_url)["url"] == "https://h.example:8443"
+
+
 @pytest.mark.parametrize("words", [("--format", "json"), ("--quiet",)])
 def test_a_secret_that_was_made_is_printed_whatever_the_output(run: Run, lite_url: str, words: tuple[str, ...]) -> None:
     done = run("webhook", "add", "--name", "chat", "--url", URL, *words, url=lite_url)

@@ -25,7 +25,7 @@ def test_no_answer_has_a_secret_of_a_webhook_or_a_stream(serve: Serve, empty_url
     event_readers(empty_url)
     server = serve(empty_url)
     hook, stream = server.json(HOOK), server.json(LAKE)
-    assert (hook["url"], hook["headers"], hook["auth"]) == ("https://chat.example:8443", ["x-place"], "bearer")
+    assert (hook["url"], hook["headers"], hook["auth"]) == ("https://chat.example:8443/***", ["x-place"], "bearer")
     assert hook["signed"] is True
     assert not {"secret", "template"} & hook.keys()
     assert stream["target"] == {"brokers": "kafka:9092", "topic": "job-events", "config": "***"}
