@@ -4,8 +4,8 @@ A script is a file of ``completions/source``, which knows its shell, with what t
 of the line ``# <commands>``. What a word completes to is told by its *kind*:
 
 - empty: nothing is known; ``a,b``: one of these words; ``+a,b``: several of them with commas between;
-- ``:queues``, ``:jobs``, ``:workers``, ``:webhooks``, ``:streams``: asked from the database
-  (``hammerwork --complete-values``);
+- ``:queues``, ``:jobs``, ``:workers``, ``:webhooks``, ``:streams``, ``:schedules``: asked from the
+  database (``hammerwork --complete-values``);
 - ``:queue_lists``: several queues with commas between, as ``--queue`` takes them;
 - ``:profiles``: asked from the configuration file in the same way;
 - ``:files``, ``:folders``; ``:json``: ``@`` and a file; ``:urls``: how a database's URL begins, or ``@`` and a profile;
@@ -40,6 +40,7 @@ KINDS = {
     "WORKER": ":workers",
     "WEBHOOK": ":webhooks",
     "STREAM": ":streams",
+    "SCHEDULE": ":schedules",
     "EVENT": EVENTS,
     "EVENTS": EVENTS,
     "PROFILE": ":profiles",

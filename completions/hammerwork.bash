@@ -183,12 +183,12 @@ _hammerwork_look() {
         'cron show')
             options='--limit --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
+            arguments=':schedules'
             ;;
         'cron history')
             options='--since --status --limit --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --since= -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
+            arguments=':schedules'
             ;;
         'cron check')
             options='--timezone --limit --after --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -202,7 +202,7 @@ _hammerwork_look() {
         'cron update')
             options='--queue --payload --schedule --every --timezone --priority --description --max-attempts --timeout --overlap --catch-up --grace --jitter --starts --ends --spawn-handler --spawn-config --max-spawn-count --no-encrypt --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queue_lists --queue=:queue_lists -j=:json --payload=:json -s= --schedule= --every= -z= --timezone= -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --description= --max-attempts= --timeout= --overlap= --catch-up= --grace= --jitter= --starts= --ends= --spawn-handler= --spawn-config=:json --max-spawn-count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
+            arguments=':schedules'
             ;;
         'cron apply')
             options='--handlers --source --prune --overwrite --no-encrypt --dry-run --yes --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -212,32 +212,32 @@ _hammerwork_look() {
         'cron enable')
             options='--all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-*'
+            arguments=':schedules*'
             ;;
         'cron disable')
             options='--reason --all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-*'
+            arguments=':schedules*'
             ;;
         'cron trigger')
             options='--payload --at --no-encrypt --wait --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -j=:json --payload=:json --at= --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
+            arguments=':schedules'
             ;;
         'cron backfill')
             options='--since --until --max --one-at-a-time --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --since= --until= --max= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
+            arguments=':schedules'
             ;;
         'cron convert')
             options='--name --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --name= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
+            arguments=':schedules'
             ;;
         'cron delete')
             options='--dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
+            arguments=':schedules'
             ;;
         'batch')
             commands='enqueue list show'
@@ -629,7 +629,7 @@ _hammerwork_kind() {
     local word IFS=$' \t\n'
     case $1 in
         "" | -) ;;
-        :queues | :queue_lists | :jobs | :workers | :webhooks | :streams | :profiles) _hammerwork_ask "${1#:}" ;;
+        :queues | :queue_lists | :jobs | :workers | :webhooks | :streams | :schedules | :profiles) _hammerwork_ask "${1#:}" ;;
         :keys,*)
             if [[ $typed == profiles* ]]; then
                 _hammerwork_ask keys

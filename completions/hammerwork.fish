@@ -33,7 +33,7 @@ end
 
 function __hammerwork_value
     switch $argv[1]
-        case queues queue_lists jobs workers webhooks streams profiles
+        case queues queue_lists jobs workers webhooks streams schedules profiles
             __hammerwork_ask $argv[1]
         case json
             set -l typed (__hammerwork_typed)
@@ -412,7 +412,7 @@ complete -c hammerwork -n '__hammerwork_at job list' -s l -l limit -x -d 'Maximu
 complete -c hammerwork -n '__hammerwork_at job list' -l cursor -x -d 'Start after this: the last row\'s id, or CREATED_AT/ID.'
 complete -c hammerwork -n '__hammerwork_at job list' -l fields -x -d 'Only these fields of the JSON, in this order: A,B,C.'
 complete -c hammerwork -n '__hammerwork_at job list' -l sort -x -d 'Sort by this field of the JSON; -FIELD for the largest first.'
-complete -c hammerwork -n '__hammerwork_at job list' -l watch -d 'Redraw the output until you press q or Ctrl-C.'
+complete -c hammerwork -n '__hammerwork_at job list' -l watch -d 'Redraw until you press q or Ctrl-C; ? shows the keys.'
 complete -c hammerwork -n '__hammerwork_at job list' -l interval -x -d 'With --watch: refresh interval.'
 complete -c hammerwork -n '__hammerwork_at job list' -l count -x -d 'With --watch: stop after this many refreshes.'
 complete -c hammerwork -n '__hammerwork_at job list' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -622,7 +622,7 @@ complete -c hammerwork -n '__hammerwork_at queue list' -l paused -d 'Only paused
 complete -c hammerwork -n '__hammerwork_at queue list' -l internal -d 'Also queues of hammerwork itself: deliveries to webhooks.'
 complete -c hammerwork -n '__hammerwork_at queue list' -l fields -x -d 'Only these fields of the JSON, in this order: A,B,C.'
 complete -c hammerwork -n '__hammerwork_at queue list' -l sort -x -d 'Sort by this field of the JSON; -FIELD for the largest first.'
-complete -c hammerwork -n '__hammerwork_at queue list' -l watch -d 'Redraw the output until you press q or Ctrl-C.'
+complete -c hammerwork -n '__hammerwork_at queue list' -l watch -d 'Redraw until you press q or Ctrl-C; ? shows the keys.'
 complete -c hammerwork -n '__hammerwork_at queue list' -l interval -x -d 'With --watch: refresh interval.'
 complete -c hammerwork -n '__hammerwork_at queue list' -l count -x -d 'With --watch: stop after this many refreshes.'
 complete -c hammerwork -n '__hammerwork_at queue list' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -706,7 +706,7 @@ complete -c hammerwork -n '__hammerwork_at cron list' -l failed -d 'Only schedul
 complete -c hammerwork -n '__hammerwork_at cron list' -l detailed -d 'Print each schedule as `cron show` does.'
 complete -c hammerwork -n '__hammerwork_at cron list' -l fields -x -d 'Only these fields of the JSON, in this order: A,B,C.'
 complete -c hammerwork -n '__hammerwork_at cron list' -l sort -x -d 'Sort by this field of the JSON; -FIELD for the largest first.'
-complete -c hammerwork -n '__hammerwork_at cron list' -l watch -d 'Redraw the output until you press q or Ctrl-C.'
+complete -c hammerwork -n '__hammerwork_at cron list' -l watch -d 'Redraw until you press q or Ctrl-C; ? shows the keys.'
 complete -c hammerwork -n '__hammerwork_at cron list' -l interval -x -d 'With --watch: refresh interval.'
 complete -c hammerwork -n '__hammerwork_at cron list' -l count -x -d 'With --watch: stop after this many refreshes.'
 complete -c hammerwork -n '__hammerwork_at cron list' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -725,6 +725,7 @@ complete -c hammerwork -n '__hammerwork_at cron show' -l color -x -a 'auto alway
 complete -c hammerwork -n '__hammerwork_at cron show' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at cron show' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron show' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at cron show' -k -a '(__hammerwork_value schedules)'
 
 complete -c hammerwork -n '__hammerwork_at cron history' -l since -x -d 'Only runs due since this: 2h (ago), 14:00, 2026-12-24.'
 complete -c hammerwork -n '__hammerwork_at cron history' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only runs whose jobs have this status.'
@@ -736,6 +737,7 @@ complete -c hammerwork -n '__hammerwork_at cron history' -l color -x -a 'auto al
 complete -c hammerwork -n '__hammerwork_at cron history' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at cron history' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron history' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at cron history' -k -a '(__hammerwork_value schedules)'
 
 complete -c hammerwork -n '__hammerwork_at cron check' -s z -l timezone -x -d 'Time zone, such as Europe/Oslo.'
 complete -c hammerwork -n '__hammerwork_at cron check' -s l -l limit -x -d 'Number of due times.'
@@ -806,6 +808,7 @@ complete -c hammerwork -n '__hammerwork_at cron update' -l color -x -a 'auto alw
 complete -c hammerwork -n '__hammerwork_at cron update' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at cron update' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron update' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at cron update' -k -a '(__hammerwork_value schedules)'
 
 complete -c hammerwork -n '__hammerwork_at cron apply' -l handlers -x -d 'Apply the schedules of an application.'
 complete -c hammerwork -n '__hammerwork_at cron apply' -l source -x -d 'Name of the source.'
@@ -833,6 +836,7 @@ complete -c hammerwork -n '__hammerwork_at cron enable' -l color -x -a 'auto alw
 complete -c hammerwork -n '__hammerwork_at cron enable' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at cron enable' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron enable' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at cron enable' -k -a '(__hammerwork_value schedules)'
 
 complete -c hammerwork -n '__hammerwork_at cron disable' -l reason -x -d 'Reason to show to others.'
 complete -c hammerwork -n '__hammerwork_at cron disable' -l all -d 'All schedules; asks for confirmation.'
@@ -844,6 +848,7 @@ complete -c hammerwork -n '__hammerwork_at cron disable' -l color -x -a 'auto al
 complete -c hammerwork -n '__hammerwork_at cron disable' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at cron disable' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron disable' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at cron disable' -k -a '(__hammerwork_value schedules)'
 
 complete -c hammerwork -n '__hammerwork_at cron trigger' -s j -l payload -x -k -a '(__hammerwork_value json)' -d 'Keys to replace in the payload: JSON, @FILE, or -.'
 complete -c hammerwork -n '__hammerwork_at cron trigger' -l at -x -d 'Earliest start: 2026-12-24T18:00:00Z.'
@@ -857,6 +862,7 @@ complete -c hammerwork -n '__hammerwork_at cron trigger' -l color -x -a 'auto al
 complete -c hammerwork -n '__hammerwork_at cron trigger' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at cron trigger' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron trigger' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at cron trigger' -k -a '(__hammerwork_value schedules)'
 
 complete -c hammerwork -n '__hammerwork_at cron backfill' -l since -x -d 'Due times since this: 2h (ago), 14:00, 2026-12-24.'
 complete -c hammerwork -n '__hammerwork_at cron backfill' -l until -x -d 'Due times before this: 2h (ago), 14:00, 2026-12-24.'
@@ -871,6 +877,7 @@ complete -c hammerwork -n '__hammerwork_at cron backfill' -l color -x -a 'auto a
 complete -c hammerwork -n '__hammerwork_at cron backfill' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at cron backfill' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron backfill' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at cron backfill' -k -a '(__hammerwork_value schedules)'
 
 complete -c hammerwork -n '__hammerwork_at cron convert' -l name -x -d 'Name of the schedule.'
 complete -c hammerwork -n '__hammerwork_at cron convert' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -880,6 +887,7 @@ complete -c hammerwork -n '__hammerwork_at cron convert' -l color -x -a 'auto al
 complete -c hammerwork -n '__hammerwork_at cron convert' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at cron convert' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron convert' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at cron convert' -k -a '(__hammerwork_value schedules)'
 
 complete -c hammerwork -n '__hammerwork_at cron delete' -l dry-run -d 'Show the schedule and change nothing.'
 complete -c hammerwork -n '__hammerwork_at cron delete' -l yes -s y -d 'Do not ask for confirmation.'
@@ -890,6 +898,7 @@ complete -c hammerwork -n '__hammerwork_at cron delete' -l color -x -a 'auto alw
 complete -c hammerwork -n '__hammerwork_at cron delete' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at cron delete' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron delete' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at cron delete' -k -a '(__hammerwork_value schedules)'
 
 complete -c hammerwork -n '__hammerwork_at batch' -a enqueue -d 'Enqueue the jobs of a file as one batch, and print its id.'
 complete -c hammerwork -n '__hammerwork_at batch' -a list -d 'List batches, newest first, with counts of their jobs.'
@@ -923,7 +932,7 @@ complete -c hammerwork -n '__hammerwork_at batch list' -s l -l limit -x -d 'Maxi
 complete -c hammerwork -n '__hammerwork_at batch list' -l cursor -x -d 'Start after this: the last row\'s id, or CREATED_AT/ID.'
 complete -c hammerwork -n '__hammerwork_at batch list' -l fields -x -d 'Only these fields of the JSON, in this order: A,B,C.'
 complete -c hammerwork -n '__hammerwork_at batch list' -l sort -x -d 'Sort by this field of the JSON; -FIELD for the largest first.'
-complete -c hammerwork -n '__hammerwork_at batch list' -l watch -d 'Redraw the output until you press q or Ctrl-C.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l watch -d 'Redraw until you press q or Ctrl-C; ? shows the keys.'
 complete -c hammerwork -n '__hammerwork_at batch list' -l interval -x -d 'With --watch: refresh interval.'
 complete -c hammerwork -n '__hammerwork_at batch list' -l count -x -d 'With --watch: stop after this many refreshes.'
 complete -c hammerwork -n '__hammerwork_at batch list' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -978,7 +987,7 @@ complete -c hammerwork -n '__hammerwork_at workflow list' -s l -l limit -x -d 'M
 complete -c hammerwork -n '__hammerwork_at workflow list' -l cursor -x -d 'Start after this: the last row\'s id, or CREATED_AT/ID.'
 complete -c hammerwork -n '__hammerwork_at workflow list' -l fields -x -d 'Only these fields of the JSON, in this order: A,B,C.'
 complete -c hammerwork -n '__hammerwork_at workflow list' -l sort -x -d 'Sort by this field of the JSON; -FIELD for the largest first.'
-complete -c hammerwork -n '__hammerwork_at workflow list' -l watch -d 'Redraw the output until you press q or Ctrl-C.'
+complete -c hammerwork -n '__hammerwork_at workflow list' -l watch -d 'Redraw until you press q or Ctrl-C; ? shows the keys.'
 complete -c hammerwork -n '__hammerwork_at workflow list' -l interval -x -d 'With --watch: refresh interval.'
 complete -c hammerwork -n '__hammerwork_at workflow list' -l count -x -d 'With --watch: stop after this many refreshes.'
 complete -c hammerwork -n '__hammerwork_at workflow list' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -1521,7 +1530,7 @@ complete -c hammerwork -n '__hammerwork_at worker list' -l all -d 'Include worke
 complete -c hammerwork -n '__hammerwork_at worker list' -s l -l limit -x -d 'Maximum number of rows.'
 complete -c hammerwork -n '__hammerwork_at worker list' -l fields -x -d 'Only these fields of the JSON, in this order: A,B,C.'
 complete -c hammerwork -n '__hammerwork_at worker list' -l sort -x -d 'Sort by this field of the JSON; -FIELD for the largest first.'
-complete -c hammerwork -n '__hammerwork_at worker list' -l watch -d 'Redraw the output until you press q or Ctrl-C.'
+complete -c hammerwork -n '__hammerwork_at worker list' -l watch -d 'Redraw until you press q or Ctrl-C; ? shows the keys.'
 complete -c hammerwork -n '__hammerwork_at worker list' -l interval -x -d 'With --watch: refresh interval.'
 complete -c hammerwork -n '__hammerwork_at worker list' -l count -x -d 'With --watch: stop after this many refreshes.'
 complete -c hammerwork -n '__hammerwork_at worker list' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'

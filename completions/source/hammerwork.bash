@@ -68,7 +68,7 @@ _hammerwork_kind() {
     local word IFS=$' \t\n'
     case $1 in
         "" | -) ;;
-        :queues | :queue_lists | :jobs | :workers | :webhooks | :streams | :profiles) _hammerwork_ask "${1#:}" ;;
+        :queues | :queue_lists | :jobs | :workers | :webhooks | :streams | :schedules | :profiles) _hammerwork_ask "${1#:}" ;;
         :keys,*)
             if [[ $typed == profiles* ]]; then
                 _hammerwork_ask keys

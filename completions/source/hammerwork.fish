@@ -33,7 +33,7 @@ end
 
 function __hammerwork_value
     switch $argv[1]
-        case queues queue_lists jobs workers webhooks streams profiles
+        case queues queue_lists jobs workers webhooks streams schedules profiles
             __hammerwork_ask $argv[1]
         case json
             set -l typed (__hammerwork_typed)

@@ -24,6 +24,7 @@ Draw = Callable[[State, int, int, str | None], Sequence[str]]
 Leave = Callable[[State, int, int], Sequence[str]]
 
 NAP = 0.25
+KEYS = "q quits, Ctrl-Z pauses until fg, ? hides this line"
 
 
 class Ending(Enum):
@@ -156,6 +157,7 @@ class OnScreen(Generic[State]):
         self._leave = leave
         self._state: State | None = None
         self._note: str | None = None
+        self._shows_keys = False
 
     def show(self, state: State) -> None:
         self._state = state
@@ -171,11 +173,12 @@ class OnScreen(Generic[State]):
         self._note = None
 
     def wait(self, seconds: float) -> bool:
-        """Waits for the time to pass or for ``q``, and draws anew where the size changes."""
+        """Waits for the time to pass or for ``q``. ``?`` shows the keys."""
         end = time.monotonic() + seconds
         while event := self._screen.wait(max(end - time.monotonic(), 0)):
             if event == "quit":
                 return False
+            self._shows_keys ^= event == "keys"
             self._redraw()
         return True
 
@@ -185,8 +188,9 @@ class OnScreen(Generic[State]):
         return [] if self._state is None else self._leave(self._state, width, height - 1)
 
     def _redraw(self) -> None:
+        note = self._note or (KEYS if self._shows_keys else None)
         if self._state is not None:
-            self._screen.draw(self._draw(self._state, *self._screen.size, self._note))
+            self._screen.draw(self._draw(self._state, *self._screen.size, note))
         elif self._note:
             self._screen.draw([self._note])
 

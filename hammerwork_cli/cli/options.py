@@ -175,7 +175,7 @@ StatusOption = Annotated[
         help="Only these statuses: failed,dead (case does not matter).",
     ),
 ]
-WatchOption = Annotated[bool, typer.Option("--watch", help="Redraw the output until you press q or Ctrl-C.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Redraw until you press q or Ctrl-C; ? shows the keys.")]
 IntervalOption = Annotated[
     str | None,
     typer.Option("--interval", metavar="SECONDS", help="With --watch: refresh interval. [default: 2]"),

@@ -169,7 +169,7 @@ class Screen:
         return f"{line}\x1b[K" if painted_cells(line) < width else cut(line, width)
 
     def wait(self, seconds: float) -> str | None:
-        """Waits for a key or a new size. Returns ``quit``, ``redraw``, or ``None`` after ``seconds``."""
+        """Waits for a key or a new size. Returns ``quit``, ``keys``, ``redraw``, or ``None`` after ``seconds``."""
         end = time.monotonic() + seconds
         with self._hearing_signals():
             while not self._must_redraw():
@@ -180,8 +180,8 @@ class Screen:
                     return None
                 if self._wakeup_read in ready:
                     os.read(self._wakeup_read, 1024)
-                if self._keyboard in ready and self._asks_to_quit():
-                    return "quit"
+                if self._keyboard in ready and (event := self._pressed()):
+                    return event
         return "redraw"
 
     def _must_redraw(self) -> bool:
@@ -197,7 +197,7 @@ class Screen:
         finally:
             signal.set_wakeup_fd(before)
 
-    def _asks_to_quit(self) -> bool:
+    def _pressed(self) -> str | None:
         assert self._keyboard is not None
         try:
             pressed = os.read(self._keyboard, 1024)
@@ -206,7 +206,7 @@ class Screen:
         if not pressed:
             # End of file: select() would now return immediately each time.
             self._keyboards = []
-        return bool(QUIT_KEYS & set(pressed))
+        return "quit" if QUIT_KEYS & set(pressed) else "keys" if b"?" in pressed else None
 
 
 def _terminal_descriptor(stdin: TextIO | None) -> int | None:

@@ -34,7 +34,12 @@ SAMPLE = 10_000
 """Most rows to read if there is no index on queues."""
 _OF_PROFILES = {"profiles": ("{}",), "urls": ("@{}",), "keys": ("profiles.{}.url", "profiles.{}.protected")}
 """Kind -> the values of each profile."""
-_NAMED = {"workers": "completion.workers", "webhooks": "completion.webhooks", "streams": "completion.streams"}
+_NAMED = {
+    "workers": "completion.workers",
+    "webhooks": "completion.webhooks",
+    "streams": "completion.streams",
+    "schedules": "completion.schedules",
+}
 """Kind -> the statement that lists the names."""
 LATEST = 20
 """Most failed jobs to offer before anything is typed."""
@@ -46,8 +51,8 @@ def print_values(kind: str = "", prefix: str = "", *_: str) -> None:
     """Prints the values that start with ``prefix``, and exits.
 
     Args:
-        kind: ``queues``, ``jobs``, ``workers``, ``webhooks`` or ``streams`` of the database, ``queue_lists`` for queues
-            with commas between them;
+        kind: ``queues``, ``jobs``, ``workers``, ``webhooks``, ``streams`` or ``schedules`` of the database,
+            ``queue_lists`` for queues with commas between them;
             ``profiles``, ``urls`` or ``keys`` for profiles in the configuration file.
         prefix: the text before the cursor.
     """

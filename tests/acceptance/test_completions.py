@@ -247,26 +247,30 @@ def test_workers_are_the_same_on_every_database(migrated_url: str, clean_environ
     assert sorted(_patient("workers", "o", env=env).splitlines()) == ["one\trunning", "other\trunning"]
 
 
-def test_webhooks_and_streams_are_the_same_on_every_database(
+def test_webhooks_streams_and_schedules_are_the_same_on_every_database(
     migrated_url: str, run: Callable[..., Outcome], clean_environment: dict[str, str]
 ) -> None:
     for name in ("chat é", "Chat", "page"):
         hook = ("webhook", "add", "--name", name, "--url", "https://h.example/")
         lake = ("streaming", "add", "--name", name, "-b", "command", "--command", "cat", "--no-test")
-        assert [run(*words, url=migrated_url).exit_code for words in (hook, lake)] == [0, 0]
+        night = ("cron", "create", "-q", "q", "-j", "{}", "-s", "0 2 * * *", "--name", name)
+        assert [run(*words, url=migrated_url).exit_code for words in (hook, lake, night)] == [0, 0, 0]
     env = {**clean_environment, "HAMMERWORK_DATABASE_URL": migrated_url}
     for kind in ("webhooks", "streams"):
         assert _patient(kind, "ch", env=env).splitlines() == ["chat é\t"]
+    assert _patient("schedules", "ch", env=env).splitlines() == ["chat é\t0 2 * * *"]
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_a_webhook_a_stream_and_an_event_are_completed(
+def test_a_webhook_a_stream_a_schedule_and_an_event_are_completed(
     shell: Callable[..., Shell], filled: Callable[..., str], run: Callable[..., Outcome], name: str
 ) -> None:
     url = filled([])
     run("webhook", "add", "--name", "chat", "--url", "https://h.example/", url=url)
     run("streaming", "add", "--name", "lake", "-b", "command", "--command", "cat", "--no-test", url=url)
+    run("cron", "create", "-q", "q", "-j", "{}", "-s", "0 2 * * *", "--name", "night shift", url=url)
     started = shell(name, url)
+    assert started.calls("hammerwork cron show n\t")[-1] == "night shift"
     assert started.calls("hammerwork webhook show c\t")[-1] == "chat"
     assert started.calls("hammerwork streaming show l\t")[-1] == "lake"
     assert started.calls("hammerwork webhook test chat --event-type tree.f\t")[-1] == "tree.failed"

@@ -152,6 +152,10 @@ def test_a_terminal_redraws_a_list_in_place_until_a_key_is_pressed(
         sqlite_rows.job(queue="report", status="Pending")
         worker(sqlite_rows, "report-1")
         terminal.shows("report")
+        terminal.press("?")
+        assert "q quits, Ctrl-Z pauses until fg, ? hides this line" in terminal.shows("Ctrl-Z")[0]
+        terminal.press("?")
+        terminal.shows(f"hammerwork · {' '.join(words)}")
         terminal.press("q")
         assert terminal.end() == 0
         assert "report" in terminal.left_behind

@@ -7,7 +7,10 @@ import pytest
 
 from hammerwork_cli.core.ids import new_id
 from hammerwork_cli.database import Database, connect
+from hammerwork_cli.features.streaming import queries as streams
+from hammerwork_cli.features.streaming.model import Backend, Stream
 from hammerwork_cli.features.worker.queries import duties, registry
+from hammerwork_cli.runtime.worker.streams import duty_of
 from tests.rows import START
 from tests.worker_context import WORKER
 
@@ -66,5 +69,8 @@ def test_each_worker_is_listed_with_the_duties_that_it_took_last(database: Datab
     one, other, _ = workers
     for name, taker in (("tidy", one), ("sweep", one), ("look", other)):
         assert duties.take(database, name, taker.id, seen=None, until=START)
+    lake = Stream(new_id(), "a, lake é", Backend.COMMAND, {"command": ["cat"]})
+    streams.add(database, lake, by="me", now=START)
+    assert duties.take(database, duty_of(lake), other.id, seen=None, until=START)
     found = {worker.name: set(worker.duties) for worker in registry.listed(database)}
-    assert found == {"one": {"tidy", "sweep"}, "other": {"look"}, "idle": set()}
+    assert found == {"one": {"tidy", "sweep"}, "other": {"look", "stream a, lake é"}, "idle": set()}

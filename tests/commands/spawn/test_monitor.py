@@ -108,6 +108,10 @@ def test_other_keys_do_nothing_and_are_not_shown(on_terminal: Open, sqlite_rows:
     with on_terminal(sqlite_rows, "monitor", *QUICK) as terminal:
         terminal.shows("pending")
         terminal.press("xyz\r\x1b[A")
+        terminal.press("?")
+        terminal.shows("q quits, Ctrl-Z pauses until fg")
+        terminal.press("?")
+        terminal.shows("q quits")
         frames = terminal.display.frames
         picture = terminal.until(lambda _: terminal.display.frames > frames + 2)
         assert not any("xyz" in line for line in picture)

@@ -89,3 +89,10 @@ SELECT s.name FROM hammerwork_streams s ORDER BY s.name LIMIT :limit
 
 -- name: streams [mysql]
 SELECT CONVERT(s.name USING utf8mb4) FROM hammerwork_streams s ORDER BY s.name LIMIT :limit
+
+-- name: schedules
+-- Lists the schedules by name.
+SELECT s.name, s.expression FROM hammerwork_schedules s ORDER BY s.name LIMIT :limit
+
+-- name: schedules [mysql]
+SELECT CONVERT(s.name USING utf8mb4), s.expression FROM hammerwork_schedules s ORDER BY s.name LIMIT :limit

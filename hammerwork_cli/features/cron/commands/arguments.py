@@ -13,7 +13,7 @@ from hammerwork_cli.features.cron.queries import schedules
 from hammerwork_cli.features.cron.views import schedules as views
 
 ScheduleArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="A schedule's name, or at least 4 hex digits of its id.")
+    str, typer.Argument(metavar="SCHEDULE", help="A schedule's name, or at least 4 hex digits of its id.")
 ]
 ShowOnlyOption = Annotated[bool, typer.Option("--dry-run", help="Show the schedule and change nothing.")]
 SHOWN_DATES = 3

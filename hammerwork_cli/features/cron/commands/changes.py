@@ -23,7 +23,7 @@ from hammerwork_cli.features.spawn.views.wait import wait_text
 from hammerwork_cli.view.text import plural, visible
 
 SchedulesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Names, or at least the first 4 hex digits of ids.")
+    list[str] | None, typer.Argument(metavar="[SCHEDULE]...", help="Names, or at least the first 4 hex digits of ids.")
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="All schedules; asks for confirmation.")]
 

@@ -162,7 +162,7 @@ def history(
 
 def next_(
     context: Context,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this schedule.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[SCHEDULE]", help="Only this schedule.")] = None,
     count: Annotated[
         int, typer.Option("-c", "--count", metavar="N", min=1, max=10_000, help="Maximum number of due times.")
     ] = 10,

@@ -55,7 +55,7 @@ class RegisteredWorker(NamedTuple):
     held: int | None
     clock_ahead: float | None  # seconds by which the clock of its host is ahead of the server's; negative: behind it
     stored_unwritten: str | None  # JSON text; use `unwritten`
-    stored_duties: str | None  # names with commas between them; use `duties`
+    stored_duties: str | None  # names with line breaks between them; use `duties`
     silent_for: float  # seconds since the last heartbeat
 
     @property
@@ -127,7 +127,7 @@ class RegisteredWorker(NamedTuple):
     def duties(self) -> tuple[str, ...]:
         """The duties that it was the last worker to take; none once it has ended."""
         names = "" if self.ended_at else self.stored_duties or ""
-        return tuple(sorted(name for name in names.split(",") if name and not name.endswith(" history")))
+        return tuple(sorted(name for name in names.split("\n") if name and not name.endswith(" history")))
 
     @property
     def up_time(self) -> timedelta | None:

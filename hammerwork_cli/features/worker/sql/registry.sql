@@ -108,14 +108,17 @@ DELETE FROM hammerwork_progress WHERE worker_id {among}
 DELETE FROM hammerwork_workers WHERE id {among} AND ended_at < :before
 
 -- name: duties [postgresql]
--- The names of the duties that worker w was the last to take.
-(SELECT string_agg(d.name, ',') FROM hammerwork_duties d WHERE d.claimed_by = w.id)
+-- The names of the duties that worker w was the last to take, those of streams by their names.
+(SELECT string_agg(COALESCE('stream ' || s.name, d.name), CHR(10)) FROM hammerwork_duties d
+LEFT JOIN hammerwork_streams s ON d.name = 'stream ' || s.id::text WHERE d.claimed_by = w.id)
 
 -- name: duties [mysql]
-(SELECT GROUP_CONCAT(d.name) FROM hammerwork_duties d WHERE d.claimed_by = w.id)
+(SELECT GROUP_CONCAT(COALESCE(CONCAT('stream ', CONVERT(s.name USING utf8mb4)), d.name) SEPARATOR 0x0A)
+FROM hammerwork_duties d LEFT JOIN hammerwork_streams s ON d.name = CONCAT('stream ', s.id) WHERE d.claimed_by = w.id)
 
 -- name: duties [sqlite]
-(SELECT group_concat(d.name) FROM hammerwork_duties d WHERE d.claimed_by = w.id)
+(SELECT group_concat(COALESCE('stream ' || s.name, d.name), char(10)) FROM hammerwork_duties d
+LEFT JOIN hammerwork_streams s ON d.name = 'stream ' || s.id WHERE d.claimed_by = w.id)
 
 -- name: list
 -- Lists workers, the newest first.
