@@ -87,7 +87,9 @@ else:
 
     def __getattr__(name: str) -> object:
         if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from hammerwork_cli.runtime.api.absent import no_name
+
+            raise no_name(__name__, name)
         from importlib import import_module
 
         value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -25,7 +25,7 @@ REPLACED: Mapping[str, str] = {
     "batch wait": "spawn wait --batch BATCH",
     "config path": "config show",
     "config reset": "config init --force",
-    "cron next": "cron show NAME",
+    "cron next": "cron show SCHEDULE",
     "job requeue-stale": "spawn doctor --older-than DURATION --fix",
     "maintenance check": "spawn doctor",
     "maintenance cleanup": "job purge --all --tree --older-than 30d",
@@ -148,6 +148,10 @@ ABSENT: Mapping[str, tuple[str, str]] = {
         "With --isolation process: --max-memory 512M (Celery counts KiB)",
     ),
     "streaming add --format": _FORMAT,
+    "streaming stats --hours": (
+        "A stream counts its events since it was added, not by hours.",
+        "Those figures: hammerwork streaming stats. Rates: hammerwork monitor metrics --format prometheus",
+    ),
     "streaming update --format": _FORMAT,
     "webhook add --url": (
         "A webhook needs a URL.",

@@ -31,6 +31,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 """Word -> the verbs of this program for it, which are looked for in the same group first."""
 PLACES: Mapping[str, tuple[str, ...]] = {
     "archive delete": ("archive purge",),
+    "audit": ("job show", "monitor logs"),
     "batches": ("batch list",),
     "children": ("spawn tree JOB --children-only",),
     "clean": ("job purge", "archive run"),
@@ -41,6 +42,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "disk": ("maintenance sizes",),
     "drain": ("worker stop", "worker start", "queue pause"),
     "dump": ("backup create", "job export"),
+    "edit": ("job enqueue", "job cancel"),
     "empty": ("job delete --queue QUEUE",),
     "errors": ("spawn why",),
     "events": ("monitor logs",),
@@ -59,6 +61,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "log": ("monitor logs",),
     "maintenance": ("queue pause",),
     "job next": ("job list --status Pending", "spawn why"),
+    "move": ("job enqueue --queue QUEUE", "job cancel"),
     "mermaid": ("spawn tree JOB --format mermaid",),
     "limits": ("queue limit",),
     "migrate": ("migration run",),
@@ -79,6 +82,8 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "queue stop": ("queue pause",),
     "queues": ("queue list",),
     "repair": ("spawn doctor",),
+    "reschedule": ("job enqueue --at TIME", "job cancel", "cron update"),
+    "search": ("job list --payload KEY=TEXT", "job list --error TEXT"),
     "rate-limit": ("queue limit",),
     "rescue": ("spawn doctor",),
     "run": ("worker start",),

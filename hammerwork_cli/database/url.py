@@ -90,10 +90,10 @@ class DatabaseUrl:
         if not separator or dialect is None:
             problem = f"the scheme {scheme[:40]!r} is unknown" if separator else "it has no scheme"
             file = "" if separator else _as_file(text.removeprefix("sqlite:"))
-            raise ConfigError(
-                f"The database URL is not valid: {problem}.",
-                hint=f"For an SQLite file: {file}" if file else f"Examples: {EXAMPLE}.",
-            )
+            hint = f"For an SQLite file: {file}" if file else f"Examples: {EXAMPLE}."
+            if scheme in {"http", "https"}:
+                hint = "-u names the database. For that of a webhook: --url https://example.org/hook"
+            raise ConfigError(f"The database URL is not valid: {problem}.", hint=hint)
         if dialect == "sqlite":
             return cls._sqlite(f"{scheme}://{rest}")
         # libpq accepts its schemes in lower case only.

@@ -50,6 +50,14 @@ def test_each_verb_is_found_from_a_group_without_it() -> None:
         ("job tail", "hammerwork monitor logs"),
         ("worker run", "hammerwork worker start, or hammerwork archive run, or hammerwork migration run"),
         ("job watch", "hammerwork spawn tree JOB --watch"),
+        ("job move", "hammerwork job enqueue --queue QUEUE, or hammerwork job cancel JOB"),
+        ("job edit", "hammerwork job enqueue, or hammerwork job cancel JOB"),
+        (
+            "job reschedule",
+            "hammerwork job enqueue --at TIME, or hammerwork job cancel JOB, or hammerwork cron update SCHEDULE",
+        ),
+        ("job search", "hammerwork job list --payload KEY=TEXT, or hammerwork job list --error TEXT"),
+        ("job audit", "hammerwork job show JOB, or hammerwork monitor logs"),
     ],
 )
 def test_an_unknown_verb_is_refused_with_the_one_that_is_meant(run: Run, words: str, named: str) -> None:

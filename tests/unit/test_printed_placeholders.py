@@ -13,7 +13,7 @@ WORD = re.compile(rf"\b{NAMES}")
 UNKNOWN = {
     "hammerwork config set default_queue NAME": "nobody has named a queue",
     "hammerwork cron convert {} --name NAME": "the reader chooses the name",
-    "hammerwork cron show NAME": "the list was asked for, not a schedule",
+    "hammerwork cron show SCHEDULE": "the list was asked for, not a schedule",
     "hammerwork job delete JOB": "the sentence is about several jobs",
     "hammerwork job export --queue QUEUE": "version 3 had no queue to name here",
     "hammerwork job retry JOB": "the sentence is about several jobs",

@@ -23,6 +23,7 @@ _INSTEAD = {
         "with_result_storage": "what handlers return: it is always stored in the database",
         "with_result_config": "with_result_ttl(ttl), and Job(result_max_size=...)",
         "with_tracing_id": "with_trace_id(trace_id)",
+        "is_dead": "Queue.find(job).status",
         "with_spawning": "with_spawn_handler(name) and with_spawn_config(config)",
     },
     "Queue": {
@@ -102,6 +103,11 @@ _INSTEAD = {
         "with_event_manager": "the command `monitor logs --follow`",
         "with_batch_processing_enabled": "the command `batch show`: every worker runs jobs of batches",
     },
+    "RetryStrategy": {
+        "custom": "@app.job(retry=function), which computes the pause",
+        "exponential_with_jitter": "RetryStrategy.exponential(base, multiplier, max_delay, jitter=...)",
+    },
+    "SpawnManager": {"has_handler": "Handlers.register_spawn, which refuses a name that is taken"},
     "Workflow": {
         "add_job": "add(key, job)",
         "add_parallel_jobs": "add(key, job) for each job",
@@ -111,6 +117,14 @@ _INSTEAD = {
         "validate": "Queue.enqueue_workflow, which checks it",
     },
 }
+
+_MODULE = {
+    "JobBatch": "Queue.enqueue_batch(name, jobs)",
+    "JobGroup": "Workflow, or Queue.enqueue_batch(name, jobs)",
+    "JobQueue": "Queue(url)",
+    "WorkerPool": "Worker(url, app, concurrency=...), which has several slots",
+}
+"""Names of hammerwork (Rust) that the package lacks -> what to use instead."""
 
 _ATTEMPTS = "Job(max_attempts=...), which counts the first attempt too"
 _CHILD = "context.spawn(job, key=...) in the handler of the parent, or Job(dependencies=[parent]) to wait for it"
@@ -210,6 +224,23 @@ def no_attribute(cls: type, name: str) -> AttributeError:
     message = f"{cls.__name__!r} object has no attribute {name!r}"
     instead = next((_INSTEAD.get(one.__name__, {}).get(name) for one in cls.__mro__ if one.__name__ in _INSTEAD), None)
     return AttributeError(f"{message}. In Python, use {instead}." if instead else message)
+
+
+def no_name(module: str, name: str) -> Exception:
+    """The error about a name that the package lacks; an import shows only an ``ImportError`` as it is."""
+    message = f"module {module!r} has no attribute {name!r}"
+    if name in _MODULE:
+        return ImportError(f"{message}. In Python, use {_MODULE[name]}.", name=module)
+    return AttributeError(message)
+
+
+class TranslatedType(type):
+    """A class of classes whose missing class methods say what to use instead of those of hammerwork (Rust)."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(cls, name: str) -> Any:
+            raise no_attribute(cls, name)
 
 
 class Translated:

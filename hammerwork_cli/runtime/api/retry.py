@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from hammerwork_cli.core.input.fields import duration
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.runtime.api.absent import TranslatedType
 
 SHORTEST = timedelta(milliseconds=1)
 LONGEST = timedelta(days=365)
@@ -51,7 +52,7 @@ class Jitter:
 
 
 @dataclass(frozen=True, slots=True)
-class RetryStrategy:
+class RetryStrategy(metaclass=TranslatedType):
     """The time between a failed attempt and the next one.
 
     Make one with :meth:`fixed`, :meth:`linear`, :meth:`exponential` or :meth:`fibonacci`.

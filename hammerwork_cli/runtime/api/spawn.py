@@ -18,6 +18,7 @@ from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.tree.progress import LONGEST_TEXT
 from hammerwork_cli.runtime.api import tracing
+from hammerwork_cli.runtime.api.absent import Translated
 from hammerwork_cli.runtime.api.job import Job, Payload
 from hammerwork_cli.runtime.api.payloads import PayloadReader, reader_of
 from hammerwork_cli.runtime.api.resources import OpenResources, UsesResources
@@ -448,7 +449,7 @@ class FoundHandler(NamedTuple):
     handler: SpawnHandler
 
 
-class SpawnManager:
+class SpawnManager(Translated):
     """Spawn handlers by name."""
 
     def __init__(self) -> None:

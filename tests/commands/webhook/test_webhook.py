@@ -102,6 +102,13 @@ def test_adding_prints_the_id_alone_and_the_secret_once(run: Run, lite_url: str)
         assert secret.removeprefix("whsec_") not in shown.stdout + shown.stderr
 
 
+def test_a_webhooks_url_given_as_that_of_the_database_is_refused_with_the_option_for_it(run: Run) -> None:
+    for words in ((), ("--name", "talk")):
+        refused = run("webhook", "update", "-w", "chat", "-u", "https://h.example/", *words)
+        assert refused.exit_code == 3
+        assert "--url https://example.org/hook" in refused.stderr
+
+
 def test_no_command_shows_the_path_of_a_url_which_may_be_a_secret(run: Run, lite_url: str) -> None:
     def shown(*words: str) -> str:
         done = run("webhook", *words, url=lite_url)

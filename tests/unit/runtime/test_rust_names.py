@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from hammerwork_cli import Job, Queue, RetryStrategy, Worker, Workflow
+import hammerwork_cli
+from hammerwork_cli import Handlers, Job, Queue, RetryStrategy, Worker, Workflow
 from hammerwork_cli.runtime.api.absent import _INSTEAD
 from tests.commands.test_given_twice import LEAVES
 from tests.conftest import each_row
@@ -16,7 +17,7 @@ METHODS = {
         with_cron_schedule as_recurring with_timezone depends_on depends_on_jobs with_workflow with_result_storage
         with_result_ttl with_result_config with_trace_id with_correlation_id with_parent_span_id with_span_context
         with_tracing_id with_spawn_handler with_spawn_config with_spawning with_encryption with_pii_fields
-        with_retention_policy""",
+        with_retention_policy is_dead""",
     Queue: """enqueue enqueue_batch enqueue_workflow enqueue_cron_job get_job get_job_result dequeue
         dequeue_with_priority_weights complete_job fail_job retry_job mark_job_dead mark_job_timed_out delete_job
         retry_dead_job get_dead_jobs get_dead_jobs_by_queue purge_dead_jobs get_dead_job_summary get_queue_stats
@@ -75,6 +76,23 @@ def test_backoffs_time_zones_and_spans_are_set_by_the_methods_of_rust() -> None:
         assert zoned.timezone == "Europe/Berlin"
     spans = job.with_parent_span_id("a1").with_span_context("{}")
     assert (spans.parent_span_id, spans.span_context) == ("a1", "{}")
+
+
+@each_row(
+    ("kind", "name"),
+    [(RetryStrategy, "custom"), (RetryStrategy, "exponential_with_jitter"), (Handlers(), "has_handler")],
+)
+def test_a_name_of_another_class_of_rust_is_answered_too(kind: object, name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"has no attribute '{name}'\. In Python, use \S"):
+        getattr(kind, name)
+    assert not hasattr(kind, "nothing")
+
+
+@each_row("name", ["JobBatch", "JobGroup", "JobQueue", "WorkerPool"])
+def test_the_import_of_a_class_of_rust_says_what_to_use(name: str) -> None:
+    with pytest.raises(ImportError, match=rf"has no attribute '{name}'\. In Python, use \S"):
+        exec(f"from hammerwork_cli import {name}")  # noqa: S102
+    assert not hasattr(hammerwork_cli, "nothing")
 
 
 def test_another_missing_attribute_has_the_error_of_python() -> None:

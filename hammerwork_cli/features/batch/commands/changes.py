@@ -148,7 +148,10 @@ def _execute(
     if batch is not None:
         chosen = chosen._replace(batches=(listing.resolve(database, batch),))
     elif chosen == JobFilter() and not wanted:
-        raise UsageError("No batch was given.", hint="To list them: hammerwork batch list")
+        raise UsageError(
+            "No batch was given.",
+            hint="To list them: hammerwork batch list. Without a batch: hammerwork job retry --all --dry-run",
+        )
     change_within(context, database, chosen, wanted, change, confirmation)
 
 

@@ -49,7 +49,7 @@ def list_(
     if detailed and options != ListOptions():
         raise UsageError(
             "--detailed cannot be combined with --format, --fields, --sort or --watch.",
-            hint="As JSON: hammerwork cron show NAME --format json",
+            hint="As JSON: hammerwork cron show SCHEDULE --format json",
         )
 
     upkeep = True

@@ -312,9 +312,9 @@ def update(
     given |= {} if new_name is None else {"name": names.of_receiver(new_name, "webhook")}
     given |= {} if url is None else {"url": url}
     given |= dict(cleared(CLEARED, clear or (), given))
+    database = context.database(changes=True)
     if not given:
         raise UsageError("Nothing was given to change.", hint="See: hammerwork webhook update --help")
-    database = context.database(changes=True)
     old = queries.named(database, wanted)
     webhook = old._replace(**given)
     validate(webhook)
