@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -44,6 +45,9 @@ for number, handler in (
         signal.signal(number, handler)
 # perf blocks SIGWINCH for what it starts, and for all that this starts: nobody would draw anew after a resize.
 signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+# Since Python 3.12, sqlite3 warns of a date that it is given: refuse one on each version.
+sqlite3.adapters.clear()
 
 surroundings.prepare(atexit.register)
 

@@ -95,7 +95,7 @@ class Rows:
     def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         places = f"({', '.join([self.database.placeholder] * len(rows[0]))})"
         sql = f"INSERT INTO {table} ({', '.join(rows[0])}) VALUES {', '.join([places] * len(rows))}"
-        self.run(sql, [self.adapted(value) for row in rows for value in row.values()])
+        self.run(sql, [value for row in rows for value in row.values()])
 
     def _copy(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         """Writes rows in half of the time that an INSERT takes, with its many parameters."""
@@ -112,7 +112,8 @@ class Rows:
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Sends a statement that returns nothing, with a ``?`` for each value."""
-        self.database._execute(sql.replace("?", self.database.placeholder) if values else sql, list(values))
+        sql = sql.replace("?", self.database.placeholder) if values else sql
+        self.database._execute(sql, [self.adapted(value) for value in values])
 
     def ids(self, ids: Sequence[str]) -> str:
         """A list of ids as ``depends_on`` holds it here."""

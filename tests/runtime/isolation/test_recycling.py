@@ -242,8 +242,9 @@ def test_a_process_that_grows_too_large_is_killed_and_its_attempt_fails_with_the
 
 @pytest.mark.usefixtures("forked_processes")
 def test_a_job_finds_its_process_as_if_no_other_had_run_in_it(lite: Stage, work: Any) -> None:
-    axes = ("cwd", "umask", "variable", "soft limit", "handler", "mask", "alarm", "niceness", "locale", "time zone")
-    axes += ("recursion", "variable of C") + (("affinity",) if len(_cpus()) > 1 else ())
+    axes = ("cwd", "umask", "variable", "soft limit", "handler", "mask", "alarm", "locale", "time zone", "recursion")
+    axes += ("variable of C",) + (("affinity",) if len(_cpus()) > 1 else ())
+    axes += ("niceness",) if os.nice(0) < 17 else ()
     jobs = {axis: Job("changes", axis) for axis in axes}
     assert work(*jobs.values()).failed == 0
     found = {axis: result(lite, job) for axis, job in jobs.items()}
