@@ -44,6 +44,7 @@ SILENT = {
     "event.deliver": "a delivery: events about those would make deliveries for ever",
     "job.changes.delete": "a deleted job is gone, and peers send no event for it either",
     "spawn.doctor.fix_misspelt_status": "the spelling of a status, which stays",
+    "webhook.cancel": "a delivery, too",
     "worker.finish.give_back": "as if nobody had claimed it",
     "worker.finish.give_back_running": "the attempt did not count",
     "worker.finish.give_back_unknown": "as if nobody had claimed it",

@@ -356,6 +356,8 @@ EXACT_BY_ITSELF = {
     "CAST({operation_id} AS BINARY) IN (:operations)",
     # A fragment whose text has a binary collation.
     "{limit_key :per} NOT IN (:full)",
+    # Ids.
+    "COALESCE({webhook_of}, '') NOT IN (:left_webhooks)",
     # An id, for which somebody typed a name.
     "CAST(o.id AS CHAR(36)) IN (:operations)",
     # An occurrence, which is a timestamp, and the id of a root.

@@ -46,6 +46,7 @@ class EventReceivers(Generic[Kind]):
         read: reads the row of one.
         values: what a row holds in place of fields that only webhooks or only streams have.
         enabled: what happens once one is enabled, in the same transaction.
+        disabled: the same, once one is disabled.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class EventReceivers(Generic[Kind]):
         read: Callable[[Sequence[Any]], Kind],
         values: Callable[[Database, Kind], Mapping[str, Any]],
         enabled: Callable[[Database, Kind, datetime], object] = lambda *_: None,
+        disabled: Callable[[Database, Kind, datetime], object] = lambda *_: None,
     ) -> None:
-        self._group, self._thing, self._read, self._values, self._enabled = group, thing, read, values, enabled
+        self._group, self._thing, self._read, self._values = group, thing, read, values
+        self._enabled, self._disabled = enabled, disabled
         self._list, self._add, self._update, self._enable, self._disable = statements
         self._columns, self._said = columns, columns[1 : columns.index("enabled")]
 
@@ -147,7 +150,10 @@ class EventReceivers(Generic[Kind]):
             return changed
 
         def disable() -> int:
-            return database.run(self._disable, reason=database.message(reason), **values)
+            changed = database.run(self._disable, reason=database.message(reason), **values)
+            if changed:
+                self._disabled(database, one, now)
+            return changed
 
         changed = database.transaction(enable if enabled else disable)
         database.forget(READERS)

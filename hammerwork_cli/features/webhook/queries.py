@@ -7,7 +7,15 @@ from functools import partial
 from typing import Any
 
 from hammerwork_cli.core.clock import EPOCH
-from hammerwork_cli.core.values import FAILED_SPELLINGS, UNSUCCESSFUL, Counts, JobStatus, status_of, timestamp
+from hammerwork_cli.core.values import (
+    FAILED_SPELLINGS,
+    UNSUCCESSFUL,
+    Counts,
+    JobStatus,
+    cancellation,
+    status_of,
+    timestamp,
+)
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.statements import Names
 from hammerwork_cli.features.event import queries as events
@@ -24,16 +32,49 @@ GIVEN_UP_AFTER = timedelta(days=5)
 MOST_REPLAYED = 100_000
 MOST_COUNTED = 10_000
 """Waiting deliveries that are counted, of all webhooks together."""
+REST = timedelta(days=1)
+"""For how long the deliveries of a disabled webhook are put off, unless it is enabled."""
+REMOVED = "its webhook was removed"
+"""Why a delivery is cancelled."""
 DISABLED_BY = "hammerwork"
 """Who has disabled a webhook if no person has."""
 _COLUMNS = Names(Webhook._fields)
 
 
-def remove(database: Database, webhook: Webhook) -> bool:
-    """Removes a webhook; returns whether it was there. Its deliveries stay, and end as Cancelled."""
-    removed = bool(database.transaction(lambda: database.run("webhook.remove", id=webhook.id)))
+def remove(database: Database, webhook: Webhook, *, now: datetime) -> bool:
+    """Removes a webhook; returns whether it was there. Its deliveries stay, and those that wait are cancelled."""
+
+    def work() -> bool:
+        removed = bool(database.run("webhook.remove", id=webhook.id))
+        _cancel(database, webhook.id, now)
+        return removed
+
+    removed = database.transaction(work)
     database.forget(events.READERS)
     return removed
+
+
+def settle(database: Database, webhook: str, now: datetime) -> None:
+    """Lets no delivery of a webhook be due that is disabled, by its id; cancels those of one that was removed."""
+
+    def work() -> None:
+        if database.row("webhook.lock_disabled", id=webhook) is not None:
+            _put_off(database, webhook, now)
+        elif by_id(database, webhook) is None:
+            _cancel(database, webhook, now)
+
+    database.transaction(work)
+
+
+def _put_off(database: Database, webhook: str, now: datetime) -> None:
+    # Those that have just been put off stay as they are.
+    values = {"until": now + REST, "before": now + REST / 2}
+    database.run("webhook.put_off", queue=DELIVERIES, webhook=webhook, **values)
+
+
+def _cancel(database: Database, webhook: str, now: datetime) -> None:
+    error = cancellation("its handler", REMOVED)  # as those end that a worker has
+    database.run("webhook.cancel", queue=DELIVERIES, webhook=webhook, error=error, now=now)
 
 
 def note_success(database: Database, webhook: Webhook, answer: str, now: datetime) -> None:
@@ -183,6 +224,7 @@ _webhooks = receivers.EventReceivers(
     _read,
     _values,
     _deliver_now,
+    lambda database, webhook, now: _put_off(database, webhook.id, now),
 )
 listed, named, by_id, present = _webhooks.listed, _webhooks.named, _webhooks.by_id, _webhooks.present
 add, update, switch = _webhooks.add, _webhooks.update, _webhooks.switch

@@ -79,6 +79,7 @@ class Claimer:
         self._poll_at = self._poll_not_before = 0.0  # looks for queues with jobs
         self._sizes: dict[str, float] = {}  # queue -> recent size of a payload
         self._most = context.options.most_of  # queue -> jobs that this worker runs at once
+        self._left_webhooks = options.left_webhooks
         self._look_share = 0 if options.is_alone else LOOK_SHARE
         self._limited: set[str] = set()  # queues that have a limit, as their last claims told
         self._behind_at: dict[str, float] = {}  # when to look behind jobs of a queue that its limit leaves no room for
@@ -321,7 +322,8 @@ class Claimer:
             if tries > 1:
                 # The first try may have claimed jobs unknown to this worker, or may yet claim them.
                 self._compare_at = 0.0
-            return claim.claim(
+            left_webhooks, began = self._left_webhooks(), time.monotonic()
+            got = claim.claim(
                 database,
                 queue,
                 worker=self.worker.id,
@@ -333,7 +335,12 @@ class Claimer:
                 spawning=bool(self.worker.handlers),
                 lease=job_lease(self.worker.lease),
                 behind=time.monotonic() >= self._behind_at.get(queue, 0.0),
+                left_webhooks=left_webhooks,
             )
+            if left_webhooks:  # it may have read thousands of deliveries that it leaves to others
+                ended = time.monotonic()
+                self._poll_not_before = ended + self._look_share * (ended - began)
+            return got
 
         return unit
 

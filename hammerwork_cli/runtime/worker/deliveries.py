@@ -7,7 +7,7 @@ once there is a webhook.
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -39,6 +39,8 @@ GRACE = 5.0
 """Seconds that deliveries have to finish when the worker stops."""
 BLOCKED_PAUSE = timedelta(minutes=10)
 """Time after which a delivery looks again whether its webhook is enabled, and may use what it wants of the host."""
+REFUSED_SECONDS = 60.0
+"""For how long a worker claims no deliveries of a webhook that wants what it does not allow: others may."""
 DUTY = "missed events"
 BETWEEN_LOOKS = 10.0
 """Seconds between two such looks."""
@@ -72,18 +74,44 @@ class Sibling(Protocol):
 class MakeSibling(Protocol):
     """Makes a worker of the same database, which runs other handlers and does no upkeep."""
 
-    def __call__(self, handlers: Handlers, *, concurrency: int, name: str, grace: float) -> Sibling: ...
+    def __call__(
+        self,
+        handlers: Handlers,
+        *,
+        concurrency: int,
+        name: str,
+        grace: float,
+        left_webhooks: Callable[[], Sequence[str]],
+    ) -> Sibling: ...
 
 
-def handlers(allowed: Allowed, clock: ServerClock) -> Handlers:
+class Refusals:
+    """The webhooks that want more of this host than it allows."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}  # id -> when a delivery is tried again
+
+    def add(self, webhook: str) -> bool:
+        """Notes one; returns whether it is new."""
+        is_new = webhook not in self._until
+        self._until[webhook] = time.monotonic() + REFUSED_SECONDS
+        return is_new
+
+    def present(self) -> list[str]:
+        """Ids of those whose deliveries are left to other workers for now."""
+        now = time.monotonic()
+        return sorted(webhook for webhook, until in self._until.copy().items() if now < until)
+
+
+def handlers(allowed: Allowed, clock: ServerClock, refused: Refusals) -> Handlers:
     """The handler of deliveries.
 
     Args:
         allowed: what webhooks may use of this host.
         clock: by which requests are signed. Receivers refuse a time that is minutes off, and a host may have it wrong.
+        refused: gets the webhooks that want more.
     """
     found = Handlers()
-    refused: set[str] = set()
 
     def handler(job: Job, context: SpawnContext) -> dict[str, Any]:
         return deliver(job, context, allowed, refused, clock.now())
@@ -92,25 +120,23 @@ def handlers(allowed: Allowed, clock: ServerClock) -> Handlers:
     return found
 
 
-def deliver(job: Job, context: SpawnContext, allowed: Allowed, refused: set[str], now: datetime) -> dict[str, Any]:
+def deliver(job: Job, context: SpawnContext, allowed: Allowed, refused: Refusals, now: datetime) -> dict[str, Any]:
     """Makes a delivery.
 
     Args:
         allowed: what webhooks may use of this host.
-        refused: ids of the webhooks that want more, as the log says once.
+        refused: the webhooks that want more, as the log says once.
         now: by the server's clock.
     """
     payload = job.payload
     webhook = context.queue._run(lambda database: webhooks.by_id(database, payload["webhook"]))
-    if webhook is None:
-        raise Cancel("its webhook was removed")
-    if not webhook.enabled:
-        raise Snooze(BLOCKED_PAUSE)
+    if webhook is None or not webhook.enabled:  # somebody did not know it yet when they wrote the delivery
+        context.queue._run(lambda database: webhooks.settle(database, payload["webhook"], now))
+        raise Cancel(webhooks.REMOVED) if webhook is None else Snooze(BLOCKED_PAUSE)
     answer = send(webhook, payload["event"], allowed, delivery_id=job.id, now=now)
     if not answer.is_allowed:
         _note_failure(context, webhook, answer, given_up=False)
-        level = logging.DEBUG if webhook.id in refused else logging.WARNING
-        refused.add(webhook.id)
+        level = logging.WARNING if refused.add(webhook.id) else logging.DEBUG
         log.log(level, "The webhook %s is left to other workers: %s", webhook.name, first_line(answer.error or ""))
         raise Snooze(BLOCKED_PAUSE)
     found = verdict(answer, has_delivered=webhook.last_success_at is not None)
@@ -203,9 +229,13 @@ class Deliverer(TurnThread):
         self._has_begun = True
         if not is_wanted:
             return
-        name = f"{self._name}-webhooks"
+        refused = Refusals()
         self._worker = self._sibling(
-            handlers(self._allowed, self._clock), concurrency=CONCURRENCY, name=name, grace=GRACE
+            handlers(self._allowed, self._clock, refused),
+            concurrency=CONCURRENCY,
+            name=f"{self._name}-webhooks",
+            grace=GRACE,
+            left_webhooks=refused.present,
         )
         if self.stopped.is_set():
             return

@@ -64,6 +64,7 @@ class Options:
     allow_insecure: bool = False
     most_of: Mapping[str, int] = field(default_factory=dict)
     on_progress: Callable[[], None] = _ignore
+    left_webhooks: Callable[[], Sequence[str]] = tuple  # ids of webhooks whose deliveries it leaves to others
     # Tests set the rest: see `Jobs.drain`.
     drain_seconds: float = 60.0  # with `drain`, it waits for jobs that are due within this time
     # Replaces the look at callbacks; returns whether there may be more to do now.

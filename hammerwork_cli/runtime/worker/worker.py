@@ -511,7 +511,15 @@ class Worker(Translated):
         with suppress(HammerworkError):
             main.run(self._look_for_namesakes, patience=0)
 
-    def _sibling(self, handlers: Handlers, *, concurrency: int, name: str, grace: float) -> "Worker":
+    def _sibling(
+        self,
+        handlers: Handlers,
+        *,
+        concurrency: int,
+        name: str,
+        grace: float,
+        left_webhooks: Callable[[], Sequence[str]],
+    ) -> "Worker":
         return Worker(
             self._url,
             handlers,
@@ -524,7 +532,7 @@ class Worker(Translated):
             upkeep=False,
             sweep=False,
             retention=False,
-        )
+        )._with_options(left_webhooks=left_webhooks)
 
     def _declare_limits(self, database: Database) -> None:
         """Writes the limits of the application, and leaves those of others alone."""

@@ -29,7 +29,9 @@ from hammerwork_cli.runtime.delivery.webhooks import verdicts
 from hammerwork_cli.runtime.worker import deliveries, streams
 from hammerwork_cli.runtime.worker.options import Options
 from tests.allowing import ALL
+from tests.conftest import all_databases
 from tests.forks import Fork
+from tests.rows import Rows
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.delivery.webhooks.receivers import Receiving, answer
 
@@ -292,6 +294,79 @@ def test_a_delivery_waits_while_its_webhook_is_disabled_and_goes_on_once_it_is_e
     until(lambda: statuses(stage) == ["Completed"])
     assert len(receiver.arrived) == 1
     assert not other.arrived
+
+
+EVENT = {"type": "job.dead", "timestamp": "2026-11-24T14:00:00Z", "data": {}}
+
+
+def many(stage: Stage, webhook: str, number: int = 5000) -> None:
+    rows = Rows(stage.database)
+    with rows.at_once():
+        for _ in range(number):
+            rows.job(queue=DELIVERIES, status="Pending", payload={"webhook": webhook, "event": EVENT})
+
+
+def attempted(stage: Stage) -> int:
+    return len(stage.rows("id", f"queue_name = '{DELIVERIES}' AND started_at IS NOT NULL"))
+
+
+@all_databases
+@pytest.mark.parametrize("verb", ["disable", "remove"])
+def test_thousands_of_deliveries_to_a_webhook_that_is_disabled_or_removed_rest_at_once(
+    stage: Stage, crew: Crew, run: Run, receiving: Any, verb: str
+) -> None:
+    webhook = add(run, stage, receiving(answer()))
+    many(stage, webhook)
+    words = ("--yes",) if verb == "remove" else ()
+    assert run("webhook", verb, "chat", *words, url=stage.url).exit_code == 0
+    due = f"queue_name = '{DELIVERIES}' AND status = 'Pending' AND scheduled_at < '{stage.database.now():%Y-%m-%d}'"
+    assert stage.rows("id", due) == []
+    receiver = receiving(answer())
+    other = add(run, stage, receiver, name="other")
+    many(stage, other, 1)
+    crew.begin(handlers=dying())
+    until(lambda: receiver.arrived)
+    assert attempted(stage) == 1
+    if verb == "remove":
+        assert statuses(stage).count("Failed") == 5000
+        return
+    run("webhook", "enable", "chat", url=stage.url)
+    until(lambda: attempted(stage) > 10)
+
+
+@all_databases
+@pytest.mark.parametrize("verb", ["disable", "remove"])
+def test_deliveries_that_were_written_after_their_webhook_was_disabled_or_removed_rest_after_the_first_attempt(
+    stage: Stage, crew: Crew, run: Run, receiving: Any, verb: str
+) -> None:
+    receiver = receiving(answer())
+    webhook = add(run, stage, receiver)
+    run("webhook", verb, "chat", *(("--yes",) if verb == "remove" else ()), url=stage.url)
+    many(stage, webhook)
+    add(run, stage, receiving(answer()), name="other")
+    crew.begin(handlers=dying())
+    rests = "status = 'Failed'" if verb == "remove" else f"scheduled_at > '{stage.database.now():%Y-%m-%d %H:%M:%S}'"
+    until(lambda: len(stage.rows("id", f"queue_name = '{DELIVERIES}' AND {rests}")) == 5000)
+    assert attempted(stage) <= deliveries.CONCURRENCY
+    assert not receiver.arrived
+
+
+@all_databases
+def test_deliveries_to_a_webhook_that_a_worker_does_not_allow_are_left_to_others(
+    stage: Stage, crew: Crew, run: Run, receiving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver = receiving(answer())
+    monkeypatch.setattr(Options, "allowed", ALL._replace(env=frozenset()))
+    webhook = add(run, stage, receiver, name="refused")
+    other = add(run, stage, receiver, name="other")
+    stage.execute(f"UPDATE hammerwork_webhooks SET secret = 'env:X' WHERE id = '{webhook}'")
+    many(stage, webhook)
+    crew.begin(handlers=dying())
+    until(lambda: shown(run, stage, "webhook", "show", "refused")["last_answer"])
+    many(stage, other, 20)
+    until(lambda: len(receiver.arrived) == 20)
+    time.sleep(1)
+    assert attempted(stage) <= 20 + 2 * deliveries.CONCURRENCY
 
 
 def test_the_deliveries_of_a_webhook_that_was_removed_end_as_cancelled(

@@ -367,6 +367,7 @@ def test_a_claim_says_what_the_worker_may_and_which_jobs_are_its_own(make: Make)
         "spawning": False,
         "lease": 300.0,
         "behind": True,
+        "left_webhooks": (),
     }
     assert made.claimer._compare_at == LEASE / 2
     made.tries = 2
@@ -387,6 +388,14 @@ def test_a_worker_that_may_look_at_jobs_behind_others_does_so_at_intervals(make:
         made.fetch()
         seen.append(made.how["behind"])
     assert seen == [False, False, False, False, True, True]
+
+
+def test_a_worker_that_leaves_deliveries_to_others_does_not_read_them_all_the_time(make: Make) -> None:
+    made = make(left_webhooks=lambda: ["w"], poll_interval=0.1)
+    made.seconds = 0.5
+    made.fetch()
+    assert made.how["left_webhooks"] == ["w"]
+    assert made.claimer.pause == 0.5 * LOOK_SHARE
 
 
 def test_a_queue_without_room_is_left_alone_until_its_limit_leaves_some_or_one_of_its_jobs_has_ended(

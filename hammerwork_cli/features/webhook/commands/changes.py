@@ -463,7 +463,7 @@ def remove(
     webhook = queries.named(database, required(name, named))
     context.confirm(f"Remove the webhook {visible(webhook.name)}?", yes=yes, form=form, plan=[webhook.name])
     context.confirm_profile()
-    if not queries.remove(database, webhook):
+    if not queries.remove(database, webhook, now=context.now(database)):
         raise NotFoundError("Somebody else has removed the webhook.")
     context.answer(views.WEBHOOK.record(webhook), form, lambda: [f"Removed {visible(webhook.name)}."])
 

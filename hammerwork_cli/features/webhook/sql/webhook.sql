@@ -72,6 +72,21 @@ SELECT 1 FROM hammerwork_jobs j WHERE {same j.queue_name :queue} AND j.status IN
 UPDATE hammerwork_jobs AS j SET scheduled_at = :now
 WHERE {same j.queue_name :queue} AND j.status IN ('Pending', 'Retrying') AND j.scheduled_at > :now AND :webhook = {webhook_of}
 
+-- name: lock_disabled
+-- Locks a webhook that is disabled, so that nobody enables it meanwhile.
+SELECT w.id FROM hammerwork_webhooks w WHERE w.id = :id AND NOT w.enabled
+{lock_clause}
+
+-- name: put_off
+-- Puts off the deliveries of a webhook that are due before a time.
+UPDATE hammerwork_jobs AS j SET scheduled_at = :until
+WHERE {same j.queue_name :queue} AND j.status IN ('Pending', 'Retrying') AND j.scheduled_at < :before AND :webhook = {webhook_of}
+
+-- name: cancel
+-- Cancels the deliveries of a webhook that wait.
+UPDATE hammerwork_jobs AS j SET status = 'Failed', failed_at = :now, error_message = :error {unleased}
+WHERE {same j.queue_name :queue} AND j.status IN ('Pending', 'Retrying') AND :webhook = {webhook_of}
+
 -- name: counts
 -- Counts the deliveries of each webhook by status, since a time.
 SELECT {webhook_of}, {status j}, COUNT(*) FROM hammerwork_jobs j

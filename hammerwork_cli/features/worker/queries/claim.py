@@ -124,6 +124,7 @@ def claim(
     spawning: bool = True,
     lease: int = LEAST_JOB_LEASE,
     behind: bool = True,
+    left_webhooks: Sequence[str] = (),
 ) -> ClaimedBatch:
     """Claims due jobs of a queue, the most urgent first; none of a paused queue.
 
@@ -137,6 +138,7 @@ def claim(
         spawning: whether the worker has handlers that spawn; without them it does not look whether a job has spawned.
         lease: seconds for which hammerwork 3 (Rust) leaves the jobs alone.
         behind: see :func:`limits.claim`.
+        left_webhooks: ids of webhooks whose deliveries it leaves to others.
     """
 
     def ready(limit: int, per: str | None = None, full: Sequence[str] = ()) -> list[tuple[Any, ...]]:
@@ -154,6 +156,7 @@ def claim(
                 spawning=spawning,
                 per=per,
                 full=full,
+                left_webhooks=left_webhooks,
             )
         ][:limit]
 

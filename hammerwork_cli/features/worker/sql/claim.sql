@@ -49,6 +49,7 @@ WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :now AND 
 AND {unpaused :queue}
 /* if :priority */ AND j.priority = :priority
 /* if :full */ AND {limit_key :per} NOT IN (:full)
+/* if :left_webhooks */ AND COALESCE({webhook_of}, '') NOT IN (:left_webhooks)
 ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 {skip_locked}
 
