@@ -70,7 +70,9 @@ def encrypted(
         compressed: whether the plaintext is gzipped.
     """
     stored, plain, found = PLACEHOLDER, payload, []
-    if pii_fields:
+    if format_version is None:  # 1.15.5 encrypts everything, whatever it is told of fields
+        found = list(pii_fields)
+    elif pii_fields:
         stored, plain = json.loads(json.dumps(payload)), []
         for path in pii_fields:
             place = _at(stored, path)

@@ -221,8 +221,12 @@ LEASED: Sequence[Column[LeasedNow]] = (
 
 
 def _heard(row: LeasedNow) -> str | None:
-    at = timestamp(row.job.heartbeat_at)
-    return f"{duration(max(row.now - at, timedelta()))} ago" if at else None
+    """The last heartbeat of its worker, or, of a worker that does not register, that in the row of the job."""
+    since = row.job.silent_for
+    if since is None:
+        at = timestamp(row.job.heartbeat_at)
+        return f"{duration(max(row.now - at, timedelta()))} ago" if at else None
+    return f"{duration(timedelta(seconds=max(since, 0)))} ago"
 
 
 LEASED_JOB = Shape[LeasedNow](

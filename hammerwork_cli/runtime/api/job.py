@@ -163,7 +163,7 @@ class Job(_Rowed[Payload]):
         timezone: of the schedule, an IANA name; UTC by default.
         encryption: how its payload is encrypted: see :meth:`with_encryption`; ``None`` for plaintext.
         result_ttl: how long its result is kept; ``None`` keeps it with the job.
-        result_max_size: maximum size of its result, in bytes of JSON.
+        result_max_size: maximum size of its result, in bytes of JSON; ``None`` for 16 MiB.
         callbacks: what to enqueue at the end of it and everything below it: see :meth:`with_callbacks`.
         unique: its unique key: see :meth:`with_unique`; a job that was read has none.
         spawn_config: how it spawns: see :meth:`with_spawn_config`.

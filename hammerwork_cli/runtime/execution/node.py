@@ -38,7 +38,7 @@ from hammerwork_cli.runtime.host.loading import reload_handlers
 from hammerwork_cli.runtime.isolation.child import failure, judged
 from hammerwork_cli.runtime.isolation.protocol import ContextRecord, Reply, Start
 from hammerwork_cli.runtime.outcomes.failures import JobError
-from hammerwork_cli.runtime.outcomes.results import result_text
+from hammerwork_cli.runtime.outcomes.results import UNLIMITED, result_text
 from hammerwork_cli.version import __version__
 
 LOOK_SECONDS = 1.0
@@ -128,7 +128,8 @@ class _Node:
         arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
         waiting = Waiting(lambda awaitable, done: self.loop.start(awaitable, None, done))
         returned = surrounded(self.handlers._arounds, handler, arguments, context, waiting)
-        return result_text(waiting.wait(returned) if inspect.isawaitable(returned) else returned)
+        returned = waiting.wait(returned) if inspect.isawaitable(returned) else returned
+        return result_text(returned, most=UNLIMITED)  # the worker knows what the job allows
 
     def _place(self, record: ContextRecord) -> Ancestry:
         return self.queue._connections.run(lambda database: ancestry.of(database, record.job))

@@ -34,7 +34,7 @@ from hammerwork_cli.runtime.isolation.state import ProcessState
 from hammerwork_cli.runtime.outcomes.backoff import own_strategy, pause
 from hammerwork_cli.runtime.outcomes.children import iterable
 from hammerwork_cli.runtime.outcomes.failures import is_retryable, message_of, raised_by_handler, told, wanted_by
-from hammerwork_cli.runtime.outcomes.results import result_text
+from hammerwork_cli.runtime.outcomes.results import UNLIMITED, result_text
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.queue import Queue
@@ -177,7 +177,7 @@ class _JobServer:
         context = self._context(record)
         arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
         returned = surrounded(self._handlers._arounds, handler, arguments, context, self)
-        return result_text(self._result_of(returned))
+        return result_text(self._result_of(returned), most=UNLIMITED)  # the worker knows what the job allows
 
     def wait(self, awaitable: Any) -> Any:
         return self._result_of(awaitable)

@@ -794,5 +794,8 @@ def test_a_job_that_a_rust_worker_took_over_has_no_worker_of_hammerwork_cli(
     assert {job: worker and worker["name"] for job, worker in shown.items()} == jobs
     listed = run("worker", "status", "--jobs", "--format", "json", url=lite_url).json
     assert {job["id"]: job["worker"] for job in listed} == jobs
+    # The row of a job says when it was claimed, or renewed for Rust workers; the worker's heartbeat is what counts.
+    table = run("worker", "status", "--jobs", url=lite_url).stdout
+    assert [line for line in table.splitlines() if re.search(r" alive .* \d+ m?s ago ", line)], table
     (lost,) = run("monitor", "health", "--only", "lost_jobs", "--format", "json", url=lite_url).json["checks"]
     assert lost["value"] == 1

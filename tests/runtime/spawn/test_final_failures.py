@@ -15,7 +15,14 @@ def test_a_job_that_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app:
     deep: Any = 1
     for _ in range(200):
         deep = [deep]
-    results = {"set": {1, 2}, "large": "x" * 100, "deep": deep, "half": "\ud800", "job": Job("noop")}
+    results = {
+        "set": {1, 2},
+        "large": "x" * 100,
+        "huge": "x" * ((16 << 20) + 1),
+        "deep": deep,
+        "half": "\ud800",
+        "job": Job("noop"),
+    }
     results["odd"] = {"mysql": deep, "postgresql": "\x00", "sqlite": {1, 2}}[stage.database.dialect]
     calls: list[str] = []
 
@@ -56,7 +63,8 @@ def test_a_job_that_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app:
         Job("result", "job"): "The result cannot be stored. JSON cannot hold this value: a value of type"
         " Job has no place in it. Spawn it with context.spawn or from a spawn handler",
         Job("result", "half"): "The result cannot be stored. JSON cannot hold this value",
-        Job("result", "large", result_max_size=10): "The result has 102 bytes",
+        Job("result", "large", result_max_size=10): "The result has 102 bytes, and the job allows 10.",
+        Job("result", "huge"): "The result has 16,777,219 bytes, and the job allows 16,777,216. Keep it elsewhere",
         Job("children", {"jobs": 2}).with_spawn_config(SpawnConfig(max_spawn_count=1)): "max_spawn_count allows 1",
         Job("children", {"jobs": 2}): "was produced twice",
         Job("noop", {}).with_spawn_handler("typo"): "There is no spawn handler 'typo'",
