@@ -210,12 +210,12 @@ _hammerwork_look() {
             arguments=':files'
             ;;
         'cron enable')
-            options='--all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--all --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':schedules*'
             ;;
         'cron disable')
-            options='--reason --all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--reason --all --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':schedules*'
             ;;
@@ -312,7 +312,7 @@ _hammerwork_look() {
             takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive remove-policy')
-            options='--queue --all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--queue --all --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'webhook')
@@ -353,7 +353,7 @@ _hammerwork_look() {
             arguments=':webhooks'
             ;;
         'webhook remove')
-            options='--yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':webhooks'
             ;;
@@ -363,7 +363,7 @@ _hammerwork_look() {
             arguments=':webhooks'
             ;;
         'webhook replay')
-            options='--since --all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--since --all --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --since= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':webhooks'
             ;;
@@ -419,7 +419,7 @@ _hammerwork_look() {
             arguments=':streams'
             ;;
         'streaming remove')
-            options='--yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':streams'
             ;;
@@ -553,7 +553,7 @@ _hammerwork_look() {
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'maintenance reindex')
-            options='--yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'maintenance sizes')

@@ -829,6 +829,7 @@ complete -c hammerwork -n '__hammerwork_at cron apply' -r -F
 
 complete -c hammerwork -n '__hammerwork_at cron enable' -l all -d 'All schedules; asks for confirmation.'
 complete -c hammerwork -n '__hammerwork_at cron enable' -l yes -s y -d 'Do not ask for confirmation.'
+complete -c hammerwork -n '__hammerwork_at cron enable' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at cron enable' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at cron enable' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at cron enable' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this profile without asking.'
@@ -841,6 +842,7 @@ complete -c hammerwork -n '__hammerwork_at cron enable' -k -a '(__hammerwork_val
 complete -c hammerwork -n '__hammerwork_at cron disable' -l reason -x -d 'Reason to show to others.'
 complete -c hammerwork -n '__hammerwork_at cron disable' -l all -d 'All schedules; asks for confirmation.'
 complete -c hammerwork -n '__hammerwork_at cron disable' -l yes -s y -d 'Do not ask for confirmation.'
+complete -c hammerwork -n '__hammerwork_at cron disable' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at cron disable' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at cron disable' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at cron disable' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this profile without asking.'
@@ -1125,6 +1127,7 @@ complete -c hammerwork -n '__hammerwork_at archive policies' -s h -l help -d 'Sh
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'The policy of this queue.'
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -l all -d 'The policy for queues without one.'
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -l yes -s y -d 'Do not ask for confirmation.'
+complete -c hammerwork -n '__hammerwork_at archive remove-policy' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this profile without asking.'
@@ -1254,6 +1257,7 @@ complete -c hammerwork -n '__hammerwork_at webhook disable' -s h -l help -d 'Sho
 complete -c hammerwork -n '__hammerwork_at webhook disable' -k -a '(__hammerwork_value webhooks)'
 
 complete -c hammerwork -n '__hammerwork_at webhook remove' -l yes -s y -d 'Do not ask for confirmation.'
+complete -c hammerwork -n '__hammerwork_at webhook remove' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at webhook remove' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at webhook remove' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at webhook remove' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this profile without asking.'
@@ -1278,6 +1282,7 @@ complete -c hammerwork -n '__hammerwork_at webhook deliveries' -k -a '(__hammerw
 complete -c hammerwork -n '__hammerwork_at webhook replay' -l since -x -d 'Deliveries of events since this: 2h (ago), 14:00, 2026-12-24.'
 complete -c hammerwork -n '__hammerwork_at webhook replay' -l all -d 'Also what was delivered, not only what was given up.'
 complete -c hammerwork -n '__hammerwork_at webhook replay' -l yes -s y -d 'Do not ask for confirmation.'
+complete -c hammerwork -n '__hammerwork_at webhook replay' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at webhook replay' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at webhook replay' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at webhook replay' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this profile without asking.'
@@ -1446,6 +1451,7 @@ complete -c hammerwork -n '__hammerwork_at streaming disable' -s h -l help -d 'S
 complete -c hammerwork -n '__hammerwork_at streaming disable' -k -a '(__hammerwork_value streams)'
 
 complete -c hammerwork -n '__hammerwork_at streaming remove' -l yes -s y -d 'Do not ask for confirmation.'
+complete -c hammerwork -n '__hammerwork_at streaming remove' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at streaming remove' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at streaming remove' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at streaming remove' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this profile without asking.'
@@ -1791,6 +1797,7 @@ complete -c hammerwork -n '__hammerwork_at maintenance analyze' -l debug -d 'Sho
 complete -c hammerwork -n '__hammerwork_at maintenance analyze' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at maintenance reindex' -l yes -s y -d 'Do not ask for confirmation.'
+complete -c hammerwork -n '__hammerwork_at maintenance reindex' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at maintenance reindex' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at maintenance reindex' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at maintenance reindex' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this profile without asking.'

@@ -11,7 +11,17 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, QueueOption, YesOption, age, one_name, statuses
+from hammerwork_cli.cli.options import (
+    MOST_DAYS,
+    DryRunOption,
+    Format,
+    FormatOption,
+    QueueOption,
+    YesOption,
+    age,
+    one_name,
+    statuses,
+)
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import before
 from hammerwork_cli.core.values import DERIVED, ENDS, JobStatus
@@ -288,6 +298,7 @@ def remove_policy(
     queue: PolicyQueueOption = None,
     all_: AllOption = False,
     yes: YesOption = False,
+    dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
@@ -297,15 +308,17 @@ def remove_policy(
       hammerwork archive remove-policy --all --yes
     """
     name = _queue(queue, all_=all_)
-    database = context.database(changes=True)
+    database = context.database(changes=not dry_run)
     old = policies.policy(database, name)
     if name != EVERY_QUEUE and any(one.queue == EVERY_QUEUE for one in policies.all_policies(database)):
         context.note("The policy of --all then applies to its jobs at once.")
-    context.confirm(f"Remove the policy of {shown.words(name)}?", yes=yes, form=form)
-    context.confirm_profile()
-    if not policies.remove(database, name):
-        raise NotFoundError("Somebody else removed the policy.")
-    context.answer(shown.POLICY.record(old), form, lambda: [f"Removed the policy of {shown.words(name)}."])
+    if not dry_run:
+        context.confirm(f"Remove the policy of {shown.words(name)}?", yes=yes, form=form)
+        context.confirm_profile()
+        if not policies.remove(database, name):
+            raise NotFoundError("Somebody else removed the policy.")
+    done = "Would remove" if dry_run else "Removed"
+    context.answer(shown.POLICY.record(old), form, lambda: [f"{done} the policy of {shown.words(name)}."])
 
 
 def _show(context: Context, policy: Policy, form: Format) -> None:

@@ -1,14 +1,25 @@
 """``hammerwork cron enable``, ``disable``, ``trigger``, ``convert`` and ``delete``."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, GiveUpOption, NoEncryptOption, ReasonOption, YesOption
+from hammerwork_cli.cli.options import (
+    DryRunOption,
+    Format,
+    FormatOption,
+    GiveUpOption,
+    NoEncryptOption,
+    ReasonOption,
+    YesOption,
+)
 from hammerwork_cli.core.input.reading import instant_of
 from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 from hammerwork_cli.features.cron.commands.arguments import ScheduleArgument, ShowOnlyOption, note_meaning
+from hammerwork_cli.features.cron.model import Schedule
 from hammerwork_cli.features.cron.queries import changes, manual, schedules
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.cron.views import schedules as views
@@ -33,6 +44,7 @@ def enable(
     names: SchedulesArgument = None,
     every: AllOption = False,
     yes: YesOption = False,
+    dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
@@ -41,7 +53,7 @@ def enable(
       hammerwork cron enable report
       hammerwork cron enable --all --yes
     """
-    _switch(context, names, every=every, yes=yes, form=form, enabled=True, reason=None)
+    _switch(context, names, every=every, yes=yes, dry_run=dry_run, form=form, enabled=True, reason=None)
 
 
 def disable(
@@ -50,6 +62,7 @@ def disable(
     reason: ReasonOption = None,
     every: AllOption = False,
     yes: YesOption = False,
+    dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
@@ -61,7 +74,7 @@ def disable(
       hammerwork cron disable report --reason "the warehouse is down"
       hammerwork cron disable --all --yes
     """
-    _switch(context, names, every=every, yes=yes, form=form, enabled=False, reason=reason)
+    _switch(context, names, every=every, yes=yes, dry_run=dry_run, form=form, enabled=False, reason=reason)
 
 
 def _switch(
@@ -70,19 +83,25 @@ def _switch(
     *,
     every: bool,
     yes: bool,
+    dry_run: bool,
     form: Format,
     enabled: bool,
     reason: str | None,
 ) -> None:
     if every == bool(names):
         raise UsageError("Give names of schedules, or --all.")
-    database = context.database(changes=True)
+    database = context.database(changes=not dry_run)
     found = (
         schedules.all_schedules(database)
         if every
         else list({one.id: one for one in (schedules.find(database, name) for name in names or ())}.values())
     )
     wanted = [schedule for schedule in found if schedule.enabled != enabled]
+    if dry_run:
+        state = "enabled" if enabled else "disabled"
+        lines = (f"{visible(one.name)} {'would be' if one in wanted else 'was already'} {state}." for one in found)
+        _show(context, [replace(one, enabled=enabled) for one in found], form, lines)
+        return
     if every and wanted:
         verb = "Enable" if enabled else "Disable"
         context.confirm(
@@ -98,12 +117,16 @@ def _switch(
                 raise
             failed += 1
             context.note(f"{visible(one.name)} was not changed: {error.message}")
-    if form is Format.TABLE:
-        context.text(map(views.switched_text, switched))
-    else:
-        context.data([views.changed_record(one.after) for one in switched], form, views.SCHEDULE.columns)
+    _show(context, [one.after for one in switched], form, map(views.switched_text, switched))
     if failed:
         raise AnswerIsNoError(f"{plural(failed, 'schedule')} could not be {'enabled' if enabled else 'disabled'}.")
+
+
+def _show(context: Context, after: Iterable[Schedule], form: Format, lines: Iterable[str]) -> None:
+    if form is Format.TABLE:
+        context.text(lines)
+    else:
+        context.data(map(views.changed_record, after), form, views.SCHEDULE.columns)
 
 
 def trigger(

@@ -8,7 +8,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.limits import TableLimits
-from hammerwork_cli.cli.options import MOST_DAYS, FieldsOption, Format, FormatOption, YesOption
+from hammerwork_cli.cli.options import MOST_DAYS, DryRunOption, FieldsOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, ShownAnswerError, UsageError
@@ -18,6 +18,7 @@ from hammerwork_cli.features.maintenance.model import Done
 from hammerwork_cli.features.monitor.models.health import Level
 from hammerwork_cli.features.monitor.views import health as views
 from hammerwork_cli.features.worker.queries import registry
+from hammerwork_cli.view.text import plural
 
 
 def health(
@@ -107,7 +108,9 @@ def analyze(context: Context, form: FormatOption = Format.TABLE) -> None:
     _work(context, context.database(changes=True), maintenance.analyze, form)
 
 
-def reindex(context: Context, yes: YesOption = False, form: FormatOption = Format.TABLE) -> None:
+def reindex(
+    context: Context, yes: YesOption = False, dry_run: DryRunOption = False, form: FormatOption = Format.TABLE
+) -> None:
     """
     PostgreSQL builds each index next to the old one while others read and write, and drops the leftovers of an
     interrupted run. On MySQL, the command copies each table, and asks for confirmation.
@@ -116,7 +119,17 @@ def reindex(context: Context, yes: YesOption = False, form: FormatOption = Forma
     Examples:
       hammerwork maintenance reindex
     """
-    database = context.database(changes=True)
+    database = context.database(changes=not dry_run)
+    if dry_run:
+        copies = database.dialect == "mysql"
+        found = [one.name for one in maintenance.sizes(database) if one.is_index != copies]
+        if form is Format.TABLE:
+            what = plural(len(found), "table") if copies else plural(len(found), "index", "indexes")
+            context.text([f"Would {'copy' if copies else 'rebuild'} {what}."])
+        else:
+            work = "optimize" if copies else "reindex"
+            context.data((shown.WORK.record(Done(name, work, 0)) for name in found), form, shown.WORK.columns)
+        return
     if database.dialect == "mysql":
         _ask_to_copy(context, database, yes=yes, form=form)
     _work(context, database, maintenance.reindex, form)

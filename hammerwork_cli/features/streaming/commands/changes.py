@@ -11,6 +11,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import (
+    DryRunOption,
     Format,
     FormatOption,
     ReasonOption,
@@ -309,6 +310,7 @@ def remove(
     context: Context,
     name: NameArgument = None,
     yes: YesOption = False,
+    dry_run: DryRunOption = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -317,12 +319,15 @@ def remove(
     Examples:
       hammerwork streaming remove lake --yes
     """
-    database = context.database(changes=True)
+    database = context.database(changes=not dry_run)
     stream = queries.named(database, required(name, named))
     state = queries.state(database, stream, context.now(database))
     waits = f" and {plural(state.backlog, 'event')} that {'waits' if state.backlog == 1 else 'wait'}"
-    question = f"Remove the stream {visible(stream.name)}{waits if state.backlog else ''}?"
-    context.confirm(question, yes=yes, form=form, plan=[stream.name])
+    what = f"{visible(stream.name)}{waits if state.backlog else ''}"
+    if dry_run:
+        context.answer(views.STREAM.record(state), form, lambda: [f"Would remove {what}."])
+        return
+    context.confirm(f"Remove the stream {what}?", yes=yes, form=form, plan=[stream.name])
     context.confirm_profile()
     if not queries.remove(database, stream):
         raise NotFoundError("Somebody else has removed the stream.")

@@ -11,6 +11,7 @@ import typer
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import (
+    DryRunOption,
     Format,
     FormatOption,
     ReasonOption,
@@ -449,6 +450,7 @@ def remove(
     context: Context,
     name: NameArgument = None,
     yes: YesOption = False,
+    dry_run: DryRunOption = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -459,13 +461,15 @@ def remove(
     Examples:
       hammerwork webhook remove chat --yes
     """
-    database = context.database(changes=True)
+    database = context.database(changes=not dry_run)
     webhook = queries.named(database, required(name, named))
-    context.confirm(f"Remove the webhook {visible(webhook.name)}?", yes=yes, form=form, plan=[webhook.name])
-    context.confirm_profile()
-    if not queries.remove(database, webhook, now=context.now(database)):
-        raise NotFoundError("Somebody else has removed the webhook.")
-    context.answer(views.WEBHOOK.record(webhook), form, lambda: [f"Removed {visible(webhook.name)}."])
+    if not dry_run:
+        context.confirm(f"Remove the webhook {visible(webhook.name)}?", yes=yes, form=form, plan=[webhook.name])
+        context.confirm_profile()
+        if not queries.remove(database, webhook, now=context.now(database)):
+            raise NotFoundError("Somebody else has removed the webhook.")
+    done = "Would remove" if dry_run else "Removed"
+    context.answer(views.WEBHOOK.record(webhook), form, lambda: [f"{done} {visible(webhook.name)}."])
 
 
 def replay(
@@ -475,6 +479,7 @@ def replay(
     every: Annotated[bool, typer.Option("--all", help="Also what was delivered, not only what was given up.")] = False,
     only: Annotated[str | None, typer.Option("--only", metavar="HOW", hidden=True)] = None,
     yes: YesOption = False,
+    dry_run: DryRunOption = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -491,10 +496,14 @@ def replay(
             "--only must be failed or all.", hint="For everything: --all. For deliveries that were given up: neither."
         )
     whole = every or only == "all"
-    database = context.database(changes=True)
+    database = context.database(changes=not dry_run)
     now = context.now(database)
     webhook, start = queries.named(database, required(name, named)), start_of(now, since)
     ids = queries.replayable(database, webhook, whole=whole, since=start)
+    if dry_run:
+        plan = views.REPLAYED.record({"webhook": webhook.name, "deliveries": len(ids)})
+        context.answer(plan, form, lambda: [f"{plural(len(ids), 'event')} would be delivered again."])
+        return
     if ids:
         question = f"Deliver {plural(len(ids), 'event')} to {visible(webhook.name)} again?"
         context.confirm(question, yes=yes, form=form, plan=ids[:100])
