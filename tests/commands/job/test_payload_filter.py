@@ -50,7 +50,16 @@ CHOSEN = [
     (["a key=x"], [4]),
     (["customer="], []),
     (["nothing=x"], []),
-    (["customer=acm*"], []),
+    (["customer=acm*"], [0, 1]),
+    (["customer=*"], [0, 1, 2, 3, 4]),
+    (["customer=*cme", "customer=be*é🎬*"], [0, 1, 2, 3]),
+    (["customer=a_me*"], []),
+    (["customer=*%_ *"], [3]),
+    (["customer=*[abc]*"], []),
+    (["customer=?cme*"], []),
+    (["order.id=17*", "customer=acme"], [0, 1]),
+    (["order.id=*70"], [2]),
+    (["order.paid=*e", "order.id=17"], [0, 1]),
     (["x') OR TRUE --=y"], []),
 ]
 

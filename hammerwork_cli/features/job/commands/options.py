@@ -38,7 +38,9 @@ ErrorOption = Annotated[
 InPayloadOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--payload", metavar="KEY=TEXT", help="Only jobs with TEXT at KEY of their payload: order.customer=acme."
+        "--payload",
+        metavar="KEY=TEXT",
+        help="Only jobs with TEXT at KEY of their payload, where * stands for any text: order.customer=ac*.",
     ),
 ]
 BatchOption = Annotated[

@@ -134,12 +134,23 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
 
 
 def _in_payload(wanted: JobFilter) -> str | None:
-    """The paths and texts of a payload for the fragment ``{has_payload}``."""
+    """The paths, texts and patterns of a payload for the fragment ``{has_payload}``; ``*`` stands for any text."""
     found = [
-        {"path": "$" + "".join(f'."{key}"' for key in keys), "keys": keys, "texts": texts}
+        {
+            "path": "$" + "".join(f'."{key}"' for key in keys),
+            "keys": keys,
+            "texts": [text for text in texts if "*" not in text],
+            "likes": [_like(text) for text in texts if "*" in text],
+            "globs": [re.sub(r"([?\[])", r"[\1]", text) for text in texts if "*" in text],
+        }
         for keys, texts in wanted.payload
     ]
     return json.dumps(found, ensure_ascii=False) if found else None
+
+
+def _like(text: str) -> str:
+    """The pattern of LIKE for a whole text in which ``*`` stands for any text."""
+    return re.sub("([!%_])", r"!\1", text).replace("*", "%")
 
 
 def _aged(ended: Mapping[JobStatus, datetime]) -> dict[str, Any]:
@@ -151,9 +162,7 @@ def _aged(ended: Mapping[JobStatus, datetime]) -> dict[str, Any]:
 
 def containing(text: str) -> str:
     """The pattern of LIKE for texts that contain this one."""
-    for character in "!%_":
-        text = text.replace(character, f"!{character}")
-    return f"%{text.replace('*', '%')}%"
+    return f"%{_like(text)}%"
 
 
 def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | None = None) -> JobPage:

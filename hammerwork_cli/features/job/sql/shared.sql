@@ -33,25 +33,33 @@ TRUE
 /* if :aged */ )
 
 -- name: has_payload
--- {has_payload wanted}: whether the payload of job j has one of some texts at each of some keys. A number, true, false
--- and null are compared as JSON writes them.
-NOT EXISTS (SELECT 1 FROM (SELECT w.value -> 'texts' AS texts, j.payload #> ARRAY(
+-- {has_payload wanted}: whether the payload of job j has one of some texts, or fits one of some patterns, at each of some
+-- keys. A number, true, false and null are compared as JSON writes them.
+NOT EXISTS (SELECT 1 FROM (SELECT w.texts, w.likes, CASE jsonb_typeof(w.stored)
+WHEN 'string' THEN w.stored #>> '{}' ELSE CAST(w.stored AS TEXT) END AS found
+FROM (SELECT w.value -> 'texts' AS texts, w.value -> 'likes' AS likes, j.payload #> ARRAY(
 SELECT jsonb_array_elements_text(w.value -> 'keys')) AS stored
-FROM jsonb_array_elements(CAST($1 AS JSONB)) AS w) AS wanted
-WHERE NOT COALESCE(jsonb_exists(wanted.texts, CASE jsonb_typeof(wanted.stored)
-WHEN 'string' THEN wanted.stored #>> '{}' ELSE CAST(wanted.stored AS TEXT) END), FALSE))
+FROM jsonb_array_elements(CAST($1 AS JSONB)) AS w) AS w) AS wanted
+WHERE NOT COALESCE(jsonb_exists(wanted.texts, wanted.found) OR EXISTS (SELECT 1
+FROM jsonb_array_elements_text(wanted.likes) AS l (pattern) WHERE wanted.found LIKE l.pattern ESCAPE '!'), FALSE))
 
 -- name: has_payload [mysql]
 NOT EXISTS (SELECT 1 FROM JSON_TABLE($1, '$[*]' COLUMNS (
-path VARCHAR(1000) CHARACTER SET utf8mb4 PATH '$.path', texts JSON PATH '$.texts')) AS wanted
-WHERE NOT COALESCE(JSON_CONTAINS(wanted.texts, JSON_QUOTE(JSON_UNQUOTE(JSON_EXTRACT(j.payload, wanted.path)))), FALSE))
+path VARCHAR(1000) CHARACTER SET utf8mb4 PATH '$.path', texts JSON PATH '$.texts',
+NESTED PATH '$.likes[*]' COLUMNS (pattern VARCHAR(4000) CHARACTER SET utf8mb4 PATH '$'))) AS wanted
+GROUP BY wanted.path
+HAVING SUM(COALESCE(JSON_CONTAINS(wanted.texts, JSON_QUOTE(JSON_UNQUOTE(JSON_EXTRACT(j.payload, wanted.path)))), FALSE)
+OR COALESCE(CONVERT(JSON_UNQUOTE(JSON_EXTRACT(j.payload, wanted.path)) USING utf8mb4) COLLATE utf8mb4_bin
+LIKE wanted.pattern COLLATE utf8mb4_bin ESCAPE '!', FALSE)) = 0)
 
 -- name: has_payload [sqlite]
-NOT EXISTS (SELECT 1 FROM (SELECT json_extract(w.value, '$.path') AS path, json_extract(w.value, '$.texts') AS texts
-FROM json_each($1) AS w) AS wanted
-WHERE NOT COALESCE(CASE WHEN json_valid(j.payload) THEN CASE json_type(j.payload, wanted.path)
+NOT EXISTS (SELECT 1 FROM (SELECT w.texts, w.globs, CASE WHEN json_valid(j.payload) THEN CASE json_type(j.payload, w.path)
 WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' WHEN 'null' THEN 'null'
-ELSE CAST(json_extract(j.payload, wanted.path) AS TEXT) END END IN (SELECT value FROM json_each(wanted.texts)), FALSE))
+ELSE CAST(json_extract(j.payload, w.path) AS TEXT) END END AS found
+FROM (SELECT json_extract(w.value, '$.path') AS path, json_extract(w.value, '$.texts') AS texts,
+json_extract(w.value, '$.globs') AS globs FROM json_each($1) AS w) AS w) AS wanted
+WHERE NOT COALESCE(wanted.found IN (SELECT value FROM json_each(wanted.texts))
+OR EXISTS (SELECT 1 FROM json_each(wanted.globs) AS g WHERE wanted.found GLOB g.value), FALSE))
 
 -- name: ended_before
 -- {ended_before time}: whether all that the row of job j tells of its course was before a time. The column of its status
