@@ -271,6 +271,30 @@ def test_many_jobs_of_one_value_do_not_keep_the_others_from_starting(stage: Stag
     assert list(tenants(claimed(stage, slots=3), stage).values()) == [1, 1, 1]
 
 
+@all_databases
+@pytest.mark.parametrize("terms", [{"concurrency": 1}, {"rate": "1/h"}])
+def test_a_value_with_room_starts_within_two_polls_behind_five_thousand_without(
+    stage: Stage, app: Handlers, terms: Any
+) -> None:
+    Handled(app, "api")
+    names = [f"tenant {number:04}" for number in range(5000)]
+    stage.queue.limit("api", per="tenant", **terms)
+    stage.enqueue(*(Job("api", {"tenant": name}) for name in names))
+    assert len(claimed(stage, limit=5000, slots=5000)) == 5000
+    stage.enqueue(*(Job("api", {"tenant": name}) for name in names))
+    worker = Worker(stage.queue, app, concurrency=4, max_jobs=1)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        time.sleep(1)
+        free = stage.queue.enqueue(Job("api", {"tenant": "free"}, priority="low"))
+        until(lambda: stage.one(free) == "Completed", 10)
+        assert (stage.timestamp(free, "started_at") - stage.timestamp(free, "scheduled_at")).total_seconds() < 2.4
+    finally:
+        worker.stop()
+        thread.join()
+
+
 @pytest.mark.sqlite
 def test_behind_jobs_without_room_a_value_with_room_for_more_starts(lite: Stage) -> None:
     lite.queue.limit("api", concurrency=2, per="tenant")

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from hammerwork_cli.core.input.rates import Rate
@@ -25,8 +26,9 @@ SHARED = ""
 STEPS = 100
 """A start counts as one at the end of its hundredth of the period: never too many start, and at least 99 % of the
 rate."""
-MOST_FULL = 500
-"""Most values without room that a statement leaves out."""
+MOST_FULL, MOST_FULL_TEXT = 10_000, 1 << 20
+"""Most values without room that a statement leaves out, and the most characters that they have together: SQLite binds
+32,766 values, and a server reads a packet of some megabytes."""
 MOST_LOOKS = 10
 """How often a claim looks for jobs of other values when those that it found have no room."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -128,7 +130,7 @@ class _Allowance:
                 full |= self._full()
             wanted = most + len(chosen)  # those that are chosen are found again
             began = time.monotonic()
-            found = ready(limit=wanted, per=value_path(self._database, self._limit), full=sorted(full)[:MOST_FULL])
+            found = ready(limit=wanted, per=value_path(self._database, self._limit), full=_left_out(full))
             if look:
                 self._looked += time.monotonic() - began
             self.read_starts({str(row[-2]) for row in found})
@@ -214,6 +216,13 @@ class _Allowance:
         for part in batched(rows, database.key_chunk):
             database.run("worker.limits.forget_starts", queue=queue, hashes=[row[1] for row in part])
             database.insert("worker.limits.record", part)
+
+
+def _left_out(full: set[str]) -> list[str]:
+    """As many values as a statement can leave out, the shortest first."""
+    found = sorted(full, key=lambda value: (len(value), value))[:MOST_FULL]
+    ends = accumulate(map(len, found))
+    return [value for value, end in zip(found, ends, strict=True) if end <= MOST_FULL_TEXT]
 
 
 def running(database: Database, limit: QueueLimit) -> Counter[str]:
