@@ -351,6 +351,24 @@ def test_a_key_may_lie_within_another_and_have_any_value(stage: Stage) -> None:
     assert len(claimed(stage)) == 0
 
 
+HOSTILE = ("a", "a ", " a", "A", "\u00e4", "a\u0308", "a\t", "'", "\\", "%", "a\u200b", "x" * 5000, "x" * 5001)
+"""Texts that a comparison may take for another, or for SQL."""
+ALIKE = (*((text, None) for text in HOSTILE), (True, "true"), (False, "false"), (1, "1"), (0, "0"), (5.5, "5.5"))
+"""Values of a key, with the text that has the same limit."""
+
+
+@all_databases
+@pytest.mark.parametrize("terms", [{"concurrency": 1}, {"rate": "1/h"}])
+def test_values_of_a_key_compare_alike_on_every_database(stage: Stage, terms: Any) -> None:
+    stage.queue.limit("api", per="tenant", **terms)
+    for value, text in ALIKE:
+        # Those before have no room by now, and stand in front.
+        stage.enqueue(*(Job("api", {"tenant": same}) for same in (value, value if text is None else text)))
+        started = [stage.queue.get(job.id).payload["tenant"] for job in claimed(stage, slots=1)]
+        assert started in ([value], [text]), value
+        assert len(claimed(stage, slots=1)) == 0, value
+
+
 def jobs_again(values: list[Any]) -> list[Job]:
     return [Job("api", {"customer": {"id": value}}) for value in values]
 

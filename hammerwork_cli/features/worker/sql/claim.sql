@@ -36,6 +36,14 @@ CASE WHEN pg_column_size(j.payload) > 2000 THEN octet_length(j.payload::text) EL
 -- Whether the payload of job j is read at once. That of an encrypted one is a placeholder.
 {size} <= :large AND NOT j.is_encrypted
 
+-- name: other_value
+-- {other_value keys values}: whether the value that the limit goes by is none of some.
+{limit_key $1} NOT IN ($2)
+
+-- name: other_value [mysql]
+-- In bytes: MariaDB takes texts for the same that end with different numbers of spaces.
+CAST({limit_key $1} AS BINARY) NOT IN ($2)
+
 -- name: ready
 -- Locks the jobs of a queue that may run now, the most urgent first. It leaves large payloads out, so that hundreds of
 -- jobs take little memory whatever their payloads are. With :spawning it tells which jobs have spawned, in any run; always,
@@ -48,7 +56,7 @@ FROM hammerwork_jobs j {by_order}
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
 AND {unpaused :queue}
 /* if :priority */ AND j.priority = :priority
-/* if :full */ AND {limit_key :per} NOT IN (:full)
+/* if :full */ AND {other_value :per :full}
 /* if :left_webhooks */ AND COALESCE({webhook_of}, '') NOT IN (:left_webhooks)
 ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 {skip_locked}

@@ -41,4 +41,6 @@ COALESCE(CASE WHEN NOT j.is_encrypted AND COALESCE(JSON_TYPE(JSON_EXTRACT(j.payl
 THEN CONVERT(JSON_UNQUOTE(JSON_EXTRACT(j.payload, $1)) USING utf8mb4) COLLATE utf8mb4_bin END, '')
 
 -- name: limit_key [sqlite]
-COALESCE(CASE WHEN NOT j.is_encrypted AND json_valid(j.payload) THEN CAST(json_extract(j.payload, $1) AS TEXT) END, '')
+COALESCE(CASE WHEN NOT j.is_encrypted AND json_valid(j.payload) THEN
+CASE json_type(j.payload, $1) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+ELSE CAST(json_extract(j.payload, $1) AS TEXT) END END, '')
