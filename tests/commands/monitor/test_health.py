@@ -629,17 +629,30 @@ def test_a_webhook_that_fails_for_an_hour_is_a_warning_with_the_last_answer(run:
     worker(rows)
     add_webhook(rows, "fine", delivered=9)
     add_webhook(rows, "shortly", failing_since=ago(minutes=59), last_answer="503")
-    assert states(run, rows) == {}
+    found = checks(run, rows)["webhooks"]
+    assert (found["status"], found["value"], found["about"]) == ("healthy", 0, ["shortly"])
+    assert found["message"].startswith("shortly: has failed for 59m")
+    assert "failing for 59m" in run("webhook", "list", url=rows.url).stdout
     add_webhook(rows, "chat", failing_since=ago(hours=3), last_answer="503 try\x1b[2J later\nagain")
     add_webhook(rows, "shop", failing_since=ago(hours=30), last_answer="It did not answer within 30 s.")
     found = checks(run, rows)["webhooks"]
-    assert (found["status"], found["value"], found["about"]) == ("warning", 2, ["shop", "chat"])
+    assert (found["status"], found["value"], found["about"]) == ("warning", 2, ["shop", "chat", "shortly"])
     assert found["message"].startswith(
         "shop: has failed for 1d 6h: It did not answer within 30 s; chat: has failed for"
     )
-    assert found["message"].endswith("503 try\\x1b[2J later")
+    assert "503 try\\x1b[2J later; shortly: has failed for 59m" in found["message"]
     assert found["hint"] == "hammerwork webhook show shop"
     assert run("monitor", "health", "--only", "webhooks", "--strict", url=rows.url).exit_code == 1
+
+
+def test_the_failures_of_deliveries_lead_to_the_answers_of_webhooks(run: Run, rows: Rows) -> None:
+    worker(rows)
+    rows.job(queue=DELIVERIES, status="Pending", attempts=1, error_message="503", scheduled_at=ago(minutes=-1))
+    found = checks(run, rows, "--max-retrying", "0")["retrying"]
+    assert (found["status"], found["hint"]) == ("warning", "hammerwork webhook deliveries")
+    rows.job(queue=DELIVERIES, status="Dead", attempts=3, error_message="404", failed_at=ago(minutes=1))
+    found = checks(run, rows, "--max-failed", "0")["failed"]
+    assert (found["status"], found["hint"]) == ("warning", "hammerwork webhook deliveries --failed --since 1h")
 
 
 def test_a_webhook_that_hammerwork_disabled_is_critical_until_a_person_does_something(run: Run, rows: Rows) -> None:

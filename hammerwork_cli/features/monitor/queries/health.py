@@ -51,7 +51,7 @@ DO_UPKEEP = "worker start --upkeep-only"
 RETENTION_FOR = timedelta(days=1)
 """A policy that no worker has carried out in this time is reported."""
 FAILING_FOR = timedelta(hours=1)
-"""A webhook that fails for longer is reported: a deploy of its receiver is over by then."""
+"""A webhook that fails for longer is a warning: a deploy of its receiver is over by then. Before, it is only named."""
 SLOW_ANSWER = timedelta(seconds=1)
 MOST_QUEUES = 500
 MOST_READY = 10_000
@@ -563,20 +563,24 @@ def _webhooks(reading: _HealthReading) -> Check:
     found = webhooks.listed(reading.database)
     off = [one for one in found if not one.enabled and one.updated_by == webhooks.DISABLED_BY]
     troubles = [Trouble(one.name, "disabled", one.disabled_reason) for one in off]
-    failing = [(one, reading.age(timestamp(one.failing_since))) for one in found if one.enabled]
-    failing = [(one, age) for one, age in failing if age is not None and (age > FAILING_FOR or one.cannot_send)]
-    troubles += sorted(
-        (Trouble(one.name, "failing", one.last_answer, age) for one, age in failing),
-        key=lambda trouble: trouble.length or FAILING_FOR,
+    failing = sorted(
+        ((age, one) for one in found if one.enabled and (age := reading.age(timestamp(one.failing_since))) is not None),
+        key=lambda pair: pair[0],
         reverse=True,
     )
+    reported: list[Trouble] = []
+    briefly: list[Trouble] = []
+    for age, one in failing:
+        trouble = Trouble(one.name, "failing", one.last_answer, age)
+        (reported if age > FAILING_FOR or one.cannot_send else briefly).append(trouble)
+    troubles += reported
     status = Level.CRITICAL if off else Level.WARNING if troubles else Level.HEALTHY
     waited = _undelivered(reading) if any(one.enabled for one in found) else None
     if waited is not None and waited > UNSERVED_FOR:
         troubles.append(Trouble(DELIVERIES, "undelivered", length=waited))
         status = max(status, Level.WARNING, key=lambda level: level.severity)
-    about = tuple(trouble.name for trouble in troubles)
-    return Check(CheckName.WEBHOOKS, status, len(about), 0, about, troubles=tuple(troubles))
+    told = (*troubles, *briefly)
+    return Check(CheckName.WEBHOOKS, status, len(troubles), 0, tuple(trouble.name for trouble in told), troubles=told)
 
 
 def _undelivered(reading: _HealthReading) -> timedelta | None:

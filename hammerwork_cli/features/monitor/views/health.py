@@ -327,6 +327,17 @@ def _of_queue(command: str, otherwise: str) -> Callable[[str | None], str]:
     return lambda queue: command.format(queue) if queue else otherwise
 
 
+def _why(options: str, deliveries: str) -> Callable[[str | None], str]:
+    """What explains the failures of a queue: those of deliveries are the answers of webhooks."""
+
+    def command(queue: str | None) -> str:
+        if queue == DELIVERIES:
+            return f"webhook deliveries{deliveries}"
+        return f"spawn why{f' --queue {queue}' if queue else ''}{options}"
+
+    return command
+
+
 def _of_webhook(name: str | None) -> str:
     if name == DELIVERIES:
         return "worker start --upkeep-only"
@@ -353,9 +364,9 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.UNCLAIMED_JOBS: _of_queue("spawn doctor --older-than 2h --queue {}", "spawn doctor --older-than 2h"),
     CheckName.OVERDUE_JOBS: _of_queue("job show {}", "job list"),
     CheckName.OVERDUE_SCHEDULES: _of_queue("cron show {}", "cron list"),
-    CheckName.RETRYING: _of_queue("spawn why --queue {}", "spawn why"),
-    CheckName.FAILED: _of_queue("spawn why --queue {} --since 1h", "spawn why --since 1h"),
-    CheckName.FAILURE_RATE: _of_queue("spawn why --queue {} --since 1h", "spawn why --since 1h"),
+    CheckName.RETRYING: _why("", ""),
+    CheckName.FAILED: _why(" --since 1h", " --failed --since 1h"),
+    CheckName.FAILURE_RATE: _why(" --since 1h", " --failed --since 1h"),
     CheckName.RETENTION: lambda _: "archive policies",
     CheckName.WEBHOOKS: _of_webhook,
     CheckName.STREAMS: _of_queue("streaming show {}", "streaming list"),
