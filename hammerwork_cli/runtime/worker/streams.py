@@ -29,7 +29,9 @@ from hammerwork_cli.runtime.worker.upkeep.thread import LONGEST_PAUSE
 from hammerwork_cli.view.text import cut, plural
 
 LEASE_SECONDS = TIMEOUT_SECONDS + 15
-"""How long a worker sends the events of a stream before others may: longer than it can wait for the backend."""
+"""How long a worker sends the events of a stream before others may: longer than it can wait for the backend.
+
+Others need not wait for the end of it once the worker is lost: who rescues its jobs gives up its streams."""
 SOON = 0.2
 """Seconds until the next look while there are events."""
 BUSY_SECONDS = 5.0

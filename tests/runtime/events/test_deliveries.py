@@ -554,6 +554,34 @@ def test_another_worker_goes_on_where_one_was_killed_and_loses_nothing(
     assert len(sink.lines()) > 15
 
 
+LOST = """
+import sys
+from hammerwork_cli import Handlers, Worker
+app = Handlers()
+app.register_job("nothing", lambda _: None)
+Worker(sys.argv[1], app, lease=2.0, allowed_programs=sys.argv[2:]).run()
+"""
+
+
+@all_databases
+def test_a_stream_whose_sender_is_killed_goes_on_within_two_leases_and_a_look(
+    stage: Stage, crew: Crew, run: Run, tmp_path: Path
+) -> None:
+    sink = Sink(tmp_path)
+    sink.hanging.touch()
+    add_stream(run, stage, sink, "--events", "enqueued")
+    (job,) = stage.enqueue(Job("quick"))
+    with Fork([stage.url, sink.command], os.environ, tmp_path, before=LOST) as lost:
+        until(sink.lines)
+        lost.kill()
+    sink.hanging.unlink()
+    crew.begin(handlers=dying())
+    began = time.monotonic()
+    until(lambda: shown(run, stage, "streaming", "show", "lake")["sent"] == 1)
+    assert time.monotonic() - began < 2 * 2.0 + streams.LONGEST_PAUSE + 2, "not the 45 s for which it was taken"
+    assert sink.by_key() == {job.id: ["job.enqueued"]}
+
+
 def test_one_of_two_workers_sends_the_events_of_both(lite: Stage, lite_crew: Crew, run: Run, tmp_path: Path) -> None:
     sink = Sink(tmp_path)
     add_stream(run, lite, sink, "--events", "enqueued,started,completed")

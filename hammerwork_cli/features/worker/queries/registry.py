@@ -260,6 +260,7 @@ def rescue(database: Database, lost: Heartbeat, now: datetime) -> tuple[int, int
             data = {"id": lost.id, "name": lost.name, "jobs_retried": back, "jobs_dead": dead}
             events.happened(database, EventType.WORKER_LOST, lost.id, now, data)
         database.run("worker.requests.give_back", worker=lost.id, ids=None)
+        database.run("worker.duties.give_up_streams", worker=lost.id)
         return job_counts
 
     return database.transaction(work)

@@ -28,3 +28,7 @@ DELETE FROM hammerwork_duties WHERE {same name :name} AND claimed_by = :worker
 -- name: keep
 -- Extends a duty that no other worker has taken.
 UPDATE hammerwork_duties SET due_at = :until WHERE {same name :name} AND claimed_by = :worker
+
+-- name: give_up_streams
+-- Lets others send the events of the streams that a lost worker has taken.
+DELETE FROM hammerwork_duties WHERE claimed_by = :worker AND name LIKE 'stream %'
