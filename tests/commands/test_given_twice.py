@@ -310,7 +310,7 @@ def beside(rows: Rows, queue: str, one: str) -> None:
     facts = {"id": one, "status": "running", "failure_policy": "manual", "created_at": START, "total_jobs": 0}
     rows.insert("hammerwork_workflows", {**facts, "name": queue})
     facts = {"id": one, "name": queue, "queues": json.dumps([queue]), "handlers": "[]", "state": "running", "host": "h"}
-    facts |= {"pid": 7, "version": "1", "concurrency": 4, "lease_seconds": 30.0, "started_at": START}
+    facts |= {"pid": 7, "version": "1", "concurrency": 4, "lease_seconds": 3600.0, "started_at": START}
     rows.insert("hammerwork_workers", {**facts, "heartbeat_at": datetime.now(UTC)})
     facts = {"id": one, "name": queue, "queue_name": queue, "payload": "{}", "priority": 2, "max_attempts": 3}
     facts |= {"timezone": "UTC", "overlap": "skip", "catch_up": "last", "grace_seconds": 60, "jitter_seconds": 0}

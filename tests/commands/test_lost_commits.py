@@ -106,6 +106,7 @@ UNBROKEN = {
         "job.queries.dependencies:compare_join",
         "job.queries.enqueue:insert",
         "webhook.queries:deliver_unsent",
+        "webhook.queries:settle",
         "worker.queries.finish:give_back",
         "worker.queries.registry:renew_leases",
         "worker.queries.registry:rescue",

@@ -40,7 +40,7 @@ InPayloadOption = Annotated[
     typer.Option(
         "--payload",
         metavar="KEY=TEXT",
-        help="Only jobs with TEXT at KEY of their payload, where * stands for any text: order.customer=ac*.",
+        help="Only jobs with TEXT at KEY of their payload: order.customer=ac*.",
     ),
 ]
 BatchOption = Annotated[
