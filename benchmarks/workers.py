@@ -95,7 +95,7 @@ def _bare(database: Database, jobs: int, size: int = HUNDRED) -> float:
 
         def claim(now: Any = now, token: str = token) -> Sequence[str]:
             wanted = {"queue": "noop", "now": now, "priority": None, "limit": size, "large": LARGE, "spawning": False}
-            wanted |= {"per": None, "full": (), "columns": CLAIMED_COLUMNS}
+            wanted |= {"per": None, "full": (), "left_webhooks": (), "columns": CLAIMED_COLUMNS}
             rows = database.rows("worker.claim.ready", **wanted)
             ids = [row[0] for row in rows]
             database.run("worker.claim.claim", ids=database.ids(ids), token=token, worker=WORKER, now=now, lease=300)
